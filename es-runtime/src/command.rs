@@ -1,0 +1,118 @@
+use std::borrow::Cow;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Context, EventSourced};
+
+/// A request addressed to one aggregate instance. Written by `#[command]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a command",
+    label = "not a command",
+    note = "add `#[command]` to `struct {Self}`"
+)]
+pub trait Command: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its name in traces and for commands that arrive as data.
+    const NAME: &'static str;
+
+    /// Checks what the command says of itself, before any event is loaded. `#[command(validate)]` calls the inherent
+    /// method `validate` of the struct.
+    fn validate(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// A value that a command must not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` is invalid: {reason}")]
+pub struct Invalid {
+    /// The field, as the sender knows it.
+    pub field: Cow<'static, str>,
+    /// What is wrong and what is allowed.
+    pub reason: Cow<'static, str>,
+}
+
+impl Invalid {
+    /// `field` must not have its value because of `reason`.
+    pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How aggregate `A` decides this command. Written by `#[aggregate]` for each `#[handle]` method.
+#[diagnostic::on_unimplemented(
+    message = "aggregate `{A}` does not handle command `{Self}`",
+    label = "no `#[handle]` method of `{A}` takes `{Self}`",
+    note = "add `#[handle] fn …(&self, command: {Self}) -> …` to the `#[aggregate] impl {A}` block, or send it to the aggregate it belongs to"
+)]
+pub trait CommandOf<A: EventSourced>: Command {
+    /// What the stream must be: [`New`], [`Existing`] or [`Either`].
+    type On: Target;
+
+    /// Why the command may be refused; [`Infallible`](std::convert::Infallible) if it cannot be.
+    type Refusal: std::error::Error + Send + Sync + 'static;
+
+    /// Decides the command: the events that happen, or why it is refused. Pure, because it is run again on a conflict.
+    fn handle(
+        self,
+        state: <Self::On as Target>::State<'_, A>,
+        context: &Context,
+    ) -> Result<Vec<A::Event>, Self::Refusal>;
+}
+
+/// What a command needs of the stream that it is sent to, and the form in which its handler gets the state.
+pub trait Target {
+    /// The state that the handler gets.
+    type State<'a, A: 'a>;
+
+    /// Turns the loaded state into the handler's.
+    fn state<A>(state: Option<&A>) -> Result<Self::State<'_, A>, WrongTarget>;
+}
+
+/// The command creates the aggregate: its handler has no receiver.
+#[derive(Debug)]
+pub enum New {}
+
+/// The command needs an existing aggregate: its handler takes `&self`.
+#[derive(Debug)]
+pub enum Existing {}
+
+/// The command creates the aggregate or changes it: its handler takes `this: Option<&Self>`.
+#[derive(Debug)]
+pub enum Either {}
+
+/// The stream is not what the command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WrongTarget {
+    /// It exists, and the command creates it.
+    AlreadyExists,
+    /// It does not exist.
+    NotFound,
+}
+
+impl Target for New {
+    type State<'a, A: 'a> = ();
+
+    fn state<A>(state: Option<&A>) -> Result<(), WrongTarget> {
+        state.map_or(Ok(()), |_| Err(WrongTarget::AlreadyExists))
+    }
+}
+
+impl Target for Existing {
+    type State<'a, A: 'a> = &'a A;
+
+    fn state<A>(state: Option<&A>) -> Result<&A, WrongTarget> {
+        state.ok_or(WrongTarget::NotFound)
+    }
+}
+
+impl Target for Either {
+    type State<'a, A: 'a> = Option<&'a A>;
+
+    fn state<A>(state: Option<&A>) -> Result<Option<&A>, WrongTarget> {
+        Ok(state)
+    }
+}

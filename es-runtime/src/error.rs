@@ -1,0 +1,200 @@
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use crate::event::EncodeError;
+use crate::store::AppendRef;
+use crate::{ExpectedVersion, Invalid, LimitExceeded, Position, StoreError, StreamId, Version};
+
+/// An event does not fit the state that it is to be folded into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misapplied {
+    /// It creates the state, which exists.
+    #[error("event `{0}` creates the aggregate, but it exists already")]
+    AlreadyCreated(&'static str),
+    /// It changes the state, which does not exist.
+    #[error("event `{0}` changes the aggregate, but none of the events before it created one")]
+    NotCreated(&'static str),
+}
+
+/// A stream holds an event that this build does not know: run the build that wrote it, or a later one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "stream `{stream}` holds event `{name}` with shape version {shape_version} at version {version} (position {position}), which this build does not know: run a build that does"
+)]
+pub struct UnknownEvent {
+    /// The stream.
+    pub stream: StreamId,
+    /// The event's number in the stream.
+    pub version: Version,
+    /// The event's number in the store.
+    pub position: Position,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+    /// The version of its shape.
+    pub shape_version: u32,
+}
+
+/// A stream holds an event that is known but does not fit: its payload is not of its shape, or its place is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("stream `{stream}` holds event `{name}` at version {version} (position {position}), which cannot be folded")]
+pub struct UnreadableEvent {
+    /// The stream.
+    pub stream: StreamId,
+    /// The event's number in the stream.
+    pub version: Version,
+    /// The event's number in the store.
+    pub position: Position,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+    /// What is wrong with it.
+    #[source]
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
+/// Why the state of an aggregate could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The stream holds an event that this build does not know.
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    /// The stream holds an event that is known but cannot be folded.
+    #[error(transparent)]
+    UnreadableEvent(#[from] UnreadableEvent),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a command was not executed, or is not known to have been. `E` is the domain's own refusal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError<E> {
+    /// The aggregate refused the command.
+    #[error(transparent)]
+    Refused(E),
+    /// The command has a value that it must not have.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The command needs an existing aggregate.
+    #[error("`{stream}` does not exist")]
+    NotFound {
+        /// The stream that has no event.
+        stream: StreamId,
+    },
+    /// The command creates the aggregate, which exists.
+    #[error("`{stream}` exists already")]
+    AlreadyExists {
+        /// The stream that has events.
+        stream: StreamId,
+    },
+    /// Other writers were first, at each attempt.
+    #[error("stream `{stream}` is at version {actual}, expected {expected} (attempt {attempts})")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// What the last attempt demanded.
+        expected: ExpectedVersion,
+        /// The version of the stream's last event.
+        actual: Version,
+        /// How often it was tried.
+        attempts: u32,
+    },
+    /// The idempotency key was used before, for another request.
+    #[error("{what} was used before for another content: use a new key for a new request")]
+    IdempotencyMismatch {
+        /// Which key.
+        what: String,
+    },
+    /// The handler returned events that do not fold; nothing was stored.
+    #[error("the handler of `{command}` returned events that do not fold")]
+    Misapplied {
+        /// The command.
+        command: &'static str,
+        /// Which event, and why.
+        #[source]
+        source: Misapplied,
+    },
+    /// An event or the command has no stored form; nothing was stored.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The append is larger than the store allows.
+    #[error(transparent)]
+    LimitExceeded(#[from] LimitExceeded),
+    /// It is not known whether the events were stored: ask [`resolve`](crate::Runtime::resolve), or send the command again
+    /// with the same idempotency key.
+    #[error("it is not known whether {append} was stored")]
+    Indeterminate {
+        /// What to ask about.
+        append: Box<AppendRef>,
+        /// What happened.
+        #[source]
+        source: StoreError,
+    },
+    /// The events are stored, but fewer replicas than demanded have confirmed it.
+    #[error("{append} is stored, but fewer replicas than demanded have confirmed it")]
+    UnderReplicated {
+        /// What to ask about.
+        append: Box<AppendRef>,
+    },
+    /// The stream holds an event that this build does not know; the command was not decided.
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    /// The stream holds an event that is known but cannot be folded; the command was not decided.
+    #[error(transparent)]
+    UnreadableEvent(#[from] UnreadableEvent),
+    /// The store failed; nothing was stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<E> From<LoadError> for ExecuteError<E> {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::UnknownEvent(error) => Self::UnknownEvent(error),
+            LoadError::UnreadableEvent(error) => Self::UnreadableEvent(error),
+            LoadError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// Any error, for programs that report errors rather than match them: `?` turns every error into it.
+///
+/// `Debug`, which is what `fn main() -> es_runtime::Result<()>` prints, shows the chain of causes.
+pub struct Error(Box<dyn StdError + Send + Sync>);
+
+/// A `Result` whose error is [any error](Error) unless it is named.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The error that it was made from, if that is an `E`.
+    pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+}
+
+// Without an `Error` implementation of its own, as this one would overlap with `From<T> for T`.
+impl<E: StdError + Send + Sync + 'static> From<E> for Error {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,37 @@
+//! Event sourcing and CQRS for Rust.
+
+#[allow(unused_extern_crates, reason = "the macros name this crate by its name, here too")]
+extern crate self as es_runtime;
+
+mod aggregate;
+mod command;
+mod context;
+mod error;
+mod event;
+mod id;
+mod json;
+mod limits;
+mod metadata;
+mod outcome;
+mod recorded;
+pub mod store;
+mod stream;
+mod time;
+
+pub use aggregate::{Aggregate, EventEnum, EventSourced};
+pub use command::{Command, CommandOf, Either, Existing, Invalid, New, Target, WrongTarget};
+pub use context::Context;
+pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
+pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
+pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
+pub use limits::{LimitExceeded, Limits};
+pub use metadata::Metadata;
+pub use outcome::{IntoEvents, Outcome, Refusal};
+pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
+pub use store::{EventStore, StoreError, StoreErrorKind};
+pub use stream::{ExpectedVersion, Position, StreamId, Version};
+pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
+
+/// What the macros' expansions call; not for use by hand.
+#[doc(hidden)]
+pub mod __private;

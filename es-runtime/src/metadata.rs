@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Invalid, Timestamp};
+
+/// What is recorded about an event beside its payload: who, because of what, in which trace, and when it happened if that is
+/// not when it was recorded. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Metadata(Option<Arc<Fields>>);
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Fields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurred_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    entries: BTreeMap<String, Value>,
+}
+
+impl Metadata {
+    /// No metadata.
+    pub const EMPTY: Self = Self(None);
+
+    /// What ties together everything that follows from one request.
+    pub fn correlation_id(&self) -> Option<&str> {
+        self.fields()?.correlation_id.as_deref()
+    }
+
+    /// The event or command that this one follows from.
+    pub fn causation_id(&self) -> Option<&str> {
+        self.fields()?.causation_id.as_deref()
+    }
+
+    /// Who asked for it.
+    pub fn actor(&self) -> Option<&str> {
+        self.fields()?.actor.as_deref()
+    }
+
+    /// The W3C trace context of the request, `00-<trace>-<span>-<flags>`.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.fields()?.traceparent.as_deref()
+    }
+
+    /// When the event happened, where that is not when it was recorded.
+    pub fn occurred_at(&self) -> Option<Timestamp> {
+        self.fields()?.occurred_at
+    }
+
+    /// A free-form entry.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.fields()?.entries.get(name)
+    }
+
+    /// The free-form entries, by name.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields()
+            .into_iter()
+            .flat_map(|fields| fields.entries.iter().map(|(name, value)| (name.as_str(), value)))
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.fields().is_none_or(|fields| *fields == Fields::default())
+    }
+
+    /// Sets the [correlation id](Self::correlation_id).
+    pub fn set_correlation_id(&mut self, id: impl Into<String>) {
+        self.fields_mut().correlation_id = Some(id.into());
+    }
+
+    /// Sets the [causation id](Self::causation_id).
+    pub fn set_causation_id(&mut self, id: impl Into<String>) {
+        self.fields_mut().causation_id = Some(id.into());
+    }
+
+    /// Sets the [actor](Self::actor).
+    pub fn set_actor(&mut self, actor: impl Into<String>) {
+        self.fields_mut().actor = Some(actor.into());
+    }
+
+    /// Sets the [trace context](Self::traceparent).
+    ///
+    /// # Errors
+    ///
+    /// If it is not of the form of <https://www.w3.org/TR/trace-context/#traceparent-header>; nothing is set then.
+    pub fn set_traceparent(&mut self, traceparent: impl Into<String>) -> Result<(), Invalid> {
+        let traceparent = traceparent.into();
+        if !is_traceparent(&traceparent) {
+            return Err(Invalid::new(
+                "traceparent",
+                format!("`{traceparent}` is not a W3C traceparent, 00-<32 hex digits>-<16 hex digits>-<2 hex digits>"),
+            ));
+        }
+        self.fields_mut().traceparent = Some(traceparent);
+        Ok(())
+    }
+
+    /// Sets the time at which the event [happened](Self::occurred_at).
+    pub fn set_occurred_at(&mut self, time: Timestamp) {
+        self.fields_mut().occurred_at = Some(time);
+    }
+
+    /// Sets a free-form entry.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        self.fields_mut().entries.insert(name.into(), value.into());
+    }
+
+    /// The stored form: a JSON object.
+    pub fn to_json(&self) -> String {
+        match self.fields() {
+            None => "{}".to_owned(),
+            Some(fields) => serde_json::to_string(fields)
+                .unwrap_or_else(|_| unreachable!("strings, times and JSON values have a JSON form")),
+        }
+    }
+
+    /// Reads the stored form.
+    pub fn from_json(json: &[u8]) -> Result<Self, serde_json::Error> {
+        if json == b"{}" {
+            return Ok(Self::EMPTY);
+        }
+        serde_json::from_slice(json).map(|fields| Self(Some(Arc::new(fields))))
+    }
+
+    fn fields(&self) -> Option<&Fields> {
+        self.0.as_deref()
+    }
+
+    fn fields_mut(&mut self) -> &mut Fields {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    matches!(parts[..], ["00", trace, span, flags]
+        if hex(trace, 32) && !zero(trace) && hex(span, 16) && !zero(span) && hex(flags, 2))
+}

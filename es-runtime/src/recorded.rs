@@ -1,0 +1,92 @@
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Metadata, Position, StreamId, Timestamp, Version};
+
+macro_rules! uuid_newtype {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self.0.as_hyphenated(), f)
+            }
+        }
+    };
+}
+
+uuid_newtype! {
+    /// Identifies an event for ever. A `UUIDv7` where the runtime makes it; a store takes any UUID.
+    EventId
+}
+
+uuid_newtype! {
+    /// Identifies an append, and is stored with it: repeating an append with its id returns the first result.
+    AppendId
+}
+
+impl AppendId {
+    /// A new id.
+    #[expect(
+        clippy::new_without_default,
+        reason = "each call gives another id, which `default` does not suggest"
+    )]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id of the append's event number `index`, from 0: the append's own, counted on in its random part. Drawing one
+    /// random number an append is what makes the ids of its events cheap.
+    pub(crate) fn event_id(self, index: u64) -> EventId {
+        const RANDOM: u128 = (1 << 62) - 1;
+        let id = self.0.as_u128();
+        EventId(Uuid::from_u128(
+            (id & !RANDOM) | (id.wrapping_add(u128::from(index)) & RANDOM),
+        ))
+    }
+}
+
+/// An event to be appended, in its stored form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Identifies the event.
+    pub id: EventId,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+    /// The version of its shape.
+    pub shape_version: u32,
+    /// The event itself; comes back exactly as given.
+    pub payload: Bytes,
+    /// What is recorded beside it.
+    pub metadata: Metadata,
+}
+
+/// An event as a store returns it: its stored form and its envelope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedEvent {
+    /// Identifies the event.
+    pub id: EventId,
+    /// The stream that it belongs to.
+    pub stream: StreamId,
+    /// Its number in the stream.
+    pub version: Version,
+    /// Its number in the store.
+    pub position: Position,
+    /// When the store recorded it; never goes back along positions.
+    pub recorded_at: Timestamp,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+    /// The version of its shape.
+    pub shape_version: u32,
+    /// The event itself, exactly as it was given.
+    pub payload: Bytes,
+    /// What was recorded beside it.
+    pub metadata: Metadata,
+}

@@ -1,0 +1,113 @@
+use std::fmt;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// A point in time in UTC with microsecond precision, from the year 1 to 9999. Its text form is RFC 3339
+/// (`2026-11-21T09:30:00.25Z`); text with another offset is read, text with a leap second (`:60`) is refused.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The first microsecond of the year 1.
+    pub const MIN: Self = Self(-62_135_596_800_000_000);
+    /// The last microsecond of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// The time of the system's clock.
+    pub fn now() -> Self {
+        let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+        };
+        Self(micros).clamp(Self::MIN, Self::MAX)
+    }
+
+    /// The time `micros` microseconds after 1970-01-01T00:00:00Z, if it lies within [`MIN`](Self::MIN) and [`MAX`](Self::MAX).
+    pub fn from_micros(micros: i64) -> Option<Self> {
+        let time = Self(micros);
+        (Self::MIN..=Self::MAX).contains(&time).then_some(time)
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+}
+
+/// The text is not an RFC 3339 time from the year 1 to 9999.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a time: {reason}; write it like 2026-11-21T09:30:00Z")]
+pub struct ParseTimestampError {
+    text: String,
+    reason: String,
+}
+
+impl FromStr for Timestamp {
+    type Err = ParseTimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |reason: String| ParseTimestampError {
+            text: text.to_owned(),
+            reason,
+        };
+        // The parser reads second 60 as 59, which would silently store another time than was given.
+        if text.get(16..19) == Some(":60") {
+            return Err(refuse("leap seconds cannot be stored".to_owned()));
+        }
+        let parsed: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| refuse(error.to_string()))?;
+        Self::from_micros(parsed.as_microsecond()).ok_or_else(|| refuse("the year must be 1 to 9999".to_owned()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(time) => time.fmt(f),
+            Err(_) => write!(f, "{} µs since 1970", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Where the runtime and the embedded stores take the time from. Tests own it with
+/// [`ManualClock`](crate::testing::ManualClock).
+pub trait Clock: Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl<C: Clock> Clock for std::sync::Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+}
