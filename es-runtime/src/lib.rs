@@ -11,6 +11,7 @@ mod event;
 mod id;
 mod json;
 mod limits;
+mod memory;
 mod metadata;
 mod outcome;
 mod recorded;
@@ -25,6 +26,7 @@ pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent
 pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};
+pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
