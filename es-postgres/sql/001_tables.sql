@@ -1,0 +1,82 @@
+-- Every stream that has an event. A row is never changed: its id may be kept in memory.
+CREATE TABLE "es".streams (
+    id        bigint PRIMARY KEY,         -- drawn from stream_ids; says nothing about order
+    category  text COLLATE "C" NOT NULL CHECK (octet_length(category) BETWEEN 1 AND 512),   -- the aggregate's name
+    stream_id text COLLATE "C" NOT NULL CHECK (octet_length(stream_id) BETWEEN 1 AND 2000), -- the instance's id, exactly as given
+    UNIQUE (category, stream_id)
+);
+CREATE SEQUENCE "es".stream_ids OWNED BY "es".streams.id;
+
+-- Every event, in commit order. Positions and the versions of a stream are 1, 2, 3 … without a gap: append() computes them
+-- under a lock, and the two unique constraints hold even where the lock does nothing. Rows are never changed.
+CREATE TABLE "es".recorded_events (
+    position      bigint      PRIMARY KEY,
+    stream        bigint      NOT NULL,   -- streams.id; no foreign key, which would lock a row of streams on every insert
+    version       bigint      NOT NULL,
+    recorded_at   timestamptz NOT NULL,   -- never goes back along positions
+    event_id      uuid        NOT NULL,
+    append_id     uuid        NOT NULL,
+    shape_version integer     NOT NULL,
+    append_size   integer     NOT NULL,   -- of the first event of an append: how many it has, at consecutive positions; else 0
+    name          text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 512),
+    payload       json        NOT NULL,   -- json keeps the bytes as they were given; payload::jsonb for queries
+    metadata      json        NOT NULL,
+    UNIQUE (stream, version)
+);
+
+-- Finds an append by its id. One short entry an append, not an event.
+CREATE UNIQUE INDEX recorded_events_append ON "es".recorded_events (append_id) WHERE append_size > 0;
+
+-- The results of those appends whose events do not tell them: some stream was only read, or there is no event at all.
+CREATE TABLE "es".appends (
+    append_id   uuid        PRIMARY KEY,
+    recorded_at timestamptz NOT NULL,
+    streams     json        NOT NULL      -- [{"category", "stream_id", "events", "version", "position"}, …]
+);
+
+-- Requests that are to be done once only. The scope of a key is this schema.
+CREATE TABLE "es".idempotency_keys (
+    key         text COLLATE "C" PRIMARY KEY CHECK (octet_length(key) BETWEEN 1 AND 2000),
+    fingerprint uuid NOT NULL,            -- the content of the request
+    append_id   uuid NOT NULL UNIQUE
+);
+
+-- What is stored: every kind of event in every shape that was ever appended.
+CREATE TABLE "es".event_types (
+    category      text COLLATE "C" NOT NULL,
+    name          text COLLATE "C" NOT NULL,
+    shape_version integer          NOT NULL,
+    PRIMARY KEY (category, name, shape_version)
+);
+
+-- The identity of this log. Give it a new epoch after a restore that lost events: checkpoints made before it are void then.
+CREATE TABLE "es".log (
+    one   boolean PRIMARY KEY DEFAULT true CHECK (one),
+    epoch uuid    NOT NULL DEFAULT gen_random_uuid()
+);
+INSERT INTO "es".log DEFAULT VALUES;
+
+-- How far each subscription has come. The one table whose rows are changed, so they have room to stay where they are.
+CREATE TABLE "es".checkpoints (
+    subscription text COLLATE "C" PRIMARY KEY,
+    position     bigint      NOT NULL,
+    event_id     uuid,                    -- the event at that position: compared when the subscription resumes
+    epoch        uuid        NOT NULL,
+    updated_at   timestamptz NOT NULL DEFAULT clock_timestamp()
+) WITH (fillfactor = 50);
+
+-- The events as people read them.
+CREATE VIEW "es".events AS
+SELECT
+    e.position,
+    s.category || '/' || s.stream_id AS stream,
+    e.version,
+    e.name,
+    e.shape_version,
+    e.recorded_at,
+    e.payload,
+    e.metadata,
+    e.event_id,
+    e.append_id
+FROM "es".recorded_events AS e
+JOIN "es".streams AS s ON s.id = e.stream;

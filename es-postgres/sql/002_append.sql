@@ -1,0 +1,294 @@
+-- What became of one entry of a call of append().
+CREATE TYPE "es".appended AS (
+    entry       integer,
+    -- appended    it is stored
+    -- conflict    the stream is at `version`, which is not what was expected; nothing of the append is stored
+    -- refused     another entry of the same append met a conflict; nothing of the append is stored
+    -- repeated    an append with this id, or with this key and fingerprint, is stored since before: see stored(append_id)
+    -- mismatched  the key is stored since before with another fingerprint; nothing is stored now
+    outcome     text,
+    append_id   uuid,       -- the append; of the first one, where this is a repetition
+    events      integer,    -- how many events were appended to the stream
+    version     bigint,     -- the version of the stream
+    position    bigint,     -- of the last event appended to the stream, or of the last event of all where none was
+    recorded_at timestamptz
+);
+
+-- Appends, for clients in every language: alone, or as the last statement of a transaction of your own. The lock that it takes
+-- is held until that transaction ends, so end it at once.
+--
+--     SELECT * FROM es.append('{account}', '{alice}', '{exact}', '{withdrawn}', '{"{\"amount\":5}"}', expected => '{4}');
+--
+-- One call takes one append or many, and a conflict of one does not touch the others. An append is made of one entry for each
+-- of its streams, and is stored as a whole or not at all. The entries of a stream are taken in order: each sees the one before.
+CREATE FUNCTION "es".append(
+    -- for each entry
+    categories     text[],
+    stream_ids     text[],
+    expectations   text[],                  -- any, none, exists, exact
+    -- for each event, those of the first entry first
+    names          text[],
+    payloads       json[],
+    -- for each entry
+    expected       bigint[]  DEFAULT NULL,  -- the version for `exact`
+    event_counts   integer[] DEFAULT NULL,  -- how many events; 0 to demand only. NULL: all events belong to the one entry
+    entry_appends  integer[] DEFAULT NULL,  -- which append, as 1, 1, 2 …; NULL: all entries are one append
+    -- for each event
+    event_ids      uuid[]    DEFAULT NULL,
+    shape_versions integer[] DEFAULT NULL,
+    metadata       json[]    DEFAULT NULL,
+    -- for each append: no id and no key may stand twice in one call
+    append_ids     uuid[]    DEFAULT NULL,
+    keys           text[]    DEFAULT NULL,  -- idempotency keys: the same key is appended once
+    fingerprints   uuid[]    DEFAULT NULL   -- of the content that a key stands for
+) RETURNS SETOF "es".appended
+LANGUAGE plpgsql SECURITY DEFINER           -- who may append needs no right to write, and sees the true head of the log
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan    -- with array arguments every call would be planned again
+SET enable_seqscan = off                    -- and the first plan, made for empty tables, is kept
+AS $$
+DECLARE
+    entries   CONSTANT integer := cardinality(categories);
+    total     CONSTANT integer := cardinality(names);
+    head      bigint;
+    now_at    timestamptz;
+    looked_up record;
+    -- the append at hand
+    append_no integer := 0;
+    first     integer;                      -- its first entry
+    begun_at  bigint;                       -- the head before it
+    starts    integer;                      -- its entry with its first event
+    state     text;
+    own_id    uuid;
+    -- by entry
+    outcomes  text[];
+    ids       uuid[];
+    counts    integer[];
+    versions  bigint[];
+    positions bigint[];
+    befores   bigint[];                     -- the stream's version before the entry
+    slots     integer[];                    -- the first entry of the same stream
+    shifts    bigint[];                     -- from the number of an event in the call to its position
+    rises     bigint[];                     -- and to its version
+    sizes     integer[];                    -- of an append that starts here: how many events it has
+    -- by slot
+    currents  bigint[];                     -- the stream's version
+    streams   bigint[];                     -- its id
+    -- by event
+    entry_of  integer[];
+    created   integer[];                    -- slots of new streams
+    tells_not uuid[];                       -- appends whose events do not tell their result
+    keyed     integer[];                    -- appends with a key
+    done      integer := 0;                 -- events before the entry
+    n         integer;
+    i         integer;
+    slot      integer;
+    version   bigint;
+    allowed   boolean;
+BEGIN
+    IF entries IS DISTINCT FROM cardinality(stream_ids) OR entries IS DISTINCT FROM cardinality(expectations)
+        OR entries <> cardinality(event_counts) OR entries <> cardinality(entry_appends)
+        OR total IS DISTINCT FROM cardinality(payloads)
+        OR (event_counts IS NULL AND entries > 1) THEN
+        RAISE EXCEPTION 'the arguments of append() differ in length' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    PERFORM "es".lock_log();
+    -- From here on each statement sees all appends that were ever committed.
+    SELECT e.position, e.recorded_at INTO head, now_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1;
+    head := coalesce(head, 0);
+    now_at := greatest(now_at, clock_timestamp());
+
+    -- Scalar sub-selects, not joins: an index probe for each entry, whatever the statistics say.
+    FOR looked_up IN
+        SELECT a.*,
+               (SELECT max(e.version) FROM "es".recorded_events AS e WHERE e.stream = a.stream) AS version
+          FROM (SELECT u.no::integer AS entry, u.expectation, u.version AS expected,
+                       (min(u.no) OVER (PARTITION BY u.category, u.stream_id))::integer AS slot,
+                       (SELECT s.id FROM "es".streams AS s
+                         WHERE s.category = u.category AND s.stream_id = u.stream_id) AS stream,
+                       coalesce(
+                           (SELECT e.append_id FROM "es".recorded_events AS e
+                             WHERE e.append_id = append_ids[coalesce(u.append, 1)] AND e.append_size > 0),
+                           (SELECT p.append_id FROM "es".appends AS p
+                             WHERE p.append_id = append_ids[coalesce(u.append, 1)])
+                       ) AS stored
+                  FROM unnest(categories, stream_ids, expectations, expected, entry_appends)
+                       WITH ORDINALITY AS u(category, stream_id, expectation, version, append, no)
+                 OFFSET 0) AS a
+         ORDER BY a.entry
+    LOOP
+        i := looked_up.entry;
+        n := CASE WHEN event_counts IS NULL THEN total ELSE event_counts[i] END;
+
+        IF append_no <> coalesce(entry_appends[i], 1) THEN
+            append_no := append_no + 1;
+            IF append_no <> coalesce(entry_appends[i], 1) THEN
+                RAISE EXCEPTION 'entry_appends must be 1, 1, 2 …: entry % is of append %', i, entry_appends[i]
+                    USING ERRCODE = 'invalid_parameter_value';
+            END IF;
+            first := i;
+            begun_at := head;
+            starts := NULL;
+            own_id := coalesce(append_ids[append_no], gen_random_uuid());
+            state := 'appended';
+            IF looked_up.stored IS NOT NULL THEN
+                state := 'repeated';
+            ELSIF keys[append_no] IS NOT NULL THEN
+                SELECT CASE WHEN k.fingerprint = coalesce(fingerprints[append_no], k.fingerprint)
+                            THEN 'repeated' ELSE 'mismatched' END, k.append_id
+                  INTO state, own_id
+                  FROM "es".idempotency_keys AS k WHERE k.key = keys[append_no];
+                IF NOT FOUND THEN
+                    state := 'appended';
+                    own_id := coalesce(append_ids[append_no], gen_random_uuid());
+                    keyed[append_no] := i;
+                END IF;
+            END IF;
+        END IF;
+
+        slot := looked_up.slot;
+        IF slot = i THEN
+            currents[slot] := coalesce(looked_up.version, 0);
+            streams[slot] := looked_up.stream;
+        END IF;
+        version := currents[slot];
+
+        allowed := CASE looked_up.expectation
+            WHEN 'any' THEN true
+            WHEN 'none' THEN version = 0
+            WHEN 'exists' THEN version > 0
+            WHEN 'exact' THEN version = looked_up.expected
+        END;
+        IF allowed IS NULL THEN
+            RAISE EXCEPTION 'entry % expects `%` at version %', i, looked_up.expectation, looked_up.expected
+                USING ERRCODE = 'invalid_parameter_value', HINT = 'Expectations are any, none, exists and exact, the last with a version.';
+        END IF;
+        IF state = 'appended' AND NOT allowed THEN
+            outcomes[i] := 'conflict';
+            -- What was decided for the entries before it is undone, from the last to the first.
+            FOR j IN REVERSE i - 1 .. first LOOP
+                currents[slots[j]] := befores[j];
+                outcomes[j] := 'refused';
+                sizes[j] := NULL;
+            END LOOP;
+            head := begun_at;
+            keyed[append_no] := NULL;
+            state := 'refused';
+        ELSE
+            outcomes[i] := state;
+        END IF;
+
+        ids[i] := own_id;
+        counts[i] := n;
+        slots[i] := slot;
+        befores[i] := version;
+        IF state = 'appended' THEN
+            shifts[i] := head - done;
+            rises[i] := version - done;
+            head := head + n;
+            version := version + n;
+            currents[slot] := version;
+            IF n > 0 THEN
+                starts := coalesce(starts, i);
+                sizes[starts] := coalesce(sizes[starts], 0) + n;
+                IF streams[slot] IS NULL THEN
+                    streams[slot] := nextval('"es".stream_ids');
+                    created := array_append(created, slot);
+                END IF;
+            ELSE
+                tells_not := array_append(tells_not, own_id);
+            END IF;
+        END IF;
+        versions[i] := version;
+        positions[i] := head;
+        FOR j IN 1 .. n LOOP
+            entry_of := array_append(entry_of, i);
+        END LOOP;
+        done := done + n;
+    END LOOP;
+
+    IF done IS DISTINCT FROM total OR append_no = 0 THEN
+        RAISE EXCEPTION 'append() got % events for % entries that count %', total, entries, done
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    IF created IS NOT NULL THEN
+        INSERT INTO "es".streams (id, category, stream_id)
+        SELECT streams[s.slot], categories[s.slot], stream_ids[s.slot]
+          FROM unnest(created) AS s(slot)
+         WHERE currents[s.slot] > 0;        -- not those of appends that were refused in the end
+    END IF;
+    INSERT INTO "es".recorded_events
+           (position, stream, version, recorded_at, event_id, append_id, shape_version, append_size, name, payload, metadata)
+    SELECT e.no + shifts[e.entry], streams[slots[e.entry]], e.no + rises[e.entry], now_at,
+           coalesce(e.id, gen_random_uuid()), ids[e.entry], coalesce(e.shape_version, 1),
+           CASE WHEN e.no + shifts[e.entry] = positions[e.entry] - counts[e.entry] + 1
+                THEN coalesce(sizes[e.entry], 0) ELSE 0 END,
+           e.name, e.payload, coalesce(e.metadata, '{}')
+      FROM unnest(entry_of, event_ids, shape_versions, names, payloads, metadata)
+           WITH ORDINALITY AS e(entry, id, shape_version, name, payload, metadata, no)
+     WHERE outcomes[e.entry] = 'appended';
+    IF FOUND THEN
+        INSERT INTO "es".event_types (category, name, shape_version)
+        SELECT DISTINCT categories[e.entry], e.name, coalesce(e.shape_version, 1)
+          FROM unnest(entry_of, names, shape_versions) AS e(entry, name, shape_version)
+         WHERE outcomes[e.entry] = 'appended'
+            ON CONFLICT DO NOTHING;
+    END IF;
+
+    IF tells_not IS NOT NULL THEN
+        INSERT INTO "es".appends (append_id, recorded_at, streams)
+        SELECT a.id, now_at,
+               json_agg(json_build_object('category', categories[a.no], 'stream_id', stream_ids[a.no], 'events', counts[a.no],
+                                          'version', versions[a.no], 'position', positions[a.no]) ORDER BY a.no)
+          FROM unnest(ids, outcomes) WITH ORDINALITY AS a(id, outcome, no)
+         WHERE a.id = ANY (tells_not) AND a.outcome = 'appended'
+         GROUP BY a.id;
+    END IF;
+    IF keyed IS NOT NULL THEN
+        INSERT INTO "es".idempotency_keys (key, fingerprint, append_id)
+        SELECT keys[k.append], coalesce(fingerprints[k.append], '00000000-0000-0000-0000-000000000000'), ids[k.entry]
+          FROM unnest(keyed) WITH ORDINALITY AS k(entry, append)
+         WHERE k.entry IS NOT NULL;
+    END IF;
+
+    RETURN QUERY
+    SELECT r.no::integer, r.outcome, r.id, r.events, r.version, r.position, now_at
+      FROM unnest(outcomes, ids, counts, versions, positions)
+           WITH ORDINALITY AS r(outcome, id, events, version, position, no);
+END $$;
+
+-- What became of each stream by an append, if it is stored.
+CREATE FUNCTION "es".stored(wanted uuid)
+RETURNS TABLE (category text, stream_id text, events integer, version bigint, "position" bigint, recorded_at timestamptz)
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT t.category, t.stream_id, t.events, t.version, t.position, a.recorded_at
+      FROM "es".appends AS a,
+           json_to_recordset(a.streams) AS t(category text, stream_id text, events integer, version bigint, position bigint)
+     WHERE a.append_id = wanted
+    UNION ALL
+    (SELECT s.category, s.stream_id, count(*)::integer, max(e.version), max(e.position), max(e.recorded_at)
+      FROM "es".recorded_events AS f
+      JOIN "es".recorded_events AS e ON e.position BETWEEN f.position AND f.position + f.append_size - 1
+      JOIN "es".streams AS s ON s.id = e.stream
+     WHERE f.append_id = wanted AND f.append_size > 0
+       AND NOT EXISTS (SELECT FROM "es".appends AS a WHERE a.append_id = wanted)
+     GROUP BY s.id
+     ORDER BY min(e.position))
+$$;
+
+-- The same, definitely: waits for appends that are being committed.
+CREATE FUNCTION "es".resolve(wanted uuid)
+RETURNS TABLE (category text, stream_id text, events integer, version bigint, "position" bigint, recorded_at timestamptz)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM "es".lock_log();
+    RETURN QUERY SELECT * FROM "es".stored(wanted);
+END $$;
+
+REVOKE ALL ON FUNCTION "es".lock_log(), "es".append, "es".stored, "es".resolve FROM PUBLIC;

@@ -1,0 +1,258 @@
+//! Appends on their way to the server, and its answer for each.
+
+use std::collections::HashSet;
+
+use es_runtime::store::{Append, AppendError, Appended, StreamAppended};
+use es_runtime::{AppendId, ExpectedVersion, Position, Version};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+use uuid::Uuid;
+
+use crate::error::Problem;
+use crate::rows::{Json, Time, column, number};
+
+/// An append with what is needed to send it.
+pub(crate) struct Encoded {
+    pub(crate) append: Append,
+    /// The metadata of its events, as JSON.
+    metadata: Vec<String>,
+    /// How many bytes it has, about.
+    pub(crate) bytes: usize,
+}
+
+impl Encoded {
+    /// Checks what PostgreSQL cannot store, so that the appends sent together with this one are not touched by it.
+    pub(crate) fn new(append: Append) -> Result<Self, AppendError> {
+        check(&append)?;
+        let metadata: Vec<String> = append.events().map(|event| event.metadata.to_json()).collect();
+        let bytes = append.events().map(|event| event.payload.len() + 64).sum::<usize>()
+            + metadata.iter().map(String::len).sum::<usize>()
+            + append
+                .streams
+                .iter()
+                .map(|part| part.stream.id().len() + 64)
+                .sum::<usize>();
+        Ok(Self {
+            append,
+            metadata,
+            bytes,
+        })
+    }
+}
+
+fn check(append: &Append) -> Result<(), AppendError> {
+    let no_nul = |what: &str, text: &str| {
+        if text.contains('\0') {
+            return Err(invalid(format!(
+                "{what} {text:?} holds a NUL, which PostgreSQL cannot store"
+            )));
+        }
+        Ok(())
+    };
+    if let Some(key) = &append.key {
+        no_nul("the idempotency key", &key.key)?;
+    }
+    for part in &append.streams {
+        no_nul("the stream's category", part.stream.category())?;
+        no_nul("the stream's id", part.stream.id())?;
+    }
+    for event in append.events() {
+        no_nul("the event's name", &event.name)?;
+        if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&event.payload) {
+            return Err(invalid(format!(
+                "the payload of event `{}` is not JSON: {error}",
+                event.name
+            )));
+        }
+        if i32::try_from(event.shape_version).is_err() {
+            return Err(invalid(format!(
+                "event `{}` has shape version {}, the largest is {}",
+                event.name,
+                event.shape_version,
+                i32::MAX
+            )));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn invalid(reason: String) -> AppendError {
+    AppendError::Invalid { reason }
+}
+
+/// Whether an append may go together with those taken already.
+#[derive(Default)]
+pub(crate) struct Filling {
+    appends: usize,
+    bytes: usize,
+    ids: HashSet<AppendId>,
+    keys: HashSet<String>,
+}
+
+impl Filling {
+    const APPENDS: usize = 512;
+    const BYTES: usize = 1 << 20;
+
+    /// Counts the append in if it fits. The first one always does.
+    pub(crate) fn take(&mut self, encoded: &Encoded) -> bool {
+        let key = encoded.append.key.as_ref().map(|key| &key.key);
+        // The function wants each id and each key once in a call: a repetition goes into the next one.
+        let is_repetition = self.ids.contains(&encoded.append.id) || key.is_some_and(|key| self.keys.contains(key));
+        let is_full = self.appends == Self::APPENDS || self.bytes + encoded.bytes > Self::BYTES;
+        if self.appends > 0 && (is_repetition || is_full) {
+            return false;
+        }
+        self.appends += 1;
+        self.bytes += encoded.bytes;
+        self.ids.insert(encoded.append.id);
+        self.keys.extend(key.cloned());
+        true
+    }
+}
+
+/// What the server answers about an append.
+pub(crate) enum Answer {
+    Appended(Appended),
+    /// It, or one with the same key, is stored since before under this id.
+    Repeated(AppendId),
+    /// The key is stored since before with another fingerprint.
+    KeyMismatch,
+    /// The stream of this entry is at another version.
+    Conflict {
+        entry: usize,
+        actual: Version,
+    },
+}
+
+/// The statement that sends a batch, for a schema called `es`.
+pub(crate) const STATEMENT: &str = "SELECT outcome, append_id, version, position, recorded_at \
+     FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+/// Sends the appends as one call, and gives the answer to each.
+pub(crate) async fn send(client: &Client, statement: &Statement, batch: &[&Encoded]) -> Result<Vec<Answer>, Problem> {
+    let rows = Columns::of(batch).call(client, statement).await?;
+    let entries: usize = batch.iter().map(|encoded| encoded.append.streams.len()).sum();
+    if rows.len() != entries {
+        return Err(Problem::Damaged(format!(
+            "append() answered {} rows to {entries} entries",
+            rows.len()
+        )));
+    }
+    let mut rest = &rows[..];
+    batch
+        .iter()
+        .map(|encoded| {
+            let (own, others) = rest.split_at(encoded.append.streams.len());
+            rest = others;
+            answer(&encoded.append, own)
+        })
+        .collect()
+}
+
+fn answer(append: &Append, rows: &[Row]) -> Result<Answer, Problem> {
+    let mut streams = Vec::with_capacity(rows.len());
+    for (entry, (part, row)) in append.streams.iter().zip(rows).enumerate() {
+        let version = Version(number(row.try_get(2)?));
+        match row.try_get(0)? {
+            "appended" => streams.push(StreamAppended {
+                stream: part.stream.clone(),
+                events: part.events.len(),
+                version,
+                position: Position(number(row.try_get(3)?)),
+            }),
+            "repeated" => return Ok(Answer::Repeated(AppendId(row.try_get(1)?))),
+            "mismatched" => return Ok(Answer::KeyMismatch),
+            "conflict" => return Ok(Answer::Conflict { entry, actual: version }),
+            "refused" => {}
+            other => return Err(Problem::Damaged(format!("append() answered `{other}`"))),
+        }
+    }
+    let Some(row) = rows.first() else {
+        return Err(Problem::Damaged("an append without streams was sent".to_owned()));
+    };
+    Ok(Answer::Appended(Appended {
+        id: append.id,
+        repeated: false,
+        recorded_at: row.try_get::<_, Time>(4)?.0,
+        streams,
+    }))
+}
+
+/// The arguments of the function: one array for each.
+#[derive(Default)]
+struct Columns<'a> {
+    categories: Vec<&'a str>,
+    stream_ids: Vec<&'a str>,
+    expectations: Vec<&'static str>,
+    names: Vec<&'a str>,
+    payloads: Vec<Json<'a>>,
+    expected: Vec<Option<i64>>,
+    event_counts: Vec<i32>,
+    entry_appends: Vec<i32>,
+    event_ids: Vec<Uuid>,
+    shape_versions: Vec<i32>,
+    metadata: Vec<Json<'a>>,
+    append_ids: Vec<Uuid>,
+    keys: Vec<Option<&'a str>>,
+    fingerprints: Vec<Option<Uuid>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(batch: &[&'a Encoded]) -> Self {
+        let mut columns = Self::default();
+        for (number, encoded) in (1..).zip(batch) {
+            columns.add(number, encoded);
+        }
+        columns
+    }
+
+    fn add(&mut self, number: i32, encoded: &'a Encoded) {
+        let append = &encoded.append;
+        self.append_ids.push(append.id.0);
+        self.keys.push(append.key.as_ref().map(|key| key.key.as_str()));
+        self.fingerprints.push(append.key.as_ref().map(|key| key.fingerprint));
+        for part in &append.streams {
+            let (expectation, expected) = match part.expected {
+                ExpectedVersion::Any => ("any", None),
+                ExpectedVersion::NoStream => ("none", None),
+                ExpectedVersion::Exists => ("exists", None),
+                ExpectedVersion::Exact(version) => ("exact", Some(column(version.0))),
+            };
+            self.entry_appends.push(number);
+            self.categories.push(part.stream.category());
+            self.stream_ids.push(part.stream.id());
+            self.expectations.push(expectation);
+            self.expected.push(expected);
+            // Both fit: the client's limits and `check` see to that.
+            self.event_counts
+                .push(i32::try_from(part.events.len()).unwrap_or(i32::MAX));
+        }
+        for (event, metadata) in append.events().zip(&encoded.metadata) {
+            self.event_ids.push(event.id.0);
+            self.names.push(&event.name);
+            self.shape_versions.push(event.shape_version.cast_signed());
+            self.payloads.push(Json(&event.payload));
+            self.metadata.push(Json(metadata.as_bytes()));
+        }
+    }
+
+    async fn call(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Problem> {
+        let arguments: [&(dyn ToSql + Sync); 14] = [
+            &self.categories,
+            &self.stream_ids,
+            &self.expectations,
+            &self.names,
+            &self.payloads,
+            &self.expected,
+            &self.event_counts,
+            &self.entry_appends,
+            &self.event_ids,
+            &self.shape_versions,
+            &self.metadata,
+            &self.append_ids,
+            &self.keys,
+            &self.fingerprints,
+        ];
+        Ok(client.query(statement, &arguments).await?)
+    }
+}

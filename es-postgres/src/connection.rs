@@ -1,0 +1,105 @@
+//! Connections with the settings that the promises rest on.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use deadpool_postgres::Connect;
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::task::JoinHandle;
+use tokio_postgres::error::DbError;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
+
+/// Opens connections to one database.
+#[derive(Clone)]
+pub(crate) struct Connector {
+    pub(crate) config: Config,
+    /// How long a statement may wait for a lock.
+    pub(crate) lock_timeout: Duration,
+}
+
+/// A connection, and what the server says on it beside the answers.
+pub(crate) struct Link {
+    pub(crate) client: Client,
+    pub(crate) notices: Arc<Notices>,
+    task: JoinHandle<()>,
+}
+
+impl Link {
+    /// Closes the connection at once, whatever is under way on it.
+    pub(crate) fn discard(self) {
+        self.task.abort();
+    }
+}
+
+/// What the server said that changes the meaning of an answer.
+#[derive(Default)]
+pub(crate) struct Notices {
+    unconfirmed: AtomicBool,
+}
+
+impl Notices {
+    /// Whether a commit since the last call was not confirmed by the standbys that it should have waited for.
+    pub(crate) fn take_unconfirmed(&self) -> bool {
+        self.unconfirmed.swap(false, Ordering::AcqRel)
+    }
+
+    fn hear(&self, notice: &DbError) {
+        // The sentence is translated and the SQLSTATE that of any warning; the routine that speaks is neither.
+        if notice.routine() == Some("SyncRepWaitForLSN") {
+            self.unconfirmed.store(true, Ordering::Release);
+        }
+        tracing::info!("the server says {}: {}", notice.severity(), notice.message());
+    }
+}
+
+impl Connector {
+    /// A connection that reads its own notices.
+    pub(crate) async fn connect(&self) -> Result<Link, tokio_postgres::Error> {
+        let (client, connection) = self.config.connect(NoTls).await?;
+        let notices = Arc::new(Notices::default());
+        let task = tokio::spawn(drive(connection, Arc::clone(&notices)));
+        client.batch_execute(&self.settings()).await?;
+        Ok(Link { client, notices, task })
+    }
+
+    fn settings(&self) -> String {
+        let timeout = self.lock_timeout.as_millis();
+        format!("SET default_transaction_isolation = 'read committed'; SET lock_timeout = {timeout}")
+    }
+}
+
+impl Connect for Connector {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        Box::pin(async move {
+            let link = Self::connect(self).await?;
+            Ok((link.client, link.task))
+        })
+    }
+}
+
+/// Moves bytes until the connection ends. Notices are heard before the answer that comes behind them is passed on.
+async fn drive<S, T>(connection: Connection<S, T>, notices: Arc<Notices>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut connection = pin!(connection);
+    let ended = poll_fn(|context| {
+        loop {
+            match ready!(connection.as_mut().get_mut().poll_message(context)) {
+                Some(Ok(AsyncMessage::Notice(notice))) => notices.hear(&notice),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Err(error)),
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    });
+    if let Err(error) = ended.await {
+        tracing::debug!("a connection ended: {error}");
+    }
+}

@@ -1,0 +1,349 @@
+//! The one connection on which a store appends.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, StreamAppend};
+use es_runtime::{AppendId, StoreError, StoreErrorKind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::Statement;
+
+use crate::backend::Backend;
+use crate::batch::{self, Answer, Encoded, Filling, invalid};
+use crate::connection::{Connector, Link};
+use crate::error::Problem;
+use crate::holder;
+use crate::outcome::{Outcome, Phase, outcome};
+use crate::schema::Schema;
+
+/// Where appends are handed over to the lane. What arrives while a batch is under way goes into the next one, so that the
+/// appends of many callers share one round trip, one lock and one flush; a lone append is sent at once.
+#[derive(Clone)]
+pub(crate) struct Lane {
+    requests: mpsc::UnboundedSender<Request>,
+    doubtful: Arc<Mutex<Vec<Backend>>>,
+}
+
+enum Request {
+    Append(Encoded, oneshot::Sender<Result<Reply, AppendError>>),
+    /// Answered when everything that was requested before has been.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// What became of an append that did not fail.
+pub(crate) enum Reply {
+    Appended(Appended),
+    /// It, or one with the same key, is stored since before under the id `stored`.
+    Repeated {
+        append: Append,
+        stored: AppendId,
+    },
+}
+
+/// How the lane works.
+#[derive(Clone)]
+pub(crate) struct LaneSettings {
+    pub(crate) connector: Connector,
+    pub(crate) schema: Schema,
+    /// How long the server may take to answer a batch.
+    pub(crate) patience: Duration,
+}
+
+impl Lane {
+    /// Connects, and starts the task.
+    pub(crate) async fn open(settings: LaneSettings) -> Result<Self, StoreError> {
+        let (requests, queue) = mpsc::unbounded_channel();
+        let doubtful = Arc::default();
+        let mut worker = Worker {
+            settings,
+            queue,
+            held_back: None,
+            session: None,
+            doubtful: Arc::clone(&doubtful),
+        };
+        worker
+            .session()
+            .await
+            .map_err(|problem| problem.while_doing("connect"))?;
+        tokio::spawn(worker.run());
+        Ok(Self { requests, doubtful })
+    }
+
+    pub(crate) async fn append(&self, append: Encoded) -> Result<Reply, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .send(Request::Append(append, reply))
+            .map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
+    }
+
+    /// Waits until nothing that was asked for before is still to be sent by this process, and gives the sessions of which it
+    /// is not known what they did.
+    pub(crate) async fn settled(&self) -> Result<Vec<Backend>, StoreError> {
+        let (reply, reached) = oneshot::channel();
+        self.requests.send(Request::Barrier(reply)).map_err(|_| ended())?;
+        reached.await.map_err(|_| ended())?;
+        Ok(self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// This session has ended, so it will do nothing more.
+    pub(crate) fn forget(&self, backend: &Backend) {
+        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+        doubtful.retain(|other| other != backend);
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Closed,
+        "the task that appends has ended with the runtime that it was started on: open the store again",
+    )
+}
+
+struct Worker {
+    settings: LaneSettings,
+    queue: mpsc::UnboundedReceiver<Request>,
+    /// A request that was taken from the queue, but did not fit into the batch.
+    held_back: Option<Request>,
+    session: Option<Session>,
+    doubtful: Arc<Mutex<Vec<Backend>>>,
+}
+
+/// The lane's connection.
+struct Session {
+    link: Link,
+    backend: Backend,
+    statement: Statement,
+}
+
+/// An append with who waits for it.
+struct Waiting {
+    encoded: Encoded,
+    reply: oneshot::Sender<Result<Reply, AppendError>>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        loop {
+            let next = match self.held_back.take() {
+                Some(request) => Some(request),
+                None => self.queue.recv().await,
+            };
+            match next {
+                None => return,
+                Some(Request::Barrier(reached)) => {
+                    // Whoever asked may be gone.
+                    let _ = reached.send(());
+                }
+                Some(Request::Append(encoded, reply)) => {
+                    let batch = self.fill(Waiting { encoded, reply });
+                    self.append(batch).await;
+                }
+            }
+        }
+    }
+
+    /// The batch that starts with `first`: what waits in the queue, while it fits.
+    fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
+        let mut filling = Filling::default();
+        filling.take(&first.encoded);
+        let mut batch = vec![first];
+        while let Ok(request) = self.queue.try_recv() {
+            match request {
+                Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
+                other => {
+                    self.held_back = Some(other);
+                    break;
+                }
+            }
+        }
+        batch
+    }
+
+    /// Sends a batch and answers all who wait for it.
+    async fn append(&mut self, mut batch: Vec<Waiting>) {
+        // Who does not wait any more has not been sent anything: the append never happened.
+        batch.retain(|waiting| !waiting.reply.is_closed());
+        if batch.is_empty() {
+            return;
+        }
+        let encoded: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
+        match self.send(&encoded).await {
+            Ok(results) => reply(batch, results),
+            Err((Outcome::BadValue, _)) if batch.len() > 1 => {
+                for waiting in batch {
+                    let results = self.send(&[&waiting.encoded]).await;
+                    self.conclude(vec![waiting], results).await;
+                }
+            }
+            failed => self.conclude(batch, failed).await,
+        }
+    }
+
+    async fn conclude(&mut self, batch: Vec<Waiting>, results: Result<Vec<Answered>, (Outcome, Problem)>) {
+        match results {
+            Ok(results) => reply(batch, results),
+            Err((outcome, problem)) => {
+                let holder = self.holder(&problem).await;
+                for waiting in batch {
+                    let error = failure(outcome, problem.clone(), holder.as_deref(), &waiting.encoded.append);
+                    // Who waited may be gone.
+                    let _ = waiting.reply.send(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Sends a batch, again where another writer was in the way.
+    async fn send(&mut self, batch: &[&Encoded]) -> Result<Vec<Answered>, (Outcome, Problem)> {
+        const ATTEMPTS: u32 = 10;
+        for attempt in 1.. {
+            let (outcome, problem) = match self.send_once(batch).await {
+                Ok(answers) => return Ok(answers),
+                Err((phase, problem)) => (outcome(&problem, phase), problem),
+            };
+            match outcome {
+                Outcome::Indeterminate => self.doubt(),
+                Outcome::Repeat if attempt < ATTEMPTS => {
+                    tracing::debug!(attempt, "a batch collided with another writer: {problem}");
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
+                    continue;
+                }
+                _ => self.keep_if_alive(),
+            }
+            return Err((outcome, problem));
+        }
+        unreachable!("the last attempt returns");
+    }
+
+    async fn send_once(&mut self, batch: &[&Encoded]) -> Result<Vec<Answered>, (Phase, Problem)> {
+        let patience = self.settings.patience;
+        let session = self.session().await.map_err(|problem| (Phase::Connect, problem))?;
+        let sent = batch::send(&session.link.client, &session.statement, batch);
+        let answers = match timeout(patience, sent).await {
+            Ok(answers) => answers.map_err(|problem| (Phase::Sent, problem))?,
+            Err(_) => {
+                let silence = format!("the server did not answer within {} s", patience.as_secs_f32());
+                return Err((Phase::Sent, Problem::Silent(silence)));
+            }
+        };
+        let unconfirmed = session.link.notices.take_unconfirmed();
+        Ok(answers
+            .into_iter()
+            .map(|answer| Answered { answer, unconfirmed })
+            .collect())
+    }
+
+    /// The connection, opened if there is none.
+    async fn session(&mut self) -> Result<&Session, Problem> {
+        self.keep_if_alive();
+        match &mut self.session {
+            Some(session) => Ok(session),
+            none => Ok(none.insert(Session::open(&self.settings).await?)),
+        }
+    }
+
+    fn keep_if_alive(&mut self) {
+        if self
+            .session
+            .as_ref()
+            .is_some_and(|session| session.link.client.is_closed())
+        {
+            self.session = None;
+        }
+    }
+
+    /// What was sent may still be done by the session: it is not used again, and remembered until it is known to have ended.
+    fn doubt(&mut self) {
+        if let Some(session) = self.session.take() {
+            let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+            doubtful.push(session.backend);
+            session.link.discard();
+        }
+    }
+
+    /// Who holds the lock, if that is what the batch waited for in vain.
+    async fn holder(&mut self, problem: &Problem) -> Option<String> {
+        if problem.code().map(tokio_postgres::error::SqlState::code) != Some("55P03") {
+            return None;
+        }
+        let session = self.session.as_ref()?;
+        holder::name(&session.link.client, &self.settings.schema).await.ok()?
+    }
+}
+
+impl Session {
+    async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
+        let opened = async {
+            let link = settings.connector.connect().await?;
+            let backend = Backend::of(&link.client).await?;
+            let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
+            Ok::<_, Problem>(Self {
+                link,
+                backend,
+                statement,
+            })
+        };
+        match timeout(settings.patience, opened).await {
+            Ok(session) => session,
+            Err(_) => Err(Problem::Silent(format!(
+                "the server did not let us in within {} s",
+                settings.patience.as_secs_f32()
+            ))),
+        }
+    }
+}
+
+/// An answer, and whether the standbys that the commit should have waited for have not confirmed it.
+struct Answered {
+    answer: Answer,
+    unconfirmed: bool,
+}
+
+fn reply(batch: Vec<Waiting>, results: Vec<Answered>) {
+    for (waiting, answered) in batch.into_iter().zip(results) {
+        // Who waited may be gone.
+        let _ = waiting.reply.send(result(answered, waiting.encoded.append));
+    }
+}
+
+fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {
+    match answered.answer {
+        Answer::Appended(_) if answered.unconfirmed => Err(AppendError::UnderReplicated {
+            append: Box::new(AppendRef::of(&append)),
+        }),
+        Answer::Appended(appended) => Ok(Reply::Appended(appended)),
+        Answer::Repeated(stored) => Ok(Reply::Repeated { append, stored }),
+        Answer::KeyMismatch => Err(AppendError::IdempotencyMismatch {
+            what: format!(
+                "idempotency key `{}`",
+                append.key.map(|key| key.key).unwrap_or_default()
+            ),
+        }),
+        Answer::Conflict { entry, actual } => {
+            let StreamAppend { stream, expected, .. } = &append.streams[entry];
+            Err(AppendError::Conflict {
+                stream: stream.clone(),
+                expected: *expected,
+                actual,
+            })
+        }
+    }
+}
+
+fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Append) -> AppendError {
+    match outcome {
+        Outcome::Indeterminate => AppendError::Indeterminate {
+            append: Box::new(AppendRef::of(append)),
+            source: problem.while_doing("learn what became of an append"),
+        },
+        Outcome::BadValue => invalid(format!("PostgreSQL refuses it: {problem}")),
+        Outcome::Repeat | Outcome::NotCommitted => AppendError::Store(match holder {
+            Some(holder) => {
+                StoreError::new(StoreErrorKind::Unavailable, format!("cannot append: {holder}")).caused_by(problem)
+            }
+            None => problem.while_doing("append"),
+        }),
+    }
+}

@@ -1,0 +1,21 @@
+//! The production store of `es-runtime`: events in PostgreSQL.
+
+mod backend;
+mod batch;
+mod connection;
+mod error;
+mod holder;
+mod lane;
+mod names;
+mod options;
+mod outcome;
+mod pages;
+mod reader;
+mod rows;
+pub mod schema;
+mod sql;
+mod store;
+
+pub use options::PostgresOptions;
+pub use schema::{Lock, Schema};
+pub use store::PostgresStore;

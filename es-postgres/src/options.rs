@@ -1,0 +1,194 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use es_runtime::{Limits, StoreError, StoreErrorKind};
+use tokio_postgres::Config;
+
+use crate::PostgresStore;
+use crate::connection::Connector;
+use crate::error::Problem;
+use crate::lane::{Lane, LaneSettings};
+use crate::reader::Reader;
+use crate::schema::{self, Schema};
+use crate::sql::Sql;
+
+/// How a [`PostgresStore`] connects.
+#[derive(Clone)]
+#[must_use]
+pub struct PostgresOptions {
+    schema: Schema,
+    limits: Limits,
+    readers: usize,
+    pool: Option<Pool>,
+    apply: bool,
+    lock_timeout: Duration,
+    answer_timeout: Duration,
+}
+
+impl PostgresOptions {
+    pub(crate) fn new() -> Self {
+        Self {
+            schema: Schema::default(),
+            limits: Limits::default(),
+            readers: 8,
+            pool: None,
+            apply: false,
+            lock_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Uses the store in this schema instead of `es`.
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// Sets the schema up, or brings it up to date, before it is used. Without it the schema is only
+    /// [checked](schema::check).
+    pub fn apply_schema(mut self) -> Self {
+        self.apply = true;
+        self
+    }
+
+    /// Allows appends of another size. Ids, names and keys cannot be longer than their columns allow.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Reads on up to so many connections at once; 8 unless set. Appends go over one of their own.
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers.max(1);
+        self
+    }
+
+    /// Reads through this pool instead of one of the store's own. Appends go over a connection of the store's own.
+    pub fn pool(mut self, pool: Pool) -> Self {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// How long an append waits for another transaction that appends; 10 seconds unless set. Then it fails, and says whom it
+    /// waited for.
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to answer; 30 seconds unless set. An append that is not answered is
+    /// [indeterminate](es_runtime::store::AppendError::Indeterminate). To be longer than the lock timeout.
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
+        self
+    }
+
+    /// Connects to the database at `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached; [`Rejected`](StoreErrorKind::Rejected)
+    /// if it lets us not in, or the schema is not the one that this build works with.
+    pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
+        let config = url.parse::<Config>().map_err(|error| {
+            // The source quotes parts of the URL, in which a password may stand.
+            let _ = error;
+            StoreError::new(StoreErrorKind::Rejected, "the URL of the database cannot be read")
+        })?;
+        self.connect_with(config).await
+    }
+
+    /// Connects by a configuration that was made elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_with(self, config: Config) -> Result<PostgresStore, StoreError> {
+        self.check_limits()?;
+        let connector = Connector {
+            config,
+            lock_timeout: self.lock_timeout,
+        };
+        self.prepare(&connector).await?;
+        let sql = Sql::new(&self.schema);
+        let reader = Reader {
+            pool: self.reading_pool(&connector)?,
+            names: sql.names(),
+            sql,
+        };
+        let lane = Lane::open(LaneSettings {
+            connector,
+            schema: self.schema,
+            patience: self.answer_timeout,
+        })
+        .await?;
+        Ok(PostgresStore {
+            lane,
+            reader: Arc::new(reader),
+            limits: self.limits,
+            patience: self.answer_timeout,
+        })
+    }
+
+    /// Looks at the schema, or sets it up.
+    async fn prepare(&self, connector: &Connector) -> Result<(), StoreError> {
+        let connecting = |problem: Problem| problem.while_doing("connect");
+        let connected = tokio::time::timeout(self.answer_timeout, connector.connect()).await;
+        let silence = || Problem::Silent("the server does not answer".to_owned());
+        let mut link = connected
+            .map_err(|_| connecting(silence()))?
+            .map_err(|error| connecting(error.into()))?;
+        if self.apply {
+            schema::apply(&mut link.client, &self.schema).await
+        } else {
+            schema::check(&link.client, &self.schema).await
+        }
+    }
+
+    fn reading_pool(&self, connector: &Connector) -> Result<Pool, StoreError> {
+        if let Some(pool) = &self.pool {
+            return Ok(pool.clone());
+        }
+        let config = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = Manager::from_connect(connector.config.clone(), connector.clone(), config);
+        Pool::builder(manager)
+            .max_size(self.readers)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(self.answer_timeout))
+            .create_timeout(Some(self.answer_timeout))
+            .build()
+            .map_err(|error| Problem::Silent(error.to_string()).while_doing("make a pool"))
+    }
+
+    /// The columns have limits of their own, so that rows fit into their indexes.
+    fn check_limits(&self) -> Result<(), StoreError> {
+        let limits = &self.limits;
+        for (what, limit, most) in [
+            ("a category", limits.category, 512),
+            ("a stream's id", limits.stream_id, 2000),
+            ("an event's name", limits.event_name, 512),
+            ("an idempotency key", limits.idempotency_key, 2000),
+        ] {
+            if limit > most {
+                return Err(StoreError::new(
+                    StoreErrorKind::Rejected,
+                    format!("the limits allow {what} of {limit} bytes, PostgreSQL's columns hold at most {most}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresOptions")
+            .field("schema", &self.schema)
+            .field("readers", &self.readers)
+            .finish_non_exhaustive()
+    }
+}

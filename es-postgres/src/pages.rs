@@ -1,0 +1,209 @@
+//! Reads of any length, a page at a time.
+
+use std::sync::Arc;
+
+use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::{RecordedEvent, StoreError, StreamId, Version};
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::task::JoinHandle;
+
+use crate::error::Problem;
+use crate::reader::{Page, Reader};
+use crate::rows::{column, number};
+
+/// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
+/// vacuum.
+pub(crate) const PAGE: u64 = 1000;
+
+/// With how many a read begins, so that the first page is not large whatever the events are.
+const FIRST: u64 = 64;
+
+/// How many bytes of rows are held at a time.
+const BYTES: usize = 4 << 20;
+
+/// Which events are still to be read: a range of numbers, versions or positions, that is met from one end.
+#[derive(Clone)]
+struct Rest {
+    /// The stream whose versions they are; without one they are positions.
+    stream: Option<StreamId>,
+    low: u64,
+    high: u64,
+    direction: Direction,
+    left: u64,
+    page: u64,
+}
+
+impl Rest {
+    fn is_empty(&self) -> bool {
+        self.left == 0 || self.low > self.high
+    }
+
+    /// Fetches the next page, and what is left behind it.
+    async fn fetch(mut self, reader: &Reader) -> Result<(Page, Self), Problem> {
+        let limit = self.page.min(self.left);
+        let (low, high, rows) = (column(self.low), column(self.high), column(limit));
+        let sql = &reader.sql;
+        let page = match (&self.stream, self.direction) {
+            (Some(stream), direction) => {
+                let statement = match direction {
+                    Direction::Forwards => &sql.stream_forwards,
+                    Direction::Backwards => &sql.stream_backwards,
+                };
+                let (category, id) = (stream.category(), stream.id());
+                reader
+                    .page(statement, &[&category, &id, &low, &high, &rows], BYTES, Some(stream))
+                    .await?
+            }
+            (None, Direction::Forwards) => {
+                reader
+                    .page(&sql.log_forwards, &[&low, &high, &rows], BYTES, None)
+                    .await?
+            }
+            (None, Direction::Backwards) => {
+                reader
+                    .page(&sql.log_backwards, &[&low, &high, &rows], BYTES, None)
+                    .await?
+            }
+        };
+        self.go_behind(&page, limit);
+        Ok((page, self))
+    }
+
+    fn go_behind(&mut self, page: &Page, limit: u64) {
+        let read = page.events.len() as u64;
+        let Some(last) = page.events.last().filter(|_| read == limit || page.is_cut) else {
+            // There was no more when the page was read.
+            self.left = 0;
+            return;
+        };
+        let last = match self.stream {
+            Some(_) => last.version.0,
+            None => last.position.0,
+        };
+        match self.direction {
+            Direction::Forwards => self.low = last + 1,
+            Direction::Backwards => self.high = last - 1,
+        }
+        self.left -= read;
+        let fitting = BYTES as u64 / (page.size as u64 / read).max(1);
+        self.page = fitting.min(self.page * 4).clamp(1, PAGE);
+    }
+}
+
+pub(crate) fn read_stream(
+    reader: &Arc<Reader>,
+    query: ReadStream,
+) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    events(
+        reader,
+        Rest {
+            stream: Some(query.stream),
+            low: query.from.0,
+            high: query.to.0,
+            direction: query.direction,
+            left: query.limit.unwrap_or(u64::MAX),
+            page: FIRST,
+        },
+    )
+}
+
+pub(crate) fn read_log(reader: &Arc<Reader>, query: ReadLog) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    events(
+        reader,
+        Rest {
+            stream: None,
+            low: query.from.0,
+            high: query.to.0,
+            direction: query.direction,
+            left: query.limit.unwrap_or(u64::MAX),
+            page: FIRST,
+        },
+    )
+}
+
+fn events(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    let state = (Arc::clone(reader), Next::Rest(rest));
+    stream::try_unfold(state, |(reader, next)| async move {
+        let Some((page, rest)) = next.page(&reader).await? else {
+            return Ok(None);
+        };
+        let next = Next::ahead(&reader, rest);
+        let events = stream::iter(page.events.into_iter().map(Ok));
+        Ok::<_, Problem>(Some((events, (reader, next))))
+    })
+    .try_flatten()
+    .map_err(|problem: Problem| problem.while_doing("read events"))
+    .boxed()
+}
+
+/// The next page of a read: still to be asked for, or asked for already while the one before is being taken in.
+enum Next {
+    Rest(Rest),
+    Ahead(Ahead),
+}
+
+impl Next {
+    /// Long reads have the next page fetched ahead. Nothing is known yet of the length of those that have just begun.
+    fn ahead(reader: &Arc<Reader>, rest: Rest) -> Self {
+        if rest.is_empty() || rest.page <= FIRST {
+            return Self::Rest(rest);
+        }
+        let reader = Arc::clone(reader);
+        Self::Ahead(Ahead(tokio::spawn(async move { rest.fetch(&reader).await })))
+    }
+
+    async fn page(self, reader: &Reader) -> Result<Option<(Page, Rest)>, Problem> {
+        match self {
+            Self::Rest(rest) if rest.is_empty() => Ok(None),
+            Self::Rest(rest) => rest.fetch(reader).await.map(Some),
+            Self::Ahead(mut ahead) => match (&mut ahead.0).await {
+                Ok(page) => page.map(Some),
+                Err(error) => Err(Problem::Silent(format!(
+                    "the task that fetched the next page ended: {error}"
+                ))),
+            },
+        }
+    }
+}
+
+/// A page that is being fetched, by a task that ends with the read.
+struct Ahead(JoinHandle<Result<(Page, Rest), Problem>>);
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) fn streams(reader: &Arc<Reader>, query: ListStreams) -> BoxStream<'static, Result<StreamInfo, StoreError>> {
+    let left = query.limit.unwrap_or(u64::MAX);
+    // Below every id, since none is empty.
+    let after = query.after.unwrap_or_default();
+    let state = (Arc::clone(reader), query.category, after, left);
+    stream::try_unfold(state, |(reader, category, after, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let limit = left.min(PAGE);
+        let rows = reader
+            .rows(&reader.sql.streams, &[&category, &after, &column(limit)])
+            .await?;
+        let mut infos = Vec::with_capacity(rows.len());
+        for row in &rows {
+            infos.push(StreamInfo {
+                stream: StreamId::new(category.clone(), row.try_get::<_, &str>(0)?),
+                version: Version(number(row.try_get(1)?)),
+            });
+        }
+        let left = if rows.len() as u64 == limit { left - limit } else { 0 };
+        let after = infos.last().map_or(after, |info| info.stream.id().to_owned());
+        Ok::<_, Problem>(Some((
+            stream::iter(infos.into_iter().map(Ok)),
+            (reader, category, after, left),
+        )))
+    })
+    .try_flatten()
+    .map_err(|problem: Problem| problem.while_doing("list streams"))
+    .boxed()
+}

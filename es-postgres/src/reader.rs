@@ -1,0 +1,180 @@
+use deadpool_postgres::{ClientWrapper, Object, Pool};
+use es_runtime::store::{Append, Appended, IdempotencyKey, StreamAppended};
+use es_runtime::{AppendId, Position, RecordedEvent, StreamId, Version};
+use futures_util::{TryStreamExt, pin_mut};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use crate::error::Problem;
+use crate::names::Names;
+use crate::rows::{Time, event, number, stream_number};
+use crate::sql::Sql;
+
+/// Reads through the pool.
+pub(crate) struct Reader {
+    pub(crate) pool: Pool,
+    pub(crate) sql: Sql,
+    pub(crate) names: Names,
+}
+
+type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+impl Reader {
+    pub(crate) async fn client(&self) -> Result<Object, Problem> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// All rows of a statement that gives few. A connection that had been lost in the pool is replaced once.
+    pub(crate) async fn rows(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
+        match self.rows_once(sql, arguments).await {
+            Err(problem) if problem.is_disconnect() => self.rows_once(sql, arguments).await,
+            result => result,
+        }
+    }
+
+    async fn rows_once(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
+        let client = self.client().await?;
+        rows(&client, sql, arguments).await
+    }
+
+    /// What became of each stream by an append, by a statement that tells it.
+    pub(crate) async fn appended(&self, sql: &str, id: AppendId) -> Result<Option<Appended>, Problem> {
+        let rows = self.rows(sql, &[&id.0]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        Ok(Some(Appended {
+            id,
+            repeated: true,
+            recorded_at: first.try_get::<_, Time>(5)?.0,
+            streams: rows.iter().map(stream_appended).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    /// Whether what is stored under the append's id is the append. `stored` is what it is stored as.
+    pub(crate) async fn is_same(&self, append: &Append, stored: &Appended) -> Result<bool, Problem> {
+        let same_streams = stored.streams.len() == append.streams.len()
+            && stored
+                .streams
+                .iter()
+                .zip(&append.streams)
+                .all(|(stored, given)| stored.stream == given.stream && stored.events == given.events.len());
+        if !same_streams || self.key_of(append.id).await? != append.key {
+            return Ok(false);
+        }
+        let rows = self.rows(&self.sql.events_of, &[&append.id.0]).await?;
+        for (row, given) in rows.iter().zip(append.events()) {
+            // The name of the stream was compared above.
+            let stored = event(row, StreamId::new("", ""))?;
+            let same = stored.id == given.id
+                && stored.name == given.name
+                && stored.shape_version == given.shape_version
+                && stored.payload == given.payload
+                && stored.metadata == given.metadata;
+            if !same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The key that an append was stored with.
+    async fn key_of(&self, append: AppendId) -> Result<Option<IdempotencyKey>, Problem> {
+        let rows = self.rows(&self.sql.key_of, &[&append.0]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(IdempotencyKey {
+            key: row.try_get(0)?,
+            fingerprint: row.try_get(1)?,
+        }))
+    }
+
+    /// The fingerprint and the append that are stored under a key.
+    pub(crate) async fn find_key(&self, key: &str) -> Result<Option<(Uuid, AppendId)>, Problem> {
+        let rows = self.rows(&self.sql.find_key, &[&key]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some((row.try_get(0)?, AppendId(row.try_get(1)?))))
+    }
+
+    /// A page of events: as many as the statement gives, unless they come to more than `bytes`.
+    pub(crate) async fn page(
+        &self,
+        sql: &str,
+        arguments: Arguments<'_>,
+        bytes: usize,
+        stream: Option<&StreamId>,
+    ) -> Result<Page, Problem> {
+        match self.page_once(sql, arguments, bytes, stream).await {
+            Err(problem) if problem.is_disconnect() => self.page_once(sql, arguments, bytes, stream).await,
+            result => result,
+        }
+    }
+
+    async fn page_once(
+        &self,
+        sql: &str,
+        arguments: Arguments<'_>,
+        bytes: usize,
+        stream: Option<&StreamId>,
+    ) -> Result<Page, Problem> {
+        let client = self.client().await?;
+        let statement = client.prepare_cached(sql).await?;
+        let sent = Client::query_raw(&client, &statement, arguments.iter().copied()).await?;
+        pin_mut!(sent);
+        let (mut rows, mut size, mut is_cut) = (Vec::new(), 0, false);
+        while let Some(row) = sent.try_next().await? {
+            size += row.raw_size_bytes();
+            rows.push(row);
+            if size >= bytes {
+                is_cut = true;
+                break;
+            }
+        }
+        let events = self.events(&client, &rows, stream).await?;
+        Ok(Page { events, size, is_cut })
+    }
+
+    async fn events(
+        &self,
+        client: &ClientWrapper,
+        rows: &[Row],
+        stream: Option<&StreamId>,
+    ) -> Result<Vec<RecordedEvent>, Problem> {
+        if let Some(stream) = stream {
+            return rows.iter().map(|row| event(row, stream.clone())).collect();
+        }
+        let numbers = rows.iter().map(stream_number).collect::<Result<Vec<_>, _>>()?;
+        let names = self.names.resolve(client, numbers.clone()).await?;
+        rows.iter()
+            .zip(numbers)
+            .map(|(row, number)| match names.get(&number) {
+                Some(name) => event(row, name.clone()),
+                None => Err(Problem::Damaged(format!(
+                    "stream number {number} has events, but no name"
+                ))),
+            })
+            .collect()
+    }
+}
+
+/// Some events that follow one another.
+pub(crate) struct Page {
+    pub(crate) events: Vec<RecordedEvent>,
+    /// Their bytes.
+    pub(crate) size: usize,
+    /// Whether there were more in the answer.
+    pub(crate) is_cut: bool,
+}
+
+pub(crate) async fn rows(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(Client::query(client, &statement, arguments).await?)
+}
+
+fn stream_appended(row: &Row) -> Result<StreamAppended, Problem> {
+    let events: i32 = row.try_get(2)?;
+    Ok(StreamAppended {
+        stream: StreamId::new(row.try_get::<_, String>(0)?, row.try_get::<_, &str>(1)?),
+        events: usize::try_from(events).unwrap_or_default(),
+        version: Version(number(row.try_get(3)?)),
+        position: Position(number(row.try_get(4)?)),
+    })
+}

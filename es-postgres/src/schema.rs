@@ -1,0 +1,236 @@
+//! The tables and functions of a store, and the steps that lead to them.
+//!
+//! A store lives in a schema of its own, `es` unless named otherwise. [`print`] gives everything as SQL for whoever reviews
+//! or runs it by hand, [`apply`] runs what is missing, [`check`] only looks.
+
+use es_runtime::{StoreError, StoreErrorKind};
+use tokio_postgres::{Client, GenericClient};
+
+use crate::error::Problem;
+
+/// The steps that lead from an empty schema to the present one. Each is one transaction.
+const STEPS: [(&str, &str); 2] = [
+    ("001_tables", include_str!("../sql/001_tables.sql")),
+    ("002_append", include_str!("../sql/002_append.sql")),
+];
+
+/// The version that this build reads and writes: how many steps were taken.
+const VERSION: i32 = STEPS.len() as i32;
+
+/// What makes appends follow one another. Order does not rest on it, only the absence of collisions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lock {
+    /// An advisory lock of the transaction. It leaves nothing behind in any table.
+    #[default]
+    Advisory,
+    /// A lock on the one row of the table `log`, for engines and proxies without advisory locks.
+    Row,
+}
+
+/// Which schema a store lives in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    name: String,
+    lock: Lock,
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        Self {
+            name: "es".to_owned(),
+            lock: Lock::default(),
+        }
+    }
+}
+
+impl Schema {
+    /// The schema of that name.
+    ///
+    /// # Errors
+    ///
+    /// If PostgreSQL would not take the name as it is (it is empty, longer than 63 bytes, or starts with `pg_`), or if it
+    /// holds a NUL, a `'` or a `$`, which cannot stand in the functions' bodies.
+    pub fn new(name: impl Into<String>) -> Result<Self, StoreError> {
+        let name = name.into();
+        if name.is_empty() || name.len() > 63 || name.starts_with("pg_") || name.contains(['\0', '\'', '$']) {
+            return Err(StoreError::new(
+                StoreErrorKind::Rejected,
+                format!(
+                    "{name:?} cannot name a schema: use 1 to 63 bytes without `'` and `$` that do not start with `pg_`"
+                ),
+            ));
+        }
+        Ok(Self {
+            name,
+            lock: Lock::default(),
+        })
+    }
+
+    /// Makes appends follow one another by `lock`. Taken when [`apply`] is run.
+    #[must_use]
+    pub fn lock(mut self, lock: Lock) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Puts the name into SQL that is written for a schema called `es`.
+    pub(crate) fn render(&self, sql: &str) -> String {
+        if self.name == "es" {
+            return sql.to_owned();
+        }
+        let quoted = format!("\"{}\"", self.name.replace('"', "\"\""));
+        sql.replace("\"es\"", &quoted)
+            .replace("'es'", &format!("'{}'", self.name))
+    }
+
+    fn steps(&self) -> impl Iterator<Item = (i32, &'static str, String)> {
+        let lock = match self.lock {
+            Lock::Advisory => include_str!("../sql/lock_advisory.sql"),
+            Lock::Row => include_str!("../sql/lock_row.sql"),
+        };
+        (1..).zip(STEPS).map(move |(number, (name, sql))| {
+            let sql = match name {
+                "002_append" => format!("{lock}\n{sql}"),
+                _ => sql.to_owned(),
+            };
+            (number, name, self.render(&sql))
+        })
+    }
+
+    /// Creates the schema itself, with the table of the steps taken. Held under a lock with all that follows it in the
+    /// transaction.
+    fn begin(&self) -> String {
+        self.render(include_str!("../sql/begin_step.sql"))
+    }
+
+    fn record(&self, number: i32, name: &str) -> String {
+        self.render(&format!(
+            "INSERT INTO \"es\".schema_steps (step, name) VALUES ({number}, '{name}');"
+        ))
+    }
+}
+
+/// All steps as one script, for an empty schema: `psql --single-transaction -f`.
+pub fn print(schema: &Schema) -> String {
+    let mut script = schema.begin();
+    for (number, name, sql) in schema.steps() {
+        script.push_str(&format!(
+            "\n-- Step {number}: {name}\n\n{sql}\n{}\n",
+            schema.record(number, name)
+        ));
+    }
+    script
+}
+
+/// Fails unless the schema is the one that this build works with. Changes nothing.
+///
+/// # Errors
+///
+/// [`Rejected`](StoreErrorKind::Rejected) with what to run, if the schema is missing, older or newer.
+pub async fn check(client: &Client, schema: &Schema) -> Result<(), StoreError> {
+    let failed = |problem: Problem| problem.while_doing("look at the schema");
+    match taken(client, schema).await.map_err(failed)? {
+        VERSION => Ok(()),
+        newer if newer > VERSION => Err(too_new(schema, newer)),
+        0 => Err(rejected(format!(
+            "there is no store in schema `{}`: run es_postgres::schema::apply, or the SQL of es_postgres::schema::print",
+            schema.name
+        ))),
+        older => Err(rejected(format!(
+            "the store in schema `{}` has version {older}, this build needs {VERSION}: run es_postgres::schema::apply",
+            schema.name
+        ))),
+    }
+}
+
+/// Takes the steps that are missing. Of several processes that do it at once one takes each step, and one that is killed
+/// leaves whole steps behind.
+///
+/// # Errors
+///
+/// [`Rejected`](StoreErrorKind::Rejected) if the schema is of a newer build, or the role may not create it.
+pub async fn apply(client: &mut Client, schema: &Schema) -> Result<(), StoreError> {
+    loop {
+        let taken = next_step(client, schema).await?;
+        if taken > VERSION {
+            return Err(too_new(schema, taken));
+        }
+        if taken == VERSION {
+            return Ok(());
+        }
+    }
+}
+
+/// Takes one step if one is missing, and tells how many were taken before.
+async fn next_step(client: &mut Client, schema: &Schema) -> Result<i32, StoreError> {
+    let failed = |error: tokio_postgres::Error| Problem::from(error).while_doing("set up the schema");
+    let transaction = client.transaction().await.map_err(failed)?;
+    transaction.batch_execute(&schema.begin()).await.map_err(failed)?;
+    let before = taken(&transaction, schema)
+        .await
+        .map_err(|problem| problem.while_doing("set up the schema"))?;
+    let missing = schema.steps().find(|(number, ..)| *number == before + 1);
+    if let Some((number, name, sql)) = missing {
+        tracing::info!(schema = schema.name, step = name, "setting up the schema");
+        transaction.batch_execute(&sql).await.map_err(failed)?;
+        transaction
+            .batch_execute(&schema.record(number, name))
+            .await
+            .map_err(failed)?;
+    }
+    transaction.commit().await.map_err(failed)?;
+    Ok(before)
+}
+
+/// How many steps were taken; 0 if there is no schema.
+async fn taken(client: &impl GenericClient, schema: &Schema) -> Result<i32, Problem> {
+    let exists = client
+        .query_one(
+            "SELECT to_regclass(format('%I.schema_steps', $1::text)) IS NOT NULL",
+            &[&schema.name],
+        )
+        .await?;
+    if !exists.try_get::<_, bool>(0)? {
+        return Ok(0);
+    }
+    let steps = schema.render("SELECT coalesce(max(step), 0) FROM \"es\".schema_steps");
+    Ok(client.query_one(&steps, &[]).await?.try_get(0)?)
+}
+
+fn too_new(schema: &Schema, version: i32) -> StoreError {
+    rejected(format!(
+        "the store in schema `{}` has version {version}, this build knows versions 1 to {VERSION}: use a newer es-postgres",
+        schema.name
+    ))
+}
+
+fn rejected(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Rejected, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_quoted() {
+        let schema = Schema::new("a \"b\" ü").unwrap();
+        assert_eq!(
+            schema.render("SELECT 'es' FROM \"es\".events"),
+            "SELECT 'a \"b\" ü' FROM \"a \"\"b\"\" ü\".events"
+        );
+    }
+
+    #[test]
+    fn names_that_postgres_would_change_are_refused() {
+        for name in ["", "pg_es", "a\0b", "a'b", "a$$b", &"n".repeat(64)] {
+            assert!(Schema::new(name).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+use crate::names::Names;
+use crate::rows::EVENT_COLUMNS;
+use crate::schema::Schema;
+
+/// The statements of reads, for one schema. Each is prepared once on each connection.
+pub(crate) struct Sql {
+    pub(crate) version: String,
+    pub(crate) head: String,
+    pub(crate) stored: String,
+    pub(crate) resolve: String,
+    pub(crate) find_key: String,
+    pub(crate) key_of: String,
+    pub(crate) events_of: String,
+    pub(crate) stream_forwards: String,
+    pub(crate) stream_backwards: String,
+    pub(crate) log_forwards: String,
+    pub(crate) log_backwards: String,
+    pub(crate) streams: String,
+    names: String,
+}
+
+impl Sql {
+    pub(crate) fn new(schema: &Schema) -> Self {
+        let sql = |text: &str| schema.render(text);
+        let events = format!("SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e");
+        let of_stream = "e.stream = (SELECT s.id FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2)";
+        let by_version = |order| {
+            sql(&format!(
+                "{events} WHERE {of_stream} AND e.version BETWEEN $3 AND $4 ORDER BY e.version {order} LIMIT $5"
+            ))
+        };
+        let by_position = |order| {
+            sql(&format!(
+                "{events} WHERE e.position BETWEEN $1 AND $2 ORDER BY e.position {order} LIMIT $3"
+            ))
+        };
+        Self {
+            version: sql(&format!(
+                "SELECT coalesce(max(e.version), 0) FROM \"es\".recorded_events AS e WHERE {of_stream}"
+            )),
+            head: sql("SELECT coalesce(max(position), 0) FROM \"es\".recorded_events"),
+            stored: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".stored($1)"),
+            resolve: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".resolve($1)"),
+            find_key: sql("SELECT fingerprint, append_id FROM \"es\".idempotency_keys WHERE key = $1"),
+            key_of: sql("SELECT key, fingerprint FROM \"es\".idempotency_keys WHERE append_id = $1"),
+            events_of: sql(&format!(
+                "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f JOIN \"es\".recorded_events AS e \
+                 ON e.position BETWEEN f.position AND f.position + f.append_size - 1 \
+                 WHERE f.append_id = $1 AND f.append_size > 0 ORDER BY e.position"
+            )),
+            stream_forwards: by_version("ASC"),
+            stream_backwards: by_version("DESC"),
+            log_forwards: by_position("ASC"),
+            log_backwards: by_position("DESC"),
+            streams: sql(
+                "SELECT s.stream_id, (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) \
+                 FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id > $2 ORDER BY s.stream_id LIMIT $3",
+            ),
+            names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
+        }
+    }
+
+    pub(crate) fn names(&self) -> Names {
+        Names::new(self.names.clone())
+    }
+}

@@ -1,0 +1,156 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use es_runtime::store::{
+    Append, AppendError, AppendRef, Appended, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+};
+use es_runtime::{AppendId, Limits, Position, RecordedEvent, StoreError, StreamId, Version};
+use futures_core::stream::BoxStream;
+
+use crate::backend::{Backend, State};
+use crate::batch::Encoded;
+use crate::error::Problem;
+use crate::lane::{Lane, Reply};
+use crate::options::PostgresOptions;
+use crate::pages;
+use crate::reader::Reader;
+use crate::rows::number;
+
+/// A store in a PostgreSQL database. Clones share the connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) lane: Lane,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) limits: Limits,
+    pub(crate) patience: Duration,
+}
+
+impl PostgresStore {
+    /// Connects to the database at a URL such as `postgres://user@host/bank?sslmode=verify-full`, in which the schema `es` is
+    /// set up already.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PostgresOptions::connect`].
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::options().connect(url).await
+    }
+
+    /// Connects otherwise.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::new()
+    }
+
+    /// The answer to an append that is stored since before.
+    async fn repeated(&self, append: &Append, stored: AppendId) -> Result<Appended, AppendError> {
+        let reading = |problem: Problem| problem.while_doing("read the result of an append that was repeated");
+        let sql = &self.reader.sql.stored;
+        let result = self.reader.appended(sql, stored).await.map_err(reading)?;
+        let result = result.ok_or_else(|| reading(Problem::Damaged(format!("append {stored} is not there"))))?;
+        if stored == append.id && !self.reader.is_same(append, &result).await.map_err(reading)? {
+            return Err(AppendError::IdempotencyMismatch {
+                what: format!("append id {stored}"),
+            });
+        }
+        Ok(result)
+    }
+
+    /// Waits until none of these sessions does anything more.
+    async fn ended(&self, sessions: Vec<Backend>) -> Result<(), Problem> {
+        let deadline = Instant::now() + self.patience;
+        for session in sessions {
+            loop {
+                let state = session.end(&*self.reader.client().await?).await?;
+                match state {
+                    State::Ended => break,
+                    _ if Instant::now() > deadline => {
+                        return Err(Problem::Silent(format!(
+                            "{session} is still busy with an append, perhaps waiting for a standby; ask again later"
+                        )));
+                    }
+                    State::Busy | State::Ending => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+            self.lane.forget(&session);
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.limits.check(&append)?;
+        match self.lane.append(Encoded::new(append)?).await? {
+            Reply::Appended(appended) => Ok(appended),
+            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
+        }
+    }
+
+    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        let sessions = self.lane.settled().await?;
+        let asked = async {
+            self.ended(sessions).await?;
+            self.reader.appended(&self.reader.sql.resolve, append.append).await
+        };
+        asked.await.map_err(|problem| problem.while_doing("resolve an append"))
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        let asked = async {
+            let Some((fingerprint, append)) = self.reader.find_key(key).await? else {
+                return Ok(None);
+            };
+            let appended = self.reader.appended(&self.reader.sql.stored, append).await?;
+            let record = appended.map(|appended| KeyRecord { fingerprint, appended });
+            record
+                .map(Some)
+                .ok_or_else(|| Problem::Damaged(format!("append {append} is not there")))
+        };
+        asked
+            .await
+            .map_err(|problem: Problem| problem.while_doing("look up an idempotency key"))
+    }
+
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        let rows = self
+            .reader
+            .rows(&self.reader.sql.version, &[&stream.category(), &stream.id()])
+            .await;
+        let version = rows.and_then(|rows| Ok(rows[0].try_get(0)?));
+        version
+            .map(|version| Version(number(version)))
+            .map_err(|problem| problem.while_doing("read a stream's version"))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        let rows = self.reader.rows(&self.reader.sql.head, &[]).await;
+        let head = rows.and_then(|rows| Ok(rows[0].try_get(0)?));
+        head.map(|head| Position(number(head)))
+            .map_err(|problem| problem.while_doing("read the head of the log"))
+    }
+
+    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        pages::read_stream(&self.reader, query)
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        pages::read_log(&self.reader, query)
+    }
+
+    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        pages::streams(&self.reader, query)
+    }
+}
