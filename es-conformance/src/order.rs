@@ -1,13 +1,13 @@
 //! C: the order of the log, and that no reader ever misses an event.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use es_runtime::store::{Append, AppendError, Appended, ReadLog};
 use es_runtime::{Clock as _, EventId, ExpectedVersion, Position, StoreErrorKind};
-use tokio::task::JoinHandle;
 
 use crate::cancellation::polled;
 use crate::capability::Capability;
@@ -129,24 +129,15 @@ async fn store_checked(store: &Store) -> Checked {
     store.check_log().await.map(drop)
 }
 
-/// An append as a task of its own, because it may have to wait for a transaction that the case holds open.
-fn appending(store: &Store, append: Append) -> JoinHandle<Checked<Result<Appended, AppendError>>> {
-    let store = store.clone();
-    tokio::spawn(async move { Ok(store.append(append).await) })
-}
-
 fn one(id: &str) -> Append {
     Append::new(stream(id), ExpectedVersion::Any, vec![event(0)])
 }
 
-/// Beside an open transaction an append succeeds, or is told within the store's own time-out that it was not done.
-async fn done_or_unavailable(store: &Store, task: JoinHandle<Checked<Result<Appended, AppendError>>>) -> Checked {
-    match joined(task).await? {
-        Ok(_) => Ok(()),
-        Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable => {
-            store.append(one("second")).await?;
-            Ok(())
-        }
+/// Beside an open transaction an append succeeds, or ends by itself as not done. Tells which.
+fn settled(result: Result<Appended, AppendError>) -> Checked<bool> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -181,11 +172,19 @@ pub(crate) async fn c05_late_commit_across_page_boundary(subject: &Subject<'_>) 
 /// One writer holds its append open, another appends, the reader reads on, the first commits: the reader gets both.
 async fn late_commit(subject: &Subject<'_>, store: &Store, mut tail: Tail, page: u64) -> Checked {
     let first = subject.begin(Work::Append(&one("first"))).await?;
-    let second = appending(store, one("second"));
+    let mut second = pin!(store.append(one("second")));
+    // It is done in this time, unless the store makes it wait for the first.
+    let done = tokio::time::timeout(Duration::from_millis(250), &mut second).await;
     tail.read_on(page).await?;
     first.commit().await;
     tail.read_on(page).await?;
-    done_or_unavailable(store, second).await?;
+    let done = match done {
+        Ok(done) => done,
+        Err(_) => second.await,
+    };
+    if !settled(done)? {
+        store.append(one("second")).await?;
+    }
     tail.has_seen_all().await
 }
 
@@ -304,18 +303,10 @@ async fn reads_go_on(store: &Store, open: Box<dyn Transaction>) -> Checked {
         store.events_of(&stream("a")).await?.len(),
         10,
     )?;
-    done_or_unavailable_while_open(store).await?;
+    settled(store.append(one("beside")).await)?;
     open.roll_back().await;
     store.append(one("after")).await?;
     tail.has_seen_all().await
-}
-
-async fn done_or_unavailable_while_open(store: &Store) -> Checked {
-    match store.append(one("beside")).await {
-        Ok(_) => Ok(()),
-        Err(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 pub(crate) async fn c11_positions_never_reused(subject: &Subject<'_>) -> Checked {
