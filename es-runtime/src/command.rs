@@ -61,6 +61,25 @@ pub trait CommandOf<A: EventSourced>: Command {
         state: <Self::On as Target>::State<'_, A>,
         context: &Context,
     ) -> Result<Vec<A::Event>, Self::Refusal>;
+
+    /// Decides the command on the loaded state, which is `None` if the stream is empty.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is not what the command needs, or the handler refuses.
+    fn decide(self, state: Option<&A>, context: &Context) -> Result<Vec<A::Event>, Declined<Self::Refusal>> {
+        let state = Self::On::state(state).map_err(Declined::WrongTarget)?;
+        self.handle(state, context).map_err(Declined::Refused)
+    }
+}
+
+/// Why a command was not decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Declined<R> {
+    /// The stream is not what the command needs; the handler was not called.
+    WrongTarget(WrongTarget),
+    /// The handler refused.
+    Refused(R),
 }
 
 /// What a command needs of the stream that it is sent to, and the form in which its handler gets the state.

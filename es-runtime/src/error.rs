@@ -107,11 +107,11 @@ pub enum ExecuteError<E> {
         /// Which key.
         what: String,
     },
-    /// The handler returned events that do not fold; nothing was stored.
-    #[error("the handler of `{command}` returned events that do not fold")]
+    /// The events do not fold: one that creates the aggregate stands where it exists, or the other way round.
+    #[error("the events for `{stream}` do not fold")]
     Misapplied {
-        /// The command.
-        command: &'static str,
+        /// The stream.
+        stream: StreamId,
         /// Which event, and why.
         #[source]
         source: Misapplied,
@@ -147,6 +147,39 @@ pub enum ExecuteError<E> {
     /// The store failed; nothing was stored.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl<E> ExecuteError<E> {
+    /// The same error with another type of refusal.
+    pub fn map_refused<F>(self, refused: impl FnOnce(E) -> F) -> ExecuteError<F> {
+        use ExecuteError as To;
+        match self {
+            Self::Refused(refusal) => To::Refused(refused(refusal)),
+            Self::Invalid(invalid) => To::Invalid(invalid),
+            Self::NotFound { stream } => To::NotFound { stream },
+            Self::AlreadyExists { stream } => To::AlreadyExists { stream },
+            Self::Conflict {
+                stream,
+                expected,
+                actual,
+                attempts,
+            } => To::Conflict {
+                stream,
+                expected,
+                actual,
+                attempts,
+            },
+            Self::IdempotencyMismatch { what } => To::IdempotencyMismatch { what },
+            Self::Misapplied { stream, source } => To::Misapplied { stream, source },
+            Self::Encode(error) => To::Encode(error),
+            Self::LimitExceeded(error) => To::LimitExceeded(error),
+            Self::Indeterminate { append, source } => To::Indeterminate { append, source },
+            Self::UnderReplicated { append } => To::UnderReplicated { append },
+            Self::UnknownEvent(error) => To::UnknownEvent(error),
+            Self::UnreadableEvent(error) => To::UnreadableEvent(error),
+            Self::Store(error) => To::Store(error),
+        }
+    }
 }
 
 impl<E> From<LoadError> for ExecuteError<E> {

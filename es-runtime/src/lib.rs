@@ -11,23 +11,31 @@ mod event;
 mod id;
 mod json;
 mod limits;
+mod memory;
 mod metadata;
 mod outcome;
 mod recorded;
+mod runtime;
 pub mod store;
 mod stream;
+pub mod testing;
 mod time;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
-pub use command::{Command, CommandOf, Either, Existing, Invalid, New, Target, WrongTarget};
+pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
 pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};
+pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
+pub use runtime::{
+    AppendEvents, Atomically, Builder, DryRun, Execute, Load, Loaded, Receipt, Recorded, Results, RetryPolicy, Runtime,
+    Transaction,
+};
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};

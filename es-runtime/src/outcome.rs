@@ -78,9 +78,9 @@ macro_rules! shape {
 }
 
 shape!([] (), _this, _out => ());
-shape!([T: IntoEvents<A>] Option<T>, this, out => this.into_iter().for_each(|events| events.into_events(out)));
-shape!([T: IntoEvents<A>] Vec<T>, this, out => this.into_iter().for_each(|events| events.into_events(out)));
-shape!([T: IntoEvents<A>, const N: usize] [T; N], this, out => this.into_iter().for_each(|events| events.into_events(out)));
+shape!([T: IntoEvents<A>] Option<T>, this, out => if let Some(events) = this { events.into_events(out) });
+shape!([T: IntoEvents<A>] Vec<T>, this, out => for events in this { events.into_events(out) });
+shape!([T: IntoEvents<A>, const N: usize] [T; N], this, out => for events in this { events.into_events(out) });
 
 macro_rules! tuple {
     ($($part:ident)+) => {

@@ -1,6 +1,7 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
@@ -59,6 +60,45 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Lists the streams of a category in the order of their ids' bytes.
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>>;
+}
+
+#[async_trait]
+impl<S: EventStore + ?Sized> EventStore for Arc<S> {
+    fn limits(&self) -> &Limits {
+        (**self).limits()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        (**self).append(append).await
+    }
+
+    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        (**self).resolve(append).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        (**self).find_key(key).await
+    }
+
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        (**self).version(stream).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        (**self).head().await
+    }
+
+    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        (**self).read_stream(query)
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        (**self).read_log(query)
+    }
+
+    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        (**self).streams(query)
+    }
 }
 
 /// One atomic append, over one stream or several.

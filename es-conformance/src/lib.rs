@@ -1,0 +1,27 @@
+#![doc = include_str!("../docs/conformance.md")]
+
+mod append;
+mod cancellation;
+mod capability;
+mod cases;
+mod check;
+mod clock;
+mod fixture;
+mod idempotency;
+mod random;
+mod reads;
+mod run;
+mod sample;
+mod scale;
+mod subject;
+
+pub use capability::Capability;
+pub use cases::cases;
+pub use fixture::{Fixture, Transaction, Work};
+pub use run::{Case, Verdict};
+
+/// What the macros' expansions call; not for use by hand.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::run::{Tally, run_case};
+}

@@ -1,0 +1,199 @@
+//! The store under test, as the cases see it.
+
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use es_runtime::store::{Append, AppendError, Appended, ListStreams, ReadLog, ReadStream, StreamAppended, StreamInfo};
+use es_runtime::{Clock, EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Version};
+use futures_util::TryStreamExt;
+use tokio::sync::Barrier;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::check::{Checked, Stop, holds, present, same};
+use crate::clock::TestClock;
+use crate::random::{Random, seed};
+use crate::{Capability, Fixture, Transaction, Work};
+
+/// A fixture, with the clock that its store is opened with.
+pub(crate) struct Subject<'a> {
+    pub(crate) fixture: &'a dyn Fixture,
+    pub(crate) clock: Arc<TestClock>,
+    /// The seed of this run of the case, told when it fails.
+    pub(crate) seed: u64,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn new(fixture: &'a dyn Fixture) -> Self {
+        Self {
+            fixture,
+            clock: Arc::new(TestClock::default()),
+            seed: seed(),
+        }
+    }
+
+    /// A handle of the store.
+    pub(crate) async fn open(&self) -> Store {
+        self.open_with(Arc::clone(&self.clock)).await
+    }
+
+    /// A handle with a clock of its own.
+    pub(crate) async fn open_with(&self, clock: Arc<impl Clock>) -> Store {
+        Store(self.fixture.open(clock).await)
+    }
+
+    /// An outside transaction that has done `work` and is left open.
+    pub(crate) async fn begin(&self, work: Work<'_>) -> Checked<Box<dyn Transaction>> {
+        let transaction = self.fixture.begin(work).await;
+        transaction.ok_or(Stop::Skipped("the fixture begins no transaction from outside"))
+    }
+
+    pub(crate) fn offers(&self, capability: Capability) -> bool {
+        self.fixture.capabilities().contains(&capability)
+    }
+
+    pub(crate) fn random(&self) -> Random {
+        Random::from_seed(self.seed)
+    }
+}
+
+/// A handle of the store under test.
+#[derive(Clone)]
+pub(crate) struct Store(pub(crate) Arc<dyn EventStore>);
+
+impl Deref for Store {
+    type Target = dyn EventStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Store {
+    /// Appends to one stream.
+    pub(crate) async fn put(
+        &self,
+        stream: &StreamId,
+        expected: ExpectedVersion,
+        events: Vec<NewEvent>,
+    ) -> Result<Appended, AppendError> {
+        self.append(Append::new(stream.clone(), expected, events)).await
+    }
+
+    pub(crate) async fn read(&self, query: ReadStream) -> Checked<Vec<RecordedEvent>> {
+        Ok(self.read_stream(query).try_collect().await?)
+    }
+
+    pub(crate) async fn events_of(&self, stream: &StreamId) -> Checked<Vec<RecordedEvent>> {
+        self.read(ReadStream::new(stream.clone())).await
+    }
+
+    pub(crate) async fn read_positions(&self, query: ReadLog) -> Checked<Vec<RecordedEvent>> {
+        Ok(self.read_log(query).try_collect().await?)
+    }
+
+    pub(crate) async fn log(&self) -> Checked<Vec<RecordedEvent>> {
+        self.read_positions(ReadLog::new()).await
+    }
+
+    pub(crate) async fn list(&self, query: ListStreams) -> Checked<Vec<StreamInfo>> {
+        Ok(self.streams(query).try_collect().await?)
+    }
+
+    /// Checks what holds of every store at any time, and gives the log: positions rise; versions are 1, 2, 3 … in each stream;
+    /// `recorded_at` never goes back; no event is there twice; streams and log tell the same.
+    pub(crate) async fn check_log(&self) -> Checked<Vec<RecordedEvent>> {
+        let log = self.log().await?;
+        check_order(&log)?;
+        let mut streams: Vec<&StreamId> = log.iter().map(|event| &event.stream).collect();
+        streams.sort_unstable();
+        streams.dedup();
+        for stream in streams {
+            let in_log: Vec<&RecordedEvent> = log.iter().filter(|event| event.stream == *stream).collect();
+            let in_stream = self.events_of(stream).await?;
+            check_versions(stream, &in_stream)?;
+            same(
+                format_args!("the events of `{stream}`, read as a stream, beside those of the log"),
+                in_stream.iter().collect::<Vec<_>>(),
+                in_log,
+            )?;
+            let version = self.version(stream).await?;
+            same(
+                format_args!("the version of `{stream}`"),
+                version,
+                Version(in_stream.len() as u64),
+            )?;
+        }
+        let head = self.head().await?;
+        same(
+            "the head",
+            head,
+            log.last().map_or(Position::ZERO, |event| event.position),
+        )?;
+        Ok(log)
+    }
+}
+
+/// Positions rise, no event stands twice, and times do not go back.
+#[track_caller]
+pub(crate) fn check_order(log: &[RecordedEvent]) -> Checked {
+    for pair in log.windows(2) {
+        let positions = (pair[0].position, pair[1].position);
+        holds(
+            positions.0 < positions.1,
+            "the positions of the log",
+            "that they rise strictly",
+            positions,
+        )?;
+        let times = (pair[0].recorded_at, pair[1].recorded_at);
+        holds(
+            times.0 <= times.1,
+            "`recorded_at` along the log",
+            "that it never goes back",
+            times,
+        )?;
+    }
+    let mut ids: Vec<_> = log.iter().map(|event| event.id).collect();
+    ids.sort_unstable();
+    let twice = ids.windows(2).find(|pair| pair[0] == pair[1]);
+    holds(twice.is_none(), "the events of the log", "each of them once", twice)
+}
+
+/// Versions are 1, 2, 3 … without a gap.
+#[track_caller]
+pub(crate) fn check_versions(stream: &StreamId, events: &[RecordedEvent]) -> Checked {
+    let versions: Vec<u64> = events.iter().map(|event| event.version.0).collect();
+    let gapless: Vec<u64> = (1..=events.len() as u64).collect();
+    same(format_args!("the versions of `{stream}`"), versions, gapless)
+}
+
+/// What became of the only stream of the append.
+#[track_caller]
+pub(crate) fn only(appended: &Appended) -> Checked<&StreamAppended> {
+    same("the streams that the append tells of", appended.streams.len(), 1)?;
+    present("the stream that the append tells of", appended.streams.first())
+}
+
+/// Runs all futures as tasks that start at the same moment, and waits for every one of them.
+pub(crate) async fn at_once<F>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let futures: Vec<F> = futures.into_iter().collect();
+    let start = Arc::new(Barrier::new(futures.len()));
+    let mut tasks = JoinSet::new();
+    for future in futures {
+        let start = Arc::clone(&start);
+        tasks.spawn(async move {
+            start.wait().await;
+            future.await
+        });
+    }
+    tasks.join_all().await
+}
+
+/// The result of a task; its panic is the store's.
+pub(crate) async fn joined<T>(task: JoinHandle<Checked<T>>) -> Checked<T> {
+    task.await
+        .unwrap_or_else(|error| Err(Stop::broken("a task of the case", "an end without a panic", error)))
+}

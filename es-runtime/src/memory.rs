@@ -1,0 +1,392 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use futures_util::stream;
+use uuid::Uuid;
+
+use crate::store::{
+    Append, AppendError, AppendRef, Appended, Direction, EventStore, IdempotencyKey, KeyRecord, ListStreams, ReadLog,
+    ReadStream, StoreError, StreamAppended, StreamInfo,
+};
+use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
+
+/// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
+/// the durability. Clones share the events.
+///
+/// ```
+/// # use es_runtime::{EventStore, MemoryStore};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_runtime::Result<()> {
+/// let store = MemoryStore::new();
+/// assert_eq!(store.head().await?, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct MemoryStore {
+    log: Arc<Mutex<Log>>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self {
+            log: Arc::default(),
+            clock: Arc::new(SystemClock),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Allows appends of another size.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    // A panic under the lock can only come from running out of memory: appends are checked before they are written.
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore")
+            .field("head", &self.log().head())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.limits.check(&append)?;
+        let mut log = self.log();
+        if let Some(appended) = log.repeated(&append)? {
+            return Ok(appended);
+        }
+        log.check_versions(&append)?;
+        let recorded_at = self.clock.now().max(log.last_recorded_at());
+        Ok(log.write(append, recorded_at))
+    }
+
+    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        Ok(self
+            .log()
+            .appends
+            .get(&append.append)
+            .map(|record| record.result(append.append)))
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(self.log().key(key))
+    }
+
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        Ok(self.log().version(stream))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.log().head())
+    }
+
+    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        let cursor = Cursor::new(query.from.0, query.to.0, query.direction, query.limit);
+        self.read(cursor, move |log| match log.streams.get(&query.stream) {
+            Some(positions) => Numbered {
+                log,
+                positions: Some(positions),
+            },
+            None => Numbered {
+                log,
+                positions: Some(&[]),
+            },
+        })
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        let cursor = Cursor::new(query.from.0, query.to.0, query.direction, query.limit);
+        self.read(cursor, |log| Numbered { log, positions: None })
+    }
+
+    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        let log = self.log();
+        let mut found: Vec<StreamInfo> = log
+            .streams
+            .iter()
+            .filter(|(stream, _)| stream.category() == query.category)
+            .filter(|(stream, _)| query.after.as_deref().is_none_or(|after| stream.id() > after))
+            .map(|(stream, positions)| StreamInfo {
+                stream: stream.clone(),
+                version: version_of(positions),
+            })
+            .collect();
+        found.sort_unstable_by(|a, b| a.stream.id().cmp(b.stream.id()));
+        found.truncate(
+            query
+                .limit
+                .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        );
+        Box::pin(stream::iter(found.into_iter().map(Ok)))
+    }
+}
+
+impl MemoryStore {
+    /// Reads what `select` numbers, a page at a time, so that the lock is held briefly.
+    fn read<'a>(
+        &'a self,
+        mut cursor: Cursor,
+        select: impl Fn(&Log) -> Numbered<'_> + Send + 'a,
+    ) -> BoxStream<'a, Result<RecordedEvent, StoreError>> {
+        const PAGE: usize = 256;
+        let mut page = Vec::new().into_iter();
+        Box::pin(stream::iter(std::iter::from_fn(move || {
+            if page.len() == 0 {
+                let log = self.log();
+                let events = select(&log);
+                let next = std::iter::from_fn(|| cursor.next(events.last()).map(|number| events.get(number).clone()));
+                page = next.take(PAGE).collect::<Vec<_>>().into_iter();
+            }
+            page.next().map(Ok)
+        })))
+    }
+}
+
+/// Everything that is stored.
+#[derive(Default)]
+struct Log {
+    /// The event at position p stands at index p - 1.
+    events: Vec<RecordedEvent>,
+    /// The position of version v of a stream stands at index v - 1.
+    streams: HashMap<StreamId, Vec<u64>>,
+    appends: HashMap<AppendId, AppendRecord>,
+    keys: HashMap<String, (Uuid, AppendId)>,
+}
+
+/// What is kept of an append, to recognise it when it comes again.
+struct AppendRecord {
+    key: Option<IdempotencyKey>,
+    first_position: u64,
+    recorded_at: Timestamp,
+    streams: Vec<StreamAppended>,
+}
+
+impl AppendRecord {
+    fn result(&self, id: AppendId) -> Appended {
+        Appended {
+            id,
+            repeated: true,
+            recorded_at: self.recorded_at,
+            streams: self.streams.clone(),
+        }
+    }
+}
+
+impl Log {
+    fn head(&self) -> Position {
+        Position(self.events.len() as u64)
+    }
+
+    fn version(&self, stream: &StreamId) -> Version {
+        self.streams
+            .get(stream)
+            .map_or(Version::ZERO, |positions| version_of(positions))
+    }
+
+    fn last_recorded_at(&self) -> Timestamp {
+        self.events.last().map_or(Timestamp::MIN, |event| event.recorded_at)
+    }
+
+    fn key(&self, key: &str) -> Option<KeyRecord> {
+        let (fingerprint, id) = self.keys.get(key)?;
+        Some(KeyRecord {
+            fingerprint: *fingerprint,
+            appended: self.appends.get(id)?.result(*id),
+        })
+    }
+
+    /// The result of an earlier append with the same id or the same key.
+    fn repeated(&self, append: &Append) -> Result<Option<Appended>, AppendError> {
+        if let Some(record) = self.appends.get(&append.id) {
+            if self.same_content(record, append) {
+                return Ok(Some(record.result(append.id)));
+            }
+            return Err(AppendError::IdempotencyMismatch {
+                what: format!("append id {}", append.id),
+            });
+        }
+        let Some(given) = &append.key else { return Ok(None) };
+        match self.key(&given.key) {
+            Some(record) if record.fingerprint == given.fingerprint => Ok(Some(record.appended)),
+            Some(_) => Err(AppendError::IdempotencyMismatch {
+                what: format!("idempotency key `{}`", given.key),
+            }),
+            None => Ok(None),
+        }
+    }
+
+    fn same_content(&self, record: &AppendRecord, append: &Append) -> bool {
+        let stored = self.events[usize_of(record.first_position)..].iter();
+        record.key == append.key
+            && record.streams.len() == append.streams.len()
+            && std::iter::zip(&record.streams, &append.streams)
+                .all(|(stored, given)| stored.stream == given.stream && stored.events == given.events.len())
+            && std::iter::zip(stored, append.events()).all(|(stored, given)| {
+                stored.id == given.id
+                    && stored.name == given.name
+                    && stored.shape_version == given.shape_version
+                    && stored.payload == given.payload
+                    && stored.metadata == given.metadata
+            })
+    }
+
+    fn check_versions(&self, append: &Append) -> Result<(), AppendError> {
+        for part in &append.streams {
+            let actual = self.version(&part.stream);
+            if !part.expected.allows(actual) {
+                return Err(AppendError::Conflict {
+                    stream: part.stream.clone(),
+                    expected: part.expected,
+                    actual,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, append: Append, recorded_at: Timestamp) -> Appended {
+        let first_position = self.head().0;
+        let mut streams = Vec::with_capacity(append.streams.len());
+        for part in append.streams {
+            let events = part.events.len();
+            if events > 0 {
+                let positions = self.streams.entry(part.stream.clone()).or_default();
+                for event in part.events {
+                    let position = Position(self.events.len() as u64).next();
+                    positions.push(position.0);
+                    self.events.push(RecordedEvent {
+                        id: event.id,
+                        stream: part.stream.clone(),
+                        version: version_of(positions),
+                        position,
+                        recorded_at,
+                        name: event.name,
+                        shape_version: event.shape_version,
+                        payload: event.payload,
+                        metadata: event.metadata,
+                    });
+                }
+            }
+            let version = self.version(&part.stream);
+            streams.push(StreamAppended {
+                stream: part.stream,
+                events,
+                version,
+                position: self.head(),
+            });
+        }
+        if let Some(key) = &append.key {
+            self.keys.insert(key.key.clone(), (key.fingerprint, append.id));
+        }
+        let record = AppendRecord {
+            key: append.key,
+            first_position,
+            recorded_at,
+            streams: streams.clone(),
+        };
+        self.appends.insert(append.id, record);
+        Appended {
+            id: append.id,
+            repeated: false,
+            recorded_at,
+            streams,
+        }
+    }
+}
+
+fn version_of(positions: &[u64]) -> Version {
+    Version(positions.len() as u64)
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+/// Events under numbers 1, 2, 3 …: those of the log, or those of one stream.
+struct Numbered<'a> {
+    log: &'a Log,
+    positions: Option<&'a [u64]>,
+}
+
+impl Numbered<'_> {
+    fn last(&self) -> u64 {
+        self.positions.map_or(self.log.events.len(), <[u64]>::len) as u64
+    }
+
+    fn get(&self, number: u64) -> &RecordedEvent {
+        let position = self
+            .positions
+            .map_or(number, |positions| positions[usize_of(number - 1)]);
+        &self.log.events[usize_of(position - 1)]
+    }
+}
+
+/// Walks a range of numbers, of which the upper end may still grow.
+struct Cursor {
+    low: u64,
+    high: u64,
+    direction: Direction,
+    left: u64,
+}
+
+impl Cursor {
+    fn new(from: u64, to: u64, direction: Direction, limit: Option<u64>) -> Self {
+        Self {
+            low: from.max(1),
+            high: to,
+            direction,
+            left: limit.unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The next number, if there is one up to `last`.
+    fn next(&mut self, last: u64) -> Option<u64> {
+        let high = self.high.min(last);
+        if self.left == 0 || self.low > high {
+            return None;
+        }
+        self.left -= 1;
+        match self.direction {
+            Direction::Forwards => {
+                self.low += 1;
+                Some(self.low - 1)
+            }
+            Direction::Backwards => {
+                self.high = high - 1;
+                Some(high)
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+use std::fmt;
+use std::pin::Pin;
+
+use super::Runtime;
+use super::decide::{checked, decline};
+use super::load::Load;
+use crate::{CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version};
+
+/// Decides a command without storing anything: `runtime.dry_run(id, command).await`, or first the state to decide on.
+#[must_use = "nothing is decided until it is awaited"]
+pub struct DryRun<'a, A, C> {
+    runtime: &'a Runtime,
+    stream: StreamId,
+    load: Load<'a, A>,
+    command: C,
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
+    pub(super) fn new(runtime: &'a Runtime, stream: StreamId, command: C) -> Self {
+        Self {
+            runtime,
+            load: Load::new(runtime, stream.clone()),
+            stream,
+            command,
+        }
+    }
+
+    /// Decides on the state at this version.
+    pub fn at_version(mut self, version: impl Into<Version>) -> Self {
+        self.load = self.load.at_version(version);
+        self
+    }
+
+    /// Decides on the state at this time.
+    pub fn as_of(mut self, time: Timestamp) -> Self {
+        self.load = self.load.as_of(time);
+        self
+    }
+
+    /// Decides on the state when the store's head was at this position.
+    pub fn at_position(mut self, position: impl Into<Position>) -> Self {
+        self.load = self.load.at_position(position);
+        self
+    }
+
+    async fn decide(self) -> Result<Vec<A::Event>, ExecuteError<C::Refusal>> {
+        self.command.validate()?;
+        let current = self.load.current().await?;
+        let now = self.runtime.0.clock.now();
+        let context = Context::new(self.stream, current.version, now, Metadata::EMPTY);
+        let events = self
+            .command
+            .decide(current.state.as_ref(), &context)
+            .map_err(|declined| decline(context.stream(), declined))?;
+        checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
+        Ok(events)
+    }
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for DryRun<'a, A, C> {
+    type Output = Result<Vec<A::Event>, ExecuteError<C::Refusal>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.decide())
+    }
+}
+
+impl<A, C> fmt::Debug for DryRun<'_, A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DryRun")
+            .field("load", &self.load)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use tracing::Instrument as _;
+
+use super::request::{Request, request_setters};
+use super::write::Write;
+use super::{Receipt, Runtime};
+use crate::command::Declined;
+use crate::store::IdempotencyKey;
+use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version};
+
+/// Executes a command: `runtime.execute(id, command).await`, or first its options.
+///
+/// On a conflict with another writer the aggregate is loaded again and the command decided again, as the
+/// [`RetryPolicy`](super::RetryPolicy) says.
+///
+/// # Cancel safety
+///
+/// Dropping the future leaves the events stored as a whole or not at all.
+#[must_use = "a command is not executed until it is awaited"]
+pub struct Execute<'a, A, C> {
+    runtime: &'a Runtime,
+    stream: StreamId,
+    command: C,
+    expected: Option<Version>,
+    request: Request,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
+    pub(super) fn new(runtime: &'a Runtime, stream: StreamId, command: C) -> Self {
+        let request = Request::default();
+        Self {
+            runtime,
+            stream,
+            command,
+            expected: None,
+            request,
+            aggregate: PhantomData,
+        }
+    }
+
+    /// Decides only on this version, 0 for a new aggregate: a stream at any other is a
+    /// [`Conflict`](ExecuteError::Conflict), and nothing is tried again.
+    pub fn expect_version(mut self, version: impl Into<Version>) -> Self {
+        self.expected = Some(version.into());
+        self
+    }
+
+    request_setters!();
+
+    async fn run(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
+        self.request.check()?;
+        self.command.validate()?;
+        let key = fingerprinted(&self.request, &self.stream, &self.command)?;
+        let Self {
+            runtime,
+            stream,
+            command,
+            expected,
+            request,
+            ..
+        } = self;
+        let mut refusal = None;
+        let write = Write {
+            runtime,
+            stream,
+            expected,
+            key,
+            metadata: request.metadata,
+        };
+        let mut decide = |state: Option<&A>, context: &Context| {
+            command
+                .clone()
+                .decide(state, context)
+                .map_err(|declined| match declined {
+                    Declined::WrongTarget(wrong) => Declined::WrongTarget(wrong),
+                    Declined::Refused(why) => {
+                        refusal = Some(why);
+                        Declined::Refused(())
+                    }
+                })
+        };
+        let result = write.run::<A>(&mut decide).await;
+        result.map_err(|error| {
+            error
+                .map_refused(|()| refusal.unwrap_or_else(|| unreachable!("only this handler refuses, and it said why")))
+        })
+    }
+}
+
+/// The request's idempotency key, with a fingerprint of what is asked of whom.
+fn fingerprinted<C: Command>(
+    request: &Request,
+    stream: &StreamId,
+    command: &C,
+) -> Result<Option<IdempotencyKey>, EncodeError> {
+    request.key(|| {
+        let mut content = format!("execute {stream} {} ", C::NAME).into_bytes();
+        crate::json::encode(command, &mut content).map_err(|source| EncodeError { name: C::NAME, source })?;
+        Ok(content)
+    })
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for Execute<'a, A, C> {
+    type Output = Result<Receipt, ExecuteError<C::Refusal>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let span = tracing::info_span!(
+            "es.execute",
+            category = self.stream.category(),
+            id = self.stream.id(),
+            command = C::NAME,
+        );
+        Box::pin(self.run().instrument(span))
+    }
+}
+
+impl<A, C> fmt::Debug for Execute<'_, A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execute")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}

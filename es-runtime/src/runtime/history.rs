@@ -1,0 +1,88 @@
+use futures_util::{StreamExt as _, stream};
+
+use super::state::Current;
+use super::{Results, Runtime};
+use crate::store::ReadStream;
+use crate::{EventId, EventSourced, LoadError, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
+
+/// An event with its envelope.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Recorded<E> {
+    /// Identifies the event.
+    pub id: EventId,
+    /// The stream that it belongs to.
+    pub stream: StreamId,
+    /// Its number in the stream.
+    pub version: Version,
+    /// Its number in the store.
+    pub position: Position,
+    /// When the store recorded it.
+    pub recorded_at: Timestamp,
+    /// What was recorded beside it.
+    pub metadata: Metadata,
+    /// The event itself.
+    pub event: E,
+}
+
+impl<E> Recorded<E> {
+    fn new(stored: RecordedEvent, event: E) -> Self {
+        let RecordedEvent {
+            id,
+            stream,
+            version,
+            position,
+            recorded_at,
+            metadata,
+            ..
+        } = stored;
+        Self {
+            id,
+            stream,
+            version,
+            position,
+            recorded_at,
+            metadata,
+            event,
+        }
+    }
+
+    /// When the event happened: the time that an import gave, else the time of recording.
+    pub fn occurred_at(&self) -> Timestamp {
+        self.metadata.occurred_at().unwrap_or(self.recorded_at)
+    }
+}
+
+pub(super) fn history<A>(runtime: &Runtime, id: StreamId) -> Results<'_, (Recorded<A::Event>, A), LoadError>
+where
+    A: EventSourced<Event: Clone> + Clone,
+{
+    let events = runtime.0.store.read_stream(ReadStream::new(id));
+    let start = Some((events, Current::<A>::default()));
+    // The state is given up at the first error, which ends the stream.
+    Results::new(stream::unfold(start, |step| async {
+        let (mut events, mut current) = step?;
+        match events
+            .next()
+            .await?
+            .map_err(LoadError::from)
+            .and_then(|stored| advance(&mut current, stored))
+        {
+            Ok(item) => Some((Ok(item), Some((events, current)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    }))
+}
+
+fn advance<A>(current: &mut Current<A>, stored: RecordedEvent) -> Result<(Recorded<A::Event>, A), LoadError>
+where
+    A: EventSourced<Event: Clone> + Clone,
+{
+    let event = current.decode(&stored)?;
+    current.apply(&stored, event.clone())?;
+    let state = current
+        .state
+        .clone()
+        .unwrap_or_else(|| unreachable!("an event that folds leaves a state"));
+    Ok((Recorded::new(stored, event), state))
+}

@@ -1,0 +1,159 @@
+//! Loads, decides, appends.
+
+mod append;
+mod atomically;
+mod builder;
+mod cache;
+mod decide;
+mod dry_run;
+mod execute;
+mod history;
+mod load;
+mod receipt;
+mod request;
+mod results;
+mod retry;
+mod state;
+mod write;
+
+use std::sync::Arc;
+
+pub use append::AppendEvents;
+pub use atomically::{Atomically, Transaction};
+pub use builder::Builder;
+pub use dry_run::DryRun;
+pub use execute::Execute;
+pub use history::Recorded;
+pub use load::{Load, Loaded};
+pub use receipt::Receipt;
+pub use results::Results;
+pub use retry::RetryPolicy;
+
+use cache::Cache;
+
+use crate::store::{AppendRef, Appended, ListStreams};
+use crate::{
+    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
+};
+
+/// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to
+/// each task. Runs in a tokio runtime with its timer enabled.
+///
+/// ```
+/// # use es_runtime::{MemoryStore, Runtime};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> es_runtime::Result<()> {
+/// let runtime = Runtime::builder(MemoryStore::new()).start().await?;
+/// # let _ = runtime;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn EventStore>,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    cache: Cache,
+}
+
+impl Runtime {
+    /// Begins to set up a runtime over `store`.
+    pub fn builder<S: EventStore>(store: S) -> Builder<S> {
+        Builder::new(store)
+    }
+
+    /// Sends `command` to the aggregate instance `key`: loads it, decides, appends the events. Await the result, or set
+    /// options first.
+    pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Execute<'_, K::Aggregate, C>
+    where
+        K::Aggregate: EventSourced,
+    {
+        Execute::new(self, key.stream_id(), command)
+    }
+
+    /// Decides `command` as [`execute`](Self::execute) would, and stores nothing. Await the result, or choose the version
+    /// first.
+    pub fn dry_run<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> DryRun<'_, K::Aggregate, C>
+    where
+        K::Aggregate: EventSourced,
+    {
+        DryRun::new(self, key.stream_id(), command)
+    }
+
+    /// Appends events without a command: imports and migrations. They must fold onto the state.
+    pub fn append<K: Key>(&self, key: K, events: impl IntoEvents<K::Aggregate>) -> AppendEvents<'_, K::Aggregate>
+    where
+        K::Aggregate: EventSourced,
+    {
+        AppendEvents::new(self, key.stream_id(), events)
+    }
+
+    /// Runs several commands to several aggregates as one: their events are appended together or not at all.
+    ///
+    /// `commands` is run again on a conflict, like a handler, so it should do nothing but send commands. Write it as
+    /// `async |tx| …`; an `async move` closure would have to give away what it captured at the first run. The error of the
+    /// closure is any type that is `From` each refusal. What is not a refusal (a missing aggregate, a failing store) ends
+    /// the closure where it stands, and is the error of the whole.
+    pub fn atomically<F, R, E>(&self, commands: F) -> Atomically<'_, F>
+    where
+        F: Fn(Transaction) -> R + Send + Sync,
+        R: Future<Output = Result<(), E>> + Send,
+    {
+        Atomically::new(self, commands)
+    }
+
+    /// Loads the aggregate instance `key`. Await the result, or choose the point in time first.
+    pub fn load<K: Key>(&self, key: K) -> Load<'_, K::Aggregate>
+    where
+        K::Aggregate: EventSourced,
+    {
+        Load::new(self, key.stream_id())
+    }
+
+    /// Each event of the aggregate instance `key`, from the first on, with the state after it.
+    pub fn history<K: Key>(&self, key: K) -> Results<'_, (Recorded<EventOf<K>>, K::Aggregate), crate::LoadError>
+    where
+        K::Aggregate: EventSourced<Event: Clone> + Clone,
+    {
+        history::history(self, key.stream_id())
+    }
+
+    /// The instances of aggregate `A`, with the version of each, in the order of their ids' text.
+    pub fn streams<A: Aggregate>(&self) -> Results<'_, (A::Id, Version), StoreError> {
+        use futures_util::StreamExt as _;
+
+        Results::new(self.0.store.streams(ListStreams::new(A::NAME)).map(|info| {
+            let info = info?;
+            let id = info.stream.id().parse().map_err(|_| {
+                StoreError::new(
+                    StoreErrorKind::Corrupt,
+                    format!("the id of stream `{}` cannot be read", info.stream),
+                )
+            })?;
+            Ok((id, info.version))
+        }))
+    }
+
+    /// Whether the append of an [`Indeterminate`](crate::ExecuteError::Indeterminate) error is stored: definitely.
+    pub async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        self.0.store.resolve(append).await
+    }
+
+    /// The store, for what the runtime has no method for.
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.0.store
+    }
+}
+
+/// The events of the aggregate that `K` identifies.
+type EventOf<K> = <<K as Key>::Aggregate as EventSourced>::Event;
+
+impl std::fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runtime")
+            .field("retry", &self.0.retry)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+use futures_util::TryStreamExt as _;
+
+use crate::error::UnreadableEvent;
+use crate::store::ReadStream;
+use crate::{
+    DecodeError, EventEnum, EventSourced, EventStore, LoadError, Position, RecordedEvent, StoreError, StoreErrorKind,
+    StreamId, UnknownEvent, Version,
+};
+
+/// The state of an instance at a version.
+pub(super) struct Current<A> {
+    pub(super) state: Option<A>,
+    pub(super) version: Version,
+    /// Of the last event folded.
+    pub(super) position: Position,
+}
+
+impl<A> Default for Current<A> {
+    fn default() -> Self {
+        Self {
+            state: None,
+            version: Version::ZERO,
+            position: Position::ZERO,
+        }
+    }
+}
+
+impl<A: EventSourced> Current<A> {
+    /// Folds the events that the store has beyond this state. Returns whether there were any.
+    pub(super) async fn catch_up(&mut self, store: &dyn EventStore, stream: &StreamId) -> Result<bool, LoadError> {
+        let before = self.version;
+        let mut events = store.read_stream(ReadStream::new(stream.clone()).from(before.next()));
+        while let Some(event) = events.try_next().await? {
+            self.fold(&event)?;
+        }
+        Ok(self.version > before)
+    }
+
+    /// Folds the next event of the stream.
+    pub(super) fn fold(&mut self, event: &RecordedEvent) -> Result<(), LoadError> {
+        let decoded = self.decode(event)?;
+        self.apply(event, decoded)
+    }
+
+    /// Reads the next event of the stream.
+    pub(super) fn decode(&self, event: &RecordedEvent) -> Result<A::Event, LoadError> {
+        if event.version != self.version.next() {
+            return Err(out_of_order(event, self.version.next()).into());
+        }
+        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+            DecodeError::Unknown => UnknownEvent {
+                stream: event.stream.clone(),
+                version: event.version,
+                position: event.position,
+                name: event.name.clone(),
+                shape_version: event.shape_version,
+            }
+            .into(),
+            malformed @ DecodeError::Malformed(_) => unreadable(event, malformed),
+        })
+    }
+
+    /// Folds `decoded`, which was read from `event`.
+    pub(super) fn apply(&mut self, event: &RecordedEvent, decoded: A::Event) -> Result<(), LoadError> {
+        decoded
+            .apply(&mut self.state)
+            .map_err(|misapplied| unreadable(event, misapplied))?;
+        self.version = event.version;
+        self.position = event.position;
+        Ok(())
+    }
+}
+
+fn unreadable(event: &RecordedEvent, source: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+    UnreadableEvent {
+        stream: event.stream.clone(),
+        version: event.version,
+        position: event.position,
+        name: event.name.clone(),
+        source: Box::new(source),
+    }
+    .into()
+}
+
+fn out_of_order(event: &RecordedEvent, expected: Version) -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Corrupt,
+        format!(
+            "the store returned version {} of stream `{}` where {expected} comes next",
+            event.version, event.stream
+        ),
+    )
+}

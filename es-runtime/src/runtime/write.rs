@@ -1,0 +1,226 @@
+use super::Runtime;
+use super::decide::{checked, decline, encode};
+use super::receipt::Receipt;
+use super::state::Current;
+use crate::command::Declined;
+use crate::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend};
+use crate::{
+    AppendId, Context, EventEnum as _, EventSourced, EventStore, ExecuteError, ExpectedVersion, Metadata, StoreError,
+    StoreErrorKind, StreamId, Version,
+};
+
+/// One write to one aggregate instance: load, decide, append, and again on a conflict.
+pub(super) struct Write<'a> {
+    pub(super) runtime: &'a Runtime,
+    pub(super) stream: StreamId,
+    pub(super) expected: Option<Version>,
+    pub(super) key: Option<IdempotencyKey>,
+    pub(super) metadata: Metadata,
+}
+
+/// Decides on a state. A trait object, so that the loop is compiled once for an aggregate and not for each command; the
+/// refusal itself stays with the caller.
+pub(super) type Decide<'a, A> =
+    dyn FnMut(Option<&A>, &Context) -> Result<Vec<<A as EventSourced>::Event>, Declined<()>> + Send + 'a;
+
+/// The error of a write, whose caller knows the refusal.
+pub(super) type WriteError = ExecuteError<()>;
+
+impl Write<'_> {
+    pub(super) async fn run<A: EventSourced>(self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {
+        if let Some(appended) = done_before(self.store(), self.key.as_ref()).await? {
+            return receipt(appended);
+        }
+        let mut turn = self.runtime.0.cache.enter(&self.stream).await;
+        let cached = turn.take::<A>();
+        let mut fresh = cached.is_none();
+        let mut current = cached.unwrap_or_default();
+        if fresh {
+            current.catch_up(self.store(), &self.stream).await?;
+        }
+        let append = AppendId::new();
+        let mut attempts = 1;
+        loop {
+            let decision = self.decide(&current, attempts, decide);
+            // Only an append proves that a cached state is the newest. Whatever ends without one is decided on the newest.
+            let ends = decision.as_ref().map_or(true, Vec::is_empty);
+            if ends && !fresh {
+                fresh = true;
+                if current.catch_up(self.store(), &self.stream).await? {
+                    continue;
+                }
+            }
+            let events = match decision {
+                Ok(events) if !events.is_empty() || self.key.is_some() => events,
+                ended => {
+                    let receipt = ended.map(|_| self.nothing(&current));
+                    turn.keep(current);
+                    return receipt;
+                }
+            };
+            let new = encode::<A>(&events, append, 0, &self.metadata)?;
+            let part = StreamAppend {
+                stream: self.stream.clone(),
+                expected: exactly(current.version),
+                events: new,
+            };
+            let batch = Append {
+                id: append,
+                key: self.key.clone(),
+                streams: vec![part],
+            };
+            match commit(self.store(), batch).await {
+                Ok(Committed::Stored(appended)) => {
+                    let receipt = receipt(appended)?;
+                    if !receipt.repeated && advance(&mut current, events, &receipt) {
+                        turn.keep(current);
+                    }
+                    return Ok(receipt);
+                }
+                Ok(Committed::Not) if self.runtime.0.retry.allows_another(attempts) => {}
+                Ok(Committed::Not) => return Err(lost().into()),
+                Err(AppendError::Conflict { .. }) if self.may_retry(attempts) => {}
+                Err(error) => return Err(refused(error, attempts)),
+            }
+            self.runtime.0.retry.pause(attempts).await;
+            attempts += 1;
+            current.catch_up(self.store(), &self.stream).await?;
+            fresh = true;
+        }
+    }
+
+    fn store(&self) -> &dyn EventStore {
+        &*self.runtime.0.store
+    }
+
+    fn may_retry(&self, attempts: u32) -> bool {
+        self.expected.is_none() && self.runtime.0.retry.allows_another(attempts)
+    }
+
+    fn decide<A: EventSourced>(
+        &self,
+        current: &Current<A>,
+        attempts: u32,
+        decide: &mut Decide<'_, A>,
+    ) -> Result<Vec<A::Event>, WriteError> {
+        let actual = current.version;
+        if let Some(expected) = self.expected.filter(|expected| *expected != actual) {
+            let expected = ExpectedVersion::Exact(expected);
+            return Err(ExecuteError::Conflict {
+                stream: self.stream.clone(),
+                expected,
+                actual,
+                attempts,
+            });
+        }
+        let now = self.runtime.0.clock.now();
+        let context = Context::new(self.stream.clone(), actual, now, self.metadata.clone());
+        let events = decide(current.state.as_ref(), &context).map_err(|declined| decline(&self.stream, declined))?;
+        checked::<A, _>(&self.stream, current.state.is_some(), &events)?;
+        Ok(events)
+    }
+
+    /// The receipt of a command that changed nothing.
+    fn nothing<A>(&self, current: &Current<A>) -> Receipt {
+        let Current { version, position, .. } = *current;
+        Receipt {
+            stream: self.stream.clone(),
+            version,
+            position,
+            events: 0,
+            repeated: false,
+        }
+    }
+}
+
+/// Folds what was stored. Returns whether the state is whole.
+fn advance<A: EventSourced>(current: &mut Current<A>, events: Vec<A::Event>, receipt: &Receipt) -> bool {
+    current.version = receipt.version;
+    current.position = receipt.position;
+    events.into_iter().all(|event| event.apply(&mut current.state).is_ok())
+}
+
+/// The result of an earlier request with the same idempotency key.
+pub(super) async fn done_before(
+    store: &dyn EventStore,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Appended>, WriteError> {
+    let Some(key) = key else { return Ok(None) };
+    match store.find_key(&key.key).await? {
+        Some(record) if record.fingerprint == key.fingerprint => Ok(Some(record.appended)),
+        Some(_) => Err(ExecuteError::IdempotencyMismatch {
+            what: format!("idempotency key `{}`", key.key),
+        }),
+        None => Ok(None),
+    }
+}
+
+/// What became of an append whose outcome is known.
+pub(super) enum Committed {
+    Stored(Appended),
+    /// Definitely not stored, and without an error that says why.
+    Not,
+}
+
+/// Appends, and asks what became of it if that was not learnt. An error [`Indeterminate`](AppendError::Indeterminate) is
+/// returned only if that could not be learnt either.
+pub(super) async fn commit(store: &dyn EventStore, append: Append) -> Result<Committed, AppendError> {
+    match store.append(append).await {
+        Ok(appended) => Ok(Committed::Stored(appended)),
+        Err(AppendError::Indeterminate { append, source }) => match store.resolve(&append).await {
+            Ok(Some(appended)) => Ok(Committed::Stored(Appended {
+                repeated: false,
+                ..appended
+            })),
+            Ok(None) => Ok(Committed::Not),
+            Err(error) => {
+                tracing::warn!(%append, %error, "the outcome of an append could not be learnt");
+                Err(AppendError::Indeterminate { append, source })
+            }
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// An append to a stream that is at `version`.
+pub(super) fn exactly(version: Version) -> ExpectedVersion {
+    if version == Version::ZERO {
+        ExpectedVersion::NoStream
+    } else {
+        ExpectedVersion::Exact(version)
+    }
+}
+
+/// The append was cut short at each attempt, and each time it turned out that nothing was stored.
+pub(super) fn lost() -> StoreError {
+    let message = "the append was cut short at each attempt; nothing is stored, try again later";
+    StoreError::new(StoreErrorKind::Unavailable, message)
+}
+
+/// The error of a request whose append failed.
+pub(super) fn refused<E>(error: AppendError, attempts: u32) -> ExecuteError<E> {
+    match error {
+        AppendError::Conflict {
+            stream,
+            expected,
+            actual,
+        } => ExecuteError::Conflict {
+            stream,
+            expected,
+            actual,
+            attempts,
+        },
+        AppendError::IdempotencyMismatch { what } => ExecuteError::IdempotencyMismatch { what },
+        AppendError::LimitExceeded(error) => ExecuteError::LimitExceeded(error),
+        AppendError::Indeterminate { append, source } => ExecuteError::Indeterminate { append, source },
+        AppendError::UnderReplicated { append } => ExecuteError::UnderReplicated { append },
+        AppendError::Store(error) => ExecuteError::Store(error),
+        AppendError::Invalid { reason } => ExecuteError::Invalid(crate::Invalid::new("append", reason)),
+        AppendError::DuplicateEventId(_) => ExecuteError::Invalid(crate::Invalid::new("append", error.to_string())),
+    }
+}
+
+fn receipt(appended: Appended) -> Result<Receipt, WriteError> {
+    let missing = || StoreError::new(StoreErrorKind::Corrupt, "the store answered an append without a stream");
+    Ok(Receipt::of(appended).next().ok_or_else(missing)?)
+}

@@ -1,0 +1,311 @@
+use std::fmt::Debug;
+
+use super::diff::diff;
+use crate::command::{Declined, WrongTarget};
+use crate::outcome::collect;
+use crate::{
+    Aggregate, CommandOf, Context, EventEnum, EventSourced, IntoEvents, Invalid, Metadata, StreamId, Timestamp, Version,
+};
+
+/// Begins a test of an aggregate: *given* these events, *when* this command is sent, *then* that happens.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened { pub owner: String }
+/// # #[event] pub struct Withdrawn { pub amount: i64 }
+/// # #[command] pub struct Open { pub owner: String }
+/// # #[command] pub struct Withdraw { pub amount: i64 }
+/// # #[derive(Debug, PartialEq)]
+/// # pub enum Refused { InsufficientFunds { balance: i64 } }
+/// # impl std::fmt::Display for Refused {
+/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("insufficient funds") }
+/// # }
+/// # impl std::error::Error for Refused {}
+/// # #[derive(Aggregate)]
+/// # pub struct Account { balance: i64 }
+/// # #[aggregate]
+/// # impl Account {
+/// #     #[handle] fn open(cmd: Open) -> Opened { Opened { owner: cmd.owner } }
+/// #     #[handle] fn withdraw(&self, cmd: Withdraw) -> Result<Withdrawn, Refused> {
+/// #         if cmd.amount > self.balance { return Err(Refused::InsufficientFunds { balance: self.balance }); }
+/// #         Ok(Withdrawn { amount: cmd.amount })
+/// #     }
+/// #     #[apply] fn opened(_: Opened) -> Self { Account { balance: 0 } }
+/// #     #[apply] fn withdrawn(&mut self, event: Withdrawn) { self.balance -= event.amount; }
+/// # }
+/// Account::given(Opened { owner: "Alice".into() })
+///     .when(Withdraw { amount: 80 })
+///     .then_refused(Refused::InsufficientFunds { balance: 0 });
+/// ```
+///
+/// Every event is stored and read again on its way through the test, so that one that would not survive it is found
+/// here.
+pub trait Given: EventSourced<Event: Debug + PartialEq> {
+    /// An instance to which these events have happened; `()` for a new one.
+    ///
+    /// # Panics
+    ///
+    /// If the events do not fold, or one of them does not survive being stored.
+    #[track_caller]
+    fn given(events: impl IntoEvents<Self>) -> Scenario<Self> {
+        let mut scenario = Scenario {
+            state: None,
+            stream: StreamId::new(Self::NAME, "test"),
+            version: Version::ZERO,
+            now: Timestamp::now(),
+            metadata: Metadata::EMPTY,
+        };
+        for event in collect::<Self, _>(events) {
+            scenario.fold(&event);
+        }
+        scenario
+    }
+}
+
+impl<A: EventSourced<Event: Debug + PartialEq>> Given for A {}
+
+/// An aggregate instance to which something has happened.
+#[must_use = "a test needs `when` and `then`"]
+pub struct Scenario<A> {
+    state: Option<A>,
+    stream: StreamId,
+    version: Version,
+    now: Timestamp,
+    metadata: Metadata,
+}
+
+impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
+    /// The instance has this id, for a handler that asks its [`Context`]. It has none that can be asked for otherwise.
+    pub fn with_id(mut self, id: <A as Aggregate>::Id) -> Self {
+        self.stream = StreamId::new(A::NAME, id.to_string());
+        self
+    }
+
+    /// The command is decided at this time; otherwise at the time of the test.
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self
+    }
+
+    /// The command is sent with this metadata.
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Sends the command.
+    ///
+    /// # Panics
+    ///
+    /// If the handler returns events that do not fold or do not survive being stored.
+    #[track_caller]
+    pub fn when<C: CommandOf<A>>(mut self, command: C) -> Then<A, C::Refusal> {
+        let outcome = match command.validate() {
+            Err(invalid) => Outcome::Invalid(invalid),
+            Ok(()) => {
+                let context = Context::new(self.stream.clone(), self.version, self.now, self.metadata.clone());
+                match command.decide(self.state.as_ref(), &context) {
+                    Ok(events) => Outcome::Events(events),
+                    Err(Declined::Refused(refusal)) => Outcome::Refused(refusal),
+                    Err(Declined::WrongTarget(wrong)) => Outcome::WrongTarget(wrong),
+                }
+            }
+        };
+        if let Outcome::Events(events) = &outcome {
+            for event in events {
+                self.fold(event);
+            }
+        }
+        Then {
+            command: C::NAME,
+            state: self.state,
+            outcome,
+        }
+    }
+
+    /// Folds the event as it comes back from a store.
+    #[track_caller]
+    fn fold(&mut self, event: &A::Event) {
+        let info = event.info();
+        let mut payload = Vec::new();
+        if let Err(error) = event.encode(&mut payload) {
+            panic!("{error}: {}", error.source);
+        }
+        match A::Event::decode(info.name, info.shape_version, &payload) {
+            Ok(stored) if stored == *event => {
+                if let Err(error) = stored.apply(&mut self.state) {
+                    panic!("{error}");
+                }
+            }
+            Ok(stored) => {
+                let diff = diff(event, &stored);
+                panic!(
+                    "event `{}` comes back from a store as another value\n\n  - stored\n  + read\n\n{diff}",
+                    info.name
+                )
+            }
+            Err(error) => panic!(
+                "event `{}` can be stored, but not be read again ({error}); stored was\n\n{}",
+                info.name,
+                String::from_utf8_lossy(&payload)
+            ),
+        }
+        self.version = self.version.next();
+    }
+}
+
+/// What became of the command.
+#[derive(Debug)]
+enum Outcome<E, R> {
+    Events(Vec<E>),
+    Refused(R),
+    Invalid(Invalid),
+    WrongTarget(WrongTarget),
+}
+
+/// What became of a command, to be compared with what was expected.
+#[must_use = "a test needs `then`"]
+pub struct Then<A: EventSourced, R> {
+    command: &'static str,
+    state: Option<A>,
+    outcome: Outcome<A::Event, R>,
+}
+
+impl<A: EventSourced<Event: Debug + PartialEq>, R: Debug> Then<A, R> {
+    /// The command returned these events, in this order.
+    ///
+    /// # Panics
+    ///
+    /// If it did not; the message shows the difference.
+    #[track_caller]
+    pub fn then(self, events: impl IntoEvents<A>) -> Self {
+        let expected = collect::<A, _>(events);
+        match &self.outcome {
+            Outcome::Events(events) if *events == expected => self,
+            Outcome::Events(events) => {
+                let diff = diff(&expected, events);
+                panic!(
+                    "`{}` returned other events\n\n  - expected\n  + returned\n\n{diff}",
+                    self.command
+                )
+            }
+            other => panic!(
+                "`{}` was expected to return\n\n{expected:#?}\n\nbut {}",
+                self.command,
+                describe(other)
+            ),
+        }
+    }
+
+    /// The command returned no event.
+    ///
+    /// # Panics
+    ///
+    /// If it returned one, or was refused.
+    #[track_caller]
+    pub fn then_nothing(self) -> Self {
+        self.then(())
+    }
+
+    /// The command was refused with this refusal, and nothing happened.
+    ///
+    /// # Panics
+    ///
+    /// If it was not; the message shows the difference.
+    #[track_caller]
+    pub fn then_refused(self, refusal: R) -> Self
+    where
+        R: PartialEq,
+    {
+        match &self.outcome {
+            Outcome::Refused(actual) if *actual == refusal => self,
+            Outcome::Refused(actual) => {
+                let diff = diff(&refusal, actual);
+                panic!(
+                    "`{}` was refused otherwise\n\n  - expected\n  + refused with\n\n{diff}",
+                    self.command
+                )
+            }
+            other => panic!(
+                "`{}` was expected to be refused with {refusal:?}, but {}",
+                self.command,
+                describe(other)
+            ),
+        }
+    }
+
+    /// The command's own validation refused this field.
+    ///
+    /// # Panics
+    ///
+    /// If it did not.
+    #[track_caller]
+    pub fn then_invalid(self, field: &str) -> Self {
+        match &self.outcome {
+            Outcome::Invalid(invalid) if invalid.field == field => self,
+            other => panic!(
+                "`{}` was expected to be invalid in `{field}`, but {}",
+                self.command,
+                describe(other)
+            ),
+        }
+    }
+
+    /// The command needs an existing instance, and there is none.
+    ///
+    /// # Panics
+    ///
+    /// If that is not so.
+    #[track_caller]
+    pub fn then_not_found(self) -> Self {
+        match &self.outcome {
+            Outcome::WrongTarget(WrongTarget::NotFound) => self,
+            other => panic!(
+                "`{}` was expected not to find its aggregate, but {}",
+                self.command,
+                describe(other)
+            ),
+        }
+    }
+
+    /// The command creates an instance that exists.
+    ///
+    /// # Panics
+    ///
+    /// If that is not so.
+    #[track_caller]
+    pub fn then_already_exists(self) -> Self {
+        match &self.outcome {
+            Outcome::WrongTarget(WrongTarget::AlreadyExists) => self,
+            other => panic!(
+                "`{}` was expected to find its aggregate existing, but {}",
+                self.command,
+                describe(other)
+            ),
+        }
+    }
+
+    /// Hands the state after the command to `check`, for assertions of its own.
+    ///
+    /// # Panics
+    ///
+    /// If there is no state.
+    #[track_caller]
+    pub fn then_state(self, check: impl FnOnce(&A)) -> Self {
+        match &self.state {
+            Some(state) => check(state),
+            None => panic!("there is no `{}`: none of the events creates one", A::NAME),
+        }
+        self
+    }
+}
+
+fn describe<E: Debug, R: Debug>(outcome: &Outcome<E, R>) -> String {
+    match outcome {
+        Outcome::Events(events) => format!("it returned\n\n{events:#?}"),
+        Outcome::Refused(refusal) => format!("it was refused with {refusal:?}"),
+        Outcome::Invalid(invalid) => format!("{invalid}"),
+        Outcome::WrongTarget(WrongTarget::NotFound) => "there is no such aggregate".to_owned(),
+        Outcome::WrongTarget(WrongTarget::AlreadyExists) => "the aggregate exists already".to_owned(),
+    }
+}
