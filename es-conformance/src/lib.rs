@@ -6,8 +6,12 @@ mod capability;
 mod cases;
 mod check;
 mod clock;
+mod durability;
 mod fixture;
 mod idempotency;
+mod multi_stream;
+mod order;
+mod process;
 mod random;
 mod reads;
 mod run;
@@ -23,5 +27,6 @@ pub use run::{Case, Verdict};
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::process::writer_process;
     pub use crate::run::{Tally, run_case};
 }

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::check::{Checked, Stop, holds, present, same};
 use crate::clock::TestClock;
+use crate::process::Writer;
 use crate::random::{Random, seed};
 use crate::{Capability, Fixture, Transaction, Work};
 
@@ -19,15 +20,18 @@ use crate::{Capability, Fixture, Transaction, Work};
 pub(crate) struct Subject<'a> {
     pub(crate) fixture: &'a dyn Fixture,
     pub(crate) clock: Arc<TestClock>,
+    /// The test that is a writer process, when it is run alone in a second one.
+    pub(crate) writer_test: Option<&'a str>,
     /// The seed of this run of the case, told when it fails.
     pub(crate) seed: u64,
 }
 
 impl<'a> Subject<'a> {
-    pub(crate) fn new(fixture: &'a dyn Fixture) -> Self {
+    pub(crate) fn new(fixture: &'a dyn Fixture, writer_test: Option<&'a str>) -> Self {
         Self {
             fixture,
             clock: Arc::new(TestClock::default()),
+            writer_test,
             seed: seed(),
         }
     }
@@ -46,6 +50,15 @@ impl<'a> Subject<'a> {
     pub(crate) async fn begin(&self, work: Work<'_>) -> Checked<Box<dyn Transaction>> {
         let transaction = self.fixture.begin(work).await;
         transaction.ok_or(Stop::Skipped("the fixture begins no transaction from outside"))
+    }
+
+    /// Starts a process that appends to the store.
+    pub(crate) fn writer(&self, name: &str, appends: u64, environment: &[(String, String)]) -> Checked<Writer> {
+        let (Some(test), Some(address)) = (self.writer_test, self.fixture.address()) else {
+            return Err(Stop::Skipped("no other process can open the store"));
+        };
+        Writer::start(test, &address, name, appends, environment)
+            .map_err(|error| Stop::broken("a writer process", "to start", error))
     }
 
     pub(crate) fn offers(&self, capability: Capability) -> bool {
