@@ -6,7 +6,10 @@ pub mod peers;
 use std::time::{Duration, Instant};
 
 /// The median of `rounds` timings of each contender, who take turns: the machine's speed drifts, and then it drifts for all.
-pub async fn in_turns<const N: usize>(rounds: usize, mut contenders: [Contender<'_>; N]) -> [(&'static str, Duration); N] {
+pub async fn in_turns<const N: usize>(
+    rounds: usize,
+    mut contenders: [Contender<'_>; N],
+) -> [(&'static str, Duration); N] {
     let mut timings: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
     for _ in 0..rounds {
         for (contender, timings) in contenders.iter_mut().zip(&mut timings) {
@@ -30,7 +33,10 @@ pub struct Contender<'a> {
 impl<'a> Contender<'a> {
     /// `run` does the work once and says how long it took.
     pub fn new<F: Future<Output = Duration> + 'a>(name: &'static str, mut run: impl FnMut() -> F + 'a) -> Self {
-        Self { name, run: Box::new(move || Box::pin(run())) }
+        Self {
+            name,
+            run: Box::new(move || Box::pin(run())),
+        }
     }
 }
 

@@ -16,11 +16,18 @@ async fn main() {
         7,
         [
             Contender::new("es-runtime", || async {
-                let runtime = Runtime::builder(MemoryStore::new()).start().await.expect("memory is there");
+                let runtime = Runtime::builder(MemoryStore::new())
+                    .start()
+                    .await
+                    .expect("memory is there");
                 timed(ours(&runtime)).await
             }),
             Contender::new("es-runtime, no cache", || async {
-                let runtime = Runtime::builder(MemoryStore::new()).cache(0).start().await.expect("memory is there");
+                let runtime = Runtime::builder(MemoryStore::new())
+                    .cache(0)
+                    .start()
+                    .await
+                    .expect("memory is there");
                 timed(ours(&runtime)).await
             }),
             Contender::new("eventually 0.4", || timed(with_eventually())),
@@ -31,18 +38,27 @@ async fn main() {
     let (_, first) = figures[0];
     for (name, time) in figures {
         let ratio = time.as_secs_f64() / first.as_secs_f64();
-        println!("{name:22} {:>10.0} commands/s   es-runtime is {ratio:.2} times as fast", per_second(COMMANDS, time));
+        println!(
+            "{name:22} {:>10.0} commands/s   es-runtime is {ratio:.2} times as fast",
+            per_second(COMMANDS, time)
+        );
     }
 }
 
 async fn ours(runtime: &Runtime) {
     let ids: Vec<Id<Account>> = (0..ACCOUNTS).map(|_| Id::new()).collect();
     for id in &ids {
-        runtime.execute(id, Open { owner: "Alice".into() }).await.expect("the account is new");
+        runtime
+            .execute(id, Open { owner: "Alice".into() })
+            .await
+            .expect("the account is new");
     }
     for amount in 1..=DEPOSITS {
         for id in &ids {
-            runtime.execute(id, Deposit { amount: amount as i64 }).await.expect("the account is open");
+            runtime
+                .execute(id, Deposit { amount: amount as i64 })
+                .await
+                .expect("the account is open");
         }
     }
 }
@@ -64,11 +80,15 @@ async fn with_cqrs() {
     let bank = cqrs::bank();
     let ids: Vec<String> = (0..ACCOUNTS).map(|_| Id::<Account>::new().to_string()).collect();
     for id in &ids {
-        bank.execute(id, cqrs::Command::Open { owner: "Alice".into() }).await.expect("the account is new");
+        bank.execute(id, cqrs::Command::Open { owner: "Alice".into() })
+            .await
+            .expect("the account is new");
     }
     for amount in 1..=DEPOSITS {
         for id in &ids {
-            bank.execute(id, cqrs::Command::Deposit { amount: amount as i64 }).await.expect("the account is open");
+            bank.execute(id, cqrs::Command::Deposit { amount: amount as i64 })
+                .await
+                .expect("the account is open");
         }
     }
 }

@@ -12,7 +12,9 @@ const EVENTS: usize = 100_000;
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let memory = Runtime::builder(MemoryStore::new()).start().await?;
-    let sqlite = Runtime::builder(SqliteStore::open(folder.path().join("bench.db")).await?).start().await?;
+    let sqlite = Runtime::builder(SqliteStore::open(folder.path().join("bench.db")).await?)
+        .start()
+        .await?;
     for length in [10, 1_000, 100_000] {
         let (in_memory, on_disk) = (filled(&memory, length).await?, filled(&sqlite, length).await?);
         let figures = in_turns(
@@ -25,7 +27,10 @@ async fn main() -> Result<()> {
         )
         .await;
         for (name, time) in figures {
-            println!("{length:>7} events a stream   {name:18} {:>10.0} events/s", per_second(EVENTS, time));
+            println!(
+                "{length:>7} events a stream   {name:18} {:>10.0} events/s",
+                per_second(EVENTS, time)
+            );
         }
     }
     Ok(())
@@ -51,7 +56,11 @@ async fn filled(runtime: &Runtime, length: usize) -> Result<Vec<Id<Account>>> {
 
 async fn load_all(runtime: &Runtime, ids: &[Id<Account>]) {
     for id in ids {
-        let account = runtime.load(id).await.expect("the stream can be read").expect("the account was opened");
+        let account = runtime
+            .load(id)
+            .await
+            .expect("the stream can be read")
+            .expect("the account was opened");
         assert!(account.balance >= 0);
     }
 }
@@ -63,7 +72,10 @@ async fn read_all(store: &dyn EventStore, ids: &[Id<Account>]) {
 
     for id in ids {
         let events = store.read_stream(es_runtime::store::ReadStream::new(id.stream_id()));
-        let count = events.try_fold(0, |count, _| async move { Ok(count + 1) }).await.expect("the stream can be read");
+        let count = events
+            .try_fold(0, |count, _| async move { Ok(count + 1) })
+            .await
+            .expect("the stream can be read");
         assert!(count > 0);
     }
 }

@@ -32,7 +32,10 @@ async fn main() -> Result<()> {
         lines.sort_by(|a, b| a.0.rate().total_cmp(&b.0.rate()));
         ratios.sort_by(f64::total_cmp);
         let (sqlite, file) = &lines[ROUNDS / 2];
-        println!("{callers:>3} callers   SQLite {sqlite}   bare file {file}   ratio {:.2}", ratios[ROUNDS / 2]);
+        println!(
+            "{callers:>3} callers   SQLite {sqlite}   bare file {file}   ratio {:.2}",
+            ratios[ROUNDS / 2]
+        );
     }
     Ok(())
 }
@@ -40,7 +43,9 @@ async fn main() -> Result<()> {
 /// Executes deposits, each caller on accounts of its own.
 async fn sqlite(callers: usize) -> Result<Figure> {
     let folder = tempfile::tempdir()?;
-    let runtime = Runtime::builder(SqliteStore::open(folder.path().join("bench.db")).await?).start().await?;
+    let runtime = Runtime::builder(SqliteStore::open(folder.path().join("bench.db")).await?)
+        .start()
+        .await?;
     let mut accounts: Vec<Vec<Id<Account>>> = Vec::new();
     for _ in 0..callers {
         let mut own = Vec::new();
@@ -56,7 +61,10 @@ async fn sqlite(callers: usize) -> Result<Figure> {
         move |turn: usize| -> BoxFuture<'static, ()> {
             let (runtime, account) = (runtime.clone(), own[turn % own.len()]);
             Box::pin(async move {
-                runtime.execute(account, Deposit { amount: 1 }).await.expect("the account is open");
+                runtime
+                    .execute(account, Deposit { amount: 1 })
+                    .await
+                    .expect("the account is open");
             })
         }
     });
@@ -111,7 +119,13 @@ impl Figure {
 
 impl std::fmt::Display for Figure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:>7.0}/s ({:>5}/{:>5} µs)", self.rate(), self.percentile(50), self.percentile(99))
+        write!(
+            f,
+            "{:>7.0}/s ({:>5}/{:>5} µs)",
+            self.rate(),
+            self.percentile(50),
+            self.percentile(99)
+        )
     }
 }
 

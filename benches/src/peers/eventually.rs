@@ -70,7 +70,10 @@ impl Aggregate for Account {
 
 /// An empty bank.
 pub fn bank() -> Repository<Account, EventStore<String, Event>> {
-    Repository::new(AggregateRootBuilder::from(Account), EventStoreBuilder::for_aggregate(&Account))
+    Repository::new(
+        AggregateRootBuilder::from(Account),
+        EventStoreBuilder::for_aggregate(&Account),
+    )
 }
 
 /// Loads the account, decides, appends.
