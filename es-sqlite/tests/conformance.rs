@@ -1,11 +1,15 @@
 //! The suite on the store in a SQLite file.
 
+mod fault;
+
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use es_conformance::{Capability, Fixture};
+use es_conformance::{Capability, Fixture, Transaction, Work};
+use es_runtime::store::Append;
 use es_runtime::{Clock, EventStore};
 use es_sqlite::{Durability, SqliteStore};
 use rusqlite::Connection;
@@ -49,6 +53,17 @@ impl Fixture for Sqlite {
         Some(512)
     }
 
+    async fn begin(&self, work: Work<'_>) -> Option<Box<dyn Transaction>> {
+        let connection = Connection::open(self.path()).expect("the file opens");
+        connection.busy_timeout(Duration::from_secs(5)).expect("it waits");
+        let work = match work {
+            Work::Append(append) => write(&connection, append),
+            Work::Unrelated => connection.execute_batch("BEGIN IMMEDIATE; CREATE TABLE unrelated (number INTEGER)"),
+        };
+        work.expect("the transaction is begun");
+        Some(Box::new(Outside(Mutex::new(connection))))
+    }
+
     async fn dump(&self) -> Option<String> {
         Some(dump(&Connection::open(self.path()).expect("the file opens")).expect("the tables are read"))
     }
@@ -60,6 +75,69 @@ impl Fixture for Sqlite {
             Durability::Normal => Err("synchronous = normal".to_owned()),
         })
     }
+
+    fn failing_flush(&self) -> Option<Vec<(String, String)>> {
+        match fault::failing_disk(self.0.path()) {
+            Ok(library) => Some(vec![
+                ("LD_PRELOAD".to_owned(), library.to_str()?.to_owned()),
+                ("DISK_FLUSH_FAILS_ONCE".to_owned(), "40".to_owned()),
+            ]),
+            Err(reason) => {
+                println!("{reason}");
+                None
+            }
+        }
+    }
+}
+
+/// A transaction of a connection that is not the store's.
+struct Outside(Mutex<Connection>);
+
+impl Outside {
+    fn end(self, statement: &str) {
+        let connection = self.0.into_inner().expect("nothing panicked");
+        connection.execute_batch(statement).expect("the transaction ends");
+    }
+}
+
+#[async_trait]
+impl Transaction for Outside {
+    async fn commit(self: Box<Self>) {
+        self.end("COMMIT");
+    }
+
+    async fn roll_back(self: Box<Self>) {
+        self.end("ROLLBACK");
+    }
+}
+
+/// Appends as another process would, without committing.
+fn write(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let part = &append.streams[0];
+    let names = (part.stream.category(), part.stream.id());
+    connection.execute(
+        "INSERT OR IGNORE INTO streams (category, stream_id) VALUES (?1, ?2)",
+        names,
+    )?;
+    for event in append.events() {
+        connection.execute(
+            "INSERT INTO recorded_events
+             SELECT coalesce((SELECT max(position) FROM recorded_events), 0) + 1, id,
+                    coalesce((SELECT max(version) FROM recorded_events WHERE stream = id), 0) + 1,
+                    ?3, coalesce((SELECT max(recorded_at) FROM recorded_events), 0), ?4, ?5, '{}', ?6
+             FROM streams WHERE category = ?1 AND stream_id = ?2",
+            (
+                part.stream.category(),
+                part.stream.id(),
+                event.id.0.as_bytes(),
+                event.name.as_ref(),
+                event.shape_version,
+                &event.payload[..],
+            ),
+        )?;
+    }
+    Ok(())
 }
 
 /// Every row of every table.
