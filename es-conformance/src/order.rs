@@ -182,6 +182,14 @@ pub(crate) async fn c05_late_commit_across_page_boundary(subject: &Subject<'_>) 
 async fn late_commit(subject: &Subject<'_>, store: &Store, mut tail: Tail, page: u64) -> Checked {
     let first = subject.begin(Work::Append(&one("first"))).await?;
     let second = appending(store, one("second"));
+    // The second is done in this time, unless the store makes it wait for the first.
+    for _ in 0..1_000 {
+        if second.is_finished() {
+            break;
+        }
+        tail.read_on(page).await?;
+        tokio::task::yield_now().await;
+    }
     tail.read_on(page).await?;
     first.commit().await;
     tail.read_on(page).await?;
