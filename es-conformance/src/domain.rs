@@ -1,6 +1,7 @@
 //! A domain for the cases that go through the runtime. Written by hand: a keeper of events of any one type, which no macro
 //! writes.
 
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use es_runtime::{
@@ -17,9 +18,12 @@ pub(crate) struct Keeper<T> {
 }
 
 /// What a keeper can keep.
-pub(crate) trait Value: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {}
+pub(crate) trait Value:
+    Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static
+{
+}
 
-impl<T: Serialize + DeserializeOwned + Clone + Send + Sync + 'static> Value for T {}
+impl<T: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static> Value for T {}
 
 /// An event of a keeper. The first of its stream creates it, so there are two forms.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,7 +35,7 @@ pub(crate) enum Entry<T> {
 }
 
 /// The stored form of both.
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Stored<T>(T);
 
@@ -73,7 +77,7 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
 
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let (Self::First(value) | Self::Next(value)) = self;
-        es_runtime::__private::encode(&Stored(value.clone()), out)
+        Stored(value.clone()).encode(out)
     }
 
     fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {
@@ -135,6 +139,12 @@ impl Count {
     /// The number that each call of the handler saw: one for each call.
     pub(crate) fn seen(&self) -> Vec<u64> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl PartialEq for Count {
+    fn eq(&self, other: &Self) -> bool {
+        self.note == other.note
     }
 }
 

@@ -193,7 +193,7 @@ pub(crate) async fn j03_floats_round_trip_bits(subject: &Subject<'_>) -> Checked
 }
 
 /// The value must be refused while it is encoded, and the error must name the event.
-async fn not_encoded<T: Value + Debug>(runtime: &Runtime, value: T) -> Checked {
+async fn not_encoded<T: Value>(runtime: &Runtime, value: T) -> Checked {
     let shown = format!("{value:?}");
     let result = keep(runtime, "refused", value).await;
     let right = matches!(&result, Err(ExecuteError::Encode(error)) if error.name == "first" || error.name == "kept");
