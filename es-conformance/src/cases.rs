@@ -1,6 +1,6 @@
 use crate::capability::Capability;
 use crate::run::Case;
-use crate::{append, reads};
+use crate::{append, cancellation, decisions, durability, fidelity, idempotency, limits, multi_stream, order, reads};
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
 /// [`cases`] are made.
@@ -27,6 +27,11 @@ macro_rules! __cases {
             append::a15_opposite_order_multi_stream_no_deadlock_leak [MultiStream] "appends over streams {a, b} and {b, a} at once succeed or conflict, and never deadlock";
             append::a16_conflict_leaves_no_trace [] "after a conflict everything is as before";
             append::a17_duplicate_event_id_in_batch_rejected [] "a batch that holds one event id twice is refused, naming the id";
+            decisions::a18_retry_redecides_on_fresh_state [] "on each conflict the handler is called again, with the state loaded again";
+            decisions::a19_retry_never_resends_decided_events [] "events that were decided on a stale state are never appended later";
+            decisions::a20_retry_budget_exhausted_returns_conflict [] "after the last attempt the error is a conflict with the number of attempts";
+            decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
+            decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
@@ -39,6 +44,55 @@ macro_rules! __cases {
             reads::b09_read_is_a_prefix_under_writers [] "while writers append every read is a prefix of the stream, and none is shorter than the one before";
             reads::b10_read_your_append [] "a read that begins after an acknowledged append sees it, through every handle";
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
+            order::c01_positions_strictly_increase [] "positions rise strictly over all events";
+            order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
+            order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";
+            order::c04_late_commit_is_not_skipped [] "a reader that read on while an append was open gets it when it commits";
+            order::c05_late_commit_across_page_boundary [] "the same where a page of the reader ends or begins, and just above its checkpoint";
+            order::c06_rolled_back_append_does_not_stall [] "readers reach the next event after an append that was rolled back";
+            order::c07_reader_started_inside_gap [] "a reader that starts at a position that was never filled goes on";
+            order::c08_bulk_writers_random_hold [] "three readers of a log to which 16 writers append skip nothing";
+            order::c09_foreign_writer_does_not_stall [] "an open transaction that is not the store's does not stall readers";
+            order::c10_idle_in_transaction_after_allocation [] "an append that is left open does not stall readers, and other appends end by themselves";
+            order::c11_positions_never_reused [] "no event is ever stored at or below a position that was shown";
+            order::c12_order_ignores_clocks [] "the order is that of commits whatever the clocks of the writers say, and `recorded_at` never goes back";
+            idempotency::d01_same_append_id_same_content [] "repeating an append with its id returns the first result, and stores nothing";
+            idempotency::d02_same_append_id_other_content [] "the id of an append with another content is refused, and nothing is stored";
+            idempotency::d03_same_append_id_concurrently [] "of 16 calls with one id one appends, and all return the same";
+            idempotency::d04_append_id_survives_restart [Durable] "ids and keys of appends are known after the store was opened again";
+            idempotency::d13_same_idempotency_key_same_result [] "an idempotency key gives the result of the first request, and is refused with another content";
+            idempotency::d14_key_without_events_is_recorded [] "a request that appends nothing is recorded under its key";
+            idempotency::d15_resolve_is_definite [] "`resolve` tells a stored append with its result, and an absent one as absent";
+            multi_stream::e01_multi_stream_commits_all [MultiStream] "no reader ever sees a part of an append over several streams";
+            multi_stream::e02_multi_stream_conflict_aborts_all [MultiStream] "a conflict on one stream of an append stores nothing in any of them";
+            multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
+            multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
+            multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
+            fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
+            fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";
+            fidelity::j05_tagged_and_flattened_under_feature_matrix [] "every way in which serde writes enums and flattens structs comes back equal";
+            fidelity::j06_nul_in_strings [] "a NUL comes back, or is refused as invalid, and fails no neighbour";
+            fidelity::j07_lone_surrogates_refused_early [] "half a surrogate pair is an error where it comes in, not a replacement character";
+            fidelity::j08_unicode_is_untouched [] "text comes back with the same bytes, whatever its Unicode form";
+            fidelity::j09_payload_bytes_are_exact [] "a payload comes back with the same bytes, whether it is JSON or not";
+            limits::j10_payload_limit_edges [] "a payload at the limit is stored, one byte more is refused with limit and size";
+            limits::j11_metadata_limit_edges [] "metadata at the limit are stored, one byte more is refused with limit and size";
+            limits::j12_batch_limits_by_count_and_bytes [] "an append at the limits of events and bytes is stored, one more is refused";
+            limits::j13_stream_id_limits [] "names at their limits are stored, empty ones and longer ones are refused";
+            limits::j14_deep_json_is_refused [] "a payload deeper than could be read is refused, however deep, without a stack overflow";
+            fidelity::j15_timestamps_microsecond_and_range [] "times keep their microseconds from the year 1 to 9999, others are refused";
+            fidelity::j16_ids_are_opaque [] "ids of events and appends are any UUID: nil, max, any version";
+            cancellation::l01_drop_append_at_every_poll [] "an append that is dropped after any poll is stored whole or not at all, and the store goes on";
+            cancellation::l02_drop_read_at_every_poll [] "a read that is dropped at any point leaves nothing behind";
+            cancellation::l05_timeout_wrapper_gives_indeterminate [] "what became of an append that a time-out dropped can be resolved";
+            decisions::l10_runtime_dropped_without_shutdown [] "a runtime or an executor that is dropped while at work neither panics nor hangs, and tears no append";
+            durability::m01_reopen_keeps_everything [Durable] "opened again, the store tells the same";
+            durability::m02_acked_survive_client_kill [Durable] "every append that a process acknowledged before it was killed is there, once, 50 times";
+            durability::m04_unacked_are_whole_or_absent [Durable] "of an append that a killed process did not acknowledge all is there, or nothing";
+            durability::m06_embedded_syncs_before_ack [Durable] "the open store reads back that it flushes before it acknowledges";
+            durability::m07_flush_error_poisons_the_handle [Durable] "after a failed flush a handle acknowledges nothing any more";
+            durability::m09_two_processes_one_embedded_store [Durable] "several processes on one store wait or are refused, and never corrupt it";
         }
     };
 }
@@ -69,9 +123,16 @@ macro_rules! __tests {
         $(
             #[test]
             fn $name() {
-                $crate::__private::run_case(stringify!($name), || $fixture, &TALLY);
+                $crate::__private::run_case(module_path!(), stringify!($name), || $fixture, &TALLY);
             }
         )+
+
+        /// The second process of the cases that need one.
+        #[test]
+        #[ignore = "started by other cases"]
+        fn writer_process() {
+            $crate::__private::writer_process(|| $fixture);
+        }
     };
 }
 

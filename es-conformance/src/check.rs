@@ -49,15 +49,13 @@ impl Stop {
 }
 
 /// A payload at the limit should not bury the sentence that it stands in.
-fn shortened(mut text: String) -> String {
+fn shortened(text: String) -> String {
     const MOST: usize = 2_000;
-    if text.len() > MOST {
-        let end = (0..=MOST).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        let length = text.len();
-        text.truncate(end);
-        text.push_str(&format!("… ({length} bytes)"));
+    if text.len() <= MOST {
+        return text;
     }
-    text
+    let start: String = text.chars().take(MOST).collect();
+    format!("{start}… ({} bytes)", text.len())
 }
 
 impl From<StoreError> for Stop {
@@ -79,6 +77,7 @@ impl From<AppendError> for Stop {
 }
 
 /// The two must be equal.
+#[expect(clippy::needless_pass_by_value, reason = "so that cases read as plain comparisons")]
 #[track_caller]
 pub(crate) fn same<T: PartialEq + Debug>(what: impl Display, came: T, expected: T) -> Checked {
     if came == expected {

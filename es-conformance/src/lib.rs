@@ -1,19 +1,29 @@
 #![doc = include_str!("../docs/conformance.md")]
 
 mod append;
+pub mod broken;
 mod cancellation;
 mod capability;
 mod cases;
 mod check;
-mod clock;
+mod decisions;
+mod domain;
+mod durability;
+mod fidelity;
 mod fixture;
 mod idempotency;
+mod intercept;
+mod limits;
+mod multi_stream;
+mod order;
+mod process;
 mod random;
 mod reads;
 mod run;
 mod sample;
 mod scale;
 mod subject;
+pub mod wrap;
 
 pub use capability::Capability;
 pub use cases::cases;
@@ -23,5 +33,6 @@ pub use run::{Case, Verdict};
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::process::writer_process;
     pub use crate::run::{Tally, run_case};
 }

@@ -52,11 +52,17 @@ impl Case {
     }
 
     /// Tries the promise on the store of `fixture`, which is to be empty.
+    ///
+    /// Cases that need a second process are skipped: only [`suite!`](crate::suite) has a program to start it with.
     pub async fn check(&self, fixture: &dyn Fixture) -> Verdict {
+        self.check_with(fixture, None).await
+    }
+
+    async fn check_with(&self, fixture: &dyn Fixture, writer_test: Option<&str>) -> Verdict {
         if let Some(missing) = self.needs.iter().find(|need| !fixture.capabilities().contains(need)) {
             return Verdict::Skipped(missing.to_string());
         }
-        let subject = Subject::new(fixture);
+        let subject = Subject::new(fixture, writer_test);
         match tokio::time::timeout(PATIENCE, (self.check)(&subject)).await {
             Ok(Ok(())) => Verdict::Kept,
             Ok(Err(Stop::Skipped(why))) => Verdict::Skipped(why.to_owned()),
@@ -137,21 +143,29 @@ fn tell(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Runs the case `name` as a test.
+/// Runs the case `name` as a test of the module `module`.
 ///
 /// # Panics
 ///
 /// If the promise is broken.
 #[track_caller]
-pub fn run_case<F: Fixture>(name: &str, fixture: impl FnOnce() -> F, tally: &Tally) {
+pub fn run_case<F: Fixture>(module: &str, name: &str, fixture: impl FnOnce() -> F, tally: &Tally) {
     let case = crate::cases()
         .iter()
         .find(|case| case.name == name)
         .unwrap_or_else(|| panic!("there is no case `{name}`"));
-    let verdict = runtime().block_on(async { case.check(&fixture()).await });
+    let verdict = runtime().block_on(async { case.check_with(&fixture(), Some(&writer_test(module))).await });
     tally.count(case, &verdict);
     if let Verdict::Broken(why) = verdict {
         panic!("{why}\n");
+    }
+}
+
+/// The name of the test that `suite!` writes beside the cases, for a second process.
+fn writer_test(module: &str) -> String {
+    match module.split_once("::") {
+        Some((_crate, module)) => format!("{module}::writer_process"),
+        None => "writer_process".to_owned(),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::fmt::Debug;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,12 +11,24 @@ use crate::EventSourced;
     label = "not an event",
     note = "add `#[event]` to `struct {Self}`"
 )]
-pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static {
     /// The name under which it is stored. Part of the data: it stays when the Rust type is renamed.
     const NAME: &'static str;
 
     /// The version of the shape that is written today.
     const SHAPE_VERSION: u32 = 1;
+
+    /// Appends the stored form of the event to `out`: JSON that reads back as the same value.
+    ///
+    /// # Errors
+    ///
+    /// If the event holds a NaN or an infinity, for which JSON has no form, or if its `Serialize` implementation fails.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        crate::json::encode(self, out).map_err(|source| EncodeError {
+            name: Self::NAME,
+            source,
+        })
+    }
 
     /// Reads the event from a payload that was stored with `shape_version`.
     fn decode(shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {

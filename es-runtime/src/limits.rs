@@ -115,7 +115,7 @@ impl Limits {
             }
         }
         within("the append", "bytes", self.bytes, bytes)?;
-        unique_event_ids(append)
+        if events > 1 { unique_event_ids(append) } else { Ok(()) }
     }
 
     fn check_stream(&self, stream: &StreamId) -> Result<(), AppendError> {

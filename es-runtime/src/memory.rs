@@ -1,14 +1,15 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::HashMap;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
 use uuid::Uuid;
 
 use crate::store::{
     Append, AppendError, AppendRef, Appended, Direction, EventStore, IdempotencyKey, KeyRecord, ListStreams, ReadLog,
-    ReadStream, StoreError, StreamAppended, StreamInfo,
+    ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo,
 };
 use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 
@@ -93,15 +94,11 @@ impl EventStore for MemoryStore {
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
-        Ok(self
-            .log()
-            .appends
-            .get(&append.append)
-            .map(|record| record.result(append.append)))
+        Ok(self.log().find(append.append).map(|(_, appended)| appended))
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
-        Ok(self.log().key(key))
+        Ok(self.log().find_key(key))
     }
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
@@ -181,27 +178,24 @@ struct Log {
     events: Vec<RecordedEvent>,
     /// The position of version v of a stream stands at index v - 1.
     streams: HashMap<StreamId, Vec<u64>>,
-    appends: HashMap<AppendId, AppendRecord>,
+    /// Ordered, because the ids come almost in order: then the map grows at its end, where it is in the processor's cache.
+    appends: BTreeMap<AppendId, AppendRecord>,
     keys: HashMap<String, (Uuid, AppendId)>,
 }
 
 /// What is kept of an append, to recognise it when it comes again.
 struct AppendRecord {
-    key: Option<IdempotencyKey>,
-    first_position: u64,
-    recorded_at: Timestamp,
-    streams: Vec<StreamAppended>,
+    /// Its events stand from this index on, one after the other.
+    first: usize,
+    events: usize,
+    /// What the events do not tell, if it has a key or concerns another number of streams than one.
+    more: Option<Box<Unusual>>,
 }
 
-impl AppendRecord {
-    fn result(&self, id: AppendId) -> Appended {
-        Appended {
-            id,
-            repeated: true,
-            recorded_at: self.recorded_at,
-            streams: self.streams.clone(),
-        }
-    }
+struct Unusual {
+    key: Option<IdempotencyKey>,
+    recorded_at: Timestamp,
+    streams: Vec<StreamAppended>,
 }
 
 impl Log {
@@ -219,26 +213,60 @@ impl Log {
         self.events.last().map_or(Timestamp::MIN, |event| event.recorded_at)
     }
 
-    fn key(&self, key: &str) -> Option<KeyRecord> {
+    fn find_key(&self, key: &str) -> Option<KeyRecord> {
         let (fingerprint, id) = self.keys.get(key)?;
+        let (_, appended) = self.find(*id)?;
         Some(KeyRecord {
             fingerprint: *fingerprint,
-            appended: self.appends.get(id)?.result(*id),
+            appended,
         })
+    }
+
+    /// What is kept of an append, and its result.
+    fn find(&self, id: AppendId) -> Option<(&AppendRecord, Appended)> {
+        let record = self.appends.get(&id)?;
+        let appended = match (&record.more, self.events_of(record)) {
+            (Some(more), _) => Appended {
+                id,
+                repeated: true,
+                recorded_at: more.recorded_at,
+                streams: more.streams.clone(),
+            },
+            (None, events) => {
+                let last = events.last()?;
+                let streams = vec![StreamAppended {
+                    stream: last.stream.clone(),
+                    events: events.len(),
+                    version: last.version,
+                    position: last.position,
+                }];
+                Appended {
+                    id,
+                    repeated: true,
+                    recorded_at: last.recorded_at,
+                    streams,
+                }
+            }
+        };
+        Some((record, appended))
+    }
+
+    fn events_of(&self, record: &AppendRecord) -> &[RecordedEvent] {
+        &self.events[record.first..record.first + record.events]
     }
 
     /// The result of an earlier append with the same id or the same key.
     fn repeated(&self, append: &Append) -> Result<Option<Appended>, AppendError> {
-        if let Some(record) = self.appends.get(&append.id) {
-            if self.same_content(record, append) {
-                return Ok(Some(record.result(append.id)));
+        if let Some((record, appended)) = self.find(append.id) {
+            if self.same_content(record, &appended, append) {
+                return Ok(Some(appended));
             }
             return Err(AppendError::IdempotencyMismatch {
                 what: format!("append id {}", append.id),
             });
         }
         let Some(given) = &append.key else { return Ok(None) };
-        match self.key(&given.key) {
+        match self.find_key(&given.key) {
             Some(record) if record.fingerprint == given.fingerprint => Ok(Some(record.appended)),
             Some(_) => Err(AppendError::IdempotencyMismatch {
                 what: format!("idempotency key `{}`", given.key),
@@ -247,13 +275,12 @@ impl Log {
         }
     }
 
-    fn same_content(&self, record: &AppendRecord, append: &Append) -> bool {
-        let stored = self.events[usize_of(record.first_position)..].iter();
-        record.key == append.key
-            && record.streams.len() == append.streams.len()
-            && std::iter::zip(&record.streams, &append.streams)
+    fn same_content(&self, record: &AppendRecord, appended: &Appended, append: &Append) -> bool {
+        record.more.as_ref().and_then(|more| more.key.as_ref()) == append.key.as_ref()
+            && appended.streams.len() == append.streams.len()
+            && std::iter::zip(&appended.streams, &append.streams)
                 .all(|(stored, given)| stored.stream == given.stream && stored.events == given.events.len())
-            && std::iter::zip(stored, append.events()).all(|(stored, given)| {
+            && std::iter::zip(self.events_of(record), append.events()).all(|(stored, given)| {
                 stored.id == given.id
                     && stored.name == given.name
                     && stored.shape_version == given.shape_version
@@ -277,51 +304,72 @@ impl Log {
     }
 
     fn write(&mut self, append: Append, recorded_at: Timestamp) -> Appended {
-        let first_position = self.head().0;
-        let mut streams = Vec::with_capacity(append.streams.len());
-        for part in append.streams {
-            let events = part.events.len();
-            if events > 0 {
-                let positions = self.streams.entry(part.stream.clone()).or_default();
-                for event in part.events {
-                    let position = Position(self.events.len() as u64).next();
-                    positions.push(position.0);
-                    self.events.push(RecordedEvent {
-                        id: event.id,
-                        stream: part.stream.clone(),
-                        version: version_of(positions),
-                        position,
-                        recorded_at,
-                        name: event.name,
-                        shape_version: event.shape_version,
-                        payload: event.payload,
-                        metadata: event.metadata,
-                    });
-                }
-            }
-            let version = self.version(&part.stream);
-            streams.push(StreamAppended {
-                stream: part.stream,
-                events,
-                version,
-                position: self.head(),
-            });
-        }
+        let first = self.events.len();
+        let streams: Vec<_> = append
+            .streams
+            .into_iter()
+            .map(|part| self.write_part(part, recorded_at))
+            .collect();
         if let Some(key) = &append.key {
             self.keys.insert(key.key.clone(), (key.fingerprint, append.id));
         }
-        let record = AppendRecord {
-            key: append.key,
-            first_position,
-            recorded_at,
-            streams: streams.clone(),
-        };
-        self.appends.insert(append.id, record);
+        let more = (append.key.is_some() || streams.len() > 1).then(|| {
+            Box::new(Unusual {
+                key: append.key,
+                recorded_at,
+                streams: streams.clone(),
+            })
+        });
+        self.appends.insert(
+            append.id,
+            AppendRecord {
+                first,
+                events: self.events.len() - first,
+                more,
+            },
+        );
         Appended {
             id: append.id,
             repeated: false,
             recorded_at,
             streams,
+        }
+    }
+
+    fn write_part(&mut self, part: StreamAppend, recorded_at: Timestamp) -> StreamAppended {
+        let StreamAppend {
+            stream, events: new, ..
+        } = part;
+        let events = new.len();
+        if new.is_empty() {
+            return StreamAppended {
+                version: self.version(&stream),
+                stream,
+                events,
+                position: self.head(),
+            };
+        }
+        let positions = self.streams.entry(stream.clone()).or_default();
+        for event in new {
+            let position = Position(self.events.len() as u64).next();
+            positions.push(position.0);
+            self.events.push(RecordedEvent {
+                id: event.id,
+                stream: stream.clone(),
+                version: version_of(positions),
+                position,
+                recorded_at,
+                name: event.name,
+                shape_version: event.shape_version,
+                payload: event.payload,
+                metadata: event.metadata,
+            });
+        }
+        StreamAppended {
+            version: version_of(positions),
+            stream,
+            events,
+            position: self.head(),
         }
     }
 }

@@ -163,7 +163,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored.
+    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
+    /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
     pub async fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Result<(), C::Refusal>
     where
         K::Aggregate: EventSourced,
@@ -200,7 +201,7 @@ impl Transaction {
         stream: StreamId,
         command: C,
     ) -> Result<(), ExecuteError<C::Refusal>> {
-        command.validate()?;
+        command.check()?;
         let mut work = self.work.lock().await;
         let first = work.events;
         let Part {

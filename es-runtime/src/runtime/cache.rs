@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use lru::LruCache;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
@@ -10,7 +11,7 @@ use super::state::Current;
 use crate::StreamId;
 
 /// The states used most recently, and the queue of each: commands to one instance wait for each other rather than conflict.
-pub(super) struct Cache(Option<Mutex<LruCache<StreamId, Arc<Slot>>>>);
+pub(super) struct Cache(Option<Mutex<LruCache<StreamId, Arc<Slot>, RandomState>>>);
 
 type Slot = AsyncMutex<Option<Box<dyn Any + Send>>>;
 
@@ -20,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Cache {
     pub(super) fn new(instances: usize) -> Self {
-        Self(NonZeroUsize::new(instances).map(|instances| Mutex::new(LruCache::new(instances))))
+        Self(
+            NonZeroUsize::new(instances)
+                .map(|instances| Mutex::new(LruCache::with_hasher(instances, RandomState::default()))),
+        )
     }
 
     /// The turn of a command to `stream`, with the cached state if there is one.

@@ -44,15 +44,16 @@ pub(super) fn encode<A: EventSourced>(
     first: usize,
     metadata: &Metadata,
 ) -> Result<Vec<NewEvent>, EncodeError> {
+    let mut payload = Vec::with_capacity(256);
     let encode = |(index, event): (usize, &A::Event)| {
         let info = event.info();
-        let mut payload = Vec::with_capacity(128);
+        payload.clear();
         event.encode(&mut payload)?;
         Ok(NewEvent {
             id: append.event_id((first + index) as u64),
             name: Cow::Borrowed(info.name),
             shape_version: info.shape_version,
-            payload: Bytes::from(payload),
+            payload: Bytes::copy_from_slice(&payload),
             metadata: metadata.clone(),
         })
     };

@@ -1,0 +1,194 @@
+//! A second process that appends to the store under test, and that can be killed.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use es_runtime::store::Append;
+use es_runtime::{ExpectedVersion, StreamId, SystemClock, Version};
+
+use crate::Fixture;
+use crate::random::Random;
+use crate::run::runtime;
+use crate::sample::{stream, with_payload};
+use crate::subject::Store;
+
+/// Where the store is that a writer process appends to.
+const ADDRESS: &str = "ES_CONFORMANCE_ADDRESS";
+/// The writer's name, which its streams begin with.
+const NAME: &str = "ES_CONFORMANCE_WRITER";
+/// How many appends each of its tasks does, if it is not killed before.
+const APPENDS: &str = "ES_CONFORMANCE_APPENDS";
+
+/// How many tasks of a writer append at once.
+const TASKS: u64 = 4;
+
+/// The stream that every writer appends to.
+pub(crate) fn shared() -> StreamId {
+    stream("shared")
+}
+
+/// What a writer process said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// An append of so many events was acknowledged, with this version of the stream after it.
+    Acknowledged {
+        stream: StreamId,
+        version: Version,
+        events: u64,
+    },
+    /// An append failed.
+    Failed(String),
+}
+
+impl Said {
+    fn line(&self) -> String {
+        match self {
+            Self::Acknowledged {
+                stream,
+                version,
+                events,
+            } => format!("acknowledged {} {version} {events}\n", stream.id()),
+            Self::Failed(why) => format!("failed {}\n", why.replace('\n', " ")),
+        }
+    }
+
+    /// Reads a whole line; the test harness of the process writes others.
+    fn parse(line: &str) -> Option<Self> {
+        let line = line.strip_suffix('\n')?;
+        if let Some(why) = line.strip_prefix("failed ") {
+            return Some(Self::Failed(why.to_owned()));
+        }
+        let mut words = line.strip_prefix("acknowledged ")?.split(' ');
+        Some(Self::Acknowledged {
+            stream: stream(words.next()?),
+            version: Version(words.next()?.parse().ok()?),
+            events: words.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// The body of the test that is a writer process, if it was started as one.
+pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
+    let Ok(address) = std::env::var(ADDRESS) else { return };
+    let name = std::env::var(NAME).unwrap_or_default();
+    let appends = std::env::var(APPENDS)
+        .ok()
+        .and_then(|appends| appends.parse().ok())
+        .unwrap_or(0);
+    // Ends what the test harness wrote without a line end.
+    say("\n");
+    runtime().block_on(async {
+        let store = Store(fixture().open_at(&address, Arc::new(SystemClock)).await);
+        let tasks = (0..TASKS).map(|task| write(store.clone(), format!("{name}-{task}"), appends));
+        futures_util::future::join_all(tasks).await;
+    });
+}
+
+/// Appends batches of 1 to 5 events, most of them to a stream of its own where it demands the exact version, and says each
+/// result.
+async fn write(store: Store, name: String, appends: u64) {
+    let own = stream(&name);
+    let mut version = Version::ZERO;
+    let mut random = Random::from_seed(name.bytes().map(u64::from).sum());
+    for number in 0..appends {
+        let (target, expected) = match random.below(4) {
+            0 => (shared(), ExpectedVersion::Any),
+            _ => (own.clone(), ExpectedVersion::Exact(version)),
+        };
+        let batch = batch(&format!("{name}.{number}"), 1 + random.below(5));
+        let events = batch.len() as u64;
+        let said = match store.append(Append::new(target.clone(), expected, batch)).await {
+            Ok(appended) => {
+                let reached = appended.streams[0].version;
+                if target == own {
+                    version = reached;
+                }
+                Said::Acknowledged {
+                    stream: target,
+                    version: reached,
+                    events,
+                }
+            }
+            Err(error) => Said::Failed(format!("{error} ({error:?})")),
+        };
+        say(&said.line());
+    }
+}
+
+/// Events that say of which append they are and how many there are of it, so that a torn one is seen.
+fn batch(append: &str, events: u64) -> Vec<es_runtime::NewEvent> {
+    (0..events)
+        .map(|index| with_payload(format!(r#"{{"append":"{append}","of":{events},"index":{index}}}"#)))
+        .collect()
+}
+
+/// Writes at once and past the harness. Nobody to hear it means that the first process is gone.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+/// A writer process that was started.
+pub(crate) struct Writer {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Writer {
+    /// Starts this test program again, as the test `test` alone.
+    pub(crate) fn start(
+        test: &str,
+        address: &str,
+        name: &str,
+        appends: u64,
+        environment: &[(String, String)],
+    ) -> io::Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(ADDRESS, address)
+            .env(NAME, name)
+            .env(APPENDS, appends.to_string())
+            .envs(environment.iter().cloned())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self {
+            child,
+            lines: BufReader::new(out),
+        })
+    }
+
+    /// Hears what it says, and kills it with `SIGKILL` once it has said so many things, after a moment.
+    pub(crate) fn killed_after(mut self, things: usize, moment: u64) -> io::Result<Vec<Said>> {
+        let mut said = Vec::new();
+        while said.len() < things && self.hear(&mut said)? {}
+        for _ in 0..moment {
+            std::hint::spin_loop();
+        }
+        self.child.kill()?;
+        self.hear_out(said)
+    }
+
+    /// Hears all that it says.
+    pub(crate) fn heard_out(self) -> io::Result<Vec<Said>> {
+        self.hear_out(Vec::new())
+    }
+
+    fn hear_out(mut self, mut said: Vec<Said>) -> io::Result<Vec<Said>> {
+        while self.hear(&mut said)? {}
+        self.child.wait()?;
+        Ok(said)
+    }
+
+    /// Hears one line. Tells whether there was one.
+    fn hear(&mut self, said: &mut Vec<Said>) -> io::Result<bool> {
+        let mut line = String::new();
+        let length = self.lines.read_line(&mut line)?;
+        said.extend(Said::parse(&line));
+        Ok(length > 0)
+    }
+}

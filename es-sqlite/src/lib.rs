@@ -1,0 +1,24 @@
+//! The embedded durable store of es-runtime: events in one SQLite file.
+
+mod appends;
+mod checkpoint;
+mod connection;
+mod error;
+mod health;
+mod location;
+mod options;
+mod pages;
+mod pool;
+mod queue;
+mod reader;
+mod request;
+mod rows;
+mod schema;
+mod statement;
+mod store;
+mod thread;
+mod transaction;
+mod writer;
+
+pub use options::{Durability, SqliteOptions};
+pub use store::SqliteStore;

@@ -1,0 +1,101 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use es_runtime::{Clock, Limits, StoreError, SystemClock};
+
+use crate::SqliteStore;
+
+/// When an append counts as stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it is on the disk: it survives a loss of power. (`synchronous=FULL`)
+    #[default]
+    Full,
+    /// When the operating system has it: it survives the end of the process, but **a loss of power may take the last
+    /// appends that were answered with `Ok`**. What is left is whole and in order. (`synchronous=NORMAL`)
+    Normal,
+}
+
+/// How a [`SqliteStore`] is opened.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use es_sqlite::SqliteStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), es_runtime::StoreError> {
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let path = directory.path().join("bank.db");
+/// let store = SqliteStore::options()
+///     .readers(2)
+///     .busy_timeout(Duration::from_secs(30))
+///     .open(path)
+///     .await?;
+/// # store.close().await
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct SqliteOptions {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) readers: usize,
+    pub(crate) busy_timeout: Duration,
+    pub(crate) durability: Durability,
+}
+
+impl SqliteOptions {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            limits: Limits::default(),
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            durability: Durability::default(),
+        }
+    }
+
+    /// Where the time of recording is taken from. By default the system's clock.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How large appends may be. By default [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How many threads read, each with a connection of its own; at least one. By default 4.
+    pub fn readers(mut self, readers: usize) -> Self {
+        self.readers = readers.max(1);
+        self
+    }
+
+    /// How long to wait for another process that is writing to the file. By default 5 seconds.
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// When an append counts as stored. By default when it is on the disk.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Opens the file, and creates it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](es_runtime::StoreErrorKind::Rejected) if the file is no store, if a newer version of this crate wrote
+    /// it, if it lies on a network file system, or if it cannot be made durable as demanded.
+    pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open_with(path.as_ref(), self).await
+    }
+}

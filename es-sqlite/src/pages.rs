@@ -1,0 +1,112 @@
+use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::{Position, RecordedEvent, StoreError, Version};
+use futures_core::stream::BoxStream;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use crate::error::Problem;
+use crate::pool::Pool;
+use crate::reader::{Page, Reader};
+
+/// What can be read page by page: each page starts after the last item of the one before.
+pub(crate) trait Paged: Sized + Send + 'static {
+    type Item: Send + 'static;
+
+    /// Whether it can be told without reading that nothing comes.
+    fn is_empty(&self) -> bool;
+
+    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<Self::Item>, Problem>;
+
+    /// What is left after `items`, the last of which is `last`.
+    fn after(self, items: u64, last: &Self::Item) -> Self;
+}
+
+/// Reads all pages. No page is read before its first item is asked for.
+pub(crate) fn read<Q: Paged>(pool: Pool, query: Q) -> BoxStream<'static, Result<Q::Item, StoreError>> {
+    let pages = stream::try_unfold(Some(query), move |query| {
+        let pool = pool.clone();
+        async move {
+            match query.filter(|query| !query.is_empty()) {
+                None => Ok(None),
+                Some(query) => pool.read(move |reader| next_page(query, reader)).await.map(Some),
+            }
+        }
+    });
+    pages
+        .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
+}
+
+/// The items of a page, and what is left to read.
+fn next_page<Q: Paged>(query: Q, reader: &mut Reader<'_>) -> Result<(Vec<Q::Item>, Option<Q>), Problem> {
+    let page = query.page(reader)?;
+    let rest = match page.items.last() {
+        Some(last) if !page.is_last => Some(query.after(page.items.len() as u64, last)),
+        _ => None,
+    };
+    Ok((page.items, rest))
+}
+
+fn remaining(limit: Option<u64>, items: u64) -> Option<u64> {
+    limit.map(|limit| limit.saturating_sub(items))
+}
+
+impl Paged for ReadStream {
+    type Item = RecordedEvent;
+
+    fn is_empty(&self) -> bool {
+        ReadStream::is_empty(self)
+    }
+
+    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<RecordedEvent>, Problem> {
+        reader.stream_page(self)
+    }
+
+    fn after(mut self, items: u64, last: &RecordedEvent) -> Self {
+        match self.direction {
+            Direction::Forwards => self.from = last.version.next(),
+            Direction::Backwards => self.to = Version(last.version.0 - 1),
+        }
+        self.limit = remaining(self.limit, items);
+        self
+    }
+}
+
+impl Paged for ReadLog {
+    type Item = RecordedEvent;
+
+    fn is_empty(&self) -> bool {
+        ReadLog::is_empty(self)
+    }
+
+    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<RecordedEvent>, Problem> {
+        reader.log_page(self)
+    }
+
+    fn after(mut self, items: u64, last: &RecordedEvent) -> Self {
+        match self.direction {
+            Direction::Forwards => self.from = last.position.next(),
+            Direction::Backwards => self.to = Position(last.position.0 - 1),
+        }
+        self.limit = remaining(self.limit, items);
+        self
+    }
+}
+
+impl Paged for ListStreams {
+    type Item = StreamInfo;
+
+    fn is_empty(&self) -> bool {
+        self.limit == Some(0)
+    }
+
+    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<StreamInfo>, Problem> {
+        reader.list_page(self)
+    }
+
+    fn after(mut self, items: u64, last: &StreamInfo) -> Self {
+        self.after = Some(last.stream.id().to_owned());
+        self.limit = remaining(self.limit, items);
+        self
+    }
+}

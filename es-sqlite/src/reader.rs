@@ -1,0 +1,169 @@
+use es_runtime::store::{Direction, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::{Position, RecordedEvent, StreamId, Version};
+use rusqlite::{Connection, Row, Rows};
+
+use crate::appends::Appends;
+use crate::error::Problem;
+use crate::rows::{self, event_columns};
+use crate::statement::Prepared;
+
+/// How many rows one page has at most.
+const PAGE: u64 = 512;
+/// A page ends after the event that brings it to so many bytes of payload.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Reads page by page. No page leaves a transaction open: a slow consumer holds up nothing.
+pub(crate) struct Reader<'c> {
+    stream_forwards: Prepared<'c>,
+    stream_backwards: Prepared<'c>,
+    log_forwards: Prepared<'c>,
+    log_backwards: Prepared<'c>,
+    list: Prepared<'c>,
+    version: Prepared<'c>,
+    head: Prepared<'c>,
+    appends: Appends<'c>,
+}
+
+/// A part of what is read, in the order asked for.
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether nothing comes after it.
+    pub(crate) is_last: bool,
+}
+
+impl<'c> Reader<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        let prepared = |sql| Prepared::new(connection, sql);
+        Self {
+            stream_forwards: prepared(concat!(
+                "SELECT ",
+                event_columns!(),
+                " FROM recorded_events AS e
+                 WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)
+                 AND e.version BETWEEN ?3 AND ?4 ORDER BY e.version LIMIT ?5"
+            )),
+            stream_backwards: prepared(concat!(
+                "SELECT ",
+                event_columns!(),
+                " FROM recorded_events AS e
+                 WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)
+                 AND e.version BETWEEN ?3 AND ?4 ORDER BY e.version DESC LIMIT ?5"
+            )),
+            log_forwards: prepared(concat!(
+                "SELECT ",
+                event_columns!(),
+                ", s.category, s.stream_id
+                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position LIMIT ?3"
+            )),
+            log_backwards: prepared(concat!(
+                "SELECT ",
+                event_columns!(),
+                ", s.category, s.stream_id
+                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position DESC LIMIT ?3"
+            )),
+            list: prepared(
+                "SELECT s.stream_id, (SELECT max(version) FROM recorded_events WHERE stream = s.id)
+                 FROM streams AS s WHERE s.category = ?1 AND s.stream_id > ?2 ORDER BY s.stream_id LIMIT ?3",
+            ),
+            version: prepared(
+                "SELECT max(version) FROM recorded_events
+                 WHERE stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)",
+            ),
+            head: prepared("SELECT max(position) FROM recorded_events"),
+            appends: Appends::new(connection),
+        }
+    }
+
+    pub(crate) fn find_key(&mut self, key: &str) -> Result<Option<KeyRecord>, Problem> {
+        self.appends.find_key(key)
+    }
+
+    pub(crate) fn version(&mut self, stream: &StreamId) -> Result<Version, Problem> {
+        let version: Option<i64> = self
+            .version
+            .get()?
+            .query_row((stream.category(), stream.id()), |row| row.get(0))?;
+        Ok(Version(rows::number(version.unwrap_or(0))))
+    }
+
+    pub(crate) fn head(&mut self) -> Result<Position, Problem> {
+        let position: Option<i64> = self.head.get()?.query_row([], |row| row.get(0))?;
+        Ok(Position(rows::number(position.unwrap_or(0))))
+    }
+
+    pub(crate) fn stream_page(&mut self, query: &ReadStream) -> Result<Page<RecordedEvent>, Problem> {
+        let statement = match query.direction {
+            Direction::Forwards => &mut self.stream_forwards,
+            Direction::Backwards => &mut self.stream_backwards,
+        };
+        let wanted = wanted(query.limit);
+        let rows = statement.get()?.query((
+            query.stream.category(),
+            query.stream.id(),
+            rows::column(query.from.0),
+            rows::column(query.to.0),
+            rows::column(wanted),
+        ))?;
+        Page::of_events(rows, wanted, |row| rows::event(row, query.stream.clone()))
+    }
+
+    pub(crate) fn log_page(&mut self, query: &ReadLog) -> Result<Page<RecordedEvent>, Problem> {
+        let statement = match query.direction {
+            Direction::Forwards => &mut self.log_forwards,
+            Direction::Backwards => &mut self.log_backwards,
+        };
+        let wanted = wanted(query.limit);
+        let rows = statement.get()?.query((
+            rows::column(query.from.0),
+            rows::column(query.to.0),
+            rows::column(wanted),
+        ))?;
+        Page::of_events(rows, wanted, |row| rows::event(row, rows::stream(row, 8, 9)?))
+    }
+
+    pub(crate) fn list_page(&mut self, query: &ListStreams) -> Result<Page<StreamInfo>, Problem> {
+        let wanted = wanted(query.limit);
+        // No id is empty.
+        let after = query.after.as_deref().unwrap_or_default();
+        let rows = self.list.get()?.query((&query.category, after, rows::column(wanted)))?;
+        Page::collect(rows, wanted, |_| 0, |row| Ok(rows::stream_info(&query.category, row)?))
+    }
+}
+
+fn wanted(limit: Option<u64>) -> u64 {
+    limit.unwrap_or(PAGE).min(PAGE)
+}
+
+impl Page<RecordedEvent> {
+    fn of_events(
+        rows: Rows<'_>,
+        wanted: u64,
+        read: impl Fn(&Row<'_>) -> Result<RecordedEvent, Problem>,
+    ) -> Result<Self, Problem> {
+        Self::collect(rows, wanted, |event| event.payload.len(), read)
+    }
+}
+
+impl<T> Page<T> {
+    fn collect(
+        mut rows: Rows<'_>,
+        wanted: u64,
+        size: impl Fn(&T) -> usize,
+        read: impl Fn(&Row<'_>) -> Result<T, Problem>,
+    ) -> Result<Self, Problem> {
+        let mut items = Vec::new();
+        let mut bytes = 0;
+        while let Some(row) = rows.next()? {
+            let item = read(row)?;
+            bytes += size(&item);
+            items.push(item);
+            if bytes >= PAGE_BYTES {
+                return Ok(Self { items, is_last: false });
+            }
+        }
+        let is_last = (items.len() as u64) < wanted;
+        Ok(Self { items, is_last })
+    }
+}

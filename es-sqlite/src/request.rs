@@ -1,0 +1,146 @@
+use std::borrow::Cow;
+
+use es_runtime::store::{Append, AppendError, AppendRef, Appended};
+use es_runtime::{AppendId, Metadata, StoreError, StoreErrorKind};
+use tokio::sync::oneshot;
+
+/// What callers ask of the writer.
+pub(crate) enum Request {
+    Append(AppendRequest),
+    Resolve(ResolveRequest),
+}
+
+/// What the writer answers.
+pub(crate) enum Answer {
+    Append(Result<Appended, AppendError>),
+    Resolve(Result<Option<Appended>, StoreError>),
+}
+
+impl Answer {
+    /// How many events were stored for it.
+    pub(crate) fn stored_events(&self) -> usize {
+        match self {
+            Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
+            _ => 0,
+        }
+    }
+}
+
+impl Request {
+    /// Whether nobody waits for the answer: what was not begun need not be done then.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
+            Self::Resolve(request) => request.reply.is_closed(),
+        }
+    }
+
+    /// Bytes that it brings along.
+    pub(crate) fn size(&self) -> usize {
+        match self {
+            Self::Append(request) => request.append.events().map(|event| event.payload.len()).sum(),
+            Self::Resolve(_) => 0,
+        }
+    }
+
+    pub(crate) fn answer(self, answer: Answer) {
+        match (self, answer) {
+            (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
+            (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
+            _ => unreachable!("an answer is made for its request"),
+        }
+    }
+
+    /// Nothing of it was done.
+    pub(crate) fn fail(self, error: StoreError) {
+        match self {
+            Self::Append(request) => request.answer(Err(AppendError::Store(error))),
+            Self::Resolve(request) => request.answer(Err(error)),
+        }
+    }
+
+    /// It is not known whether it was done.
+    pub(crate) fn doubt(self, error: StoreError) {
+        match self {
+            Self::Append(request) => request.doubt(error),
+            Self::Resolve(request) => request.answer(Err(error)),
+        }
+    }
+}
+
+/// An append whose caller waits.
+pub(crate) struct AppendRequest {
+    pub(crate) append: Append,
+    /// The metadata of each event in its stored form, made where it does not hold up the writer.
+    pub(crate) metadata: Vec<Cow<'static, str>>,
+    reply: Option<oneshot::Sender<Result<Appended, AppendError>>>,
+}
+
+impl AppendRequest {
+    pub(crate) fn new(append: Append) -> (Self, oneshot::Receiver<Result<Appended, AppendError>>) {
+        let metadata = append.events().map(|event| metadata_json(&event.metadata)).collect();
+        let (reply, answer) = oneshot::channel();
+        let request = Self {
+            append,
+            metadata,
+            reply: Some(reply),
+        };
+        (request, answer)
+    }
+
+    fn answer(mut self, answer: Result<Appended, AppendError>) {
+        self.reply(answer);
+    }
+
+    fn doubt(mut self, source: StoreError) {
+        let append = Box::new(AppendRef::of(&self.append));
+        self.reply(Err(AppendError::Indeterminate { append, source }));
+    }
+
+    fn reply(&mut self, answer: Result<Appended, AppendError>) {
+        if let Some(reply) = self.reply.take() {
+            // The caller may have gone; what was done stays done.
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+/// The usual metadata is none, and need not be made for each event.
+fn metadata_json(metadata: &Metadata) -> Cow<'static, str> {
+    if metadata.is_empty() {
+        Cow::Borrowed("{}")
+    } else {
+        Cow::Owned(metadata.to_json())
+    }
+}
+
+impl Drop for AppendRequest {
+    /// A request that is dropped unanswered was in the hands of a writer that panicked.
+    fn drop(&mut self) {
+        if self.reply.is_some() {
+            let append = Box::new(AppendRef::of(&self.append));
+            let source = StoreError::new(
+                StoreErrorKind::Closed,
+                "the store's writer panicked: open the store again",
+            );
+            self.reply(Err(AppendError::Indeterminate { append, source }));
+        }
+    }
+}
+
+/// A question for an append whose outcome is in doubt.
+pub(crate) struct ResolveRequest {
+    pub(crate) append: AppendId,
+    reply: oneshot::Sender<Result<Option<Appended>, StoreError>>,
+}
+
+impl ResolveRequest {
+    pub(crate) fn new(append: AppendId) -> (Self, oneshot::Receiver<Result<Option<Appended>, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { append, reply }, answer)
+    }
+
+    fn answer(self, answer: Result<Option<Appended>, StoreError>) {
+        let _ = self.reply.send(answer);
+    }
+}

@@ -1,0 +1,210 @@
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use es_runtime::store::{
+    Append, AppendError, AppendRef, Appended, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+};
+use es_runtime::{Limits, Position, RecordedEvent, StoreError, StreamId, Version};
+use futures_core::stream::BoxStream;
+
+use crate::checkpoint;
+use crate::connection::Connections;
+use crate::health::Health;
+use crate::location;
+use crate::options::{Durability, SqliteOptions};
+use crate::pages;
+use crate::pool::Pool;
+use crate::queue::Queue;
+use crate::request::{AppendRequest, Request, ResolveRequest};
+use crate::thread;
+use crate::writer::Writer;
+
+/// Events in one SQLite file. Cheap to clone: the clones share one handle.
+///
+/// Dropping the last clone ends the handle without waiting: what was requested is still done. [`close`](Self::close)
+/// waits.
+#[derive(Clone)]
+pub struct SqliteStore {
+    handle: Arc<Handle>,
+}
+
+/// What the clones of a store share.
+struct Handle {
+    health: Arc<Health>,
+    limits: Limits,
+    durability: Durability,
+    requests: Arc<Queue<Request>>,
+    pool: Pool,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl SqliteStore {
+    /// Opens the file `path`, and creates it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`SqliteOptions::open`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::options().open(path).await
+    }
+
+    /// How to open it otherwise than by default.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::new()
+    }
+
+    /// When an append counts as stored, as SQLite answered when it was asked back at opening.
+    pub fn durability(&self) -> Durability {
+        self.handle.durability
+    }
+
+    pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let path = path.to_owned();
+        let handle = thread::aside("open", move || Handle::open(&path, &options)).await??;
+        Ok(Self {
+            handle: Arc::new(handle),
+        })
+    }
+
+    /// Does what was requested, then closes the file. Every clone of this store, and every read from one, answers
+    /// [`Closed`](es_runtime::StoreErrorKind::Closed) from then on.
+    ///
+    /// # Errors
+    ///
+    /// If the store had lost trust in itself: see the crate's documentation on durability.
+    pub async fn close(self) -> Result<(), StoreError> {
+        let failed = self.handle.health.check();
+        self.handle.end();
+        let threads = std::mem::take(&mut *self.handle.threads());
+        thread::aside("close", move || {
+            for thread in threads {
+                // A panic was reported where it happened.
+                let _ = thread.join();
+            }
+        })
+        .await?;
+        failed
+    }
+}
+
+impl Handle {
+    fn open(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
+        let path = location::check(path)?;
+        let connections = Connections::open(&path, options)?;
+        let health = Arc::new(Health::new(path));
+        let handle = Self {
+            limits: options.limits.clone(),
+            durability: connections.durability,
+            requests: Arc::new(Queue::new()),
+            pool: Pool::new(Arc::clone(&health)),
+            threads: Mutex::new(Vec::new()),
+            health,
+        };
+        handle.start(connections, options)?;
+        Ok(handle)
+    }
+
+    fn start(&self, connections: Connections, options: &SqliteOptions) -> Result<(), StoreError> {
+        let (checkpoints, checkpointer) = checkpoint::checkpoints(connections.checkpointer, Arc::clone(&self.health));
+        let writer = Writer {
+            queue: Arc::clone(&self.requests),
+            health: Arc::clone(&self.health),
+            clock: Arc::clone(&options.clock),
+            checkpoints,
+        };
+        let mut threads = self.threads();
+        let connection = connections.writer;
+        threads.push(thread::spawn("writer", move || writer.run(&connection))?);
+        threads.push(thread::spawn("checkpoint", move || checkpointer.run())?);
+        for connection in connections.readers {
+            let pool = self.pool.clone();
+            threads.push(thread::spawn("reader", move || pool.serve(&connection))?);
+        }
+        Ok(())
+    }
+
+    /// Lets the threads end.
+    fn end(&self) {
+        self.health.close();
+        self.requests.close();
+        self.pool.close();
+    }
+
+    fn request(&self, request: Request) -> Result<(), StoreError> {
+        self.health.check()?;
+        self.requests.push(request).map_err(|_| self.health.error())
+    }
+
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("path", &self.handle.health.path())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    fn limits(&self) -> &Limits {
+        &self.handle.limits
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.handle.limits.check(&append)?;
+        let (request, answer) = AppendRequest::new(append);
+        self.handle.request(Request::Append(request))?;
+        answer
+            .await
+            .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
+    }
+
+    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        let (request, answer) = ResolveRequest::new(append.append);
+        self.handle.request(Request::Resolve(request))?;
+        answer.await.unwrap_or_else(|_| Err(self.handle.health.error()))
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        let key = key.to_owned();
+        self.handle.pool.read(move |reader| reader.find_key(&key)).await
+    }
+
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        let stream = stream.clone();
+        self.handle.pool.read(move |reader| reader.version(&stream)).await
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is for one lifetime of a reader only"
+    )]
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.handle.pool.read(|reader| reader.head()).await
+    }
+
+    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        pages::read(self.handle.pool.clone(), query)
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        pages::read(self.handle.pool.clone(), query)
+    }
+
+    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        pages::read(self.handle.pool.clone(), query)
+    }
+}

@@ -1,0 +1,347 @@
+use std::collections::HashMap;
+
+use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
+use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
+
+use crate::appends::Appends;
+use crate::error::Problem;
+use crate::request::{Answer, AppendRequest, Request};
+use crate::rows;
+use crate::schema;
+use crate::statement::Prepared;
+
+/// How many stream ids are kept in memory.
+const KNOWN_STREAMS: usize = 1 << 16;
+
+/// Why the requests of a transaction have no answers.
+pub(crate) enum Failure {
+    /// It could not begin: nothing was done.
+    NotBegun(Problem),
+    /// It was undone: nothing was done. One request may be to blame, the others are innocent then.
+    Undone(Problem),
+    /// The commit failed in a way that leaves open whether it happened.
+    InDoubt(Problem),
+}
+
+/// Writes requests to the file, many in one transaction.
+pub(crate) struct Transactions<'c> {
+    connection: &'c Connection,
+    begin: Prepared<'c>,
+    commit: Prepared<'c>,
+    last_event: Prepared<'c>,
+    find_stream: Prepared<'c>,
+    insert_stream: Prepared<'c>,
+    find_version: Prepared<'c>,
+    insert_event: Prepared<'c>,
+    appends: Appends<'c>,
+    /// Rows of `streams`, which are never changed.
+    streams: HashMap<StreamId, i64>,
+    /// The streams of the append at hand, as they are before it. Kept for its memory.
+    targets: Vec<Target>,
+}
+
+/// A stream that an append names.
+#[derive(Clone, Copy)]
+struct Target {
+    /// Its row; of none, if it has no event yet.
+    row: Option<i64>,
+    version: Version,
+}
+
+/// The end of the log, within a transaction.
+struct Head {
+    position: Position,
+    /// One time for all that is recorded in the transaction.
+    time: Timestamp,
+    /// Whether anything was written.
+    moved: bool,
+}
+
+impl<'c> Transactions<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        let prepared = |sql| Prepared::new(connection, sql);
+        Self {
+            connection,
+            begin: prepared("BEGIN IMMEDIATE"),
+            commit: prepared("COMMIT"),
+            last_event: prepared("SELECT position, recorded_at FROM recorded_events ORDER BY position DESC LIMIT 1"),
+            find_stream: prepared("SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2"),
+            insert_stream: prepared("INSERT INTO streams (category, stream_id) VALUES (?1, ?2)"),
+            find_version: prepared("SELECT max(version) FROM recorded_events WHERE stream = ?1"),
+            insert_event: prepared(
+                "INSERT INTO recorded_events
+                 (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            ),
+            appends: Appends::new(connection),
+            streams: HashMap::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Does all requests in one transaction. A request that is refused does not disturb the others.
+    pub(crate) fn run(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
+        self.begin().map_err(Failure::NotBegun)?;
+        match self.answer_all(requests, clock) {
+            Ok(answers) => self.commit().map(|()| answers),
+            Err(problem) => Err(self.undo(problem)),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Problem> {
+        self.begin.get()?.execute([])?;
+        Ok(())
+    }
+
+    /// Once this returns, what was written is on the disk.
+    fn commit(&mut self) -> Result<(), Failure> {
+        match self.commit.get().and_then(|commit| commit.execute([])) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let problem = Problem::from(error);
+                match problem.code() {
+                    // The write of a log frame fell short, so that the last one, which makes a transaction count, is not
+                    // there; or the commit was not begun.
+                    Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy) => Err(self.undo(problem)),
+                    _ => Err(Failure::InDoubt(problem)),
+                }
+            }
+        }
+    }
+
+    /// Takes back what was written. SQLite may have done that itself.
+    fn undo(&mut self, problem: Problem) -> Failure {
+        self.streams.clear();
+        if self.connection.is_autocommit() {
+            return Failure::Undone(problem);
+        }
+        match self.connection.execute_batch("ROLLBACK") {
+            Ok(()) => Failure::Undone(problem),
+            Err(error) => Failure::InDoubt(error.into()),
+        }
+    }
+
+    fn answer_all(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
+        let mut head = self.head(clock)?;
+        let mut in_doubt = false;
+        let mut answers = Vec::with_capacity(requests.len());
+        for request in requests {
+            answers.push(match request {
+                Request::Append(request) => Answer::Append(self.append(request, &mut head)?),
+                Request::Resolve(request) => {
+                    let found = self.find(request.append)?;
+                    in_doubt |= found.is_none();
+                    Answer::Resolve(Ok(found))
+                }
+            });
+        }
+        if in_doubt && !head.moved {
+            self.write_barrier()?;
+        }
+        Ok(answers)
+    }
+
+    /// Writes something, so that "not stored" stays true: after a flush that failed, the frames of the append in doubt may
+    /// lie behind the end of the write-ahead log, and come back to life when the log is recovered after a crash. This
+    /// transaction takes their place.
+    fn write_barrier(&mut self) -> Result<(), Problem> {
+        let version = schema::VERSION;
+        self.connection
+            .execute_batch(&format!("PRAGMA user_version = {version}"))?;
+        Ok(())
+    }
+
+    fn head(&mut self, clock: &dyn Clock) -> Result<Head, Problem> {
+        let now = clock.now();
+        let mut rows = self.last_event.get()?.query([])?;
+        let (position, time) = match rows.next()? {
+            None => (Position::ZERO, now),
+            Some(row) => (Position(rows::number(row.get(0)?)), now.max(rows::time(row, 1)?)),
+        };
+        Ok(Head {
+            position,
+            time,
+            moved: false,
+        })
+    }
+
+    fn append(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Result<Appended, AppendError>, Problem> {
+        let append = &request.append;
+        if let Some(answer) = self.repetition(request)? {
+            return Ok(answer);
+        }
+        self.look_up(append)?;
+        if let Some(conflict) = self.conflict(append) {
+            return Ok(Err(conflict));
+        }
+        self.write(request, head).map(Ok)
+    }
+
+    /// The answer to an append that was done before, under its id or under its key.
+    fn repetition(&mut self, request: &AppendRequest) -> Result<Option<Result<Appended, AppendError>>, Problem> {
+        let append = &request.append;
+        if let Some(done) = self.appends.find(append.id)? {
+            let stored = self.appends.result(&done)?;
+            let same = self.appends.is_same(append, &request.metadata, &stored, &done)?;
+            return Ok(Some(
+                same.then_some(stored)
+                    .ok_or_else(|| mismatch(format!("append id {}", append.id))),
+            ));
+        }
+        match &append.key {
+            Some(key) => self.repetition_of_key(key),
+            None => Ok(None),
+        }
+    }
+
+    fn repetition_of_key(&mut self, key: &IdempotencyKey) -> Result<Option<Result<Appended, AppendError>>, Problem> {
+        Ok(self.appends.find_key(&key.key)?.map(|stored| {
+            (stored.fingerprint == key.fingerprint)
+                .then_some(stored.appended)
+                .ok_or_else(|| mismatch(format!("idempotency key `{}`", key.key)))
+        }))
+    }
+
+    fn find(&mut self, id: AppendId) -> Result<Option<Appended>, Problem> {
+        match self.appends.find(id)? {
+            Some(done) => self.appends.result(&done).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Fills `targets`.
+    fn look_up(&mut self, append: &Append) -> Result<(), Problem> {
+        self.targets.clear();
+        for part in &append.streams {
+            let row = self.find_stream(&part.stream)?;
+            let version = match row {
+                Some(row) => self.version(row)?,
+                None => Version::ZERO,
+            };
+            self.targets.push(Target { row, version });
+        }
+        Ok(())
+    }
+
+    fn conflict(&self, append: &Append) -> Option<AppendError> {
+        append
+            .streams
+            .iter()
+            .zip(&self.targets)
+            .find(|(part, target)| !part.expected.allows(target.version))
+            .map(|(part, target)| AppendError::Conflict {
+                stream: part.stream.clone(),
+                expected: part.expected,
+                actual: target.version,
+            })
+    }
+
+    /// Writes an append that nothing speaks against any more.
+    fn write(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Appended, Problem> {
+        let append = &request.append;
+        let before = head.position;
+        let mut metadata = request.metadata.iter();
+        let mut streams = Vec::with_capacity(append.streams.len());
+        for (index, part) in append.streams.iter().enumerate() {
+            streams.push(self.write_part(part, self.targets[index], &mut metadata, head)?);
+        }
+        let appended = Appended {
+            id: append.id,
+            repeated: false,
+            recorded_at: head.time,
+            streams,
+        };
+        let positions = (head.position > before).then_some((before.next(), head.position));
+        self.appends.insert(&appended, positions, append.key.as_ref())?;
+        head.moved = true;
+        Ok(appended)
+    }
+
+    fn write_part<'m>(
+        &mut self,
+        part: &StreamAppend,
+        target: Target,
+        metadata: &mut impl Iterator<Item = &'m std::borrow::Cow<'static, str>>,
+        head: &mut Head,
+    ) -> Result<StreamAppended, Problem> {
+        let mut version = target.version;
+        if !part.events.is_empty() {
+            let row = match target.row {
+                Some(row) => row,
+                None => self.insert_stream(&part.stream)?,
+            };
+            for (event, metadata) in part.events.iter().zip(metadata) {
+                version = version.next();
+                head.position = head.position.next();
+                self.insert_event(row, version, event, metadata, head)?;
+            }
+        }
+        Ok(StreamAppended {
+            stream: part.stream.clone(),
+            events: part.events.len(),
+            version,
+            position: head.position,
+        })
+    }
+
+    fn insert_event(
+        &mut self,
+        stream: i64,
+        version: Version,
+        event: &NewEvent,
+        metadata: &str,
+        head: &Head,
+    ) -> Result<(), Problem> {
+        self.insert_event.get()?.execute((
+            rows::column(head.position.0),
+            stream,
+            rows::column(version.0),
+            event.id.0.as_bytes(),
+            head.time.as_micros(),
+            event.name.as_ref(),
+            event.shape_version,
+            metadata,
+            rows::payload(&event.payload),
+        ))?;
+        Ok(())
+    }
+
+    fn version(&mut self, stream: i64) -> Result<Version, Problem> {
+        let version: Option<i64> = self.find_version.get()?.query_row([stream], |row| row.get(0))?;
+        Ok(Version(rows::number(version.unwrap_or(0))))
+    }
+
+    fn find_stream(&mut self, stream: &StreamId) -> Result<Option<i64>, Problem> {
+        if let Some(row) = self.streams.get(stream) {
+            return Ok(Some(*row));
+        }
+        let found = self
+            .find_stream
+            .get()?
+            .query_row((stream.category(), stream.id()), |row| row.get(0))
+            .optional()?;
+        if let Some(row) = found {
+            self.remember(stream, row);
+        }
+        Ok(found)
+    }
+
+    fn insert_stream(&mut self, stream: &StreamId) -> Result<i64, Problem> {
+        self.insert_stream.get()?.execute((stream.category(), stream.id()))?;
+        let row = self.connection.last_insert_rowid();
+        self.remember(stream, row);
+        Ok(row)
+    }
+
+    fn remember(&mut self, stream: &StreamId, row: i64) {
+        if self.streams.len() >= KNOWN_STREAMS {
+            self.streams.clear();
+        }
+        self.streams.insert(stream.clone(), row);
+    }
+}
+
+fn mismatch(what: String) -> AppendError {
+    AppendError::IdempotencyMismatch { what }
+}

@@ -1,0 +1,114 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use es_runtime::{Clock, StoreError};
+use rusqlite::Connection;
+
+use crate::checkpoint::Checkpoints;
+use crate::error::Problem;
+use crate::health::Health;
+use crate::queue::Queue;
+use crate::request::{Answer, Request};
+use crate::transaction::{Failure, Transactions};
+
+/// How many requests one transaction takes at most.
+const BATCH: usize = 1024;
+/// How many bytes of payloads one transaction takes at most, unless a single append has more.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// The only thread that writes. What is requested while it commits goes into the next transaction together.
+pub(crate) struct Writer {
+    pub(crate) queue: Arc<Queue<Request>>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) checkpoints: Checkpoints,
+}
+
+impl Writer {
+    /// Runs until the queue is closed and empty.
+    pub(crate) fn run(mut self, connection: &Connection) {
+        let mut transactions = Transactions::new(connection);
+        loop {
+            let requests = self.next_batch();
+            if requests.is_empty() {
+                return;
+            }
+            match catch_unwind(AssertUnwindSafe(|| self.serve(&mut transactions, requests))) {
+                Ok(events) => self.checkpoints.committed(events, connection, &self.health),
+                // The requests answer for themselves as they are dropped.
+                Err(_) => self.health.fail("its writer panicked".to_owned()),
+            }
+        }
+    }
+
+    /// What waits in the queue, within bounds; empty at its end.
+    fn next_batch(&self) -> Vec<Request> {
+        let mut batch = Vec::new();
+        let (mut count, mut bytes) = (0, 0);
+        self.queue.pop_batch(&mut batch, |request| {
+            count += 1;
+            bytes += request.size();
+            count <= BATCH && bytes <= BATCH_BYTES
+        });
+        batch
+    }
+
+    /// Does the requests and answers them. Returns how many events were stored.
+    fn serve(&self, transactions: &mut Transactions<'_>, mut requests: Vec<Request>) -> usize {
+        if self.health.has_failed() {
+            fail(requests, || self.health.error());
+            return 0;
+        }
+        requests.retain(|request| !request.is_abandoned());
+        if requests.is_empty() {
+            return 0;
+        }
+        match transactions.run(&requests, &*self.clock) {
+            Ok(answers) => self.answer(requests, answers),
+            Err(Failure::Undone(_)) if requests.len() > 1 => requests
+                .into_iter()
+                .map(|request| self.serve(transactions, vec![request]))
+                .sum(),
+            Err(Failure::NotBegun(problem) | Failure::Undone(problem)) => {
+                fail(requests, || self.error(problem.clone()));
+                0
+            }
+            Err(Failure::InDoubt(problem)) => {
+                self.health.fail(format!("a commit failed ({problem})"));
+                doubt(requests, || self.error(problem.clone()));
+                0
+            }
+        }
+    }
+
+    fn answer(&self, requests: Vec<Request>, answers: Vec<Answer>) -> usize {
+        if self.health.has_failed() {
+            // A checkpoint could not be flushed meanwhile: then this flush is not believed either.
+            doubt(requests, || self.health.error());
+            return 0;
+        }
+        let events = answers.iter().map(Answer::stored_events).sum();
+        for (request, answer) in requests.into_iter().zip(answers) {
+            request.answer(answer);
+        }
+        events
+    }
+
+    fn error(&self, problem: Problem) -> StoreError {
+        problem.while_doing("append to", self.health.path())
+    }
+}
+
+/// Nothing of the requests was done.
+fn fail(requests: Vec<Request>, error: impl Fn() -> StoreError) {
+    for request in requests {
+        request.fail(error());
+    }
+}
+
+/// It is not known whether they were done.
+fn doubt(requests: Vec<Request>, error: impl Fn() -> StoreError) {
+    for request in requests {
+        request.doubt(error());
+    }
+}
