@@ -11,6 +11,8 @@ pub enum Capability {
     Replicated,
     /// One append may span several streams.
     MultiStream,
+    /// It keeps payloads that are not JSON.
+    AnyPayload,
     /// An append may be conditional on a query over the log.
     ConditionalQuery,
     /// It keeps snapshots.
@@ -37,6 +39,7 @@ impl fmt::Display for Capability {
             Self::Durable => "DURABLE",
             Self::Replicated => "REPLICATED",
             Self::MultiStream => "MULTI_STREAM",
+            Self::AnyPayload => "ANY_PAYLOAD",
             Self::ConditionalQuery => "CONDITIONAL_QUERY",
             Self::Snapshots => "SNAPSHOTS",
             Self::TxProjections => "TX_PROJECTIONS",

@@ -75,7 +75,7 @@ macro_rules! __cases {
             fidelity::j06_nul_in_strings [] "a NUL comes back, or is refused as invalid, and fails no neighbour";
             fidelity::j07_lone_surrogates_refused_early [] "half a surrogate pair is an error where it comes in, not a replacement character";
             fidelity::j08_unicode_is_untouched [] "text comes back with the same bytes, whatever its Unicode form";
-            fidelity::j09_payload_bytes_are_exact [] "a payload comes back with the same bytes, whether it is JSON or not";
+            fidelity::j09_payload_bytes_are_exact [] "a payload comes back with the same bytes; one that is not JSON too, or it is refused";
             limits::j10_payload_limit_edges [] "a payload at the limit is stored, one byte more is refused with limit and size";
             limits::j11_metadata_limit_edges [] "metadata at the limit are stored, one byte more is refused with limit and size";
             limits::j12_batch_limits_by_count_and_bytes [] "an append at the limits of events and bytes is stored, one more is refused";

@@ -12,7 +12,8 @@ use es_runtime::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::check::{Among, Checked, Stop, holds, present, same};
+use crate::Capability;
+use crate::check::{Among, Checked, Stop, holds, present, refused, same};
 use crate::domain::{Entry, Value, keeper};
 use crate::idempotency::key;
 use crate::sample::{event, given, stream, with_payload};
@@ -431,13 +432,22 @@ pub(crate) async fn j09_payload_bytes_are_exact(subject: &Subject<'_>) -> Checke
     ];
     let other: [&[u8]; 5] = [b"", b"\0", b"\xff\xfe\x00", b"not json", b"\x1f\x8b\x08"];
     let all: Vec<u8> = (0..=255).collect();
-    let sent: Vec<NewEvent> = json
-        .into_iter()
-        .chain(other)
-        .chain([&all[..]])
-        .map(|payload| with_payload(payload.to_vec()))
-        .collect();
+    let other = other.into_iter().chain([&all[..]]);
     let store = subject.open().await;
+    let kept: Vec<&[u8]> = if subject.offers(Capability::AnyPayload) {
+        json.into_iter().chain(other).collect()
+    } else {
+        for payload in other {
+            let result = store
+                .put(&stream("a"), ExpectedVersion::Any, vec![with_payload(payload.to_vec())])
+                .await;
+            refused("an append of a payload that is not JSON", result, "Invalid", |error| {
+                matches!(error, AppendError::Invalid { .. })
+            })?;
+        }
+        json.to_vec()
+    };
+    let sent: Vec<NewEvent> = kept.into_iter().map(|payload| with_payload(payload.to_vec())).collect();
     store.put(&stream("a"), ExpectedVersion::NoStream, sent.clone()).await?;
     let payloads: Vec<_> = sent.into_iter().map(|event| event.payload).collect();
     for stored in [store.events_of(&stream("a")).await?, store.log().await?] {

@@ -11,7 +11,7 @@ struct Memory(MemoryStore);
 #[async_trait]
 impl Fixture for Memory {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::MultiStream]
+        &[Capability::MultiStream, Capability::AnyPayload]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

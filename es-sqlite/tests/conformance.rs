@@ -34,7 +34,7 @@ async fn open(path: PathBuf, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
 #[async_trait]
 impl Fixture for Sqlite {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Durable, Capability::MultiStream]
+        &[Capability::Durable, Capability::MultiStream, Capability::AnyPayload]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

@@ -125,7 +125,7 @@ fn faulty<W: Wrap>(make: impl Fn(MemoryStore, Arc<dyn Clock>) -> W + Send + Sync
 #[async_trait]
 impl Fixture for Faulty {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::MultiStream]
+        &[Capability::MultiStream, Capability::AnyPayload]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

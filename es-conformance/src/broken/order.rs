@@ -80,7 +80,7 @@ pub(super) fn shows_late_commits_late() -> Box<dyn Fixture> {
     #[async_trait]
     impl Fixture for LateFixture {
         fn capabilities(&self) -> &[Capability] {
-            &[Capability::MultiStream]
+            &[Capability::MultiStream, Capability::AnyPayload]
         }
 
         async fn open(&self, _: Arc<dyn Clock>) -> Arc<dyn EventStore> {

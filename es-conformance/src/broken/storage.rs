@@ -42,7 +42,7 @@ pub(super) fn acknowledges_before_it_stores() -> Box<dyn Fixture> {
     #[async_trait]
     impl Fixture for Disk {
         fn capabilities(&self) -> &[Capability] {
-            &[Capability::Durable, Capability::MultiStream]
+            &[Capability::Durable, Capability::MultiStream, Capability::AnyPayload]
         }
 
         async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
