@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 use crate::rows::{Json, Time, column, number};
+use crate::store::holds_nul;
 
 /// An append with what is needed to send it.
 pub(crate) struct Encoded {
@@ -42,7 +43,7 @@ impl Encoded {
 
 fn check(append: &Append) -> Result<(), AppendError> {
     let no_nul = |what: &str, text: &str| {
-        if text.contains('\0') {
+        if holds_nul(text) {
             return Err(invalid(format!(
                 "{what} {text:?} holds a NUL, which PostgreSQL cannot store"
             )));

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::error::Problem;
 use crate::reader::{Page, Reader};
 use crate::rows::{column, number};
+use crate::store::holds_nul;
 
 /// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
 /// vacuum.
@@ -95,6 +96,9 @@ pub(crate) fn read_stream(
     reader: &Arc<Reader>,
     query: ReadStream,
 ) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    if holds_nul(query.stream.category()) || holds_nul(query.stream.id()) {
+        return stream::empty().boxed();
+    }
     events(
         reader,
         Rest {
@@ -177,9 +181,13 @@ impl Drop for Ahead {
 }
 
 pub(crate) fn streams(reader: &Arc<Reader>, query: ListStreams) -> BoxStream<'static, Result<StreamInfo, StoreError>> {
+    if holds_nul(&query.category) {
+        return stream::empty().boxed();
+    }
     let left = query.limit.unwrap_or(u64::MAX);
-    // Below every id, since none is empty.
-    let after = query.after.unwrap_or_default();
+    // Without one, below every id, since none is empty. None holds a NUL, so that what stands behind one does not count.
+    let mut after = query.after.unwrap_or_default();
+    after.truncate(after.find('\0').unwrap_or(after.len()));
     let state = (Arc::clone(reader), query.category, after, left);
     stream::try_unfold(state, |(reader, category, after, left)| async move {
         if left == 0 {

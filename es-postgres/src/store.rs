@@ -109,6 +109,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        if holds_nul(key) {
+            return Ok(None);
+        }
         let asked = async {
             let Some((fingerprint, append)) = self.reader.find_key(key).await? else {
                 return Ok(None);
@@ -125,6 +128,9 @@ impl EventStore for PostgresStore {
     }
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        if holds_nul(stream.category()) || holds_nul(stream.id()) {
+            return Ok(Version::ZERO);
+        }
         let rows = self
             .reader
             .rows(&self.reader.sql.version, &[&stream.category(), &stream.id()])
@@ -153,4 +159,9 @@ impl EventStore for PostgresStore {
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         pages::streams(&self.reader, query)
     }
+}
+
+/// Whether PostgreSQL would refuse the text. Nothing is stored under such a name.
+pub(crate) fn holds_nul(text: &str) -> bool {
+    text.contains('\0')
 }

@@ -2,24 +2,23 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture, Transaction, Work};
+use es_postgres::PostgresStore;
 use es_runtime::{Clock, EventStore, ExpectedVersion};
 use support::Database;
-use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 
+/// The database is made when it is first asked for: a second process asks for that of the first.
 #[derive(Default)]
-struct Postgres {
-    database: OnceCell<Database>,
-}
+struct Postgres(OnceLock<Database>);
 
 impl Postgres {
-    async fn database(&self) -> &Database {
-        self.database.get_or_init(Database::new).await
+    fn database(&self) -> &Database {
+        self.0.get_or_init(|| support::blocking(Database::new))
     }
 }
 
@@ -29,14 +28,18 @@ impl Fixture for Postgres {
         &[Capability::Durable, Capability::MultiStream]
     }
 
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        self.open_at(&self.database().name, clock).await
+    }
+
+    fn address(&self) -> Option<String> {
+        Some(self.database().name.clone())
+    }
+
     // The time is the server's.
-    async fn open(&self, _: Arc<dyn Clock>) -> Arc<dyn EventStore> {
-        let database = self.database().await;
-        let store = database
-            .options()
-            .lock_timeout(Duration::from_secs(1))
-            .connect_with(database.config.clone())
-            .await;
+    async fn open_at(&self, address: &str, _: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        let options = PostgresStore::options().readers(3).lock_timeout(Duration::from_secs(1));
+        let store = options.connect_with(support::server().dbname(address).clone()).await;
         Arc::new(store.expect("the store opens"))
     }
 
@@ -45,7 +48,7 @@ impl Fixture for Postgres {
     }
 
     async fn begin(&self, work: Work<'_>) -> Option<Box<dyn Transaction>> {
-        let client = self.database().await.client().await;
+        let client = self.database().client().await;
         client.batch_execute("BEGIN").await.expect("a transaction begins");
         match work {
             Work::Append(append) => {
@@ -79,7 +82,7 @@ impl Fixture for Postgres {
     }
 
     async fn dump(&self) -> Option<String> {
-        let client = self.database().await.client().await;
+        let client = self.database().client().await;
         let mut dump = String::new();
         for table in [
             "streams",
@@ -98,6 +101,27 @@ impl Fixture for Postgres {
             }
         }
         Some(dump)
+    }
+
+    async fn flushes_before_ack(&self) -> Option<Result<String, String>> {
+        let client = self.database().client().await;
+        let row = client
+            .query_one(
+                "SELECT current_setting('fsync'), current_setting('synchronous_commit')",
+                &[],
+            )
+            .await
+            .expect("settings can be read");
+        let settings = format!(
+            "fsync {}, synchronous_commit {}",
+            row.get::<_, &str>(0),
+            row.get::<_, &str>(1)
+        );
+        Some(if settings == "fsync on, synchronous_commit on" {
+            Ok(settings)
+        } else {
+            Err(settings)
+        })
     }
 }
 

@@ -2,13 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use es_postgres::{PostgresOptions, PostgresStore, Schema, schema};
-use tokio::sync::OnceCell;
 use tokio_postgres::{Client, Config, NoTls};
 
 /// The URL of the server on which the tests make their databases.
@@ -43,7 +44,7 @@ impl Database {
 
     /// A database with a store in schema `es`.
     pub(crate) async fn new() -> Self {
-        Self::create(template().await).await
+        Self::create(template()).await
     }
 
     async fn create(template: &str) -> Self {
@@ -80,33 +81,32 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let name = self.name.clone();
-        // The runtime of the test may be at its end.
-        let dropped = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async {
-                let admin = connect(&server()).await;
-                let _ = admin
-                    .batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
-                    .await;
-            });
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        blocking(async move || {
+            // What cannot be dropped stays behind.
+            let _ = connect(&server()).await.batch_execute(&drop).await;
         });
-        let _ = dropped.join();
     }
 }
 
+/// Waits for a future on a thread and a runtime of its own: the runtime of the test may be at its end, or be the one that
+/// waits.
+pub(crate) fn blocking<F, T>(future: impl FnOnce() -> F + Send + 'static) -> T
+where
+    F: Future<Output = T>,
+    T: Send + 'static,
+{
+    let waiting = thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(future())
+    });
+    waiting.join().expect("no panic")
+}
+
 /// The database that the others are copied from. It stays on the server, for the next process of tests.
-async fn template() -> &'static str {
-    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
-    TEMPLATE
-        .get_or_init(|| async {
-            let made = thread::spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                runtime.expect("a runtime").block_on(make_template())
-            });
-            made.join().expect("the template is made")
-        })
-        .await
+fn template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| blocking(make_template))
 }
 
 /// Named after what is in it, so that a template of another build is left alone.
