@@ -12,12 +12,15 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::DbError;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection};
+
+use crate::tls::Tls;
 
 /// Opens connections to one database.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) config: Config,
+    pub(crate) tls: Tls,
     /// How long a statement may wait for a lock.
     pub(crate) lock_timeout: Duration,
 }
@@ -60,7 +63,7 @@ impl Notices {
 impl Connector {
     /// A connection that reads its own notices.
     pub(crate) async fn connect(&self) -> Result<Link, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(NoTls).await?;
+        let (client, connection) = self.tls.connect(&self.config).await?;
         let notices = Arc::new(Notices::default());
         let task = tokio::spawn(drive(connection, Arc::clone(&notices)));
         client.batch_execute(&self.settings()).await?;

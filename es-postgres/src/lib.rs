@@ -15,7 +15,10 @@ mod rows;
 pub mod schema;
 mod sql;
 mod store;
+mod tls;
+mod url;
 
 pub use options::PostgresOptions;
 pub use schema::{Lock, Schema};
 pub use store::PostgresStore;
+pub use tls::SslMode;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::lane::{Lane, LaneSettings};
 use crate::reader::Reader;
 use crate::schema::{self, Schema};
 use crate::sql::Sql;
+use crate::tls::{SslMode, Tls, TlsSettings};
+use crate::url;
 
 /// How a [`PostgresStore`] connects.
 #[derive(Clone)]
@@ -25,6 +28,7 @@ pub struct PostgresOptions {
     apply: bool,
     lock_timeout: Duration,
     answer_timeout: Duration,
+    tls: TlsSettings,
 }
 
 impl PostgresOptions {
@@ -37,6 +41,7 @@ impl PostgresOptions {
             apply: false,
             lock_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
+            tls: TlsSettings::default(),
         }
     }
 
@@ -85,6 +90,28 @@ impl PostgresOptions {
         self
     }
 
+    /// How [`connect_with`](Self::connect_with) encrypts; as its configuration says unless set. A URL says it itself, as
+    /// `sslmode`.
+    pub fn ssl_mode(mut self, mode: SslMode) -> Self {
+        self.tls.mode = Some(mode);
+        self
+    }
+
+    /// The file of root certificates for [`connect_with`](Self::connect_with), or `system` for those of the operating system,
+    /// which are taken if none is named. In a URL: `sslrootcert`.
+    pub fn ssl_root_cert(mut self, file: impl Into<PathBuf>) -> Self {
+        self.tls.root_cert = Some(file.into());
+        self
+    }
+
+    /// The files of a client certificate and its key, in PEM, for [`connect_with`](Self::connect_with). In a URL: `sslcert`
+    /// and `sslkey`.
+    pub fn ssl_client_cert(mut self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.tls.client_cert = Some(cert.into());
+        self.tls.client_key = Some(key.into());
+        self
+    }
+
     /// Connects to the database at `url`.
     ///
     /// # Errors
@@ -92,12 +119,8 @@ impl PostgresOptions {
     /// [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached; [`Rejected`](StoreErrorKind::Rejected)
     /// if it lets us not in, or the schema is not the one that this build works with.
     pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
-        let config = url.parse::<Config>().map_err(|error| {
-            // The source quotes parts of the URL, in which a password may stand.
-            let _ = error;
-            StoreError::new(StoreErrorKind::Rejected, "the URL of the database cannot be read")
-        })?;
-        self.connect_with(config).await
+        let (config, tls) = url::parse(url)?;
+        self.connect_by(config, &tls).await
     }
 
     /// Connects by a configuration that was made elsewhere.
@@ -106,8 +129,14 @@ impl PostgresOptions {
     ///
     /// As for [`connect`](Self::connect).
     pub async fn connect_with(self, config: Config) -> Result<PostgresStore, StoreError> {
+        let tls = self.tls.clone();
+        self.connect_by(config, &tls).await
+    }
+
+    async fn connect_by(self, config: Config, tls: &TlsSettings) -> Result<PostgresStore, StoreError> {
         self.check_limits()?;
         let connector = Connector {
+            tls: Tls::new(tls, &config)?,
             config,
             lock_timeout: self.lock_timeout,
         };
