@@ -11,6 +11,8 @@ pub(crate) enum Problem {
     #[error("{}", postgres_text(.0))]
     Postgres(Arc<tokio_postgres::Error>),
     #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
     Silent(String),
     #[error("{0}")]
     Damaged(String),
@@ -52,6 +54,7 @@ impl Problem {
     pub(crate) fn kind(&self) -> StoreErrorKind {
         match self {
             Self::Postgres(error) => kind_of(error.code()),
+            Self::Refused(_) => StoreErrorKind::Rejected,
             Self::Silent(_) => StoreErrorKind::Unavailable,
             Self::Damaged(_) => StoreErrorKind::Corrupt,
         }

@@ -12,6 +12,7 @@ use tokio_postgres::Statement;
 use crate::backend::Backend;
 use crate::batch::{self, Answer, Encoded, Filling, invalid};
 use crate::connection::{Connector, Link};
+use crate::doctor::{self, Risk};
 use crate::error::Problem;
 use crate::holder;
 use crate::outcome::{Outcome, Phase, outcome};
@@ -48,6 +49,8 @@ pub(crate) struct LaneSettings {
     pub(crate) schema: Schema,
     /// How long the server may take to answer a batch.
     pub(crate) patience: Duration,
+    /// What the doctor may find.
+    pub(crate) allowed: Vec<Risk>,
 }
 
 impl Lane {
@@ -207,7 +210,7 @@ impl Worker {
                 Outcome::Indeterminate => self.doubt(),
                 Outcome::Repeat if attempt < ATTEMPTS => {
                     tracing::debug!(attempt, "a batch collided with another writer: {problem}");
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt))).await;
+                    tokio::time::sleep(pause(attempt)).await;
                     continue;
                 }
                 _ => self.keep_if_alive(),
@@ -277,6 +280,7 @@ impl Session {
     async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
         let opened = async {
             let link = settings.connector.connect().await?;
+            doctor::insist_on_durability(&link.client, &settings.allowed).await?;
             let backend = Backend::of(&link.client).await?;
             let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
             Ok::<_, Problem>(Self {
@@ -299,6 +303,12 @@ impl Session {
 struct Answered {
     answer: Answer,
     unconfirmed: bool,
+}
+
+/// Longer from attempt to attempt, and of random length, so that writers that collided do not collide again.
+fn pause(attempt: u32) -> Duration {
+    let random = uuid::Uuid::now_v7().as_u64_pair().1 % 4096;
+    Duration::from_micros(u64::from(attempt) * random)
 }
 
 fn reply(batch: Vec<Waiting>, results: Vec<Answered>) {
@@ -339,11 +349,17 @@ fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Ap
             source: problem.while_doing("learn what became of an append"),
         },
         Outcome::BadValue => invalid(format!("PostgreSQL refuses it: {problem}")),
-        Outcome::Repeat | Outcome::NotCommitted => AppendError::Store(match holder {
-            Some(holder) => {
-                StoreError::new(StoreErrorKind::Unavailable, format!("cannot append: {holder}")).caused_by(problem)
-            }
-            None => problem.while_doing("append"),
-        }),
+        Outcome::Repeat => StoreError::new(
+            StoreErrorKind::Unavailable,
+            "cannot append: writers that do not take the append lock were in the way, again and again; try again later",
+        )
+        .caused_by(problem)
+        .into(),
+        Outcome::NotCommitted => match holder {
+            Some(holder) => StoreError::new(StoreErrorKind::Unavailable, format!("cannot append: {holder}"))
+                .caused_by(problem)
+                .into(),
+            None => problem.while_doing("append").into(),
+        },
     }
 }

@@ -3,6 +3,7 @@
 mod backend;
 mod batch;
 mod connection;
+pub mod doctor;
 mod error;
 mod holder;
 mod lane;

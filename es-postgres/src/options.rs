@@ -9,6 +9,7 @@ use tokio_postgres::Config;
 
 use crate::PostgresStore;
 use crate::connection::Connector;
+use crate::doctor::{self, Risk};
 use crate::error::Problem;
 use crate::lane::{Lane, LaneSettings};
 use crate::reader::Reader;
@@ -29,6 +30,7 @@ pub struct PostgresOptions {
     lock_timeout: Duration,
     answer_timeout: Duration,
     tls: TlsSettings,
+    allowed: Vec<Risk>,
 }
 
 impl PostgresOptions {
@@ -42,6 +44,7 @@ impl PostgresOptions {
             lock_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(30),
             tls: TlsSettings::default(),
+            allowed: Vec::new(),
         }
     }
 
@@ -73,6 +76,12 @@ impl PostgresOptions {
     /// Reads through this pool instead of one of the store's own. Appends go over a connection of the store's own.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = Some(pool);
+        self
+    }
+
+    /// Opens the store although [`doctor::examine`] finds this dangerous risk.
+    pub fn allow(mut self, risk: Risk) -> Self {
+        self.allowed.push(risk);
         self
     }
 
@@ -117,7 +126,8 @@ impl PostgresOptions {
     /// # Errors
     ///
     /// [`Unavailable`](StoreErrorKind::Unavailable) if the server cannot be reached; [`Rejected`](StoreErrorKind::Rejected)
-    /// if it lets us not in, or the schema is not the one that this build works with.
+    /// if it does not let us in, if the schema is not the one that this build works with, or if the
+    /// [doctor](doctor::examine) finds a danger that was not [allowed](Self::allow).
     pub async fn connect(self, url: &str) -> Result<PostgresStore, StoreError> {
         let (config, tls) = url::parse(url)?;
         self.connect_by(config, &tls).await
@@ -151,6 +161,7 @@ impl PostgresOptions {
             connector,
             schema: self.schema,
             patience: self.answer_timeout,
+            allowed: self.allowed,
         })
         .await?;
         Ok(PostgresStore {
@@ -170,10 +181,14 @@ impl PostgresOptions {
             .map_err(|_| connecting(silence()))?
             .map_err(|error| connecting(error.into()))?;
         if self.apply {
-            schema::apply(&mut link.client, &self.schema).await
+            schema::apply(&mut link.client, &self.schema).await?;
         } else {
-            schema::check(&link.client, &self.schema).await
+            schema::check(&link.client, &self.schema).await?;
         }
+        let mut findings = doctor::examine(&link.client, &self.schema).await?;
+        let other = connector.connect().await.map_err(|error| connecting(error.into()))?;
+        findings.extend(doctor::shares_sessions(&link.client, &other.client).await?);
+        doctor::judge(&findings, &self.allowed)
     }
 
     fn reading_pool(&self, connector: &Connector) -> Result<Pool, StoreError> {

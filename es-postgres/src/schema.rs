@@ -3,19 +3,21 @@
 //! A store lives in a schema of its own, `es` unless named otherwise. [`print`] gives everything as SQL for whoever reviews
 //! or runs it by hand, [`apply`] runs what is missing, [`check`] only looks.
 
+use std::fmt::Write as _;
+
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio_postgres::{Client, GenericClient};
 
 use crate::error::Problem;
+
+/// The version that this build reads and writes: how many steps were taken.
+const VERSION: i32 = 2;
 
 /// The steps that lead from an empty schema to the present one. Each is one transaction.
 const STEPS: [(&str, &str); 2] = [
     ("001_tables", include_str!("../sql/001_tables.sql")),
     ("002_append", include_str!("../sql/002_append.sql")),
 ];
-
-/// The version that this build reads and writes: how many steps were taken.
-const VERSION: i32 = STEPS.len() as i32;
 
 /// What makes appends follow one another. Order does not rest on it, only the absence of collisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -120,10 +122,9 @@ impl Schema {
 pub fn print(schema: &Schema) -> String {
     let mut script = schema.begin();
     for (number, name, sql) in schema.steps() {
-        script.push_str(&format!(
-            "\n-- Step {number}: {name}\n\n{sql}\n{}\n",
-            schema.record(number, name)
-        ));
+        let record = schema.record(number, name);
+        // Writing to a string does not fail.
+        let _ = writeln!(script, "\n-- Step {number}: {name}\n\n{sql}\n{record}");
     }
     script
 }

@@ -57,7 +57,7 @@ fn of_pairs(text: &str, settings: &mut TlsSettings) -> Result<String, StoreError
         let (value, length) = value(behind.trim_start());
         let behind = behind.trim_start();
         if !take(name.trim(), &value, settings)? {
-            others.push_str(&format!("{}={} ", name.trim(), &behind[..length]));
+            others.extend([name.trim(), "=", &behind[..length], " "]);
         }
         rest = behind[length..].trim_start();
     }

@@ -97,7 +97,7 @@ impl Fixture for Postgres {
                 .await
                 .expect("the table can be read");
             for row in rows {
-                dump.push_str(&format!("{table} {}\n", row.get::<_, &str>(0)));
+                dump.extend([table, " ", row.get(0), "\n"]);
             }
         }
         Some(dump)

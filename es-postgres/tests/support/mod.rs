@@ -2,15 +2,23 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use es_postgres::{PostgresOptions, PostgresStore, Schema, schema};
+use es_runtime::store::{Append, ReadLog};
+use es_runtime::{EventId, EventStore, ExpectedVersion, Metadata, NewEvent, RecordedEvent, StreamId};
+use futures_util::TryStreamExt;
+use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
 
 /// The URL of the server on which the tests make their databases.
 pub(crate) fn server() -> Config {
@@ -28,6 +36,10 @@ pub(crate) async fn connect(config: &Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.expect("the test server lets us in");
     tokio::spawn(connection);
     client
+}
+
+pub(crate) async fn open(options: PostgresOptions, config: &Config) -> PostgresStore {
+    options.connect_with(config.clone()).await.expect("the store opens")
 }
 
 /// A database of its own, which is dropped in the end.
@@ -67,15 +79,8 @@ impl Database {
         connect(&self.config).await
     }
 
-    pub(crate) fn options(&self) -> PostgresOptions {
-        PostgresStore::options().readers(3)
-    }
-
     pub(crate) async fn open(&self) -> PostgresStore {
-        self.options()
-            .connect_with(self.config.clone())
-            .await
-            .expect("the store opens")
+        open(PostgresStore::options().readers(3), &self.config).await
     }
 }
 
@@ -154,4 +159,120 @@ fn unique(prefix: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{prefix}_{}_{number}", std::process::id())
+}
+
+/// Events that hold a number each.
+pub(crate) fn events(numbers: std::ops::Range<u64>) -> Vec<NewEvent> {
+    numbers
+        .map(|number| NewEvent {
+            id: EventId(Uuid::now_v7()),
+            name: "counted".into(),
+            shape_version: 1,
+            payload: format!(r#"{{"number":{number}}}"#).into(),
+            metadata: Metadata::EMPTY,
+        })
+        .collect()
+}
+
+pub(crate) fn stream(id: &str) -> StreamId {
+    StreamId::new("test", id)
+}
+
+/// An append that demands nothing.
+pub(crate) fn append(id: &str, numbers: std::ops::Range<u64>) -> Append {
+    Append::new(stream(id), ExpectedVersion::Any, events(numbers))
+}
+
+/// The whole log, after checking what holds of it at any time: no gap in the positions, none in the versions.
+pub(crate) async fn log(store: &PostgresStore) -> Vec<RecordedEvent> {
+    let log: Vec<RecordedEvent> = store
+        .read_log(ReadLog::new())
+        .try_collect()
+        .await
+        .expect("the log can be read");
+    let mut versions: HashMap<StreamId, u64> = HashMap::new();
+    for (event, position) in log.iter().zip(1..) {
+        assert_eq!(event.position, position);
+        let version = versions.entry(event.stream.clone()).or_default();
+        *version += 1;
+        assert_eq!(event.version, *version, "{}", event.stream);
+    }
+    log
+}
+
+/// Waits until the server has no session of the database in a transaction that is not at work.
+pub(crate) async fn nothing_idle_in_transaction(client: &Client) {
+    const SQL: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while client
+        .query_one(SQL, &[])
+        .await
+        .expect("sessions are listed")
+        .get::<_, i64>(0)
+        > 0
+    {
+        assert!(Instant::now() < deadline, "a session is left in a transaction");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A server of its own, for what cannot be done to one that others use.
+pub(crate) struct Cluster {
+    directory: TempDir,
+    pub(crate) config: Config,
+}
+
+impl Cluster {
+    /// Starts one, with these settings.
+    pub(crate) fn start(settings: &[&str]) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("es-postgres-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir()
+            .expect("a directory");
+        let url = script("start", directory.path(), settings);
+        let config = url.trim().parse().expect("a URL");
+        Self { directory, config }
+    }
+
+    /// Starts it again, with these settings.
+    pub(crate) fn start_again(&self, settings: &[&str]) {
+        script("start", self.directory.path(), settings);
+    }
+
+    pub(crate) fn stop(&self) {
+        script("stop", self.directory.path(), &[]);
+    }
+
+    /// Ends all of its processes at once, as a loss of power would.
+    pub(crate) fn kill(&self) {
+        script("kill", self.directory.path(), &[]);
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn script(command: &str, directory: &Path, settings: &[&str]) -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/postgres");
+    let settings = settings.iter().flat_map(|setting| ["-c", setting]);
+    let output = Command::new(script)
+        .arg(command)
+        .arg(directory)
+        .args(settings)
+        .output()
+        .expect("the script runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// `full` if the environment has `ES_TEST_SCALE=full`, else `quick`.
+pub(crate) fn scaled<T>(quick: T, full: T) -> T {
+    match std::env::var("ES_TEST_SCALE").as_deref() {
+        Ok("full") => full,
+        _ => quick,
+    }
 }

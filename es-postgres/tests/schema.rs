@@ -1,0 +1,131 @@
+//! How a store is set up.
+
+mod support;
+
+use es_postgres::{PostgresStore, Schema, schema};
+use es_runtime::{EventStore, StoreErrorKind};
+use support::{Database, append, log};
+
+#[tokio::test]
+async fn a_missing_schema_is_refused_with_what_to_run() {
+    let database = Database::empty().await;
+    let error = PostgresStore::options()
+        .connect_with(database.config.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Rejected);
+    assert!(error.to_string().contains("es_postgres::schema::apply"), "{error}");
+    let nothing = "SELECT count(*) FROM pg_namespace WHERE nspname = 'es'";
+    let found: i64 = database.client().await.query_one(nothing, &[]).await.unwrap().get(0);
+    assert_eq!(found, 0, "a check changes nothing");
+}
+
+#[tokio::test]
+async fn of_many_that_set_it_up_at_once_one_takes_each_step() {
+    let database = Database::empty().await;
+    let tasks: Vec<_> = (0..8)
+        .map(|number| {
+            let config = database.config.clone();
+            tokio::spawn(async move {
+                let store = support::open(PostgresStore::options().readers(1).apply_schema(), &config).await;
+                store.append(append(&number.to_string(), 0..1)).await.unwrap();
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let store = database.open().await;
+    assert_eq!(log(&store).await.len(), 8);
+    schema::apply(&mut database.client().await, &Schema::default())
+        .await
+        .expect("again it does nothing");
+    assert_eq!(log(&store).await.len(), 8);
+}
+
+/// Every statement of the script is the last one that a killed process gets to.
+#[tokio::test]
+async fn whoever_is_killed_while_setting_it_up_leaves_whole_steps() {
+    let script = schema::print(&Schema::default());
+    let ends: Vec<usize> = script.match_indices(";\n").map(|(at, _)| at + 2).collect();
+    let database = Database::empty().await;
+    for end in ends.iter().step_by(support::scaled(5, 1)) {
+        let killed = database.client().await;
+        // A part of a function's body is an error, which ends the transaction as well.
+        let _ = killed.batch_execute(&format!("BEGIN; {}", &script[..*end])).await;
+        let pid: Option<i32> = killed
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await
+            .ok()
+            .map(|row| row.get(0));
+        if let Some(pid) = pid {
+            let admin = database.client().await;
+            admin
+                .execute("SELECT pg_terminate_backend($1, 5000)", &[&pid])
+                .await
+                .unwrap();
+        }
+        drop(killed);
+        let mut client = database.client().await;
+        schema::apply(&mut client, &Schema::default()).await.unwrap();
+        schema::check(&client, &Schema::default()).await.unwrap();
+        client.batch_execute("DROP SCHEMA es CASCADE").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unfinished_schema_is_finished() {
+    let database = Database::empty().await;
+    let mut client = database.client().await;
+    schema::apply(&mut client, &Schema::default()).await.unwrap();
+    // As after a kill between the steps.
+    let undo = "DROP FUNCTION es.append; DROP FUNCTION es.resolve; DROP FUNCTION es.stored; DROP FUNCTION es.lock_log; \
+                DROP TYPE es.appended; DELETE FROM es.schema_steps WHERE step = 2";
+    client.batch_execute(undo).await.unwrap();
+    let error = schema::check(&client, &Schema::default()).await.unwrap_err();
+    assert!(error.to_string().contains("has version 1"), "{error}");
+    schema::apply(&mut client, &Schema::default()).await.unwrap();
+    database.open().await.append(append("1", 0..1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let database = Database::new().await;
+    let mut client = database.client().await;
+    client
+        .batch_execute("INSERT INTO es.schema_steps (step, name) VALUES (99, 'later')")
+        .await
+        .unwrap();
+    for error in [
+        schema::check(&client, &Schema::default()).await.unwrap_err(),
+        schema::apply(&mut client, &Schema::default()).await.unwrap_err(),
+        PostgresStore::options()
+            .connect_with(database.config.clone())
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), StoreErrorKind::Rejected);
+        assert!(error.to_string().contains("use a newer es-postgres"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_is_what_is_applied() {
+    let database = Database::empty().await;
+    let schema = Schema::new("Bank \"A\"").unwrap();
+    let client = database.client().await;
+    client
+        .batch_execute(&format!("BEGIN; {}; COMMIT", schema::print(&schema)))
+        .await
+        .unwrap();
+    schema::check(&client, &schema).await.unwrap();
+    let store = support::open(PostgresStore::options().schema(schema), &database.config).await;
+    store.append(append("1", 0..2)).await.unwrap();
+    let shown = client
+        .query_one(
+            "SELECT stream, version FROM \"Bank \"\"A\"\"\".events WHERE position = 2",
+            &[],
+        )
+        .await;
+    assert_eq!(shown.unwrap().get::<_, &str>(0), "test/1");
+}
