@@ -1,0 +1,269 @@
+//! Connections that are cut at every byte of an append, in both directions, in each way in which a connection can end.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use es_postgres::PostgresStore;
+use es_runtime::store::{AppendError, AppendRef};
+use es_runtime::{EventStore, ExpectedVersion, Version};
+use support::{Database, append, log, nothing_idle_in_transaction, scaled};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+/// How a connection ends.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// In order.
+    Fin,
+    /// By a reset.
+    Rst,
+    /// Without a word: nothing is passed on any more.
+    Silence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
+/// Cut after so many bytes of what goes one way, counted from when it was set.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    way: Way,
+    after: usize,
+    end: End,
+}
+
+/// What the connections of the proxy share.
+#[derive(Default)]
+struct Plan {
+    cut: Option<Cut>,
+    /// Bytes in each direction since the plan was made.
+    passed: [usize; 2],
+    was_cut: bool,
+}
+
+struct Proxy {
+    config: Config,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Proxy {
+    async fn before(database: &Database) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let Host::Tcp(host) = database.config.get_hosts()[0].clone() else {
+            panic!("the test server is reached by TCP");
+        };
+        let server = (host, database.config.get_ports()[0]);
+        let plan = Arc::<Mutex<Plan>>::default();
+        let shared = Arc::clone(&plan);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server.clone()).await.unwrap();
+                relay(client, server, &shared);
+            }
+        });
+        let mut config = Config::new();
+        config
+            .host("127.0.0.1")
+            .port(port)
+            .user(database.config.get_user().unwrap())
+            .dbname(&*database.name);
+        if let Some(password) = database.config.get_password() {
+            config.password(password);
+        }
+        Self { config, plan }
+    }
+
+    fn set(&self, cut: Option<Cut>) {
+        *self.plan.lock().unwrap() = Plan { cut, ..Plan::default() };
+    }
+
+    fn passed(&self, way: Way) -> usize {
+        self.plan.lock().unwrap().passed[way as usize]
+    }
+
+    fn was_cut(&self) -> bool {
+        self.plan.lock().unwrap().was_cut
+    }
+}
+
+fn relay(client: TcpStream, server: TcpStream, plan: &Arc<Mutex<Plan>>) {
+    for socket in [&client, &server] {
+        socket.set_nodelay(true).unwrap();
+    }
+    let (ended, end) = watch::channel(None);
+    let ended = Arc::new(ended);
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::spawn(pass(
+        Way::ToServer,
+        from_client,
+        to_server,
+        Arc::clone(plan),
+        Arc::clone(&ended),
+        end.clone(),
+    ));
+    tokio::spawn(pass(
+        Way::ToClient,
+        from_server,
+        to_client,
+        Arc::clone(plan),
+        ended,
+        end,
+    ));
+}
+
+/// Passes bytes on in one direction, until the plan or an end of the connection says otherwise.
+async fn pass(
+    way: Way,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    plan: Arc<Mutex<Plan>>,
+    ended: Arc<watch::Sender<Option<End>>>,
+    mut end: watch::Receiver<Option<End>>,
+) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = tokio::select! {
+            read = from.read(&mut buffer) => read.unwrap_or(0),
+            _ = end.changed() => 0,
+        };
+        let (allowed, cut) = plan.lock().unwrap().allow(way, read);
+        if allowed > 0 && to.write_all(&buffer[..allowed]).await.is_err() {
+            break;
+        }
+        if let Some(cut) = cut {
+            ended.send_replace(Some(cut));
+            break;
+        }
+        if read == 0 {
+            break;
+        }
+    }
+    let said = *ended.borrow();
+    match said {
+        // Both sockets stay open and nobody hears from the other, as when a cable is pulled.
+        Some(End::Silence) => tokio::time::sleep(Duration::from_secs(3600)).await,
+        Some(End::Rst) => {
+            let socket: &TcpStream = to.as_ref();
+            let _ = socket.set_zero_linger();
+        }
+        _ => {
+            let _ = to.shutdown().await;
+        }
+    }
+    ended.send_replace(said);
+}
+
+impl Plan {
+    /// How many of these bytes are passed on, and whether and how the connection ends behind them.
+    fn allow(&mut self, way: Way, bytes: usize) -> (usize, Option<End>) {
+        let passed = &mut self.passed[way as usize];
+        let before = *passed;
+        *passed += bytes;
+        match self.cut {
+            Some(cut) if cut.way == way && before + bytes > cut.after => {
+                self.cut = None;
+                self.was_cut = true;
+                (cut.after - before, Some(cut.end))
+            }
+            _ => (bytes, None),
+        }
+    }
+}
+
+/// Appends through the proxy once for each cut, and compares what was said with what is stored.
+async fn cut_everywhere(end: End, step: usize) {
+    let database = Database::new().await;
+    let proxy = Proxy::before(&database).await;
+    let options = PostgresStore::options()
+        .readers(2)
+        .lock_timeout(Duration::from_secs(2))
+        .answer_timeout(match end {
+            End::Silence => Duration::from_millis(300),
+            _ => Duration::from_secs(10),
+        });
+    let store = support::open(options, &proxy.config).await;
+    let observer = database.open().await;
+    let mut version = 0;
+    // How many bytes an append takes, on a connection that has prepared its statement.
+    for _ in 0..2 {
+        proxy.set(None);
+        store.append(append("a", 0..2)).await.unwrap();
+        version += 2;
+    }
+    let lengths = [Way::ToServer, Way::ToClient].map(|way| (way, proxy.passed(way)));
+    let (mut cuts, mut indeterminate) = (0, 0);
+    for (way, length) in lengths {
+        for after in (0..length).step_by(step) {
+            // On a connection that is there already: a cut of the log-in is another matter.
+            store.append(append("warm", 0..1)).await.unwrap();
+            // Alternately by version and without one: the two kinds that are resolved.
+            let mut sent = append("a", 0..2);
+            if after % 2 == 0 {
+                sent.streams[0].expected = ExpectedVersion::Exact(Version(version));
+            }
+            let reference = AppendRef::of(&sent);
+            proxy.set(Some(Cut { way, after, end }));
+            let result = tokio::time::timeout(Duration::from_secs(20), store.append(sent)).await;
+            let result = result.unwrap_or_else(|_| panic!("{way:?} {after} {end:?}: the append hangs"));
+            let was_cut = proxy.was_cut();
+            proxy.set(None);
+            cuts += usize::from(was_cut);
+            let resolved = tokio::time::timeout(Duration::from_secs(20), store.resolve(&reference)).await;
+            let resolved = resolved
+                .expect("an answer")
+                .unwrap_or_else(|error| panic!("{way:?} {after}: {error}"));
+            let stored = observer.version(&reference.stream).await.unwrap().0;
+            assert_eq!(
+                resolved.is_some(),
+                stored == version + 2,
+                "{way:?} {after}: resolve tells what is stored"
+            );
+            match &result {
+                Ok(_) => assert!(resolved.is_some(), "{way:?} {after}: acknowledged"),
+                Err(AppendError::Indeterminate { .. }) => indeterminate += 1,
+                Err(error) => assert!(
+                    matches!(error, AppendError::Store(_)) && resolved.is_none(),
+                    "{way:?} {after}: {error}"
+                ),
+            }
+            assert!(
+                !was_cut || result.is_err(),
+                "{way:?} {after}: an answer was heard through a cut"
+            );
+            version = stored;
+        }
+    }
+    let stored = log(&observer).await;
+    let of_a = stored.iter().filter(|event| event.stream.id() == "a").count();
+    assert_eq!(of_a as u64, version, "nothing is lost and nothing is doubled");
+    println!("{end:?}: {cuts} cuts, {indeterminate} of them indeterminate");
+    assert!(cuts > 0 && indeterminate > 0);
+    nothing_idle_in_transaction(&database.client().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_fin() {
+    cut_everywhere(End::Fin, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_rst() {
+    cut_everywhere(End::Rst, 1).await;
+}
+
+/// Each of them takes a time-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_silence() {
+    cut_everywhere(End::Silence, scaled(17, 1)).await;
+}
