@@ -122,6 +122,14 @@ impl<'c> Transactions<'c> {
         }
     }
 
+    /// Gives the write lock back, if a failure left it held: other processes go on.
+    pub(crate) fn abandon(&mut self) {
+        if !self.connection.is_autocommit() {
+            // Closing the connection would do it too, only later.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
     fn answer_all(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
         let mut head = self.head(clock)?;
         let mut in_doubt = false;
