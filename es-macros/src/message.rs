@@ -26,7 +26,9 @@ impl Message {
         let Words { attribute, noun } = words;
         let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item.clone()))? {
             Item::Struct(item) => {
-                fields_own_their_data(&item.fields, words, errors);
+                if is_plain(&item.generics) && borrows(&item.fields, words, errors) {
+                    return None;
+                }
                 (item.ident, item.attrs, item.generics)
             }
             Item::Enum(item) => {
@@ -65,19 +67,22 @@ pub(crate) fn is_plain(generics: &Generics) -> bool {
     generics.params.is_empty() && generics.where_clause.is_none()
 }
 
-/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from.
-fn fields_own_their_data(fields: &Fields, words: &Words, errors: &mut Errors) {
+/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from. Whether there are any.
+fn borrows(fields: &Fields, words: &Words, errors: &mut Errors) -> bool {
+    let mut borrows = false;
     for field in fields {
         if let Type::Reference(reference) = &field.ty {
-            let fix = match &*reference.elem {
+            let owned = match &*reference.elem {
                 Type::Path(path) if path.path.is_ident("str") => "`String`",
                 Type::Slice(_) => "a `Vec`",
                 _ => "the value itself",
             };
             errors.at(
                 reference,
-                format!("{} owns its data: use {fix} instead of a reference", words.noun),
+                format!("{} owns its data: use {owned} instead of a reference", words.noun),
             );
+            borrows = true;
         }
     }
+    borrows
 }

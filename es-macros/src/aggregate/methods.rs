@@ -144,13 +144,13 @@ fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role
     };
     let name = &new.variant;
     let (noun, attribute, verb) = match role {
-        Role::Handler => ("command", "#[handle]", "handled"),
-        Role::Apply => ("event", "#[apply]", "applied"),
+        Role::Handler => ("command", "a `#[handle]`", "handled"),
+        Role::Apply => ("event", "an `#[apply]`", "applied"),
     };
     if first.is(&new.ty) {
         errors.at(
             &new.ty,
-            format!("{noun} `{name}` has an `{attribute}` method already: keep one of them"),
+            format!("{noun} `{name}` has {attribute} method already: keep one of them"),
         );
         errors.at(&first.ty, format!("`{name}` is first {verb} here"));
     } else {

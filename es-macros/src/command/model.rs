@@ -31,11 +31,16 @@ impl Command {
         let (mut runtime, mut name, mut validate) = (Runtime::default(), None, None);
         args::read(args, &KNOWN, errors, |argument, input| {
             match argument.unraw().to_string().as_str() {
-                "name" => name = Some(stored_name::parse(input)?),
+                "name" => name = Some(stored_name::parse(argument, input)?),
                 "crate" => runtime = Runtime::parse(input)?,
                 _ if input.peek(Token![=]) => {
                     input.parse::<Token![=]>()?;
-                    validate = Some(input.parse()?);
+                    validate = Some(input.parse().map_err(|error| {
+                        syn::Error::new(
+                            error.span(),
+                            "expected the path of a function: `validate = Self::validate`",
+                        )
+                    })?);
                 }
                 _ => validate = Some(syn::parse_quote!(Self::#argument)),
             }

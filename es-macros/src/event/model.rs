@@ -27,7 +27,7 @@ impl Event {
         let (mut runtime, mut name) = (Runtime::default(), None);
         args::read(args, &KNOWN, errors, |argument, input| {
             if argument == "name" {
-                name = Some(stored_name::parse(input)?);
+                name = Some(stored_name::parse(argument, input)?);
             } else {
                 runtime = Runtime::parse(input)?;
             }

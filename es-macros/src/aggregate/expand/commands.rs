@@ -1,5 +1,7 @@
-use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
 
 use super::belongs;
 use super::enums::Enum;
@@ -27,22 +29,22 @@ pub(super) fn expand(block: &Block) -> TokenStream {
 
 fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, cfgs, .. } = &handler.command;
+    let Listed { ty, variant, cfgs } = &handler.command;
     let private = runtime.private();
     let on = match handler.on {
         On::New => quote!(#runtime::New),
         On::Existing => quote!(#runtime::Existing),
         On::Either => quote!(#runtime::Either),
     };
-    let returns = with_self(handler.returns.to_token_stream(), &aggregate.to_token_stream());
-    let body = body(block, handler, &returns);
+    let refusal = of_outcome(block, handler, "Refusal");
+    let body = body(block, handler);
     let belongs = belongs(block, &handler.command);
-    quote! {
+    quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::CommandOf<#aggregate> for #ty {
             type On = #on;
-            type Refusal = <#returns as #runtime::Outcome<#aggregate>>::Refusal;
+            type Refusal = #refusal;
 
             fn handle(
                 self,
@@ -57,24 +59,42 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     }
 }
 
-fn body(block: &Block, handler: &Handler, returns: &TokenStream) -> TokenStream {
+fn body(block: &Block, handler: &Handler) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
+    let span = handler.command.variant.span();
     if !block.sound {
-        return quote!(#runtime::__private::after_error((self, state, context)));
+        return quote_spanned!(span=> #runtime::__private::after_error((self, state, context)));
     }
     let method = &handler.method;
-    let state = (handler.on != On::New).then(|| quote!(state,));
-    let context = handler.context.then(|| quote!(context));
+    let state = (handler.on != On::New).then(|| quote_spanned!(span=> state,));
+    let context = handler.context.as_ref().map(|ty| quote_spanned!(ty.span()=> context));
     let unused = match (&state, &context) {
-        (None, None) => quote!(let _ = (state, context);),
-        (None, Some(_)) => quote!(let () = state;),
-        (Some(_), None) => quote!(let _ = context;),
-        (Some(_), Some(_)) => quote!(),
+        (None, None) => quote_spanned!(span=> let _ = (state, context);),
+        (None, Some(_)) => quote_spanned!(span=> let () = state;),
+        (Some(_), None) => quote_spanned!(span=> let _ = context;),
+        (Some(_), Some(_)) => TokenStream::new(),
     };
-    quote! {
+    let into_result = of_outcome(block, handler, "into_result");
+    quote_spanned! {span=>
         #unused
-        <#returns as #runtime::Outcome<#aggregate>>::into_result(<#aggregate>::#method(#state self, #context))
+        #into_result(<#aggregate>::#method(#state self, #context))
     }
+}
+
+/// `<Returned as Outcome<Account>>::name`, which the compiler reports from the span of its first token to that of its last:
+/// those of the event that is not applied, as far as can be told, or of the whole type.
+fn of_outcome(block: &Block, handler: &Handler, name: &str) -> TokenStream {
+    let Block { runtime, aggregate, .. } = block;
+    let returns = &handler.returns;
+    let applied = |ty: &&Type| block.applies.iter().any(|apply| apply.event.is(ty));
+    let events = handler.returned_events();
+    let culprit = events.into_iter().find(|ty| !applied(ty)).unwrap_or(returns);
+    let mut spans = culprit.to_token_stream().into_iter().map(|token| token.span());
+    let first = spans.next().unwrap_or_else(proc_macro2::Span::call_site);
+    let last = Ident::new(name, spans.last().unwrap_or(first));
+    let returns = with_self(returns.to_token_stream(), &aggregate.to_token_stream());
+    let less = quote_spanned!(first=> <);
+    quote!(#less #returns as #runtime::Outcome<#aggregate>>::#last)
 }
 
 /// The type with `Self`, which means the aggregate there and would mean the command here, replaced.
@@ -133,17 +153,17 @@ fn command(commands: &Enum<'_>) -> TokenStream {
     });
     let decode = commands.each(|command| {
         let (name, ty) = (commands.name_of(command), &command.ty);
-        quote!(#name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
+        quote!(_ if name == #name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
     });
     let check = commands.dispatch(|Listed { ty, .. }| quote!(#private::check::<#aggregate, #ty>(item)));
-    let decide =
-        commands.dispatch(|Listed { ty, .. }| quote!(#private::decide::<#aggregate, #ty>(item, state, context)));
+    let decide = commands.each(|Listed { ty, variant, .. }| {
+        quote!(Self::#variant(item) => #private::decide::<#aggregate, #ty>(item, state, context),)
+    });
     quote! {
         #[automatically_derived]
         impl #runtime::CommandEnum for #ident {
             const COMMANDS: &'static [&'static str] = &[#names];
 
-            #[allow(unreachable_patterns)]
             fn deserialize_named<'de, __D: #private::serde::Deserializer<'de>>(
                 name: &str,
                 content: __D,
@@ -185,7 +205,9 @@ fn command(commands: &Enum<'_>) -> TokenStream {
                 #private::Vec<<#aggregate as #runtime::EventSourced>::Event>,
                 #runtime::Declined<#runtime::AnyRefusal>,
             > {
-                #decide
+                match self {
+                    #decide
+                }
             }
         }
     }

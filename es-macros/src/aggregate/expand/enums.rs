@@ -19,9 +19,10 @@ impl Enum<'_> {
     pub(super) fn dispatch(&self, arm: impl Fn(&Listed) -> TokenStream) -> TokenStream {
         let arms = self.each(|listed| {
             let (variant, body) = (&listed.variant, arm(listed));
-            quote!(Self::#variant(item) => #body,)
+            quote!(Self::#variant(ref item) => #body,)
         });
-        quote!(match self { #arms })
+        // Of the place rather than the reference: that may be empty, if all variants are left out by a `cfg`.
+        quote!(match *self { #arms })
     }
 
     /// What `generate` makes of each variant, under the `#[cfg]`s of its method.
@@ -119,16 +120,11 @@ impl Enum<'_> {
         }
     }
 
-    /// The constant that is the item's name, also as a pattern.
+    /// A call of the constant function that gives the item's name.
     pub(super) fn name_of(&self, listed: &Listed) -> TokenStream {
         let Block { runtime, aggregate, .. } = self.block;
-        let name_of = if self.noun == "event" {
-            "EventName"
-        } else {
-            "CommandName"
-        };
-        let (name_of, ty) = (format_ident!("{name_of}"), &listed.ty);
-        quote!(#runtime::__private::#name_of::<#aggregate, #ty>::NAME)
+        let (name_of, ty) = (format_ident!("{}_name", self.noun), &listed.ty);
+        quote!(#runtime::__private::#name_of::<#aggregate, #ty>())
     }
 
     /// Compares the names of all items while compiling. The call carries the span of the item, which is why its function
