@@ -11,6 +11,8 @@ mod helper;
 mod message;
 mod runtime;
 mod stored_name;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use proc_macro::TokenStream;

@@ -2,7 +2,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, ReturnType, Signature, Type, parse_quote};
 
 use super::listed::{Listed, ungrouped};
-use super::signature::{self, This, first_argument, last_segment};
+use super::signature::{self, This, arguments, first_argument, last_segment};
 use crate::errors::Errors;
 
 /// A method with `#[handle]`.
@@ -72,6 +72,13 @@ impl Handler {
         let mut events = Vec::new();
         collect_events(&self.returns, &mut events);
         events
+    }
+
+    /// `E` of `Result<_, E>`, if that is written out.
+    pub(crate) fn refusal(&self) -> Option<&Type> {
+        last_segment(&self.returns)
+            .filter(|last| last.ident == "Result")
+            .and_then(|last| arguments(last).nth(1))
     }
 }
 

@@ -82,15 +82,21 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// `T` of `Option<T>` or `Result<T, E>`.
-pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
+/// `T` and `E` of `Result<T, E>`.
+pub(crate) fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
     };
-    arguments.args.iter().find_map(|argument| match argument {
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ungrouped(ty)),
         _ => None,
     })
+}
+
+/// `T` of `Option<T>` or `Result<T, E>`.
+pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
+    arguments(segment).next()
 }
 
 /// Reports `async`, `unsafe` and type parameters.

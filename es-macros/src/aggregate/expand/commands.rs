@@ -1,4 +1,4 @@
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
@@ -8,6 +8,7 @@ use super::enums::Enum;
 use crate::aggregate::handler::{Handler, On};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::model::Block;
+use crate::aggregate::signature::last_segment;
 
 pub(super) fn expand(block: &Block) -> TokenStream {
     let commands = Enum {
@@ -36,32 +37,37 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
         On::Existing => quote!(#runtime::Existing),
         On::Either => quote!(#runtime::Either),
     };
-    let refusal = of_outcome(block, handler, "Refusal");
-    let body = body(block, handler);
+    let span = returned_span(block, handler);
+    let returns = with_self(handler.returns.to_token_stream(), &aggregate.to_token_stream());
+    let outcome = quote_spanned!(span=> <#returns as #runtime::Outcome<#aggregate>>);
+    let body = body(block, handler, &outcome, span);
+    // One span for all that fails with the returned type, so that it is reported once.
+    let items = quote_spanned! {span=>
+        type On = #on;
+        type Refusal = #outcome::Refusal;
+
+        fn handle(
+            self,
+            state: <Self::On as #runtime::Target>::State<'_, #aggregate>,
+            context: &#runtime::Context,
+        ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, Self::Refusal> {
+            #body
+        }
+    };
     let belongs = belongs(block, &handler.command);
     quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::CommandOf<#aggregate> for #ty {
-            type On = #on;
-            type Refusal = #refusal;
-
-            fn handle(
-                self,
-                state: <Self::On as #runtime::Target>::State<'_, #aggregate>,
-                context: &#runtime::Context,
-            ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, Self::Refusal> {
-                #body
-            }
+            #items
         }
 
         #belongs
     }
 }
 
-fn body(block: &Block, handler: &Handler) -> TokenStream {
+fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let span = handler.command.variant.span();
     if !block.sound {
         return quote_spanned!(span=> #runtime::__private::after_error((self, state, context)));
     }
@@ -74,27 +80,19 @@ fn body(block: &Block, handler: &Handler) -> TokenStream {
         (Some(_), None) => quote_spanned!(span=> let _ = context;),
         (Some(_), Some(_)) => TokenStream::new(),
     };
-    let into_result = of_outcome(block, handler, "into_result");
     quote_spanned! {span=>
         #unused
-        #into_result(<#aggregate>::#method(#state self, #context))
+        #outcome::into_result(<#aggregate>::#method(#state self, #context))
     }
 }
 
-/// `<Returned as Outcome<Account>>::name`, which the compiler reports from the span of its first token to that of its last:
-/// those of the event that is not applied, as far as can be told, or of the whole type.
-fn of_outcome(block: &Block, handler: &Handler, name: &str) -> TokenStream {
-    let Block { runtime, aggregate, .. } = block;
-    let returns = &handler.returns;
+/// Where it is reported that a handler cannot return its type: at the event that no method of the block applies, as far as
+/// can be told, or else at the refusal, or else at the type itself.
+fn returned_span(block: &Block, handler: &Handler) -> Span {
     let applied = |ty: &&Type| block.applies.iter().any(|apply| apply.event.is(ty));
-    let events = handler.returned_events();
-    let culprit = events.into_iter().find(|ty| !applied(ty)).unwrap_or(returns);
-    let mut spans = culprit.to_token_stream().into_iter().map(|token| token.span());
-    let first = spans.next().unwrap_or_else(proc_macro2::Span::call_site);
-    let last = Ident::new(name, spans.last().unwrap_or(first));
-    let returns = with_self(returns.to_token_stream(), &aggregate.to_token_stream());
-    let less = quote_spanned!(first=> <);
-    quote!(#less #returns as #runtime::Outcome<#aggregate>>::#last)
+    let event = handler.returned_events().into_iter().find(|ty| !applied(ty));
+    let culprit = event.or(handler.refusal()).unwrap_or(&handler.returns);
+    last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span())
 }
 
 /// The type with `Self`, which means the aggregate there and would mean the command here, replaced.
