@@ -11,3 +11,6 @@ pub struct Shipped;
 /// A command of another crate.
 #[command]
 pub struct Ship;
+
+#[doc = include_str!("../../docs/by-hand.md")]
+pub mod by_hand {}

@@ -48,9 +48,9 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
 
         fn handle(
             self,
-            state: <Self::On as #runtime::Target>::State<'_, #aggregate>,
+            state: <#on as #runtime::Target>::State<'_, #aggregate>,
             context: &#runtime::Context,
-        ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, Self::Refusal> {
+        ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, #outcome::Refusal> {
             #body
         }
     };

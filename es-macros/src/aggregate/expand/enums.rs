@@ -86,8 +86,10 @@ impl Enum<'_> {
             quote!(#runtime::__private::#name)
         };
         let (debug, clone, eq) = (helper("debug"), helper("clone"), helper("eq"));
-        let debug = self
-            .dispatch(|Listed { ty, variant, .. }| quote!(#debug::<#aggregate, #ty>(item, stringify!(#variant), f)));
+        let debug = self.dispatch(|listed| {
+            let (ty, name) = (&listed.ty, listed.variant.to_string());
+            quote!(#debug::<#aggregate, #ty>(item, #name, f))
+        });
         let clone = self.dispatch(|Listed { ty, variant, .. }| quote!(Self::#variant(#clone::<#aggregate, #ty>(item))));
         let eq = self.each(|Listed { ty, variant, .. }| {
             quote!((Self::#variant(left), Self::#variant(right)) => #eq::<#aggregate, #ty>(left, right),)
@@ -131,16 +133,17 @@ impl Enum<'_> {
     /// is imported: a path's first token would take the error to the macro's name.
     fn unique_names(&self) -> TokenStream {
         let Block { runtime, ident, .. } = self.block;
+        let aggregate = ident.to_string();
         let function = format!("assert_unique_{}", self.noun);
         let import = format_ident!("{function}");
         let names = self.each(|listed| {
-            let (variant, name) = (&listed.variant, self.name_of(listed));
-            quote!((stringify!(#variant), #name),)
+            let (variant, name) = (listed.variant.to_string(), self.name_of(listed));
+            quote!((#variant, #name),)
         });
         let assertions = self.each(|Listed { variant, .. }| {
             let span = variant.span();
-            let function = Ident::new(&function, span);
-            quote_spanned!(span=> const _: () = #function(stringify!(#ident), NAMES, stringify!(#variant));)
+            let (function, variant) = (Ident::new(&function, span), variant.to_string());
+            quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
         });
         quote! {
             const _: () = {
