@@ -76,16 +76,13 @@ impl Block {
 fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
     let mut found: Option<(Role, &str)> = None;
     for attribute in attrs {
-        let name = match helper_name(attribute) {
-            Some(name) => name,
-            None => {
-                refuse_conditional(attribute, errors);
-                continue;
-            }
+        let Some(name) = helper_name(attribute) else {
+            refuse_conditional(attribute, errors);
+            continue;
         };
         match found {
             Some((_, first)) if first == name => {
-                errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"))
+                errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"));
             }
             Some(_) => errors.at(
                 attribute,

@@ -24,18 +24,18 @@ pub(crate) enum This<'a> {
 impl<'a> This<'a> {
     /// What stands in the place of the receiver, and the types of the parameters behind it.
     pub(crate) fn of(signature: &'a Signature, aggregate: &Type) -> (Self, Vec<&'a Type>) {
-        let types = |skip| {
+        let behind = |skip| {
             signature.inputs.iter().skip(skip).filter_map(|input| match input {
                 FnArg::Typed(typed) => Some(ungrouped(&typed.ty)),
                 FnArg::Receiver(_) => None,
             })
         };
         match signature.inputs.first() {
-            Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), types(1).collect()),
-            Some(FnArg::Typed(typed)) if is_maybe_this(&typed.ty, aggregate) => {
-                (Self::Maybe(&typed.ty), types(1).collect())
+            Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), behind(1).collect()),
+            Some(FnArg::Typed(first)) if is_maybe_this(&first.ty, aggregate) => {
+                (Self::Maybe(&first.ty), behind(1).collect())
             }
-            _ => (Self::Missing, types(0).collect()),
+            _ => (Self::Missing, behind(0).collect()),
         }
     }
 

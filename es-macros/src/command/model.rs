@@ -1,4 +1,5 @@
 use proc_macro2::TokenStream;
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Path, Token};
 
@@ -54,8 +55,10 @@ impl Command {
         })
     }
 
-    /// The attributes to put above the struct.
-    pub(crate) fn derives(&self) -> TokenStream {
-        self.message.derives.missing(&self.runtime)
+    /// What to put above the struct.
+    pub(crate) fn above(&self) -> TokenStream {
+        let fields = self.message.assert_fields(&self.runtime);
+        let derives = self.message.derives.missing(&self.runtime);
+        quote!(#fields #derives)
     }
 }

@@ -2,6 +2,7 @@
 
 mod half_typed;
 mod snapshots;
+mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 

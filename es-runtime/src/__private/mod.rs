@@ -8,6 +8,7 @@ mod aggregate;
 mod command;
 mod event;
 mod unique;
+mod value;
 
 pub use std::vec::Vec;
 
@@ -23,3 +24,4 @@ pub use event::{
     push_event, vec_of,
 };
 pub use unique::{assert_unique_command, assert_unique_event};
+pub use value::assert_value;

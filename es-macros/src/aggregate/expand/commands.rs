@@ -24,8 +24,8 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         .map(|handler| command_of(block, handler))
         .collect();
     let serde = serde(&commands);
-    let command = command(&commands);
-    quote!(#definition #command_of #serde #command)
+    let command_enum = command_enum(&commands);
+    quote!(#definition #command_of #serde #command_enum)
 }
 
 fn command_of(block: &Block, handler: &Handler) -> TokenStream {
@@ -90,8 +90,8 @@ fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> 
 /// can be told, or else at the refusal, or else at the type itself.
 fn returned_span(block: &Block, handler: &Handler) -> Span {
     let applied = |ty: &&Type| block.applies.iter().any(|apply| apply.event.is(ty));
-    let event = handler.returned_events().into_iter().find(|ty| !applied(ty));
-    let culprit = event.or(handler.refusal()).unwrap_or(&handler.returns);
+    let missing = handler.returned_events().into_iter().find(|ty| !applied(ty));
+    let culprit = missing.or(handler.refusal()).unwrap_or(&handler.returns);
     last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span())
 }
 
@@ -141,16 +141,16 @@ fn serde(commands: &Enum<'_>) -> TokenStream {
     }
 }
 
-fn command(commands: &Enum<'_>) -> TokenStream {
+fn command_enum(commands: &Enum<'_>) -> TokenStream {
     let Enum { block, ident, .. } = commands;
     let Block { runtime, aggregate, .. } = block;
     let private = runtime.private();
-    let names = commands.each(|command| {
-        let name = commands.name_of(command);
+    let names = commands.each(|listed| {
+        let name = commands.name_of(listed);
         quote!(#name,)
     });
-    let decode = commands.each(|command| {
-        let (name, ty) = (commands.name_of(command), &command.ty);
+    let known = commands.each(|listed| {
+        let (name, ty) = (commands.name_of(listed), &listed.ty);
         quote!(_ if name == #name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
     });
     let check = commands.dispatch(|Listed { ty, .. }| quote!(#private::check::<#aggregate, #ty>(item)));
@@ -167,7 +167,7 @@ fn command(commands: &Enum<'_>) -> TokenStream {
                 content: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
                 match name {
-                    #decode
+                    #known
                     _ => ::core::result::Result::Err(#private::unknown_command::<Self, __D>(name)),
                 }
             }

@@ -37,7 +37,7 @@ impl Enum<'_> {
     /// Everything but the traits of this crate.
     pub(super) fn define(&self) -> TokenStream {
         let definition = self.definition();
-        let from = self.from_items();
+        let from = self.conversions();
         let std = self.std_traits();
         let unique = self.unique_names();
         quote!(#definition #from #std #unique)
@@ -62,7 +62,7 @@ impl Enum<'_> {
         }
     }
 
-    fn from_items(&self) -> TokenStream {
+    fn conversions(&self) -> TokenStream {
         let ident = &self.ident;
         self.each(|Listed { ty, variant, .. }| {
             quote! {

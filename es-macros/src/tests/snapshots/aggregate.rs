@@ -1,3 +1,4 @@
+#[allow(clippy::needless_pass_by_value, clippy::unused_self)]
 impl Account {
     #[handle(__in_aggregate)]
     fn open(command: Open) -> Opened {
@@ -58,14 +59,14 @@ impl ::core::fmt::Debug for AccountEvent {
                 ::es_runtime::__private::debug_event::<
                     Account,
                     Opened,
-                >(item, stringify!(Opened), f)
+                >(item, "Opened", f)
             }
             #[cfg(feature = "deposits")]
             Self::Deposited(ref item) => {
                 ::es_runtime::__private::debug_event::<
                     Account,
                     events::Deposited,
-                >(item, stringify!(Deposited), f)
+                >(item, "Deposited", f)
             }
         }
     }
@@ -113,16 +114,16 @@ impl ::core::cmp::PartialEq for AccountEvent {
 const _: () = {
     use ::es_runtime::__private::assert_unique_event;
     const NAMES: &[(&str, &str)] = &[
-        (stringify!(Opened), ::es_runtime::__private::event_name::<Account, Opened>()),
+        ("Opened", ::es_runtime::__private::event_name::<Account, Opened>()),
         #[cfg(feature = "deposits")]
         (
-            stringify!(Deposited),
+            "Deposited",
             ::es_runtime::__private::event_name::<Account, events::Deposited>(),
         ),
     ];
-    const _: () = assert_unique_event(stringify!(Account), NAMES, stringify!(Opened));
+    const _: () = assert_unique_event("Account", NAMES, "Opened");
     #[cfg(feature = "deposits")]
-    const _: () = assert_unique_event(stringify!(Account), NAMES, stringify!(Deposited));
+    const _: () = assert_unique_event("Account", NAMES, "Deposited");
 };
 #[automatically_derived]
 impl ::es_runtime::EventOf<Account> for Opened {
@@ -312,17 +313,14 @@ impl ::core::fmt::Debug for AccountCommand {
     fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         match *self {
             Self::Open(ref item) => {
-                ::es_runtime::__private::debug_command::<
-                    Account,
-                    Open,
-                >(item, stringify!(Open), f)
+                ::es_runtime::__private::debug_command::<Account, Open>(item, "Open", f)
             }
             #[cfg(feature = "deposits")]
             Self::Deposit(ref item) => {
                 ::es_runtime::__private::debug_command::<
                     Account,
                     Deposit,
-                >(item, stringify!(Deposit), f)
+                >(item, "Deposit", f)
             }
         }
     }
@@ -362,16 +360,13 @@ impl ::core::cmp::PartialEq for AccountCommand {
 const _: () = {
     use ::es_runtime::__private::assert_unique_command;
     const NAMES: &[(&str, &str)] = &[
-        (stringify!(Open), ::es_runtime::__private::command_name::<Account, Open>()),
+        ("Open", ::es_runtime::__private::command_name::<Account, Open>()),
         #[cfg(feature = "deposits")]
-        (
-            stringify!(Deposit),
-            ::es_runtime::__private::command_name::<Account, Deposit>(),
-        ),
+        ("Deposit", ::es_runtime::__private::command_name::<Account, Deposit>()),
     ];
-    const _: () = assert_unique_command(stringify!(Account), NAMES, stringify!(Open));
+    const _: () = assert_unique_command("Account", NAMES, "Open");
     #[cfg(feature = "deposits")]
-    const _: () = assert_unique_command(stringify!(Account), NAMES, stringify!(Deposit));
+    const _: () = assert_unique_command("Account", NAMES, "Deposit");
 };
 #[automatically_derived]
 impl ::es_runtime::CommandOf<Account> for Open {
@@ -379,11 +374,11 @@ impl ::es_runtime::CommandOf<Account> for Open {
     type Refusal = <Opened as ::es_runtime::Outcome<Account>>::Refusal;
     fn handle(
         self,
-        state: <Self::On as ::es_runtime::Target>::State<'_, Account>,
+        state: <::es_runtime::New as ::es_runtime::Target>::State<'_, Account>,
         context: &::es_runtime::Context,
     ) -> ::core::result::Result<
         ::es_runtime::__private::Vec<<Account as ::es_runtime::EventSourced>::Event>,
-        Self::Refusal,
+        <Opened as ::es_runtime::Outcome<Account>>::Refusal,
     > {
         let _ = (state, context);
         <Opened as ::es_runtime::Outcome<Account>>::into_result(<Account>::open(self))
@@ -403,11 +398,11 @@ impl ::es_runtime::CommandOf<Account> for Deposit {
     > as ::es_runtime::Outcome<Account>>::Refusal;
     fn handle(
         self,
-        state: <Self::On as ::es_runtime::Target>::State<'_, Account>,
+        state: <::es_runtime::Existing as ::es_runtime::Target>::State<'_, Account>,
         context: &::es_runtime::Context,
     ) -> ::core::result::Result<
         ::es_runtime::__private::Vec<<Account as ::es_runtime::EventSourced>::Event>,
-        Self::Refusal,
+        <Result<Deposited, Refused> as ::es_runtime::Outcome<Account>>::Refusal,
     > {
         <Result<
             Deposited,

@@ -1,3 +1,6 @@
+const _: fn() = || {
+    ::es_runtime::__private::assert_value::<String>();
+};
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
