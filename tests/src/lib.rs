@@ -1,16 +1,20 @@
 //! Tests of the workspace as a user sees it, in `tests/`: what compiles, with which message it does not, and what it does.
-//!
-//! What the library itself holds stands in for a crate of somebody else.
 
-use es_runtime::prelude::*;
+pub mod bank;
+pub mod foreign;
+pub mod stores;
 
-/// An event of another crate.
-#[event]
-pub struct Shipped;
+#[doc(hidden)]
+pub use es_sqlite::SqliteStore;
+#[doc(hidden)]
+pub use tempfile::tempdir;
 
-/// A command of another crate.
-#[command]
-pub struct Ship;
+/// The README, whose programs are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
 
+/// The aggregate by hand of the documentation.
+#[cfg(doctest)]
 #[doc = include_str!("../../docs/by-hand.md")]
-pub mod by_hand {}
+pub struct ByHand;

@@ -132,7 +132,7 @@ mod counter {
         fn touch(&self, _: Touch) {}
 
         #[handle]
-        fn stop(self: &Self, _: Stop) -> Result<(), IsStopped> {
+        fn stop(&self, _: Stop) -> Result<(), IsStopped> {
             self.running()
         }
 

@@ -21,7 +21,7 @@ impl Account {
     }
 
     #[handle]
-    fn ship(&self, _: es_tests::Ship) {}
+    fn ship(&self, _: es_tests::foreign::Ship) {}
 }
 
 fn main() {}

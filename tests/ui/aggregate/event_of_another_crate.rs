@@ -21,7 +21,7 @@ impl Account {
     }
 
     #[apply]
-    fn shipped(&mut self, _: es_tests::Shipped) {}
+    fn shipped(&mut self, _: es_tests::foreign::Shipped) {}
 }
 
 fn main() {}
