@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt::{self, Debug};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,13 +12,13 @@ use crate::{Context, EventSourced};
     label = "not a command",
     note = "add `#[command]` to `struct {Self}`"
 )]
-pub trait Command: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Command: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static {
     /// Its name in traces and for commands that arrive as data.
     const NAME: &'static str;
 
     /// Checks what the command says of itself, before any event is loaded. `#[command(validate)]` calls the inherent
-    /// method `validate` of the struct.
-    fn validate(&self) -> Result<(), Invalid> {
+    /// method `validate` of the struct. Named otherwise, so that a missing one is an error and not a call of this method.
+    fn check(&self) -> Result<(), Invalid> {
         Ok(())
     }
 }
@@ -111,6 +112,17 @@ pub enum WrongTarget {
     /// It does not exist.
     NotFound,
 }
+
+impl fmt::Display for WrongTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AlreadyExists => "the aggregate exists already",
+            Self::NotFound => "the aggregate does not exist",
+        })
+    }
+}
+
+impl std::error::Error for WrongTarget {}
 
 impl Target for New {
     type State<'a, A: 'a> = ();

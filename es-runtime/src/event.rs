@@ -1,3 +1,5 @@
+use std::fmt::Debug;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,7 +11,7 @@ use crate::EventSourced;
     label = "not an event",
     note = "add `#[event]` to `struct {Self}`"
 )]
-pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static {
     /// The name under which it is stored. Part of the data: it stays when the Rust type is renamed.
     const NAME: &'static str;
 

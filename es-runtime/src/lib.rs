@@ -5,6 +5,7 @@ extern crate self as es_runtime;
 
 mod aggregate;
 mod command;
+mod command_enum;
 mod context;
 mod error;
 mod event;
@@ -14,6 +15,7 @@ mod limits;
 mod memory;
 mod metadata;
 mod outcome;
+pub mod prelude;
 mod recorded;
 mod runtime;
 pub mod store;
@@ -23,8 +25,10 @@ mod time;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
+pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
+pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, value};
 pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};

@@ -200,7 +200,7 @@ impl Transaction {
         stream: StreamId,
         command: C,
     ) -> Result<(), ExecuteError<C::Refusal>> {
-        command.validate()?;
+        command.check()?;
         let mut work = self.work.lock().await;
         let first = work.events;
         let Part {

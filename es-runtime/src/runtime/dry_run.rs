@@ -44,7 +44,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
     }
 
     async fn decide(self) -> Result<Vec<A::Event>, ExecuteError<C::Refusal>> {
-        self.command.validate()?;
+        self.command.check()?;
         let current = self.load.current().await?;
         let now = self.runtime.0.clock.now();
         let context = Context::new(self.stream, current.version, now, Metadata::EMPTY);

@@ -53,7 +53,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
 
     async fn run(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
         self.request.check()?;
-        self.command.validate()?;
+        self.command.check()?;
         let key = fingerprinted(&self.request, &self.stream, &self.command)?;
         let Self {
             runtime,

@@ -99,8 +99,9 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
     ///
     /// If the handler returns events that do not fold or do not survive being stored.
     #[track_caller]
+    #[must_use = "a test needs `then`"]
     pub fn when<C: CommandOf<A>>(mut self, command: C) -> Then<A, C::Refusal> {
-        let outcome = match command.validate() {
+        let outcome = match command.check() {
             Err(invalid) => Outcome::Invalid(invalid),
             Ok(()) => {
                 let context = Context::new(self.stream.clone(), self.version, self.now, self.metadata.clone());
@@ -164,7 +165,6 @@ enum Outcome<E, R> {
 }
 
 /// What became of a command, to be compared with what was expected.
-#[must_use = "a test needs `then`"]
 pub struct Then<A: EventSourced, R> {
     command: &'static str,
     state: Option<A>,

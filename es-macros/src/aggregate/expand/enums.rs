@@ -1,0 +1,157 @@
+//! What the enum of all events and that of all commands have in common.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+
+use crate::aggregate::listed::Listed;
+use crate::aggregate::model::Block;
+
+/// One of the two enums.
+pub(super) struct Enum<'a> {
+    pub(super) block: &'a Block,
+    pub(super) ident: Ident,
+    pub(super) variants: Vec<&'a Listed>,
+    pub(super) noun: &'static str,
+}
+
+impl Enum<'_> {
+    /// A match on `self` with one arm for each variant, `item` being what it holds.
+    pub(super) fn dispatch(&self, arm: impl Fn(&Listed) -> TokenStream) -> TokenStream {
+        let arms = self.each(|listed| {
+            let (variant, body) = (&listed.variant, arm(listed));
+            quote!(Self::#variant(item) => #body,)
+        });
+        quote!(match self { #arms })
+    }
+
+    /// What `generate` makes of each variant, under the `#[cfg]`s of its method.
+    pub(super) fn each(&self, generate: impl Fn(&Listed) -> TokenStream) -> TokenStream {
+        let each = self.variants.iter().map(|listed| {
+            let (cfgs, tokens) = (&listed.cfgs, generate(listed));
+            quote!(#(#cfgs)* #tokens)
+        });
+        each.collect()
+    }
+
+    /// Everything but the traits of this crate.
+    pub(super) fn define(&self) -> TokenStream {
+        let definition = self.definition();
+        let from = self.from_items();
+        let std = self.std_traits();
+        let unique = self.unique_names();
+        quote!(#definition #from #std #unique)
+    }
+
+    fn definition(&self) -> TokenStream {
+        let Self { block, ident, noun, .. } = self;
+        let Block {
+            vis, ident: aggregate, ..
+        } = block;
+        let doc = format!("Every {noun} of `{aggregate}`.");
+        let variants = self.each(|Listed { ty, variant, .. }| {
+            let doc = format!("`{variant}`.");
+            quote!(#[doc = #doc] #variant(#ty),)
+        });
+        quote! {
+            #[doc = #doc]
+            #[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+            #vis enum #ident {
+                #variants
+            }
+        }
+    }
+
+    fn from_items(&self) -> TokenStream {
+        let ident = &self.ident;
+        self.each(|Listed { ty, variant, .. }| {
+            quote! {
+                #[automatically_derived]
+                impl ::core::convert::From<#ty> for #ident {
+                    fn from(item: #ty) -> Self {
+                        Self::#variant(item)
+                    }
+                }
+            }
+        })
+    }
+
+    /// What `derive` would write. It would also report an item that is no event or command once more for each trait; the
+    /// helpers, which are bound by `EventOf` and `CommandOf`, leave it at one error.
+    fn std_traits(&self) -> TokenStream {
+        let Self { block, ident, .. } = self;
+        let Block { runtime, aggregate, .. } = block;
+        let helper = |name: &str| {
+            let name = format_ident!("{name}_{}", self.noun);
+            quote!(#runtime::__private::#name)
+        };
+        let (debug, clone, eq) = (helper("debug"), helper("clone"), helper("eq"));
+        let debug = self
+            .dispatch(|Listed { ty, variant, .. }| quote!(#debug::<#aggregate, #ty>(item, stringify!(#variant), f)));
+        let clone = self.dispatch(|Listed { ty, variant, .. }| quote!(Self::#variant(#clone::<#aggregate, #ty>(item))));
+        let eq = self.each(|Listed { ty, variant, .. }| {
+            quote!((Self::#variant(left), Self::#variant(right)) => #eq::<#aggregate, #ty>(left, right),)
+        });
+        quote! {
+            #[automatically_derived]
+            impl ::core::fmt::Debug for #ident {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    #debug
+                }
+            }
+
+            #[automatically_derived]
+            impl ::core::clone::Clone for #ident {
+                fn clone(&self) -> Self {
+                    #clone
+                }
+            }
+
+            #[automatically_derived]
+            impl ::core::cmp::PartialEq for #ident {
+                #[allow(unreachable_patterns)]
+                fn eq(&self, other: &Self) -> bool {
+                    match (self, other) {
+                        #eq
+                        _ => false,
+                    }
+                }
+            }
+        }
+    }
+
+    /// The constant that is the item's name, also as a pattern.
+    pub(super) fn name_of(&self, listed: &Listed) -> TokenStream {
+        let Block { runtime, aggregate, .. } = self.block;
+        let name_of = if self.noun == "event" {
+            "EventName"
+        } else {
+            "CommandName"
+        };
+        let (name_of, ty) = (format_ident!("{name_of}"), &listed.ty);
+        quote!(#runtime::__private::#name_of::<#aggregate, #ty>::NAME)
+    }
+
+    /// Compares the names of all items while compiling. The call carries the span of the item, which is why its function
+    /// is imported: a path's first token would take the error to the macro's name.
+    fn unique_names(&self) -> TokenStream {
+        let Block { runtime, ident, .. } = self.block;
+        let function = format!("assert_unique_{}", self.noun);
+        let import = format_ident!("{function}");
+        let names = self.each(|listed| {
+            let (variant, name) = (&listed.variant, self.name_of(listed));
+            quote!((stringify!(#variant), #name),)
+        });
+        let assertions = self.each(|Listed { variant, .. }| {
+            let span = variant.span();
+            let function = Ident::new(&function, span);
+            quote_spanned!(span=> const _: () = #function(stringify!(#ident), NAMES, stringify!(#variant));)
+        });
+        quote! {
+            const _: () = {
+                use #runtime::__private::#import;
+                const NAMES: &[(&str, &str)] = &[#names];
+                #assertions
+            };
+        }
+    }
+}

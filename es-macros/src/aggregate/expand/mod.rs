@@ -1,0 +1,38 @@
+mod commands;
+mod enums;
+mod events;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::listed::Listed;
+use super::model::Block;
+
+pub(super) fn block(block: &Block) -> TokenStream {
+    let Block { runtime, aggregate, .. } = block;
+    let event_enum = block.event_enum();
+    let events = events::expand(block);
+    let commands = commands::expand(block);
+    quote! {
+        #[automatically_derived]
+        impl #runtime::EventSourced for #aggregate {
+            type Event = #event_enum;
+        }
+
+        #events
+        #commands
+    }
+}
+
+/// Says that the item is one of this aggregate's, so that a second aggregate that claims it is an error at both.
+fn belongs(block: &Block, listed: &Listed) -> TokenStream {
+    let Block { runtime, aggregate, .. } = block;
+    let Listed { ty, cfgs, .. } = listed;
+    quote! {
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #runtime::BelongsToOneAggregate for #ty {
+            type Aggregate = #aggregate;
+        }
+    }
+}

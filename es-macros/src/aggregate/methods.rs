@@ -1,0 +1,166 @@
+//! From the items of the block to the model: each method on its own, and none for a command or event that has one.
+
+use syn::{Attribute, ImplItem, ImplItemFn, Meta};
+
+use super::apply::Apply;
+use super::handler::Handler;
+use super::listed::Listed;
+use super::model::Block;
+use crate::errors::Errors;
+use crate::helper;
+
+/// What the helper attribute of a method says that it is.
+#[derive(Clone, Copy)]
+enum Role {
+    Handler,
+    Apply,
+}
+
+/// How many methods are marked as what, whether or not they make sense.
+#[derive(Default)]
+pub(super) struct Marked {
+    pub(super) handlers: usize,
+    pub(super) applies: usize,
+}
+
+impl Block {
+    /// Adds the methods that are marked.
+    pub(super) fn read_methods(&mut self, items: &[ImplItem], errors: &mut Errors) -> Marked {
+        let mut marked = Marked::default();
+        for item in items {
+            match item {
+                ImplItem::Fn(method) => self.read_method(method, &mut marked, errors),
+                ImplItem::Const(item) => refuse_helpers(&item.attrs, errors),
+                ImplItem::Type(item) => refuse_helpers(&item.attrs, errors),
+                ImplItem::Macro(item) => refuse_helpers(&item.attrs, errors),
+                _ => {}
+            }
+        }
+        marked
+    }
+
+    fn read_method(&mut self, method: &ImplItemFn, marked: &mut Marked, errors: &mut Errors) {
+        let ImplItemFn { attrs, sig, .. } = method;
+        match role(attrs, errors) {
+            Some(Role::Handler) => {
+                marked.handlers += 1;
+                if let Some(handler) = Handler::parse(sig, attrs, &self.aggregate, errors)
+                    && is_first(
+                        &handler.command,
+                        self.handlers.iter().map(|other| &other.command),
+                        Role::Handler,
+                        errors,
+                    )
+                {
+                    self.handlers.push(handler);
+                }
+            }
+            Some(Role::Apply) => {
+                marked.applies += 1;
+                if let Some(apply) = Apply::parse(sig, attrs, &self.aggregate, errors)
+                    && is_first(
+                        &apply.event,
+                        self.applies.iter().map(|other| &other.event),
+                        Role::Apply,
+                        errors,
+                    )
+                {
+                    self.applies.push(apply);
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
+    let mut found: Option<(Role, &str)> = None;
+    for attribute in attrs {
+        let name = match helper_name(attribute) {
+            Some(name) => name,
+            None => {
+                refuse_conditional(attribute, errors);
+                continue;
+            }
+        };
+        match found {
+            Some((_, first)) if first == name => {
+                errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"))
+            }
+            Some(_) => errors.at(
+                attribute,
+                "a method either decides a command or applies an event: keep one of `#[handle]` and `#[apply]`",
+            ),
+            None if name == "handle" => found = Some((Role::Handler, name)),
+            None => found = Some((Role::Apply, name)),
+        }
+        if !matches!(attribute.meta, Meta::Path(_)) {
+            errors.at(
+                &attribute.meta,
+                format!("`#[{name}]` takes no arguments: write `#[{name}]`"),
+            );
+        }
+    }
+    found.map(|(role, _)| role)
+}
+
+/// The last segment of the path, if it is that of a helper attribute.
+fn helper_name(attribute: &Attribute) -> Option<&'static str> {
+    let last = &attribute.path().segments.last()?.ident;
+    helper::NAMES.into_iter().find(|name| last == name)
+}
+
+/// Reports a helper attribute inside `cfg_attr`, which is not evaluated yet.
+fn refuse_conditional(attribute: &Attribute, errors: &mut Errors) {
+    if let Meta::List(list) = &attribute.meta
+        && attribute.path().is_ident("cfg_attr")
+    {
+        let helper = list
+            .tokens
+            .clone()
+            .into_iter()
+            .find(|token| helper::NAMES.contains(&token.to_string().as_str()));
+        if let Some(name) = helper {
+            errors.at(
+                &name,
+                format!("write `#[cfg(…)]` and `#[{name}]`: `#[aggregate]` does not see what `cfg_attr` adds"),
+            );
+        }
+    }
+}
+
+fn refuse_helpers(attrs: &[Attribute], errors: &mut Errors) {
+    for attribute in attrs {
+        if let Some(name) = helper_name(attribute) {
+            errors.at(attribute, format!("`#[{name}]` goes on a method"));
+        }
+    }
+}
+
+/// Whether no method before takes the same type. Reports both places if one does.
+fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role: Role, errors: &mut Errors) -> bool {
+    let Some(first) = before.find(|first| first.variant == new.variant && first.meets(new)) else {
+        return true;
+    };
+    let name = &new.variant;
+    let (noun, attribute, verb) = match role {
+        Role::Handler => ("command", "#[handle]", "handled"),
+        Role::Apply => ("event", "#[apply]", "applied"),
+    };
+    if first.is(&new.ty) {
+        errors.at(
+            &new.ty,
+            format!("{noun} `{name}` has an `{attribute}` method already: keep one of them"),
+        );
+        errors.at(&first.ty, format!("`{name}` is first {verb} here"));
+    } else {
+        errors.at(
+            &new.ty,
+            format!(
+                "two {noun}s of this aggregate are named `{name}`: import one under another name with `use … as …`"
+            ),
+        );
+        errors.at(&first.ty, format!("the first `{name}` is {verb} here"));
+    }
+    false
+}

@@ -1,0 +1,157 @@
+use proc_macro2::{Ident, TokenStream};
+use quote::format_ident;
+use syn::{Item, ItemImpl, PathArguments, Type, Visibility, parse_quote};
+
+use super::apply::Apply;
+use super::handler::{Handler, On};
+use super::methods::Marked;
+use super::signature::last_segment;
+use crate::args::{self, Known};
+use crate::errors::Errors;
+use crate::message::is_plain;
+use crate::runtime::Runtime;
+
+const KNOWN: Known = Known {
+    attribute: "#[aggregate]",
+    arguments: &["vis", "crate"],
+};
+
+/// An impl block with `#[aggregate]`.
+pub(crate) struct Block {
+    pub(crate) runtime: Runtime,
+    /// The aggregate as the block names it.
+    pub(crate) aggregate: Type,
+    /// Its name without a path.
+    pub(crate) ident: Ident,
+    /// The visibility of the generated enums.
+    pub(crate) vis: Visibility,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) applies: Vec<Apply>,
+    /// Whether the methods can be called as they are: false after an error.
+    pub(crate) sound: bool,
+}
+
+impl Block {
+    /// Reads the block. `None` if there is too little of it to go on.
+    pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
+        let (mut runtime, mut vis) = (Runtime::default(), parse_quote!(pub));
+        args::read(args, &KNOWN, errors, |argument, input| {
+            if argument == "crate" {
+                runtime = Runtime::parse(input)?;
+            } else {
+                input.parse::<syn::Token![=]>()?;
+                vis = input.parse()?;
+            }
+            Ok(())
+        });
+        let item = inherent_impl(item, errors)?;
+        let mut block = Self {
+            runtime,
+            ident: last_segment(&item.self_ty)?.ident.clone(),
+            aggregate: *item.self_ty,
+            vis,
+            handlers: Vec::new(),
+            applies: Vec::new(),
+            sound: true,
+        };
+        let marked = block.read_methods(&item.items, errors);
+        block.check_creation(&marked, errors);
+        block.check_returned_events(errors);
+        block.sound = errors.is_empty();
+        Some(block)
+    }
+
+    pub(crate) fn event_enum(&self) -> Ident {
+        format_ident!("{}Event", self.ident)
+    }
+
+    pub(crate) fn command_enum(&self) -> Ident {
+        format_ident!("{}Command", self.ident)
+    }
+
+    /// Reports that nothing creates the aggregate, unless it may be a method that could not be read.
+    fn check_creation(&self, marked: &Marked, errors: &mut Errors) {
+        let ident = &self.ident;
+        if marked.handlers + marked.applies == 0 {
+            let message = format!(
+                "aggregate `{ident}` has no `#[handle]` and no `#[apply]` method: add `#[handle] fn open(command: Open) -> Opened` and `#[apply] fn opened(event: Opened) -> Self`, with a command and an event of yours"
+            );
+            return errors.at(&self.aggregate, message);
+        }
+        if marked.handlers == self.handlers.len() && !self.handlers.iter().any(|handler| handler.on.may_create()) {
+            let message = format!(
+                "no command creates `{ident}`: add a handler without a receiver, `#[handle] fn open(command: Open) -> Opened`"
+            );
+            errors.at(&self.aggregate, message);
+        }
+        if marked.applies == self.applies.len() && !self.applies.iter().any(|apply| apply.creates) {
+            let message = format!(
+                "no event creates `{ident}`: add an apply without a receiver, `#[apply] fn opened(event: Opened) -> Self`"
+            );
+            errors.at(&self.aggregate, message);
+        }
+    }
+
+    /// Reports events that cannot be folded where their handler returns them, as far as the text shows it.
+    fn check_returned_events(&self, errors: &mut Errors) {
+        if !self.applies.iter().any(|apply| apply.creates) {
+            return;
+        }
+        for handler in &self.handlers {
+            for (index, event) in handler.returned_events().into_iter().enumerate() {
+                let Some(apply) = self.applies.iter().find(|apply| apply.event.is(event)) else {
+                    continue;
+                };
+                let (method, name, apply_method) = (&handler.method, &apply.event.variant, &apply.method);
+                match handler.on {
+                    On::New if index == 0 && !apply.creates => errors.at(event, format!(
+                        "handler `{method}` creates the aggregate, but `{name}` does not: return an event first whose `#[apply]` has no receiver, or take `&self`"
+                    )),
+                    On::New if index > 0 && apply.creates => errors.at(event, format!(
+                        "`{name}` creates the aggregate, which the event before it has done already: apply it with `fn {apply_method}(&mut self, …)`, or return it first"
+                    )),
+                    On::Existing if apply.creates => errors.at(event, format!(
+                        "handler `{method}` changes an existing aggregate, but `{name}` creates one: apply it with `fn {apply_method}(&mut self, …)`, or handle the command without `&self`"
+                    )),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ItemImpl> {
+    let item = match errors.ok(syn::parse2::<Item>(item.clone()))? {
+        Item::Impl(item) => item,
+        Item::Struct(item) => {
+            errors.at(item.struct_token, "`#[aggregate]` goes on the impl block with the `#[handle]` and `#[apply]` methods; the struct has `#[derive(Aggregate)]`");
+            return None;
+        }
+        other => {
+            errors.at(
+                other,
+                "`#[aggregate]` goes on the impl block with the `#[handle]` and `#[apply]` methods",
+            );
+            return None;
+        }
+    };
+    if let Some((path, _)) = &item.trait_ {
+        errors.at(path, "`#[aggregate]` goes on the inherent impl block, without a trait: move the `#[handle]` and `#[apply]` methods there");
+        return None;
+    }
+    let Some(last) = last_segment(&item.self_ty) else {
+        errors.at(
+            &item.self_ty,
+            "an aggregate is a struct or an enum with `#[derive(Aggregate)]`",
+        );
+        return None;
+    };
+    if !is_plain(&item.generics) || !matches!(last.arguments, PathArguments::None) {
+        errors.at(
+            &item.self_ty,
+            "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream",
+        );
+        return None;
+    }
+    Some(item)
+}

@@ -1,0 +1,120 @@
+//! What handlers and applies have in common.
+
+use syn::{
+    FnArg, GenericArgument, GenericParam, PathArguments, PathSegment, Receiver, ReceiverKind, Safety, Signature, Type,
+};
+
+use super::listed::ungrouped;
+use crate::errors::Errors;
+
+/// In the place of the receiver.
+pub(crate) enum This<'a> {
+    /// Nothing.
+    Missing,
+    /// `&self`.
+    Shared(&'a Receiver),
+    /// `&mut self`.
+    Mutable(&'a Receiver),
+    /// `self`, or something else.
+    Other(&'a Receiver),
+    /// `this: Option<&Self>`.
+    Maybe(&'a Type),
+}
+
+impl<'a> This<'a> {
+    /// What stands in the place of the receiver, and the types of the parameters behind it.
+    pub(crate) fn of(signature: &'a Signature, aggregate: &Type) -> (Self, Vec<&'a Type>) {
+        let types = |skip| {
+            signature.inputs.iter().skip(skip).filter_map(|input| match input {
+                FnArg::Typed(typed) => Some(ungrouped(&typed.ty)),
+                FnArg::Receiver(_) => None,
+            })
+        };
+        match signature.inputs.first() {
+            Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), types(1).collect()),
+            Some(FnArg::Typed(typed)) if is_maybe_this(&typed.ty, aggregate) => {
+                (Self::Maybe(&typed.ty), types(1).collect())
+            }
+            _ => (Self::Missing, types(0).collect()),
+        }
+    }
+
+    fn receiver(receiver: &'a Receiver) -> Self {
+        match &receiver.kind {
+            ReceiverKind::Reference(_, _, None) => Self::Shared(receiver),
+            ReceiverKind::Reference(_, _, Some(_)) => Self::Mutable(receiver),
+            ReceiverKind::Typed(_, ty) => match &**ty {
+                Type::Reference(ty) if is_self(&ty.elem) && ty.mutability.is_none() => Self::Shared(receiver),
+                Type::Reference(ty) if is_self(&ty.elem) => Self::Mutable(receiver),
+                _ => Self::Other(receiver),
+            },
+            _ => Self::Other(receiver),
+        }
+    }
+}
+
+/// `Option<…>` of the aggregate in whatever form; whether it is the right one is checked later.
+fn is_maybe_this(ty: &Type, aggregate: &Type) -> bool {
+    let inner = match last_segment(ty) {
+        Some(segment) if segment.ident == "Option" => first_argument(segment),
+        _ => None,
+    };
+    inner.is_some_and(|inner| match inner {
+        Type::Reference(reference) => is_this(&reference.elem, aggregate),
+        inner => is_this(inner, aggregate),
+    })
+}
+
+fn is_self(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
+}
+
+/// `Self`, or the aggregate by name.
+pub(crate) fn is_this(ty: &Type, aggregate: &Type) -> bool {
+    let last = |ty| last_segment(ty).map(|segment| &segment.ident);
+    is_self(ty) || last(ty).is_some_and(|ident| Some(ident) == last(aggregate))
+}
+
+pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ungrouped(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// `T` of `Option<T>` or `Result<T, E>`.
+pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return None;
+    };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ungrouped(ty)),
+        _ => None,
+    })
+}
+
+/// Reports `async`, `unsafe` and type parameters.
+pub(crate) fn plain(signature: &Signature, noun: &str, errors: &mut Errors) {
+    if let Some(token) = &signature.asyncness {
+        let message = match noun {
+            "a handler" => {
+                "a handler cannot be `async`, because it is run again on a conflict: look things up before sending the command"
+            }
+            _ => "an apply cannot be `async`, because it only folds an event into the state: remove `async`",
+        };
+        errors.at(token, message);
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        errors.at(
+            token,
+            format!("{noun} cannot be `unsafe`, because the runtime calls it: remove `unsafe`"),
+        );
+    }
+    let parameters = signature.generics.params.iter();
+    for parameter in parameters.filter(|parameter| !matches!(parameter, GenericParam::Lifetime(_))) {
+        errors.at(
+            parameter,
+            format!("{noun} is for one type and cannot be generic: write one method for each"),
+        );
+    }
+}

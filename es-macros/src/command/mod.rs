@@ -1,0 +1,19 @@
+//! `#[command]`.
+
+mod expand;
+mod model;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::errors::Errors;
+use model::Command;
+
+pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let command = Command::parse(args, item, &mut errors);
+    // Expanded after an error too, or else every use of the command would be reported besides.
+    let derives = command.as_ref().map(Command::derives);
+    let impls = command.as_ref().map(expand::command);
+    quote!(#derives #item #impls #errors)
+}

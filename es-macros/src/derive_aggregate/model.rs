@@ -1,0 +1,135 @@
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::{Attribute, Item, LitStr, Meta, Path, PathArguments, Token, Type};
+
+use crate::args::{self, Known};
+use crate::errors::Errors;
+use crate::message::is_plain;
+use crate::runtime::Runtime;
+use crate::stored_name;
+
+const KNOWN: Known = Known {
+    attribute: "#[es(…)]",
+    arguments: &["name", "id", "foreign", "crate"],
+};
+
+/// Types of std and its friends that serve as natural keys, and that users write without a path.
+const FOREIGN: &[&str] = &[
+    "String",
+    "Uuid",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "char",
+    "bool",
+    "IpAddr",
+    "Ipv4Addr",
+    "Ipv6Addr",
+    "SocketAddr",
+];
+
+/// A type with `#[derive(Aggregate)]`.
+pub(crate) struct Aggregate {
+    pub(crate) runtime: Runtime,
+    pub(crate) ident: Ident,
+    pub(crate) name: LitStr,
+    /// The natural key, if it is not an `Id<Self>`.
+    pub(crate) id: Option<Type>,
+    foreign: bool,
+}
+
+impl Aggregate {
+    pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Self> {
+        let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item))? {
+            Item::Struct(item) => (item.ident, item.attrs, item.generics),
+            Item::Enum(item) => (item.ident, item.attrs, item.generics),
+            other => {
+                errors.at(other, "an aggregate is a struct or an enum");
+                return None;
+            }
+        };
+        if !is_plain(&generics) {
+            let message = format!(
+                "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream: remove them from `{ident}`"
+            );
+            errors.at(&generics.params, message);
+            return None;
+        }
+        let (mut runtime, mut name, mut id, mut foreign) = (Runtime::default(), None, None, None);
+        args::read(arguments(&attrs, errors), &KNOWN, errors, |argument, input| {
+            match argument.to_string().as_str() {
+                "name" => name = Some(stored_name::parse(input)?),
+                "crate" => runtime = Runtime::parse(input)?,
+                "id" => {
+                    input.parse::<Token![=]>()?;
+                    id = Some(input.parse()?);
+                }
+                _ => foreign = Some(argument.clone()),
+            }
+            Ok(())
+        });
+        if let (Some(foreign), None) = (&foreign, &id) {
+            errors.at(foreign, "`foreign` says that the type in `id = …` is of another crate or of several aggregates: add `id = …` or remove it");
+        }
+        Some(Self {
+            name: stored_name::check(name, &ident, errors),
+            runtime,
+            ident,
+            id,
+            foreign: foreign.is_some(),
+        })
+    }
+
+    /// The natural key that identifies this aggregate and nothing else, for which `Key` can be implemented.
+    pub(crate) fn own_key(&self) -> Option<&Type> {
+        self.id.as_ref().filter(|id| !self.foreign && is_local(id))
+    }
+}
+
+/// The arguments of all `#[es(…)]` attributes, as one list.
+fn arguments(attrs: &[Attribute], errors: &mut Errors) -> TokenStream {
+    let mut all = TokenStream::new();
+    for attribute in attrs.iter().filter(|attribute| attribute.path().is_ident("es")) {
+        match &attribute.meta {
+            Meta::List(list) => {
+                let tokens = &list.tokens;
+                let comma = (!all.is_empty()).then(|| quote!(,));
+                all.extend(quote!(#comma #tokens));
+            }
+            other => errors.at(other, "expected arguments: `#[es(name = \"…\")]`"),
+        }
+    }
+    all
+}
+
+/// Whether a type can be taken for one of the user's crate: a single name that is none of [`FOREIGN`], or a path from
+/// `crate`, `self` or `super`. `Id<…>` says by itself what it identifies.
+fn is_local(ty: &Type) -> bool {
+    let Type::Path(path) = ty else {
+        return false;
+    };
+    path.qself.is_none()
+        && (starts_locally(&path.path)
+            || path
+                .path
+                .get_ident()
+                .is_some_and(|ident| !FOREIGN.iter().any(|name| ident == name)))
+}
+
+fn starts_locally(path: &Path) -> bool {
+    let plain = path
+        .segments
+        .iter()
+        .all(|segment| matches!(segment.arguments, PathArguments::None));
+    let first = path.segments.first().map(|segment| segment.ident.to_string());
+    plain && path.segments.len() > 1 && matches!(first.as_deref(), Some("crate" | "self" | "super"))
+}

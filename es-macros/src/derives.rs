@@ -1,0 +1,63 @@
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Meta, Path, Token};
+
+use crate::runtime::Runtime;
+
+/// The derives that an event, a command or a value needs, less those that the user wrote.
+pub(crate) struct Derives {
+    written: Vec<String>,
+    serde_crate: bool,
+}
+
+impl Derives {
+    /// What `attributes`, which stand below ours, leave to add. A derive above ours has run already and is not seen.
+    pub(crate) fn of(attributes: &[Attribute]) -> Self {
+        Self {
+            written: attributes.iter().flat_map(derived).collect(),
+            serde_crate: attributes.iter().any(names_serde_crate),
+        }
+    }
+
+    /// The attributes to put above the item.
+    pub(crate) fn missing(&self, runtime: &Runtime) -> TokenStream {
+        let private = runtime.private();
+        let std = [
+            ("Debug", quote!(::core::fmt::Debug)),
+            ("Clone", quote!(::core::clone::Clone)),
+            ("PartialEq", quote!(::core::cmp::PartialEq)),
+        ];
+        let serde = [
+            ("Serialize", quote!(#private::serde::Serialize)),
+            ("Deserialize", quote!(#private::serde::Deserialize)),
+        ];
+        let add =
+            |(name, path): (&str, TokenStream)| (!self.written.iter().any(|written| written == name)).then_some(path);
+        let serde: Vec<_> = serde.into_iter().filter_map(add).collect();
+        let serde_crate = (!serde.is_empty() && !self.serde_crate).then(|| {
+            let path = runtime.private_text("serde");
+            quote!(#[serde(crate = #path)])
+        });
+        let paths = std.into_iter().filter_map(add).chain(serde);
+        quote!(#[derive(#(#paths),*)] #serde_crate)
+    }
+}
+
+/// The last segments of the paths in `#[derive(…)]`.
+fn derived(attribute: &Attribute) -> Vec<String> {
+    if !attribute.path().is_ident("derive") {
+        return Vec::new();
+    }
+    let paths = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
+    let last = |path: Path| path.segments.last().map(|segment| segment.ident.to_string());
+    paths.into_iter().flatten().filter_map(last).collect()
+}
+
+fn names_serde_crate(attribute: &Attribute) -> bool {
+    let Ok(list) = attribute.meta.require_list() else {
+        return false;
+    };
+    let metas = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
+    attribute.path().is_ident("serde") && metas.into_iter().flatten().any(|meta| meta.path().is_ident("crate"))
+}

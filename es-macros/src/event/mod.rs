@@ -1,0 +1,19 @@
+//! `#[event]`.
+
+mod expand;
+mod model;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::errors::Errors;
+use model::Event;
+
+pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let event = Event::parse(args, item, &mut errors);
+    // Expanded after an error too, or else every use of the event would be reported besides.
+    let derives = event.as_ref().map(Event::derives);
+    let impls = event.as_ref().map(expand::event);
+    quote!(#derives #item #impls #errors)
+}

@@ -1,0 +1,81 @@
+//! `#[handle]` and `#[apply]`: real attributes that do nothing, so that an IDE knows them and an import of them is used.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::quote;
+
+use crate::errors::Errors;
+
+/// What `#[aggregate]` adds to the arguments of those in its block, and what tells the attribute that it is in one.
+const INSIDE: &str = "__in_aggregate";
+
+/// The helper attributes by name.
+pub(crate) const NAMES: [&str; 2] = ["handle", "apply"];
+
+/// The attribute itself, run by the compiler after `#[aggregate]`.
+pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    if !args
+        .into_iter()
+        .any(|token| matches!(token, TokenTree::Ident(ident) if ident == INSIDE))
+    {
+        let message = format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block");
+        errors.push(syn::Error::new(Span::call_site(), message));
+    }
+    quote!(#item #errors)
+}
+
+/// The impl block with each helper attribute in it marked as inside. Works on bare tokens, so that it serves half-typed
+/// blocks too, and leaves every token of the user in its place.
+pub(crate) fn mark(block: TokenStream) -> TokenStream {
+    block
+        .into_iter()
+        .map(|token| in_group(token, Delimiter::Brace, mark_attributes))
+        .collect()
+}
+
+fn mark_attributes(body: TokenStream) -> TokenStream {
+    let mut after_pound = false;
+    body.into_iter()
+        .map(|token| {
+            let attribute = after_pound;
+            after_pound = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
+            if attribute {
+                in_group(token, Delimiter::Bracket, mark_attribute)
+            } else {
+                token
+            }
+        })
+        .collect()
+}
+
+/// Turns `handle` into `handle(__in_aggregate)`.
+fn mark_attribute(attribute: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = attribute.clone().into_iter().collect();
+    let name = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Ident(ident)) if NAMES.iter().any(|name| ident == name));
+    let inside = Ident::new(INSIDE, Span::call_site());
+    match tokens.split_last() {
+        Some((TokenTree::Group(args), before)) if args.delimiter() == Delimiter::Parenthesis && name(before.last()) => {
+            let comma = (!args.stream().is_empty()).then(|| quote!(,));
+            let args = in_group(
+                TokenTree::Group(args.clone()),
+                Delimiter::Parenthesis,
+                |args| quote!(#args #comma #inside),
+            );
+            before.iter().cloned().chain([args]).collect()
+        }
+        Some((last, _)) if name(Some(last)) => quote!(#attribute(#inside)),
+        _ => attribute,
+    }
+}
+
+/// Changes what is in the group, if `token` is one with these delimiters.
+fn in_group(token: TokenTree, delimiter: Delimiter, change: impl FnOnce(TokenStream) -> TokenStream) -> TokenTree {
+    match token {
+        TokenTree::Group(group) if group.delimiter() == delimiter => {
+            let mut changed = Group::new(delimiter, change(group.stream()));
+            changed.set_span(group.span());
+            TokenTree::Group(changed)
+        }
+        token => token,
+    }
+}

@@ -1,0 +1,83 @@
+use proc_macro2::{Ident, TokenStream};
+use syn::{Fields, Generics, Item, LitStr, Type};
+
+use crate::derives::Derives;
+use crate::errors::Errors;
+use crate::stored_name;
+
+/// What events and commands have in common: a plain struct with a name that is stored or sent.
+pub(crate) struct Message {
+    pub(crate) ident: Ident,
+    pub(crate) name: LitStr,
+    pub(crate) derives: Derives,
+}
+
+/// How messages call such a struct.
+pub(crate) struct Words {
+    /// The attribute, such as `#[event]`.
+    pub(crate) attribute: &'static str,
+    /// With its article, such as `an event`.
+    pub(crate) noun: &'static str,
+}
+
+impl Message {
+    /// Reads the struct below the attribute. `None` if there is too little of it to go on.
+    pub(crate) fn parse(item: &TokenStream, name: Option<LitStr>, words: &Words, errors: &mut Errors) -> Option<Self> {
+        let Words { attribute, noun } = words;
+        let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item.clone()))? {
+            Item::Struct(item) => {
+                fields_own_their_data(&item.fields, words, errors);
+                (item.ident, item.attrs, item.generics)
+            }
+            Item::Enum(item) => {
+                let message = format!(
+                    "{noun} is a struct, not an enum: make each variant a struct with `{attribute}` of its own"
+                );
+                errors.at(item.enum_token, message);
+                (item.ident, item.attrs, item.generics)
+            }
+            Item::Union(item) => {
+                errors.at(item.union_token, format!("{noun} is a struct, not a union"));
+                return None;
+            }
+            other => {
+                errors.at(other, format!("`{attribute}` goes on a struct"));
+                return None;
+            }
+        };
+        if !is_plain(&generics) {
+            let message = format!(
+                "{noun} has no type parameters or lifetimes, because its name stands for one shape of data: remove them from `{ident}`"
+            );
+            errors.at(&generics.params, message);
+            return None;
+        }
+        Some(Self {
+            name: stored_name::check(name, &ident, errors),
+            derives: Derives::of(&attrs),
+            ident,
+        })
+    }
+}
+
+/// Whether nothing stands in `<…>`, nor in `where`.
+pub(crate) fn is_plain(generics: &Generics) -> bool {
+    generics.params.is_empty() && generics.where_clause.is_none()
+}
+
+/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from.
+fn fields_own_their_data(fields: &Fields, words: &Words, errors: &mut Errors) {
+    for field in fields {
+        if let Type::Reference(reference) = &field.ty {
+            let fix = match &*reference.elem {
+                Type::Path(path) if path.path.is_ident("str") => "`String`",
+                Type::Slice(_) => "a `Vec`",
+                _ => "the value itself",
+            };
+            errors.at(
+                reference,
+                format!("{} owns its data: use {fix} instead of a reference", words.noun),
+            );
+        }
+    }
+}

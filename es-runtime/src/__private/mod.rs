@@ -1,0 +1,24 @@
+//! One function for each thing that generated code does, so that generated code only calls.
+//!
+//! Those for an event or a command are bound by [`EventOf`](crate::EventOf) or [`CommandOf`](crate::CommandOf), which
+//! `#[aggregate]` writes in any case: an item without `#[event]` or `#[command]` is then one error, at that implementation, and
+//! not one more at each call.
+
+mod aggregate;
+mod command;
+mod event;
+mod unique;
+
+pub use std::vec::Vec;
+
+pub use serde;
+
+pub use aggregate::{after_error, aggregate_name, stream_id};
+pub use command::{
+    CommandName, check, clone_command, debug_command, decide, decode_command, deserialize_command, eq_command,
+    handle_any, serialize_command, unknown_command,
+};
+pub use event::{
+    EventName, change, clone_event, create, debug_event, decode, encode, eq_event, info, one_event, push_event, vec_of,
+};
+pub use unique::{assert_unique_command, assert_unique_event};
