@@ -1,1 +1,14 @@
 //! Tests of the workspace as a user sees it, in `tests/`: what compiles, with which message it does not, and what it does.
+
+pub mod bank;
+pub mod stores;
+
+#[doc(hidden)]
+pub use es_sqlite::SqliteStore;
+#[doc(hidden)]
+pub use tempfile::tempdir;
+
+/// The README, whose programs are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

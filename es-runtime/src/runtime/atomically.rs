@@ -163,7 +163,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored.
+    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
+    /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
     pub async fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Result<(), C::Refusal>
     where
         K::Aggregate: EventSourced,

@@ -1,0 +1,94 @@
+//! Commands per second in memory, on one thread: 10,000 accounts, of which each is opened and gets nine deposits.
+
+use es_benches::bank::{Account, Deposit, Open};
+use es_benches::peers::{cqrs, eventually};
+use es_benches::{Contender, in_turns, per_second, timed};
+use es_runtime::prelude::*;
+use es_runtime::{MemoryStore, Runtime};
+
+const ACCOUNTS: usize = 10_000;
+const DEPOSITS: usize = 9;
+const COMMANDS: usize = ACCOUNTS * (1 + DEPOSITS);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let figures = in_turns(
+        7,
+        [
+            Contender::new("es-runtime", || async {
+                let runtime = Runtime::builder(MemoryStore::new())
+                    .start()
+                    .await
+                    .expect("memory is there");
+                timed(ours(&runtime)).await
+            }),
+            Contender::new("es-runtime, no cache", || async {
+                let runtime = Runtime::builder(MemoryStore::new())
+                    .cache(0)
+                    .start()
+                    .await
+                    .expect("memory is there");
+                timed(ours(&runtime)).await
+            }),
+            Contender::new("eventually 0.4", || timed(with_eventually())),
+            Contender::new("cqrs-es 0.5", || timed(with_cqrs())),
+        ],
+    )
+    .await;
+    let (_, first) = figures[0];
+    for (name, time) in figures {
+        let ratio = time.as_secs_f64() / first.as_secs_f64();
+        println!(
+            "{name:22} {:>10.0} commands/s   es-runtime is {ratio:.2} times as fast",
+            per_second(COMMANDS, time)
+        );
+    }
+}
+
+async fn ours(runtime: &Runtime) {
+    let ids: Vec<Id<Account>> = (0..ACCOUNTS).map(|_| Id::new()).collect();
+    for id in &ids {
+        runtime
+            .execute(id, Open { owner: "Alice".into() })
+            .await
+            .expect("the account is new");
+    }
+    for amount in 1..=DEPOSITS {
+        for id in &ids {
+            runtime
+                .execute(id, Deposit { amount: amount as i64 })
+                .await
+                .expect("the account is open");
+        }
+    }
+}
+
+async fn with_eventually() {
+    let mut bank = eventually::bank();
+    let ids: Vec<String> = (0..ACCOUNTS).map(|_| Id::<Account>::new().to_string()).collect();
+    for id in &ids {
+        eventually::execute(&mut bank, id, eventually::Command::Open { owner: "Alice".into() }).await;
+    }
+    for amount in 1..=DEPOSITS {
+        for id in &ids {
+            eventually::execute(&mut bank, id, eventually::Command::Deposit { amount: amount as i64 }).await;
+        }
+    }
+}
+
+async fn with_cqrs() {
+    let bank = cqrs::bank();
+    let ids: Vec<String> = (0..ACCOUNTS).map(|_| Id::<Account>::new().to_string()).collect();
+    for id in &ids {
+        bank.execute(id, cqrs::Command::Open { owner: "Alice".into() })
+            .await
+            .expect("the account is new");
+    }
+    for amount in 1..=DEPOSITS {
+        for id in &ids {
+            bank.execute(id, cqrs::Command::Deposit { amount: amount as i64 })
+                .await
+                .expect("the account is open");
+        }
+    }
+}

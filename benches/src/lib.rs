@@ -1,0 +1,54 @@
+//! What the benchmarks share: the bank, the same bank with other crates, and how to time.
+
+pub mod bank;
+pub mod peers;
+
+use std::time::{Duration, Instant};
+
+/// The median of `rounds` timings of each contender, who take turns: the machine's speed drifts, and then it drifts for all.
+pub async fn in_turns<const N: usize>(
+    rounds: usize,
+    mut contenders: [Contender<'_>; N],
+) -> [(&'static str, Duration); N] {
+    let mut timings: [Vec<Duration>; N] = std::array::from_fn(|_| Vec::new());
+    for _ in 0..rounds {
+        for (contender, timings) in contenders.iter_mut().zip(&mut timings) {
+            timings.push((contender.run)().await);
+        }
+    }
+    let mut index = 0;
+    timings.map(|mut timings| {
+        timings.sort_unstable();
+        index += 1;
+        (contenders[index - 1].name, timings[timings.len() / 2])
+    })
+}
+
+/// Something that is timed beside others.
+pub struct Contender<'a> {
+    name: &'static str,
+    run: Box<dyn FnMut() -> futures_util::future::LocalBoxFuture<'a, Duration> + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    /// `run` does the work once and says how long it took.
+    pub fn new<F: Future<Output = Duration> + 'a>(name: &'static str, mut run: impl FnMut() -> F + 'a) -> Self {
+        Self {
+            name,
+            run: Box::new(move || Box::pin(run())),
+        }
+    }
+}
+
+/// How long `work` takes.
+pub async fn timed(work: impl Future<Output = ()>) -> Duration {
+    let start = Instant::now();
+    work.await;
+    start.elapsed()
+}
+
+/// How many of `count` are done in a second, if all take `time`.
+#[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
+pub fn per_second(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64()
+}

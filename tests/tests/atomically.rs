@@ -1,0 +1,158 @@
+//! Several commands as one, on every store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use es_runtime::prelude::*;
+use es_runtime::{EventStore, ExecuteError, RetryPolicy, Runtime};
+use es_tests::bank::{Account, Deposit, InsufficientFunds, Withdraw, account_with, balance};
+
+async fn start(store: &Arc<dyn EventStore>) -> Runtime {
+    Runtime::builder(Arc::clone(store)).start().await.unwrap()
+}
+
+type Outcome = Result<Vec<es_runtime::Receipt>, ExecuteError<InsufficientFunds>>;
+
+async fn transfer(runtime: &Runtime, from: Id<Account>, to: Id<Account>, amount: i64) -> Outcome {
+    runtime
+        .atomically(async |tx| {
+            tx.execute(from, Withdraw { amount }).await?;
+            let Ok(()) = tx.execute(to, Deposit { amount }).await;
+            Ok(())
+        })
+        .await
+}
+
+es_tests::on_every_store! {
+    async fn both_accounts_change(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob) = (account_with(&runtime, 100).await, account_with(&runtime, 0).await);
+        let receipts = transfer(&runtime, alice, bob, 30).await.unwrap();
+        assert_eq!(receipts.iter().map(|receipt| (receipt.version.0, receipt.events)).collect::<Vec<_>>(), [(3, 1), (2, 1)]);
+        assert_eq!((balance(&runtime, alice).await, balance(&runtime, bob).await), (70, 30));
+        runtime.execute(alice, Withdraw { amount: 70 }).await.unwrap();
+    }
+
+    async fn a_refusal_leaves_both_as_they_were(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob) = (account_with(&runtime, 10).await, account_with(&runtime, 0).await);
+        let head = store.head().await.unwrap();
+        // The deposit comes first, so that something had been decided.
+        let refused = runtime.atomically(async |tx| {
+            let Ok(()) = tx.execute(bob, Deposit { amount: 30 }).await;
+            tx.execute(alice, Withdraw { amount: 30 }).await
+        }).await;
+        assert!(matches!(refused, Err(ExecuteError::Refused(InsufficientFunds { balance: 10 }))));
+        assert_eq!(store.head().await.unwrap(), head);
+    }
+
+    async fn what_is_no_refusal_ends_the_closure(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, nobody) = (account_with(&runtime, 10).await, Id::new());
+        let after = AtomicU32::new(0);
+        let missing: Outcome = runtime.atomically(async |tx| {
+            tx.execute(alice, Withdraw { amount: 5 }).await?;
+            let _ = tx.execute(nobody, Deposit { amount: 5 }).await;
+            after.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }).await;
+        assert!(matches!(missing, Err(ExecuteError::NotFound { .. })));
+        assert_eq!((after.into_inner(), balance(&runtime, alice).await), (0, 10));
+    }
+
+    async fn a_command_sees_what_those_before_it_decided(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let alice = account_with(&runtime, 0).await;
+        runtime.atomically(async |tx| {
+            let Ok(()) = tx.execute(alice, Deposit { amount: 50 }).await;
+            assert_eq!(tx.load(alice).await.unwrap().balance, 50);
+            tx.execute(alice, Withdraw { amount: 50 }).await
+        }).await.unwrap();
+        assert_eq!(runtime.load(alice).await.unwrap().unwrap().version, 3);
+    }
+
+    async fn money_is_neither_made_nor_lost_by_concurrent_transfers(store: _, _clock: _) {
+        let runtime = Runtime::builder(Arc::clone(&store)).retry(RetryPolicy::default().attempts(10_000)).start().await.unwrap();
+        let accounts = [account_with(&runtime, 100).await, account_with(&runtime, 100).await, account_with(&runtime, 100).await];
+        let mut tasks = Vec::new();
+        for task in 0..6 {
+            let runtime = runtime.clone();
+            // A task of its own, so the future must be `Send`.
+            tasks.push(tokio::spawn(async move {
+                for turn in 0..10 {
+                    let (from, to) = (accounts[task % 3], accounts[(task + 1 + turn % 2) % 3]);
+                    match transfer(&runtime, from, to, 40).await {
+                        Ok(_) | Err(ExecuteError::Refused(_)) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let mut total = 0;
+        for account in accounts {
+            let balance = balance(&runtime, account).await;
+            assert!(balance >= 0);
+            total += balance;
+        }
+        assert_eq!(total, 300);
+    }
+
+    async fn an_aggregate_that_was_only_read_must_not_have_moved(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (rich, poor) = (account_with(&runtime, 100).await, account_with(&runtime, 0).await);
+        let runs = AtomicU32::new(0);
+        runtime.atomically(async |tx| {
+            let funds = tx.load(rich).await.unwrap().balance;
+            if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                runtime.execute(rich, Withdraw { amount: 60 }).await.unwrap();
+            }
+            tx.execute(poor, Deposit { amount: funds }).await
+        }).await.unwrap();
+        assert_eq!((runs.into_inner(), balance(&runtime, poor).await), (2, 40));
+    }
+
+    async fn a_refusal_on_what_has_moved_is_decided_again(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let alice = account_with(&runtime, 0).await;
+        let runs = AtomicU32::new(0);
+        runtime.atomically(async |tx| {
+            let decided = tx.execute(alice, Withdraw { amount: 10 }).await;
+            if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                runtime.execute(alice, Deposit { amount: 10 }).await.unwrap();
+            }
+            decided
+        }).await.unwrap();
+        assert_eq!(balance(&runtime, alice).await, 0);
+    }
+
+    async fn a_transaction_with_a_key_is_done_once(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob) = (account_with(&runtime, 100).await, account_with(&runtime, 0).await);
+        for repeated in [false, true, true] {
+            let receipts = runtime.atomically(async |tx| {
+                tx.execute(alice, Withdraw { amount: 30 }).await?;
+                let Ok(()) = tx.execute(bob, Deposit { amount: 30 }).await;
+                Ok::<_, InsufficientFunds>(())
+            }).idempotency_key("transfer-1").actor("user:1").await.unwrap();
+            assert!(receipts.len() == 2 && receipts.iter().all(|receipt| receipt.repeated == repeated));
+        }
+        let other = runtime.execute(bob, Deposit { amount: 1 }).idempotency_key("transfer-1").await.unwrap_err();
+        assert!(matches!(other, ExecuteError::IdempotencyMismatch { .. }));
+        assert_eq!(balance(&runtime, bob).await, 30);
+    }
+
+    async fn a_transaction_that_decides_nothing_stores_nothing(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let alice = account_with(&runtime, 10).await;
+        let head = store.head().await.unwrap();
+        let receipts = runtime.atomically(async |tx| {
+            tx.load(alice).await;
+            Ok::<_, InsufficientFunds>(())
+        }).await.unwrap();
+        assert_eq!((receipts.len(), receipts[0].events, receipts[0].version.0), (1, 0, 2));
+        assert_eq!(store.head().await.unwrap(), head);
+    }
+}
