@@ -3,8 +3,8 @@ use std::convert::Infallible;
 use es_runtime::prelude::*;
 use es_runtime::{CommandOf, Execute, Metadata, Receipt};
 
-use crate::account::{Account, Deposit, Open, Refused, Withdraw};
-use crate::{AccountNumber, Cents};
+use crate::account::{Account, Deposit, Open, Withdraw};
+use crate::{AccountNumber, Cents, Refused};
 
 /// One request to the bank: a line of a ledger, or a command of the command line.
 #[derive(Debug, Clone, PartialEq)]

@@ -90,7 +90,7 @@ impl Reason {
         match error {
             ExecuteError::Refused(Refused::NotPositive) => Some(Self::NotPositive),
             ExecuteError::Refused(Refused::InsufficientFunds { .. }) => Some(Self::InsufficientFunds),
-            ExecuteError::Refused(Refused::TooLarge { .. }) => Some(Self::BalanceTooLarge),
+            ExecuteError::Refused(Refused::TooLarge) => Some(Self::BalanceTooLarge),
             ExecuteError::Refused(Refused::SameAccount) => Some(Self::SameAccount),
             ExecuteError::Invalid(_) => Some(Self::InvalidOwner),
             ExecuteError::NotFound { .. } => Some(Self::AccountNotOpen),

@@ -16,6 +16,7 @@ mod money;
 mod number;
 mod posted;
 mod progress;
+mod refused;
 mod report;
 mod show;
 mod store;
@@ -23,6 +24,7 @@ mod summary;
 mod tally;
 mod turn;
 
-pub use account::{Account, Refused};
+pub use account::Account;
 pub use money::{Cents, ParseCentsError};
 pub use number::{AccountNumber, ParseAccountNumberError};
+pub use refused::Refused;
