@@ -66,6 +66,7 @@ impl Import {
     }
 
     #[handle]
+    #[expect(clippy::unused_self, reason = "it says that the import must have started")]
     fn refuse(&self, cmd: Refuse) -> LineRefused {
         LineRefused {
             reference: cmd.reference,
