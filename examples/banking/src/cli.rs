@@ -1,23 +1,21 @@
 //! The command line.
 
+use std::io::{Write as _, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use clap::{Parser, Subcommand};
+use es_runtime::AppendId;
 use es_runtime::prelude::*;
-use es_runtime::{AppendId, Metadata};
 
 use crate::accounts::accounts;
-use crate::audit::Audit;
-use crate::entry::{Entry, Slip};
+use crate::entry::Entry;
 use crate::error::BankError;
 use crate::history::history;
-use crate::importer::Importer;
 use crate::ledger::Ledger;
 use crate::posted::Posted;
 use crate::progress::Progress;
-use crate::report::print;
+use crate::report::{Report, print};
 use crate::show::{When, show};
 use crate::store::Store;
 use crate::summary::Summary;
@@ -131,10 +129,10 @@ impl Cli {
             return ExitCode::SUCCESS;
         };
         if json && !matches!(error, BankError::DoesNotBalance) {
-            // If this does not get out either, the exit status still tells.
+            // If nobody listens, the exit status still tells.
             let _ = print(&error, true);
         }
-        eprintln!("error: {}", error.line());
+        let _ = writeln!(stderr(), "error: {}", error.line());
         ExitCode::FAILURE
     }
 
@@ -158,10 +156,12 @@ impl Cli {
                     (None, Some(time)) => When::Time(time),
                     (None, None) => When::Now,
                 };
-                output(&show(&store.open().await?, account, when).await?, json)
+                output(&store.open(async |bank| show(bank, account, when).await).await?, json)
             }
-            Some(Command::History { account }) => output(&history(&store.open().await?, account).await?, json),
-            Some(Command::Accounts) => output(&accounts(&store.open().await?).await?, json),
+            Some(Command::History { account }) => {
+                output(&store.open(async |bank| history(bank, account).await).await?, json)
+            }
+            Some(Command::Accounts) => output(&store.open(accounts).await?, json),
             Some(Command::Open {
                 account,
                 owner,
@@ -188,20 +188,10 @@ impl Cli {
 }
 
 async fn import(store: &Store, ledger: Ledger, json: bool) -> Result<(), BankError> {
-    let bank = store.open().await?;
     let progress = if json { Progress::Quiet } else { Progress::of(&ledger) };
-    let name = ledger.name().to_owned();
-    let importer = Importer::new(bank.clone(), &name);
-    let start = Instant::now();
-    let tally = importer.run(ledger, progress).await?;
-    let elapsed = start.elapsed();
-    let summary = Summary {
-        tally,
-        import: importer.load().await?,
-        audit: Audit::of(&bank, &name).await?,
-        ledger: name,
-        elapsed,
-    };
+    let summary = store
+        .open(async |bank| Summary::of(bank, ledger, progress).await)
+        .await?;
     output(&summary, json)?;
     if summary.balances() {
         Ok(())
@@ -211,32 +201,13 @@ async fn import(store: &Store, ledger: Ledger, json: bool) -> Result<(), BankErr
 }
 
 async fn post(store: &Store, entry: Entry, reference: Reference, json: bool) -> Result<(), BankError> {
-    let bank = store.open().await?;
     let reference = reference.reference.unwrap_or_else(|| AppendId::new().to_string());
-    let mut metadata = Metadata::default();
-    metadata.set_actor("teller");
-    metadata.set_correlation_id(&reference);
-    let slip = Slip {
-        key: format!("teller/{reference}"),
-        metadata,
-    };
-    let posted = entry.post(&bank, &slip).await;
-    let receipts = posted.map_err(|error| BankError::of(error, &reference))?;
-    let mut accounts = Vec::new();
-    for account in entry.accounts() {
-        accounts.push(show(&bank, account, When::Now).await?);
-    }
-    let repeated = receipts.iter().any(|receipt| receipt.repeated);
-    output(
-        &Posted {
-            reference,
-            repeated,
-            accounts,
-        },
-        json,
-    )
+    let posted = store
+        .open(async |bank| Posted::of(bank, &entry, reference).await)
+        .await?;
+    output(&posted, json)
 }
 
-fn output(report: &dyn crate::report::Report, json: bool) -> Result<(), BankError> {
+fn output(report: &impl Report, json: bool) -> Result<(), BankError> {
     print(report, json).map_err(BankError::Output)
 }

@@ -45,7 +45,6 @@ pub enum Reason {
     AccountNotOpen,
     BalanceTooLarge,
     InsufficientFunds,
-    InvalidOwner,
     NotPositive,
     SameAccount,
 }
@@ -93,7 +92,6 @@ impl Reason {
             ExecuteError::Refused(Refused::InsufficientFunds { .. }) => Some(Self::InsufficientFunds),
             ExecuteError::Refused(Refused::TooLarge) => Some(Self::BalanceTooLarge),
             ExecuteError::Refused(Refused::SameAccount) => Some(Self::SameAccount),
-            ExecuteError::Invalid(_) => Some(Self::InvalidOwner),
             ExecuteError::NotFound { .. } => Some(Self::AccountNotOpen),
             ExecuteError::AlreadyExists { .. } => Some(Self::AccountAlreadyOpen),
             _ => None,
@@ -108,7 +106,6 @@ impl fmt::Display for Reason {
             Self::AccountNotOpen => "account not open",
             Self::BalanceTooLarge => "balance too large",
             Self::InsufficientFunds => "insufficient funds",
-            Self::InvalidOwner => "invalid owner",
             Self::NotPositive => "amount not positive",
             Self::SameAccount => "transfer to the same account",
         })

@@ -1,4 +1,4 @@
-use std::io::{IsTerminal as _, stderr};
+use std::io::{IsTerminal as _, Write as _, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -37,7 +37,8 @@ impl Progress {
                 let now = read.saturating_mul(10) / *bytes;
                 if now > *tenths {
                     *tenths = now;
-                    eprintln!("{name}: {now}0 % read");
+                    // Unlike `eprintln`, this does not panic when nobody listens any more.
+                    let _ = writeln!(stderr(), "{name}: {now}0 % read");
                 }
             }
         }

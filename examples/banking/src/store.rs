@@ -1,9 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use es_runtime::StoreError;
 use es_runtime::prelude::*;
+use es_runtime::{RetryPolicy, StoreError};
 use es_sqlite::SqliteStore;
+
+use crate::error::BankError;
 
 /// Where the bank keeps its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,10 +32,22 @@ impl FromStr for Store {
 }
 
 impl Store {
-    pub(crate) async fn open(&self) -> Result<Runtime, StoreError> {
+    /// Opens the store for `visit`, and closes it again.
+    pub(crate) async fn open<T>(
+        &self,
+        visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
         match self {
-            Self::Memory => Runtime::builder(MemoryStore::new()).start().await,
-            Self::Sqlite(path) => Runtime::builder(SqliteStore::open(path).await?).start().await,
+            Self::Memory => visit(&start(MemoryStore::new()).await?).await,
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                let visited = visit(&start(store.clone()).await?).await;
+                // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
+                let closed = store.close().await;
+                let value = visited?;
+                closed?;
+                Ok(value)
+            }
         }
     }
 
@@ -44,4 +58,10 @@ impl Store {
             _ => None,
         }
     }
+}
+
+/// The refusals of an import all go to one stream, and on a slow disk they meet there: rather wait long than give up.
+async fn start(store: impl EventStore) -> Result<Runtime, StoreError> {
+    let patient = RetryPolicy::default().attempts(1_000);
+    Runtime::builder(store).retry(patient).start().await
 }

@@ -1,10 +1,15 @@
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use es_runtime::prelude::*;
 use serde_json::{Value, json};
 
 use crate::audit::Audit;
+use crate::error::BankError;
 use crate::import::Import;
+use crate::importer::Importer;
+use crate::ledger::Ledger;
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::tally::Tally;
 
@@ -18,6 +23,22 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Imports the ledger, and looks at the bank after it.
+    pub(crate) async fn of(bank: &Runtime, ledger: Ledger, progress: Progress) -> Result<Self, BankError> {
+        let name = ledger.name().to_owned();
+        let importer = Importer::new(bank.clone(), &name);
+        let start = Instant::now();
+        let tally = importer.run(ledger, progress).await?;
+        let elapsed = start.elapsed();
+        Ok(Self {
+            tally,
+            import: importer.load().await?,
+            audit: Audit::of(bank, &name).await?,
+            ledger: name,
+            elapsed,
+        })
+    }
+
     /// Whether the accounts hold, to the cent, what the accepted lines add up to.
     pub(crate) fn balances(&self) -> bool {
         self.tally.money == Some(self.audit.imported)

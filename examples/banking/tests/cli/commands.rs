@@ -34,6 +34,7 @@ fn money_moves() {
     assert_eq!(again["done_before"], true);
     assert_eq!(again["accounts"], done["accounts"]);
     assert_eq!(bank.accounts(), done["accounts"]);
+    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
 }
 
 #[test]
@@ -186,4 +187,12 @@ fn a_file_that_is_no_bank_is_left_alone() {
     let said = bank.fails(1, &["accounts"]);
     assert!(said.contains("bank.db"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let bank = bank("away");
+    let mut run = bank.command(&["accounts"]).spawn().unwrap();
+    drop((run.stdout.take(), run.stderr.take()));
+    assert!(run.wait().unwrap().success());
 }
