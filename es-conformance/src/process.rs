@@ -21,7 +21,7 @@ const NAME: &str = "ES_CONFORMANCE_WRITER";
 const APPENDS: &str = "ES_CONFORMANCE_APPENDS";
 
 /// How many tasks of a writer append at once.
-const TASKS: u64 = 4;
+pub(crate) const TASKS: u64 = 4;
 
 /// The stream that every writer appends to.
 pub(crate) fn shared() -> StreamId {
