@@ -70,3 +70,42 @@ impl Turn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(turns: &mut Turns, account: &str) -> Turn {
+        turns.next(vec![account.parse().unwrap()])
+    }
+
+    #[tokio::test]
+    async fn another_account_does_not_wait() {
+        let mut turns = Turns::default();
+        let _first = turn(&mut turns, "ACC-000001");
+        assert!(turn(&mut turns, "ACC-000002").comes().await);
+    }
+
+    #[tokio::test]
+    async fn what_failed_stops_what_comes_after_it() {
+        let mut turns = Turns::default();
+        turn(&mut turns, "ACC-000001").done();
+        let mut second = turn(&mut turns, "ACC-000001");
+        assert!(second.comes().await);
+        drop(second);
+        turns.forget_done();
+        assert!(!turn(&mut turns, "ACC-000001").comes().await);
+    }
+
+    #[tokio::test]
+    async fn what_is_done_is_forgotten_and_what_is_not_is_kept() {
+        let mut turns = Turns::default();
+        turn(&mut turns, "ACC-000001").done();
+        let waiting = turn(&mut turns, "ACC-000002");
+        turns.forget_done();
+        assert_eq!(turns.len(), 1);
+        waiting.done();
+        turns.forget_done();
+        assert_eq!(turns.len(), 0);
+    }
+}
