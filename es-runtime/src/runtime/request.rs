@@ -82,6 +82,13 @@ macro_rules! request_setters {
             self
         }
 
+        /// All that is recorded with each event at once, in place of what was set before: for senders that say the same of
+        /// several requests.
+        pub fn with_metadata(mut self, metadata: crate::Metadata) -> Self {
+            self.request.metadata = metadata;
+            self
+        }
+
         /// When it happened, where that is not now: for imports. Recorded with each event.
         pub fn occurred_at(mut self, time: crate::Timestamp) -> Self {
             self.request.set_occurred_at(time);
