@@ -1,24 +1,23 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::marker::PhantomData;
 
 use crate::{DecodeError, EncodeError, EventInfo, EventOf, EventSourced, Misapplied};
 
-/// Holds the name of event `E` of aggregate `A`.
-pub struct EventName<A, E>(PhantomData<fn() -> (A, E)>);
-
-impl<A: EventSourced, E: EventOf<A>> EventName<A, E> {
-    /// The name, also as a pattern.
-    pub const NAME: &'static str = E::NAME;
+pub const fn event_name<A: EventSourced, E: EventOf<A>>() -> &'static str {
+    E::NAME
 }
 
 pub const fn info<A: EventSourced, E: EventOf<A>>() -> EventInfo {
     EventInfo::of::<E>()
 }
 
+pub fn info_of<A: EventSourced, E: EventOf<A>>(_: &E) -> EventInfo {
+    EventInfo::of::<E>()
+}
+
 /// Appends the stored form of `event` to `out`.
 pub fn encode<A: EventSourced, E: EventOf<A>>(event: &E, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    crate::json::encode(event, out).map_err(|source| EncodeError { name: E::NAME, source })
+    event.encode(out)
 }
 
 /// Reads an event that is known to be an `E`.
