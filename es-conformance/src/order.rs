@@ -142,6 +142,22 @@ fn settled(result: Result<Appended, AppendError>) -> Checked<bool> {
     }
 }
 
+/// Appends, again and again while an open transaction keeps the store from it.
+async fn insist(store: &Store, append: Append) -> Checked {
+    const TRIES: usize = 1_000;
+    for _ in 0..TRIES {
+        if settled(store.append(append.clone()).await)? {
+            return Ok(());
+        }
+    }
+    holds(
+        false,
+        "an append",
+        format_args!("to be done within {TRIES} tries"),
+        "Unavailable",
+    )
+}
+
 pub(crate) async fn c04_late_commit_is_not_skipped(subject: &Subject<'_>) -> Checked {
     let store = subject.open().await;
     store.append(one("before")).await?;
@@ -183,7 +199,7 @@ async fn late_commit(subject: &Subject<'_>, store: &Store, mut tail: Tail, page:
         Err(_) => second.await,
     };
     if !settled(done)? {
-        store.append(one("second")).await?;
+        insist(store, one("second")).await?;
     }
     tail.has_seen_all().await
 }
@@ -246,7 +262,7 @@ async fn bulk_writer(store: Store, writer: u64, total: u64, mut random: Random) 
         let batch = (1 + random.below(10)).min(left);
         left -= batch;
         let target = stream(&format!("s{}", (writer + random.below(2)) % 16));
-        store.put(&target, ExpectedVersion::Any, events(0..batch)).await?;
+        insist(&store, Append::new(target, ExpectedVersion::Any, events(0..batch))).await?;
         tokio::time::sleep(Duration::from_micros(random.below(scaled(2_000, 50_000)))).await;
     }
     Ok(())

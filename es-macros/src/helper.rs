@@ -50,22 +50,32 @@ fn mark_attributes(body: TokenStream) -> TokenStream {
 
 /// Turns `handle` into `handle(__in_aggregate)`.
 fn mark_attribute(attribute: TokenStream) -> TokenStream {
-    let tokens: Vec<TokenTree> = attribute.clone().into_iter().collect();
-    let name = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Ident(ident)) if NAMES.iter().any(|name| ident == name));
     let inside = Ident::new(INSIDE, Span::call_site());
-    match tokens.split_last() {
-        Some((TokenTree::Group(args), before)) if args.delimiter() == Delimiter::Parenthesis && name(before.last()) => {
-            let comma = (!args.stream().is_empty()).then(|| quote!(,));
-            let args = in_group(
-                TokenTree::Group(args.clone()),
-                Delimiter::Parenthesis,
-                |args| quote!(#args #comma #inside),
-            );
-            before.iter().cloned().chain([args]).collect()
+    let mut tokens = attribute.into_iter().peekable();
+    let mut marked = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let helper = matches!(&token, TokenTree::Ident(ident) if NAMES.iter().any(|name| ident == name));
+        let token = if helper {
+            token
+        } else {
+            in_group(token, Delimiter::Parenthesis, mark_attribute)
+        };
+        marked.extend([token]);
+        if !helper {
+            continue;
         }
-        Some((last, _)) if name(Some(last)) => quote!(#attribute(#inside)),
-        _ => attribute,
+        let args = tokens
+            .next_if(|next| matches!(next, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis));
+        match args {
+            Some(args) => marked.extend([in_group(args, Delimiter::Parenthesis, |args| {
+                let comma = (!args.is_empty()).then(|| quote!(,));
+                quote!(#args #comma #inside)
+            })]),
+            None if matches!(tokens.peek(), None | Some(TokenTree::Punct(_))) => marked.extend(quote!((#inside))),
+            None => {}
+        }
     }
+    marked
 }
 
 /// Changes what is in the group, if `token` is one with these delimiters.

@@ -11,47 +11,185 @@ mod helper;
 mod message;
 mod runtime;
 mod stored_name;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use proc_macro::TokenStream;
 
 /// Makes a struct an event: an immutable fact, stored under a name.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// #[event]
+/// pub struct Opened {
+///     pub owner: String,
+/// }
+///
+/// #[event(name = "account.closed")]
+/// pub struct Closed;
+/// ```
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `name = "…"` | the name that is stored | the struct's in snake case |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// Implements `Event`, and derives `Debug`, `Clone`, `PartialEq` and serde's traits unless a derive *below* does. Put
+/// `#[event]` first: a derive above it has run already, is not seen, and conflicts.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::attribute(args.into(), &item.into()).into()
 }
 
 /// Makes a struct a command: a request addressed to one aggregate instance.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// #[command(validate)]
+/// pub struct Deposit {
+///     pub amount: i64,
+/// }
+///
+/// impl Deposit {
+///     fn validate(&self) -> Result<(), Invalid> {
+///         if self.amount > 0 { Ok(()) } else { Err(Invalid::new("amount", "must be positive")) }
+///     }
+/// }
+/// ```
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `name = "…"` | the name for traces and for commands that arrive as data | the struct's in snake case |
+/// | `validate` | calls the method `validate` of the struct before anything is loaded | no check |
+/// | `validate = path` | calls this function with `&self` | |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// Implements `Command`, and derives what [`#[event]`](macro@event) does.
 #[proc_macro_attribute]
 pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
     command::attribute(args.into(), &item.into()).into()
 }
 
-/// Gives a struct or enum that is a field of events and commands what they need of it.
+/// Gives a struct or enum that is a field of events and commands what they need of it: the derives of
+/// [`#[event]`](macro@event), and nothing else.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// #[value]
+/// pub enum Channel {
+///     Counter,
+///     Online { device: String },
+/// }
+/// ```
+///
+/// Its only argument is `crate = path`.
 #[proc_macro_attribute]
 pub fn value(args: TokenStream, item: TokenStream) -> TokenStream {
     value::attribute(args.into(), &item.into()).into()
 }
 
 /// Names an aggregate and its id.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// #[derive(Aggregate)]
+/// #[es(name = "account")]
+/// pub struct Account {
+///     balance: i64,
+/// }
+///
+/// #[derive(Aggregate)]
+/// #[es(id = u64)]
+/// pub struct Invoice;
+///
+/// let key = KeyOf::<Invoice>::new(42_u64);
+/// ```
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `name = "…"` | the category of its streams | the type's in snake case |
+/// | `id = Type` | a natural key | `Id<Self>` |
+/// | `foreign` | the key's type is of another crate, or of several aggregates | types of std and longer paths |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// A key type of your own is made the `Key` of the aggregate, so that `runtime.load(iban)` needs no more. One that is
+/// `foreign` cannot be: wrap it, `KeyOf::<Account>::new(iban)`.
 #[proc_macro_derive(Aggregate, attributes(es))]
 pub fn derive_aggregate(item: TokenStream) -> TokenStream {
     derive_aggregate::derive(item.into()).into()
 }
 
-/// Lists the commands and events of an aggregate: its methods with `#[handle]` and `#[apply]`.
+/// Goes on the impl block of an aggregate, whose methods with [`#[handle]`](macro@handle) and [`#[apply]`](macro@apply) are
+/// the list of its commands and events.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened;
+/// # #[event] pub struct Deposited { pub amount: i64 }
+/// # #[command] pub struct Open;
+/// # #[command] pub struct Deposit { pub amount: i64 }
+/// # #[derive(Debug, thiserror::Error)]
+/// # #[error("the amount must be positive")]
+/// # pub struct NotPositive;
+/// # #[derive(Aggregate)] pub struct Account { balance: i64 }
+/// #[aggregate]
+/// impl Account {
+///     #[handle]
+///     fn open(_: Open) -> Opened {
+///         Opened
+///     }
+///
+///     #[handle]
+///     fn deposit(&self, command: Deposit) -> Result<Deposited, NotPositive> {
+///         if command.amount > 0 { Ok(Deposited { amount: command.amount }) } else { Err(NotPositive) }
+///     }
+///
+///     #[apply]
+///     fn opened(_: Opened) -> Self {
+///         Self { balance: 0 }
+///     }
+///
+///     #[apply]
+///     fn deposited(&mut self, event: Deposited) {
+///         self.balance += event.amount;
+///     }
+/// }
+///
+/// let event = AccountEvent::from(Deposited { amount: 5 });
+/// ```
+///
+/// Generates the enums `AccountEvent` and `AccountCommand`, which are `pub` unless `vis = …` says otherwise, as the block does
+/// not show how visible the aggregate is. The second is read as `{"deposit": {"amount": 5}}` and can be executed like any
+/// command. Other methods may stand between, an aggregate has one such block, and `#[cfg(…)]` on a method holds for all that
+/// is generated from it.
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `vis = pub(crate)` | the visibility of the two enums | `pub` |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 #[proc_macro_attribute]
 pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
     aggregate::attribute(args.into(), item.into()).into()
 }
 
-/// Marks a method of an `#[aggregate]` block that decides a command.
+/// Marks a method of an [`#[aggregate]`](macro@aggregate) block that decides a command.
+///
+/// What stands in the place of the receiver says what the stream must be: nothing, if the command creates the aggregate;
+/// `&self`, if it needs an existing one; `this: Option<&Self>` for either. The command comes by value, then, if the decision needs it,
+/// `&Context`.
+///
+/// Returns an event, an `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these and an error. Pure
+/// and synchronous, because it is run again on a conflict.
 #[proc_macro_attribute]
 pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("handle", args.into(), &item.into()).into()
 }
 
-/// Marks a method of an `#[aggregate]` block that folds an event into the state.
+/// Marks a method of an [`#[aggregate]`](macro@aggregate) block that folds an event into the state.
+///
+/// Without a receiver it returns `Self`, for the event that creates the aggregate; with `&mut self` it changes the state. The event
+/// comes by value. It cannot fail: what has happened has happened.
 #[proc_macro_attribute]
 pub fn apply(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("apply", args.into(), &item.into()).into()

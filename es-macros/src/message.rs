@@ -1,8 +1,11 @@
 use proc_macro2::{Ident, TokenStream};
-use syn::{Fields, Generics, Item, LitStr, Type};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Field, Fields, Generics, Item, LitStr, Type};
 
 use crate::derives::Derives;
 use crate::errors::Errors;
+use crate::runtime::Runtime;
 use crate::stored_name;
 
 /// What events and commands have in common: a plain struct with a name that is stored or sent.
@@ -10,6 +13,8 @@ pub(crate) struct Message {
     pub(crate) ident: Ident,
     pub(crate) name: LitStr,
     pub(crate) derives: Derives,
+    /// The types of the fields that are stored as they are.
+    pub(crate) fields: Vec<Type>,
 }
 
 /// How messages call such a struct.
@@ -24,9 +29,18 @@ impl Message {
     /// Reads the struct below the attribute. `None` if there is too little of it to go on.
     pub(crate) fn parse(item: &TokenStream, name: Option<LitStr>, words: &Words, errors: &mut Errors) -> Option<Self> {
         let Words { attribute, noun } = words;
+        let mut fields = Vec::new();
         let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item.clone()))? {
             Item::Struct(item) => {
-                fields_own_their_data(&item.fields, words, errors);
+                if is_plain(&item.generics) && borrows(&item.fields, words, errors) {
+                    return None;
+                }
+                fields = item
+                    .fields
+                    .into_iter()
+                    .filter(is_plain_field)
+                    .map(|field| field.ty)
+                    .collect();
                 (item.ident, item.attrs, item.generics)
             }
             Item::Enum(item) => {
@@ -56,8 +70,31 @@ impl Message {
             name: stored_name::check(name, &ident, errors),
             derives: Derives::of(&attrs),
             ident,
+            fields,
         })
     }
+}
+
+impl Message {
+    /// Checks each field on its own, above the item: what the derives then say of one that cannot be stored names no way out.
+    pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
+        let private = runtime.private();
+        let assertions = self
+            .fields
+            .iter()
+            .map(|ty| quote_spanned!(ty.span()=> #private::assert_value::<#ty>();));
+        (!self.fields.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
+    }
+}
+
+/// Whether no attribute can leave the field out, or have it stored in another way than its type's.
+fn is_plain_field(field: &Field) -> bool {
+    let special = |attribute: &Attribute| {
+        ["serde", "cfg", "cfg_attr"]
+            .iter()
+            .any(|name| attribute.path().is_ident(name))
+    };
+    !field.attrs.iter().any(special)
 }
 
 /// Whether nothing stands in `<…>`, nor in `where`.
@@ -65,19 +102,22 @@ pub(crate) fn is_plain(generics: &Generics) -> bool {
     generics.params.is_empty() && generics.where_clause.is_none()
 }
 
-/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from.
-fn fields_own_their_data(fields: &Fields, words: &Words, errors: &mut Errors) {
+/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from. Whether there are any.
+fn borrows(fields: &Fields, words: &Words, errors: &mut Errors) -> bool {
+    let mut borrows = false;
     for field in fields {
         if let Type::Reference(reference) = &field.ty {
-            let fix = match &*reference.elem {
+            let owned = match &*reference.elem {
                 Type::Path(path) if path.path.is_ident("str") => "`String`",
                 Type::Slice(_) => "a `Vec`",
                 _ => "the value itself",
             };
             errors.at(
                 reference,
-                format!("{} owns its data: use {fix} instead of a reference", words.noun),
+                format!("{} owns its data: use {owned} instead of a reference", words.noun),
             );
+            borrows = true;
         }
     }
+    borrows
 }

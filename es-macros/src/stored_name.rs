@@ -9,13 +9,13 @@ use crate::errors::Errors;
 const MAX_LEN: usize = 128;
 
 /// Reads the `= "…"` of `name = "…"`.
-pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<LitStr> {
-    const EXPECTED: &str = "expected a string: `name = \"…\"`";
+pub(crate) fn parse(argument: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let expected = |span| syn::Error::new(span, "expected a string: `name = \"…\"`");
     let equals: Option<Token![=]> = input.parse()?;
-    match equals {
-        Some(_) => input.parse().map_err(|error| syn::Error::new(error.span(), EXPECTED)),
-        None => Err(input.error(EXPECTED)),
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
     }
+    input.parse().map_err(|error| expected(error.span()))
 }
 
 /// The name that is stored: the one given, or the item's in snake case.

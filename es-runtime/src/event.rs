@@ -41,7 +41,7 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
 
 /// Says that this event is one of aggregate `A`'s. Written by `#[aggregate]` for each `#[apply]` method.
 #[diagnostic::on_unimplemented(
-    message = "aggregate `{A}` returns event `{Self}` but does not apply it",
+    message = "aggregate `{A}` does not apply event `{Self}`",
     label = "no `#[apply]` method of `{A}` takes `{Self}`",
     note = "add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block"
 )]

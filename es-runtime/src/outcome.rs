@@ -7,12 +7,13 @@ use crate::EventSourced;
 
 /// Events of aggregate `A`, in one of the shapes a handler may return: an event, `Option`, tuple, array, `Vec`, `()`.
 ///
-/// `#[event]` writes it for its struct and `#[aggregate]` for the enum of all events. There is no blanket implementation over
-/// [`Event`](crate::Event), so that the compiler names the event that is missing rather than the `Vec` around it.
+/// `#[aggregate]` writes it for each event that it applies, and for the enum of all. There is no blanket implementation over
+/// [`EventOf`](crate::EventOf), so that the compiler names the event that is missing rather than the `Vec` around it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not an event, nor a collection of events",
-    label = "a handler returns events",
-    note = "return an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these; if `{Self}` is to be an event, add `#[event]` to it"
+    message = "aggregate `{A}` returns `{Self}` but does not apply it",
+    label = "no `#[apply]` method of `{A}` takes `{Self}`",
+    note = "if `{Self}` is an event, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
+    note = "a handler returns an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these"
 )]
 pub trait IntoEvents<A: EventSourced> {
     /// Adds the events to `out`, in order.
@@ -21,9 +22,10 @@ pub trait IntoEvents<A: EventSourced> {
 
 /// What a handler of aggregate `A` may return: [events](IntoEvents), or a `Result` of events and a refusal.
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot return `{Self}`",
-    label = "not events, nor a `Result` of events",
-    note = "return an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these; if `{Self}` is to be an event, add `#[event]` to it"
+    message = "aggregate `{A}` returns `{Self}` but does not apply it",
+    label = "no `#[apply]` method of `{A}` takes `{Self}`",
+    note = "if `{Self}` is an event, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
+    note = "a handler returns an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these"
 )]
 pub trait Outcome<A: EventSourced> {
     /// Why the command may be refused.

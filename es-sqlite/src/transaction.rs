@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
@@ -119,6 +120,14 @@ impl<'c> Transactions<'c> {
         match self.connection.execute_batch("ROLLBACK") {
             Ok(()) => Failure::Undone(problem),
             Err(error) => Failure::InDoubt(error.into()),
+        }
+    }
+
+    /// Gives the write lock back, if a failure left it held: other processes go on.
+    pub(crate) fn abandon(&mut self) {
+        if !self.connection.is_autocommit() {
+            // Closing the connection would do it too, only later.
+            let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
 
@@ -262,7 +271,7 @@ impl<'c> Transactions<'c> {
         &mut self,
         part: &StreamAppend,
         target: Target,
-        metadata: &mut impl Iterator<Item = &'m std::borrow::Cow<'static, str>>,
+        metadata: &mut impl Iterator<Item = &'m Cow<'static, str>>,
         head: &mut Head,
     ) -> Result<StreamAppended, Problem> {
         let mut version = target.version;

@@ -1,6 +1,7 @@
 //! Tests of the workspace as a user sees it, in `tests/`: what compiles, with which message it does not, and what it does.
 
 pub mod bank;
+pub mod foreign;
 pub mod stores;
 
 #[doc(hidden)]
@@ -12,3 +13,8 @@ pub use tempfile::tempdir;
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The aggregate by hand of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/by-hand.md")]
+pub struct ByHand;

@@ -25,7 +25,9 @@ impl Apply {
         signature::plain(signature, "an apply", errors);
         let (this, parameters) = This::of(signature, aggregate);
         let creates = creates(&this, errors);
-        returns(signature, creates, aggregate, errors);
+        if matches!(this, This::Missing | This::Mutable(_)) {
+            returns(signature, creates, aggregate, errors);
+        }
         let Some((event, others)) = parameters.split_first() else {
             let method = &signature.ident;
             errors.at(

@@ -2,7 +2,7 @@ use proc_macro2::Ident;
 use syn::{Attribute, ReturnType, Signature, Type, parse_quote};
 
 use super::listed::{Listed, ungrouped};
-use super::signature::{self, This, first_argument, last_segment};
+use super::signature::{self, This, arguments, first_argument, last_segment};
 use crate::errors::Errors;
 
 /// A method with `#[handle]`.
@@ -10,8 +10,8 @@ pub(crate) struct Handler {
     pub(crate) method: Ident,
     pub(crate) on: On,
     pub(crate) command: Listed,
-    /// Whether it takes `&Context`.
-    pub(crate) context: bool,
+    /// The type `&Context`, if it takes that.
+    pub(crate) context: Option<Type>,
     /// What it returns; `()` if nothing is written.
     pub(crate) returns: Type,
 }
@@ -36,12 +36,13 @@ impl Handler {
         let (this, parameters) = This::of(signature, aggregate);
         let on = On::of(&this, errors);
         let (context, commands) = split_context(&parameters, errors);
-        let returns = match &signature.output {
+        let mut returns = match &signature.output {
             ReturnType::Default => parse_quote!(()),
             ReturnType::Type(_, ty) => ungrouped(ty).clone(),
         };
         if let Type::ImplTrait(ty) = &returns {
             errors.at(ty, "the type that a handler returns must be named: an event, `Option`, a tuple, an array or a `Vec` of events, or a `Result` of one of these");
+            returns = parse_quote!(());
         }
         let Some((command, others)) = commands.split_first() else {
             let method = &signature.ident;
@@ -71,6 +72,13 @@ impl Handler {
         let mut events = Vec::new();
         collect_events(&self.returns, &mut events);
         events
+    }
+
+    /// `E` of `Result<_, E>`, if that is written out.
+    pub(crate) fn refusal(&self) -> Option<&Type> {
+        last_segment(&self.returns)
+            .filter(|last| last.ident == "Result")
+            .and_then(|last| arguments(last).nth(1))
     }
 }
 
@@ -102,8 +110,8 @@ impl On {
     }
 }
 
-/// Whether the parameters hold `&Context`, and the others.
-fn split_context<'a>(parameters: &[&'a Type], errors: &mut Errors) -> (bool, Vec<&'a Type>) {
+/// The `&Context` among the parameters, and the others.
+fn split_context<'a>(parameters: &[&'a Type], errors: &mut Errors) -> (Option<Type>, Vec<&'a Type>) {
     let (contexts, commands): (Vec<&Type>, Vec<&Type>) = parameters.iter().copied().partition(|ty| is_context(ty));
     if let [context, others @ ..] = &contexts[..] {
         if !matches!(context, Type::Reference(reference) if reference.mutability.is_none()) {
@@ -115,7 +123,7 @@ fn split_context<'a>(parameters: &[&'a Type], errors: &mut Errors) -> (bool, Vec
             errors.at(other, "a handler takes one context: remove this parameter");
         }
     }
-    (!contexts.is_empty(), commands)
+    (contexts.first().copied().cloned(), commands)
 }
 
 fn is_context(ty: &Type) -> bool {

@@ -76,16 +76,13 @@ impl Block {
 fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
     let mut found: Option<(Role, &str)> = None;
     for attribute in attrs {
-        let name = match helper_name(attribute) {
-            Some(name) => name,
-            None => {
-                refuse_conditional(attribute, errors);
-                continue;
-            }
+        let Some(name) = helper_name(attribute) else {
+            refuse_conditional(attribute, errors);
+            continue;
         };
         match found {
             Some((_, first)) if first == name => {
-                errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"))
+                errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"));
             }
             Some(_) => errors.at(
                 attribute,
@@ -144,13 +141,13 @@ fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role
     };
     let name = &new.variant;
     let (noun, attribute, verb) = match role {
-        Role::Handler => ("command", "#[handle]", "handled"),
-        Role::Apply => ("event", "#[apply]", "applied"),
+        Role::Handler => ("command", "a `#[handle]`", "handled"),
+        Role::Apply => ("event", "an `#[apply]`", "applied"),
     };
     if first.is(&new.ty) {
         errors.at(
             &new.ty,
-            format!("{noun} `{name}` has an `{attribute}` method already: keep one of them"),
+            format!("{noun} `{name}` has {attribute} method already: keep one of them"),
         );
         errors.at(&first.ty, format!("`{name}` is first {verb} here"));
     } else {

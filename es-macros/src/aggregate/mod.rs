@@ -17,8 +17,13 @@ use model::Block;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
+    let block = Block::parse(args, &item, &mut errors);
+    // Handlers take commands by value whether or not they consume them, and `&self` whether or not they look at it.
+    let lints = block
+        .as_ref()
+        .map(|_| quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]));
     // Expanded after an error too, or else every use of its commands and events would be reported besides.
-    let impls = Block::parse(args, &item, &mut errors).as_ref().map(expand::block);
+    let impls = block.as_ref().map(expand::block);
     let item = helper::mark(item);
-    quote!(#item #impls #errors)
+    quote!(#lints #item #impls #errors)
 }

@@ -24,18 +24,18 @@ pub(crate) enum This<'a> {
 impl<'a> This<'a> {
     /// What stands in the place of the receiver, and the types of the parameters behind it.
     pub(crate) fn of(signature: &'a Signature, aggregate: &Type) -> (Self, Vec<&'a Type>) {
-        let types = |skip| {
+        let behind = |skip| {
             signature.inputs.iter().skip(skip).filter_map(|input| match input {
                 FnArg::Typed(typed) => Some(ungrouped(&typed.ty)),
                 FnArg::Receiver(_) => None,
             })
         };
         match signature.inputs.first() {
-            Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), types(1).collect()),
-            Some(FnArg::Typed(typed)) if is_maybe_this(&typed.ty, aggregate) => {
-                (Self::Maybe(&typed.ty), types(1).collect())
+            Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), behind(1).collect()),
+            Some(FnArg::Typed(first)) if is_maybe_this(&first.ty, aggregate) => {
+                (Self::Maybe(&first.ty), behind(1).collect())
             }
-            _ => (Self::Missing, types(0).collect()),
+            _ => (Self::Missing, behind(0).collect()),
         }
     }
 
@@ -82,15 +82,21 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     }
 }
 
-/// `T` of `Option<T>` or `Result<T, E>`.
-pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
-        return None;
+/// `T` and `E` of `Result<T, E>`.
+pub(crate) fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+    let arguments = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
+        _ => None,
     };
-    arguments.args.iter().find_map(|argument| match argument {
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ungrouped(ty)),
         _ => None,
     })
+}
+
+/// `T` of `Option<T>` or `Result<T, E>`.
+pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
+    arguments(segment).next()
 }
 
 /// Reports `async`, `unsafe` and type parameters.

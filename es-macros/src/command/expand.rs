@@ -1,5 +1,6 @@
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::model::Command;
 use crate::message::Message;
@@ -12,9 +13,10 @@ pub(crate) fn command(command: &Command) -> TokenStream {
     } = command;
     let Message { ident, name, .. } = message;
     let check = validate.as_ref().map(|function| {
+        let call = quote_spanned!(function.segments.last().span()=> #function(self));
         quote! {
             fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
-                #function(self)
+                #call
             }
         }
     });

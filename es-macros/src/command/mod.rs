@@ -13,7 +13,7 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let command = Command::parse(args, item, &mut errors);
     // Expanded after an error too, or else every use of the command would be reported besides.
-    let derives = command.as_ref().map(Command::derives);
+    let above = command.as_ref().map(Command::above);
     let impls = command.as_ref().map(expand::command);
-    quote!(#derives #item #impls #errors)
+    quote!(#above #item #impls #errors)
 }

@@ -1,4 +1,5 @@
 use proc_macro2::TokenStream;
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::{Path, Token};
 
@@ -31,11 +32,16 @@ impl Command {
         let (mut runtime, mut name, mut validate) = (Runtime::default(), None, None);
         args::read(args, &KNOWN, errors, |argument, input| {
             match argument.unraw().to_string().as_str() {
-                "name" => name = Some(stored_name::parse(input)?),
+                "name" => name = Some(stored_name::parse(argument, input)?),
                 "crate" => runtime = Runtime::parse(input)?,
                 _ if input.peek(Token![=]) => {
                     input.parse::<Token![=]>()?;
-                    validate = Some(input.parse()?);
+                    validate = Some(input.parse().map_err(|error| {
+                        syn::Error::new(
+                            error.span(),
+                            "expected the path of a function: `validate = Self::validate`",
+                        )
+                    })?);
                 }
                 _ => validate = Some(syn::parse_quote!(Self::#argument)),
             }
@@ -49,8 +55,10 @@ impl Command {
         })
     }
 
-    /// The attributes to put above the struct.
-    pub(crate) fn derives(&self) -> TokenStream {
-        self.message.derives.missing(&self.runtime)
+    /// What to put above the struct.
+    pub(crate) fn above(&self) -> TokenStream {
+        let fields = self.message.assert_fields(&self.runtime);
+        let derives = self.message.derives.missing(&self.runtime);
+        quote!(#fields #derives)
     }
 }

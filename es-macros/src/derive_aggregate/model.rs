@@ -67,7 +67,7 @@ impl Aggregate {
         let (mut runtime, mut name, mut id, mut foreign) = (Runtime::default(), None, None, None);
         args::read(arguments(&attrs, errors), &KNOWN, errors, |argument, input| {
             match argument.to_string().as_str() {
-                "name" => name = Some(stored_name::parse(input)?),
+                "name" => name = Some(stored_name::parse(argument, input)?),
                 "crate" => runtime = Runtime::parse(input)?,
                 "id" => {
                     input.parse::<Token![=]>()?;

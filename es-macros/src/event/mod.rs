@@ -13,7 +13,7 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let event = Event::parse(args, item, &mut errors);
     // Expanded after an error too, or else every use of the event would be reported besides.
-    let derives = event.as_ref().map(Event::derives);
+    let above = event.as_ref().map(Event::above);
     let impls = event.as_ref().map(expand::event);
-    quote!(#derives #item #impls #errors)
+    quote!(#above #item #impls #errors)
 }

@@ -1,4 +1,5 @@
 use proc_macro2::TokenStream;
+use quote::quote;
 
 use crate::args::{self, Known};
 use crate::errors::Errors;
@@ -27,7 +28,7 @@ impl Event {
         let (mut runtime, mut name) = (Runtime::default(), None);
         args::read(args, &KNOWN, errors, |argument, input| {
             if argument == "name" {
-                name = Some(stored_name::parse(input)?);
+                name = Some(stored_name::parse(argument, input)?);
             } else {
                 runtime = Runtime::parse(input)?;
             }
@@ -37,8 +38,10 @@ impl Event {
         Some(Self { runtime, message })
     }
 
-    /// The attributes to put above the struct.
-    pub(crate) fn derives(&self) -> TokenStream {
-        self.message.derives.missing(&self.runtime)
+    /// What to put above the struct.
+    pub(crate) fn above(&self) -> TokenStream {
+        let fields = self.message.assert_fields(&self.runtime);
+        let derives = self.message.derives.missing(&self.runtime);
+        quote!(#fields #derives)
     }
 }

@@ -7,12 +7,8 @@ use serde::{Deserialize, Serializer};
 
 use crate::{AnyRefusal, CommandEnum, CommandOf, Context, Declined, EventSourced, Invalid};
 
-/// Holds the name of command `C` of aggregate `A`.
-pub struct CommandName<A, C>(PhantomData<fn() -> (A, C)>);
-
-impl<A: EventSourced, C: CommandOf<A>> CommandName<A, C> {
-    /// The name, also as a pattern.
-    pub const NAME: &'static str = C::NAME;
+pub const fn command_name<A: EventSourced, C: CommandOf<A>>() -> &'static str {
+    C::NAME
 }
 
 pub fn check<A: EventSourced, C: CommandOf<A>>(command: &C) -> Result<(), Invalid> {

@@ -1,18 +1,17 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::marker::PhantomData;
 
 use crate::{DecodeError, EncodeError, EventInfo, EventOf, EventSourced, Misapplied};
 
-/// Holds the name of event `E` of aggregate `A`.
-pub struct EventName<A, E>(PhantomData<fn() -> (A, E)>);
-
-impl<A: EventSourced, E: EventOf<A>> EventName<A, E> {
-    /// The name, also as a pattern.
-    pub const NAME: &'static str = E::NAME;
+pub const fn event_name<A: EventSourced, E: EventOf<A>>() -> &'static str {
+    E::NAME
 }
 
 pub const fn info<A: EventSourced, E: EventOf<A>>() -> EventInfo {
+    EventInfo::of::<E>()
+}
+
+pub fn info_of<A: EventSourced, E: EventOf<A>>(_: &E) -> EventInfo {
     EventInfo::of::<E>()
 }
 

@@ -8,6 +8,7 @@ mod aggregate;
 mod command;
 mod event;
 mod unique;
+mod value;
 
 pub use std::vec::Vec;
 
@@ -15,10 +16,12 @@ pub use serde;
 
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{
-    CommandName, check, clone_command, debug_command, decide, decode_command, deserialize_command, eq_command,
+    check, clone_command, command_name, debug_command, decide, decode_command, deserialize_command, eq_command,
     handle_any, serialize_command, unknown_command,
 };
 pub use event::{
-    EventName, change, clone_event, create, debug_event, decode, encode, eq_event, info, one_event, push_event, vec_of,
+    change, clone_event, create, debug_event, decode, encode, eq_event, event_name, info, info_of, one_event,
+    push_event, vec_of,
 };
 pub use unique::{assert_unique_command, assert_unique_event};
+pub use value::assert_value;

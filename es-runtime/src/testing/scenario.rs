@@ -171,6 +171,10 @@ pub struct Then<A: EventSourced, R> {
     outcome: Outcome<A::Event, R>,
 }
 
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "each assertion may be the last of a test"
+)]
 impl<A: EventSourced<Event: Debug + PartialEq>, R: Debug> Then<A, R> {
     /// The command returned these events, in this order.
     ///

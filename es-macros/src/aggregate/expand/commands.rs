@@ -1,11 +1,14 @@
-use proc_macro2::{Group, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
 
 use super::belongs;
 use super::enums::Enum;
 use crate::aggregate::handler::{Handler, On};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::model::Block;
+use crate::aggregate::signature::last_segment;
 
 pub(super) fn expand(block: &Block) -> TokenStream {
     let commands = Enum {
@@ -21,60 +24,75 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         .map(|handler| command_of(block, handler))
         .collect();
     let serde = serde(&commands);
-    let command = command(&commands);
-    quote!(#definition #command_of #serde #command)
+    let command_enum = command_enum(&commands);
+    quote!(#definition #command_of #serde #command_enum)
 }
 
 fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, cfgs, .. } = &handler.command;
+    let Listed { ty, variant, cfgs } = &handler.command;
     let private = runtime.private();
     let on = match handler.on {
         On::New => quote!(#runtime::New),
         On::Existing => quote!(#runtime::Existing),
         On::Either => quote!(#runtime::Either),
     };
+    let span = returned_span(block, handler);
     let returns = with_self(handler.returns.to_token_stream(), &aggregate.to_token_stream());
-    let body = body(block, handler, &returns);
+    let outcome = quote_spanned!(span=> <#returns as #runtime::Outcome<#aggregate>>);
+    let body = body(block, handler, &outcome, span);
+    // One span for all that fails with the returned type, so that it is reported once.
+    let items = quote_spanned! {span=>
+        type On = #on;
+        type Refusal = #outcome::Refusal;
+
+        fn handle(
+            self,
+            state: <#on as #runtime::Target>::State<'_, #aggregate>,
+            context: &#runtime::Context,
+        ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, #outcome::Refusal> {
+            #body
+        }
+    };
     let belongs = belongs(block, &handler.command);
-    quote! {
+    quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::CommandOf<#aggregate> for #ty {
-            type On = #on;
-            type Refusal = <#returns as #runtime::Outcome<#aggregate>>::Refusal;
-
-            fn handle(
-                self,
-                state: <Self::On as #runtime::Target>::State<'_, #aggregate>,
-                context: &#runtime::Context,
-            ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, Self::Refusal> {
-                #body
-            }
+            #items
         }
 
         #belongs
     }
 }
 
-fn body(block: &Block, handler: &Handler, returns: &TokenStream) -> TokenStream {
+fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     if !block.sound {
-        return quote!(#runtime::__private::after_error((self, state, context)));
+        return quote_spanned!(span=> #runtime::__private::after_error((self, state, context)));
     }
     let method = &handler.method;
-    let state = (handler.on != On::New).then(|| quote!(state,));
-    let context = handler.context.then(|| quote!(context));
+    let state = (handler.on != On::New).then(|| quote_spanned!(span=> state,));
+    let context = handler.context.as_ref().map(|ty| quote_spanned!(ty.span()=> context));
     let unused = match (&state, &context) {
-        (None, None) => quote!(let _ = (state, context);),
-        (None, Some(_)) => quote!(let () = state;),
-        (Some(_), None) => quote!(let _ = context;),
-        (Some(_), Some(_)) => quote!(),
+        (None, None) => quote_spanned!(span=> let _ = (state, context);),
+        (None, Some(_)) => quote_spanned!(span=> let () = state;),
+        (Some(_), None) => quote_spanned!(span=> let _ = context;),
+        (Some(_), Some(_)) => TokenStream::new(),
     };
-    quote! {
+    quote_spanned! {span=>
         #unused
-        <#returns as #runtime::Outcome<#aggregate>>::into_result(<#aggregate>::#method(#state self, #context))
+        #outcome::into_result(<#aggregate>::#method(#state self, #context))
     }
+}
+
+/// Where it is reported that a handler cannot return its type: at the event that no method of the block applies, as far as
+/// can be told, or else at the refusal, or else at the type itself.
+fn returned_span(block: &Block, handler: &Handler) -> Span {
+    let applied = |ty: &&Type| block.applies.iter().any(|apply| apply.event.is(ty));
+    let missing = handler.returned_events().into_iter().find(|ty| !applied(ty));
+    let culprit = missing.or(handler.refusal()).unwrap_or(&handler.returns);
+    last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span())
 }
 
 /// The type with `Self`, which means the aggregate there and would mean the command here, replaced.
@@ -123,33 +141,33 @@ fn serde(commands: &Enum<'_>) -> TokenStream {
     }
 }
 
-fn command(commands: &Enum<'_>) -> TokenStream {
+fn command_enum(commands: &Enum<'_>) -> TokenStream {
     let Enum { block, ident, .. } = commands;
     let Block { runtime, aggregate, .. } = block;
     let private = runtime.private();
-    let names = commands.each(|command| {
-        let name = commands.name_of(command);
+    let names = commands.each(|listed| {
+        let name = commands.name_of(listed);
         quote!(#name,)
     });
-    let decode = commands.each(|command| {
-        let (name, ty) = (commands.name_of(command), &command.ty);
-        quote!(#name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
+    let known = commands.each(|listed| {
+        let (name, ty) = (commands.name_of(listed), &listed.ty);
+        quote!(_ if name == #name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
     });
     let check = commands.dispatch(|Listed { ty, .. }| quote!(#private::check::<#aggregate, #ty>(item)));
-    let decide =
-        commands.dispatch(|Listed { ty, .. }| quote!(#private::decide::<#aggregate, #ty>(item, state, context)));
+    let decide = commands.each(|Listed { ty, variant, .. }| {
+        quote!(Self::#variant(item) => #private::decide::<#aggregate, #ty>(item, state, context),)
+    });
     quote! {
         #[automatically_derived]
         impl #runtime::CommandEnum for #ident {
             const COMMANDS: &'static [&'static str] = &[#names];
 
-            #[allow(unreachable_patterns)]
             fn deserialize_named<'de, __D: #private::serde::Deserializer<'de>>(
                 name: &str,
                 content: __D,
             ) -> ::core::result::Result<Self, __D::Error> {
                 match name {
-                    #decode
+                    #known
                     _ => ::core::result::Result::Err(#private::unknown_command::<Self, __D>(name)),
                 }
             }
@@ -185,7 +203,9 @@ fn command(commands: &Enum<'_>) -> TokenStream {
                 #private::Vec<<#aggregate as #runtime::EventSourced>::Event>,
                 #runtime::Declined<#runtime::AnyRefusal>,
             > {
-                #decide
+                match self {
+                    #decide
+                }
             }
         }
     }

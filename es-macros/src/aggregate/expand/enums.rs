@@ -19,9 +19,10 @@ impl Enum<'_> {
     pub(super) fn dispatch(&self, arm: impl Fn(&Listed) -> TokenStream) -> TokenStream {
         let arms = self.each(|listed| {
             let (variant, body) = (&listed.variant, arm(listed));
-            quote!(Self::#variant(item) => #body,)
+            quote!(Self::#variant(ref item) => #body,)
         });
-        quote!(match self { #arms })
+        // Of the place rather than the reference: that may be empty, if all variants are left out by a `cfg`.
+        quote!(match *self { #arms })
     }
 
     /// What `generate` makes of each variant, under the `#[cfg]`s of its method.
@@ -36,7 +37,7 @@ impl Enum<'_> {
     /// Everything but the traits of this crate.
     pub(super) fn define(&self) -> TokenStream {
         let definition = self.definition();
-        let from = self.from_items();
+        let from = self.conversions();
         let std = self.std_traits();
         let unique = self.unique_names();
         quote!(#definition #from #std #unique)
@@ -61,7 +62,7 @@ impl Enum<'_> {
         }
     }
 
-    fn from_items(&self) -> TokenStream {
+    fn conversions(&self) -> TokenStream {
         let ident = &self.ident;
         self.each(|Listed { ty, variant, .. }| {
             quote! {
@@ -85,8 +86,10 @@ impl Enum<'_> {
             quote!(#runtime::__private::#name)
         };
         let (debug, clone, eq) = (helper("debug"), helper("clone"), helper("eq"));
-        let debug = self
-            .dispatch(|Listed { ty, variant, .. }| quote!(#debug::<#aggregate, #ty>(item, stringify!(#variant), f)));
+        let debug = self.dispatch(|listed| {
+            let (ty, name) = (&listed.ty, listed.variant.to_string());
+            quote!(#debug::<#aggregate, #ty>(item, #name, f))
+        });
         let clone = self.dispatch(|Listed { ty, variant, .. }| quote!(Self::#variant(#clone::<#aggregate, #ty>(item))));
         let eq = self.each(|Listed { ty, variant, .. }| {
             quote!((Self::#variant(left), Self::#variant(right)) => #eq::<#aggregate, #ty>(left, right),)
@@ -119,32 +122,28 @@ impl Enum<'_> {
         }
     }
 
-    /// The constant that is the item's name, also as a pattern.
+    /// A call of the constant function that gives the item's name.
     pub(super) fn name_of(&self, listed: &Listed) -> TokenStream {
         let Block { runtime, aggregate, .. } = self.block;
-        let name_of = if self.noun == "event" {
-            "EventName"
-        } else {
-            "CommandName"
-        };
-        let (name_of, ty) = (format_ident!("{name_of}"), &listed.ty);
-        quote!(#runtime::__private::#name_of::<#aggregate, #ty>::NAME)
+        let (name_of, ty) = (format_ident!("{}_name", self.noun), &listed.ty);
+        quote!(#runtime::__private::#name_of::<#aggregate, #ty>())
     }
 
     /// Compares the names of all items while compiling. The call carries the span of the item, which is why its function
     /// is imported: a path's first token would take the error to the macro's name.
     fn unique_names(&self) -> TokenStream {
         let Block { runtime, ident, .. } = self.block;
+        let aggregate = ident.to_string();
         let function = format!("assert_unique_{}", self.noun);
         let import = format_ident!("{function}");
         let names = self.each(|listed| {
-            let (variant, name) = (&listed.variant, self.name_of(listed));
-            quote!((stringify!(#variant), #name),)
+            let (variant, name) = (listed.variant.to_string(), self.name_of(listed));
+            quote!((#variant, #name),)
         });
         let assertions = self.each(|Listed { variant, .. }| {
             let span = variant.span();
-            let function = Ident::new(&function, span);
-            quote_spanned!(span=> const _: () = #function(stringify!(#ident), NAMES, stringify!(#variant));)
+            let (function, variant) = (Ident::new(&function, span), variant.to_string());
+            quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
         });
         quote! {
             const _: () = {

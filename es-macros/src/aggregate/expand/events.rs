@@ -1,5 +1,5 @@
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 use super::belongs;
 use super::enums::Enum;
@@ -25,17 +25,38 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     quote!(#definition #event_of #event_enum #into_events)
 }
 
+/// The implementations for one event. Those of `IntoEvents` and `Outcome` are for its type alone: with a blanket over all events
+/// the compiler would stop at the `Vec` or `Result` around one that is not applied, and never name it.
 fn event_of(block: &Block, event: &Listed) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let Listed { ty, variant, cfgs } = event;
     let event_enum = block.event_enum();
     let belongs = belongs(block, event);
-    quote! {
+    let private = runtime.private();
+    quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::EventOf<#aggregate> for #ty {
             fn into_event(self) -> #event_enum {
                 #event_enum::#variant(self)
+            }
+        }
+
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #runtime::IntoEvents<#aggregate> for #ty {
+            fn into_events(self, out: &mut #private::Vec<#event_enum>) {
+                #private::push_event::<#aggregate, #ty>(self, out);
+            }
+        }
+
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #runtime::Outcome<#aggregate> for #ty {
+            type Refusal = ::core::convert::Infallible;
+
+            fn into_result(self) -> ::core::result::Result<#private::Vec<#event_enum>, Self::Refusal> {
+                #private::one_event::<#aggregate, #ty>(self)
             }
         }
 
@@ -48,11 +69,11 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let private = runtime.private();
     let infos = events.each(|Listed { ty, .. }| quote!(#private::info::<#aggregate, #ty>(),));
-    let info = events.dispatch(|Listed { ty, .. }| quote!({ let _ = item; #private::info::<#aggregate, #ty>() }));
+    let info = events.dispatch(|Listed { ty, .. }| quote!(#private::info_of::<#aggregate, #ty>(item)));
     let encode = events.dispatch(|Listed { ty, .. }| quote!(#private::encode::<#aggregate, #ty>(item, out)));
     let decode = events.each(|event| {
         let (name, ty) = (events.name_of(event), &event.ty);
-        quote!(#name => #private::decode::<#aggregate, #ty>(shape_version, payload),)
+        quote!(_ if name == #name => #private::decode::<#aggregate, #ty>(shape_version, payload),)
     });
     let arms = block
         .applies
@@ -76,7 +97,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             }
 
             fn creates(&self) -> bool {
-                match self {
+                match *self {
                     #(#creates)*
                 }
             }
@@ -85,7 +106,6 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
                 #encode
             }
 
-            #[allow(unreachable_patterns)]
             fn decode(
                 name: &str,
                 shape_version: u32,
@@ -112,11 +132,12 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
 fn fold(block: &Block, apply: &Apply) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let (ty, method) = (&apply.event.ty, &apply.method);
+    let method = quote_spanned!(method.span()=> <#aggregate>::#method);
     let private = runtime.private();
     match apply {
         _ if !block.sound => quote!(#private::after_error((state, item))),
-        Apply { creates: true, .. } => quote!(#private::create::<#aggregate, #ty>(state, item, <#aggregate>::#method)),
-        Apply { creates: false, .. } => quote!(#private::change::<#aggregate, #ty>(state, item, <#aggregate>::#method)),
+        Apply { creates: true, .. } => quote!(#private::create::<#aggregate, #ty>(state, item, #method)),
+        Apply { creates: false, .. } => quote!(#private::change::<#aggregate, #ty>(state, item, #method)),
     }
 }
 

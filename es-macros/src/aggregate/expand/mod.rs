@@ -3,7 +3,7 @@ mod enums;
 mod events;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 use super::listed::Listed;
 use super::model::Block;
@@ -27,8 +27,8 @@ pub(super) fn block(block: &Block) -> TokenStream {
 /// Says that the item is one of this aggregate's, so that a second aggregate that claims it is an error at both.
 fn belongs(block: &Block, listed: &Listed) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, cfgs, .. } = listed;
-    quote! {
+    let Listed { ty, variant, cfgs } = listed;
+    quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::BelongsToOneAggregate for #ty {

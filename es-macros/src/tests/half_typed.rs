@@ -1,0 +1,274 @@
+//! What an editor sends while somebody types: for each input the user's tokens come out, once and in order, and nothing panics.
+
+use proc_macro2::TokenStream;
+
+use super::{expand, flat};
+
+/// Around each of these a block, so that what is typed is inside one.
+const METHODS: &[&str] = &[
+    "#",
+    "#[]",
+    "#[h]",
+    "#[handle",
+    "#[handle]",
+    "#[handle()]",
+    "#[handle(] fn",
+    "#[handle] f",
+    "#[handle] fn",
+    "#[handle] fn dep",
+    "#[handle] fn deposit()",
+    "#[handle] fn deposit(&)",
+    "#[handle] fn deposit(&self",
+    "#[handle] fn deposit(&self)",
+    "#[handle] fn deposit(&self,)",
+    "#[handle] fn deposit(&self, )",
+    "#[handle] fn deposit(&self, c)",
+    "#[handle] fn deposit(&self, cmd:)",
+    "#[handle] fn deposit(&self, cmd: D)",
+    "#[handle] fn deposit(&self, cmd: Deposit)",
+    "#[handle] fn deposit(&self, cmd: Deposit) -",
+    "#[handle] fn deposit(&self, cmd: Deposit) ->",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> R",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused>",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> {",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> { self. }",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> { cmd.a",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> { match cmd { } }",
+    "#[handle] fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> { let x = ; Ok(x) }",
+    "#[handle] fn deposit(&self, cmd: events::) {}",
+    "#[handle] fn deposit(&self, cmd: Deposit, ctx: &) {}",
+    "#[handle] fn deposit(&self, cmd: Deposit, ctx: &Cont) {}",
+    "#[handle] fn deposit(this: Option<&>, cmd: Deposit) {}",
+    "#[handle] fn deposit(this: Option<&Self>, ) {}",
+    "#[handle] fn deposit(&self, cmd: Deposit);",
+    "#[handle] pub fn",
+    "#[handle] async fn deposit(&self, cmd: Deposit) {}",
+    "#[handle] #[apply] fn deposit(&self, cmd: Deposit) {}",
+    "#[handle] const X: u8 = 1;",
+    "#[handle] struct Nested;",
+    "#[handle = 1] fn deposit(&self, cmd: Deposit) {}",
+    "#[es_runtime::handle] fn deposit(&self, cmd: Deposit) {}",
+    "#[::es_runtime::handle] fn",
+    "#[cfg(] #[handle] fn deposit(&self, cmd: Deposit) {}",
+    "#[cfg_attr(test, handle)] fn deposit(&self, cmd: Deposit) {}",
+    "#[apply",
+    "#[apply]",
+    "#[apply(",
+    "#[apply] fn opened",
+    "#[apply] fn opened(",
+    "#[apply] fn opened(_)",
+    "#[apply] fn opened(_: )",
+    "#[apply] fn opened(_: Opened) -> Sel",
+    "#[apply] fn opened(_: Opened) -> Self {",
+    "#[apply] fn opened(&mut self, event: Opened) { self.x += }",
+    "#[apply] fn opened(&mut self, event: Opened) -> Self { self }",
+    "#[apply] fn opened(&mut , event: Opened) {}",
+    "#[apply] fn opened(event: impl Into<Opened>) -> Self {}",
+    "/// The doc of what comes\n",
+    "fn helper(&self) -> ",
+    "let x = 1;",
+    "println!(\"{}\", 1)",
+    "}",
+];
+
+/// Items of all kinds, whole and in pieces, under each attribute.
+const ITEMS: &[&str] = &[
+    "",
+    "s",
+    "struct",
+    "struct Opened",
+    "pub struct Opened {",
+    "struct Opened { owner }",
+    "struct Opened { owner: }",
+    "struct Opened { owner: String, am }",
+    "struct Opened { pub }",
+    "struct Opened { #[serde()] owner: String }",
+    "struct Opened(",
+    "struct Opened(String, )",
+    "struct Opened<",
+    "struct Opened<T",
+    "#[derive(] struct Opened;",
+    "#[derive(Debug, Cl)] struct Opened;",
+    "#[derive(serde::)] struct Opened;",
+    "#[serde(crate)] struct Opened;",
+    "#[serde(crate = )] struct Opened;",
+    "#[es] struct Account;",
+    "#[es()] struct Account;",
+    "#[es(na)] struct Account;",
+    "#[es(name = )] struct Account;",
+    "#[es(name = \"a\", )] struct Account;",
+    "#[es(id = )] struct Account;",
+    "#[es(id = Id<)] struct Account;",
+    "enum Opened {",
+    "enum Opened { A, B( }",
+    "union Opened { a: u8 }",
+    "impl",
+    "impl Account",
+    "impl Account {",
+    "impl Account { fn }",
+    "impl Default for Account {}",
+    "impl Account<T> {}",
+    "impl<T> Account {}",
+    "impl (Account, Account) {}",
+    "impl dyn Account {}",
+    "trait Account {}",
+    "fn opened() {}",
+    "mod events {}",
+    "use events::*;",
+    "type Opened = String;",
+    "macro_rules! opened { () => {} }",
+];
+
+const ARGUMENTS: &[&str] = &[
+    "",
+    "n",
+    "name",
+    "name =",
+    "name = o",
+    "name = \"",
+    "name = \"\"",
+    "name = \"a\"",
+    "name = \"a\",",
+    ",",
+    "crate",
+    "crate =",
+    "crate = ::",
+    "crate = a::b",
+    "vis",
+    "vis =",
+    "vis = pub(",
+    "validate",
+    "validate =",
+    "validate = Self::",
+    "\"opened\"",
+    "=",
+    "name = \"a\" crate",
+    "version = 2",
+];
+
+const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
+
+const ATTRIBUTES: [&str; 4] = ["event", "command", "value", "aggregate"];
+
+#[test]
+fn methods() {
+    assert!(METHODS.len() >= 60);
+    for method in METHODS {
+        comes_through("aggregate", "", &format!("impl Account {{ {method} }}"));
+        comes_through("aggregate", "", &format!("{BLOCK} {method} }}"));
+        comes_through(
+            "aggregate",
+            "",
+            &format!("impl Account {{ {method} #[apply] fn opened(_: Opened) -> Self {{ Self }} }}"),
+        );
+    }
+}
+
+#[test]
+fn items() {
+    for item in ITEMS {
+        for attribute in ATTRIBUTES {
+            comes_through(attribute, "", item);
+        }
+        // The compiler keeps the item of a derive itself.
+        expand("derive_aggregate", tokens(""), tokens(item));
+    }
+}
+
+#[test]
+fn arguments() {
+    for args in ARGUMENTS {
+        for attribute in ATTRIBUTES {
+            comes_through(attribute, args, "pub struct Opened { pub owner: String }");
+            comes_through(attribute, args, &format!("{BLOCK} }}"));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_item_comes_out_with_an_error_and_nothing_else() {
+    let output = expand("aggregate", tokens(""), tokens("impl Account { fn dep }"));
+    let output = output.to_string();
+    assert!(
+        output.starts_with("impl Account { fn dep } :: core :: compile_error !"),
+        "{output}"
+    );
+}
+
+#[test]
+fn helper_attributes_are_marked_and_kept() {
+    let block =
+        "impl Account { #[es_runtime::handle] fn open() {} #[apply()] fn a() {} #[cfg_attr(x, handle)] fn b() {} }";
+    let output = expand("aggregate", tokens(""), tokens(block)).to_string();
+    for marked in [
+        "# [es_runtime :: handle (__in_aggregate)]",
+        "# [apply (__in_aggregate)]",
+        "# [cfg_attr (x , handle (__in_aggregate))]",
+    ] {
+        assert!(output.contains(marked), "{output}");
+    }
+}
+
+/// Checks that the user's tokens come out in one piece, but for the marks of the helper attributes.
+fn comes_through(attribute: &str, args: &str, item: &str) {
+    let mut expected = Vec::new();
+    flat(tokens(item), &mut expected);
+    let mut output = Vec::new();
+    flat(expand(attribute, tokens(args), tokens(item)), &mut output);
+    let marks = output.iter().filter(|token| *token == "__in_aggregate").count();
+    let first = output
+        .iter()
+        .position(|token| Some(token) == expected.first())
+        .unwrap_or(0);
+    let mut rest = output[first..].iter().take(expected.len() + MARK * marks);
+    // The derives put above may begin like the item.
+    let whole =
+        marks > 0 || output.windows(expected.len().max(1)).any(|piece| piece == expected) || expected.is_empty();
+    assert!(whole, "`#[{attribute}]` tears `{item}`");
+    if attribute == "aggregate" {
+        for token in &expected {
+            assert!(
+                rest.any(|out| out == token),
+                "`#[aggregate]` loses `{token}` of `{item}`"
+            );
+        }
+    }
+}
+
+/// The most tokens that a mark adds: two parentheses or a comma, and the mark.
+const MARK: usize = 3;
+
+/// The tokens of a text; as an editor does, delimiters that are not closed are closed and those that are not opened left out.
+fn tokens(text: &str) -> TokenStream {
+    let mut open = Vec::new();
+    let mut balanced = String::new();
+    for c in text.chars() {
+        match c {
+            '(' | '[' | '{' => open.push(c),
+            ')' | ']' | '}' => {
+                while open.last().is_some_and(|&opening| closing(opening) != c) {
+                    balanced.extend(open.pop().map(closing));
+                }
+                if open.pop().is_none() {
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        balanced.push(c);
+    }
+    balanced.extend(open.into_iter().rev().map(closing));
+    if balanced.matches('"').count() % 2 == 1 {
+        balanced.push('"');
+    }
+    balanced.parse().unwrap_or_else(|error| panic!("`{balanced}`: {error}"))
+}
+
+fn closing(opening: char) -> char {
+    match opening {
+        '(' => ')',
+        '[' => ']',
+        _ => '}',
+    }
+}

@@ -1,0 +1,35 @@
+//! The macros as plain functions from tokens to tokens.
+
+mod half_typed;
+mod snapshots;
+mod speed;
+
+use proc_macro2::{TokenStream, TokenTree};
+
+use crate::{aggregate, command, derive_aggregate, event, value};
+
+/// Runs the macro of this name.
+fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
+    match name {
+        "event" => event::attribute(args, &item),
+        "command" => command::attribute(args, &item),
+        "value" => value::attribute(args, &item),
+        "aggregate" => aggregate::attribute(args, item),
+        "derive_aggregate" => derive_aggregate::derive(item),
+        name => panic!("there is no macro `{name}`"),
+    }
+}
+
+/// The tokens without groups, each with its place in the source; an opening or closing delimiter is a token too.
+fn flat(tokens: TokenStream, out: &mut Vec<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                out.push(format!("{:?} opens", group.delimiter()));
+                flat(group.stream(), out);
+                out.push(format!("{:?} closes", group.delimiter()));
+            }
+            token => out.push(token.to_string()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What each macro writes. After a change: `UPDATE_SNAPSHOTS=1 cargo test -p es-macros`, and look at the difference.
+
+use std::fs;
+use std::path::Path;
+
+use super::expand;
+
+#[test]
+fn event() {
+    check(
+        "event",
+        r#"name = "account-opened""#,
+        "pub struct Opened { pub owner: String }",
+    );
+}
+
+#[test]
+fn command() {
+    check(
+        "command",
+        "validate",
+        "#[derive(Eq, PartialEq)] pub struct Deposit { pub amount: i64 }",
+    );
+}
+
+#[test]
+fn value() {
+    check("value", "", "pub enum Channel { Counter, Online }");
+}
+
+#[test]
+fn derive_aggregate() {
+    check(
+        "derive_aggregate",
+        "",
+        r#"#[es(name = "account", id = Iban)] pub struct Account { balance: i64 }"#,
+    );
+}
+
+#[test]
+fn aggregate() {
+    check(
+        "aggregate",
+        "",
+        r#"
+        impl Account {
+            #[handle]
+            fn open(command: Open) -> Opened {
+                Opened { owner: command.owner }
+            }
+
+            #[handle]
+            #[cfg(feature = "deposits")]
+            fn deposit(&self, command: Deposit, context: &Context) -> Result<Deposited, Refused> {
+                Ok(Deposited { amount: command.amount })
+            }
+
+            #[apply]
+            fn opened(_: Opened) -> Self {
+                Account { balance: 0 }
+            }
+
+            #[apply]
+            #[cfg(feature = "deposits")]
+            fn deposited(&mut self, event: events::Deposited) {
+                self.balance += event.amount;
+            }
+        }
+        "#,
+    );
+}
+
+fn check(name: &str, args: &str, item: &str) {
+    let parse = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
+    let expansion = expand(name, parse(args), parse(item));
+    let file = syn::parse2(expansion).unwrap_or_else(|error| panic!("`{name}` writes no items: {error}"));
+    let actual = prettyplease::unparse(&file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/snapshots/{name}.rs"));
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &actual).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(actual, expected, "the expansion of `{name}` has changed");
+}

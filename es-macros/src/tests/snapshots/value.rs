@@ -1,0 +1,12 @@
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::es_runtime::__private::serde::Serialize,
+    ::es_runtime::__private::serde::Deserialize
+)]
+#[serde(crate = "::es_runtime::__private::serde")]
+pub enum Channel {
+    Counter,
+    Online,
+}

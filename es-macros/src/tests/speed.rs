@@ -1,0 +1,58 @@
+//! How long an expansion takes: `cargo test --release -p es-macros --lib -- --ignored --nocapture speed`.
+
+use std::time::Instant;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::expand;
+
+#[test]
+#[ignore = "prints a measurement"]
+fn speed() {
+    let block = block(20);
+    let runs = 500;
+    let start = Instant::now();
+    for _ in 0..runs {
+        std::hint::black_box(expand("aggregate", TokenStream::new(), block.clone()));
+    }
+    println!(
+        "an aggregate of 20 handlers and 20 applies: {:?}",
+        start.elapsed() / runs
+    );
+}
+
+/// A block with so many handlers and applies.
+fn block(methods: usize) -> TokenStream {
+    let methods = (1..methods).map(|index| {
+        let (handle, apply) = (format_ident!("handle_{index}"), format_ident!("apply_{index}"));
+        let (command, event) = (format_ident!("Change{index}"), format_ident!("Changed{index}"));
+        quote! {
+            #[handle]
+            fn #handle(&self, command: #command, context: &Context) -> Result<#event, Refused> {
+                positive(command.amount)?;
+                Ok(#event { amount: command.amount, at: context.now() })
+            }
+
+            #[apply]
+            fn #apply(&mut self, event: #event) {
+                self.balance += event.amount;
+            }
+        }
+    });
+    quote! {
+        impl Account {
+            #[handle]
+            fn open(_: Open) -> Opened {
+                Opened
+            }
+
+            #[apply]
+            fn opened(_: Opened) -> Self {
+                Self { balance: 0 }
+            }
+
+            #(#methods)*
+        }
+    }
+}

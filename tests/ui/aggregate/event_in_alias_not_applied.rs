@@ -1,0 +1,35 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event]
+struct Deposited;
+#[command]
+struct Open;
+#[command]
+struct Deposit;
+
+#[derive(Aggregate)]
+struct Account;
+
+type Decision = Result<Deposited, std::fmt::Error>;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[handle]
+    fn deposit(&self, _: Deposit) -> Decision {
+        Ok(Deposited)
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event]
+struct Deposited;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> (Opened, Deposited) {
+        (Opened, Deposited)
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

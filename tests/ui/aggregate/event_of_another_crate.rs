@@ -1,0 +1,27 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[apply]
+    fn shipped(&mut self, _: es_tests::foreign::Shipped) {}
+}
+
+fn main() {}

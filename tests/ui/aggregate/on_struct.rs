@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[aggregate]
+struct Account;
+
+fn main() {}

@@ -1,0 +1,29 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[handle]
+    fn open_again(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

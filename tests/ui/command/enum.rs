@@ -1,0 +1,9 @@
+use es_runtime::prelude::*;
+
+#[command]
+enum Move {
+    In,
+    Out,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[command]
+struct Move<T> {
+    to: T,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[command(name = "es.open")]
+struct Open;
+
+fn main() {}

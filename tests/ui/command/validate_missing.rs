@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[command(validate)]
+struct Open;
+
+fn main() {}

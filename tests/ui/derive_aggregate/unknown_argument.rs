@@ -1,0 +1,7 @@
+use es_runtime::prelude::*;
+
+#[derive(Aggregate)]
+#[es(nmae = "account")]
+struct Account;
+
+fn main() {}

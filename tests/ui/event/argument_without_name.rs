@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event("opened")]
+struct Opened;
+
+fn main() {}

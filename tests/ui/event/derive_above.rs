@@ -1,0 +1,7 @@
+use es_runtime::prelude::*;
+
+#[derive(Debug)]
+#[event]
+struct Opened;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use es_runtime::prelude::*;
+
+#[event]
+enum Moved {
+    In,
+    Out,
+}
+
+fn main() {}

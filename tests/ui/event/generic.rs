@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Moved<T> {
+    to: T,
+}
+
+fn main() {}

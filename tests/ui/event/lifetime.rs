@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened<'a> {
+    owner: &'a str,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Überwiesen;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event(name = "opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-opened-")]
+struct Opened;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+struct Opened;
+
+#[event]
+impl Opened {}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use es_runtime::prelude::*;
+
+#[derive(serde::Serialize)]
+#[event]
+struct Opened;
+
+fn main() {}

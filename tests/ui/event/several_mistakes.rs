@@ -1,0 +1,9 @@
+use es_runtime::prelude::*;
+
+#[event(nam = "moved", name = "es.moved")]
+enum Moved {
+    In,
+    Out,
+}
+
+fn main() {}

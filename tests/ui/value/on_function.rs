@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[value]
+fn owner() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[value(name = "owner")]
+struct Owner;
+
+fn main() {}
