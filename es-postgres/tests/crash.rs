@@ -1,0 +1,247 @@
+//! Servers that end, wait and move, on clusters of their own.
+
+mod support;
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use es_postgres::PostgresStore;
+use es_runtime::store::{AppendError, AppendRef};
+use es_runtime::{EventId, EventStore, StoreErrorKind};
+use support::{Cluster, Database, append, log, scaled};
+use tokio_postgres::config::Host;
+
+/// The events of appends: those that were acknowledged, and those of which it is to be found out.
+#[derive(Default)]
+struct Told {
+    acknowledged: Vec<Vec<EventId>>,
+    doubtful: Vec<(AppendRef, Vec<EventId>)>,
+    refused: Vec<Vec<EventId>>,
+}
+
+/// Appends until the store has told of a failure.
+async fn write(store: PostgresStore, id: String, told: Arc<Mutex<Told>>) {
+    loop {
+        let sent = append(&id, 0..3);
+        let (reference, ids) = (AppendRef::of(&sent), sent.events().map(|event| event.id).collect());
+        let result = store.append(sent).await;
+        let mut told = told.lock().unwrap();
+        match result {
+            Ok(_) => told.acknowledged.push(ids),
+            Err(AppendError::Indeterminate { .. }) => told.doubtful.push((reference, ids)),
+            Err(AppendError::Store(error)) => {
+                assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+                told.refused.push(ids);
+            }
+            Err(error) => panic!("{error}"),
+        }
+        if !told.doubtful.is_empty() || !told.refused.is_empty() {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
+    let cluster = Cluster::start(&[]);
+    let options = PostgresStore::options().readers(2).apply_schema();
+    let store = support::open(options.clone(), &cluster.config).await;
+    for round in 0..scaled(3, 30) {
+        let told = Arc::<Mutex<Told>>::default();
+        let writers: Vec<_> = (0..8)
+            .map(|number| tokio::spawn(write(store.clone(), format!("{round}-{number}"), Arc::clone(&told))))
+            .collect();
+        tokio::time::sleep(Duration::from_millis(50 + 37 * (round % 7))).await;
+        cluster.kill();
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        cluster.start_again(&[]);
+        let told = std::mem::take(&mut *told.lock().unwrap());
+        assert!(!told.acknowledged.is_empty());
+
+        // The same handle goes on, and tells what became of the appends that were under way.
+        let mut stored = told.acknowledged;
+        let mut absent = told.refused;
+        for (reference, ids) in told.doubtful {
+            let resolved = store.resolve(&reference).await.unwrap();
+            if resolved.is_some() { &mut stored } else { &mut absent }.push(ids);
+        }
+        let prefix = format!("{round}-");
+        let mut found: HashMap<EventId, usize> = HashMap::new();
+        for event in log(&store).await {
+            if event.stream.id().starts_with(&prefix) {
+                *found.entry(event.id).or_default() += 1;
+            }
+        }
+        for id in stored.iter().flatten() {
+            assert_eq!(
+                found.remove(id),
+                Some(1),
+                "acknowledged or resolved as stored, and so there once"
+            );
+        }
+        for id in absent.iter().flatten() {
+            assert_eq!(found.get(id), None, "told as not stored");
+        }
+        assert!(found.is_empty(), "nothing else is there");
+    }
+}
+
+/// A commit that waits for a standby which does not answer: until an administrator cancels the wait nobody is told anything, and
+/// then not that all is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_standbys_have_not_confirmed_is_told_as_such() {
+    let cluster = Cluster::start(&[]);
+    let store = support::open(PostgresStore::options().apply_schema(), &cluster.config).await;
+    store.append(append("1", 0..1)).await.unwrap();
+    let admin = support::connect(&cluster.config).await;
+    // The administrator himself waits for nobody.
+    admin.batch_execute("SET synchronous_commit = local").await.unwrap();
+    admin
+        .batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'missing'")
+        .await
+        .unwrap();
+    admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let sent = append("1", 0..2);
+    let reference = AppendRef::of(&sent);
+    let waiting = {
+        let store = store.clone();
+        tokio::spawn(async move { store.append(sent).await })
+    };
+    let pid = waiting_for_standby(&admin).await;
+    assert!(!waiting.is_finished());
+    assert_eq!(store.head().await.unwrap(), 1, "nobody sees it yet");
+    admin.execute("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap();
+    match waiting.await.unwrap() {
+        Err(AppendError::UnderReplicated { append }) => assert_eq!(*append, reference),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.head().await.unwrap(), 3);
+}
+
+/// The session of an append that is inside its commit: the answer to `resolve` waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn resolve_waits_for_a_commit_that_is_under_way() {
+    let cluster = Cluster::start(&[]);
+    let options = PostgresStore::options()
+        .apply_schema()
+        .answer_timeout(Duration::from_secs(1));
+    let store = support::open(options, &cluster.config).await;
+    store.append(append("1", 0..1)).await.unwrap();
+    let admin = support::connect(&cluster.config).await;
+    admin.batch_execute("SET synchronous_commit = local").await.unwrap();
+    admin
+        .batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'missing'")
+        .await
+        .unwrap();
+    admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let sent = append("1", 0..2);
+    let reference = AppendRef::of(&sent);
+    let result = store.append(sent).await;
+    assert!(matches!(result, Err(AppendError::Indeterminate { .. })), "{result:?}");
+    let pid = waiting_for_standby(&admin).await;
+    let busy = store.resolve(&reference).await.unwrap_err();
+    assert!(
+        busy.to_string().contains(&format!("process {pid}")),
+        "no answer is given yet: {busy}"
+    );
+    let resolving = {
+        let store = store.clone();
+        let reference = reference.clone();
+        tokio::spawn(async move { store.resolve(&reference).await })
+    };
+    admin.execute("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap();
+    let resolved = resolving.await.unwrap().unwrap().expect("it is stored");
+    assert_eq!(resolved.streams[0].version, 3);
+}
+
+/// The process that waits for a standby.
+async fn waiting_for_standby(admin: &tokio_postgres::Client) -> i32 {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let waiting = admin
+            .query_opt("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'", &[])
+            .await
+            .unwrap();
+        if let Some(row) = waiting {
+            return row.get(0);
+        }
+        assert!(Instant::now() < deadline, "nobody waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A dump that is restored into another cluster keeps everything readable and in order, and the log goes on where it ended.
+#[tokio::test]
+async fn a_dump_is_restored_into_another_cluster() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    for number in 0..50 {
+        store
+            .append(append(&(number % 7).to_string(), 0..number % 3 + 1))
+            .await
+            .unwrap();
+    }
+    let before = log(&store).await;
+    let dump = Command::new(binary("pg_dump"))
+        .args(address(&database.config))
+        .arg(&database.name)
+        .output()
+        .unwrap();
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+
+    let cluster = Cluster::start(&[]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("dump.sql");
+    std::fs::write(&file, &dump.stdout).unwrap();
+    let restore = Command::new(binary("psql"))
+        .args(address(&cluster.config))
+        .args(["--quiet", "--set", "ON_ERROR_STOP=1", "--dbname", "postgres", "--file"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(restore.status.success(), "{}", String::from_utf8_lossy(&restore.stderr));
+
+    let restored = support::open(PostgresStore::options(), &cluster.config).await;
+    assert_eq!(log(&restored).await, before);
+    let appended = restored.append(append("0", 0..1)).await.unwrap();
+    assert_eq!(appended.streams[0].position.0, before.len() as u64 + 1);
+    log(&restored).await;
+}
+
+fn address(config: &tokio_postgres::Config) -> [String; 6] {
+    let Host::Tcp(host) = &config.get_hosts()[0] else {
+        panic!("the test server is reached by TCP");
+    };
+    let port = config.get_ports()[0].to_string();
+    let user = config.get_user().unwrap().to_owned();
+    [
+        "--host".to_owned(),
+        host.clone(),
+        "--port".to_owned(),
+        port,
+        "--username".to_owned(),
+        user,
+    ]
+}
+
+/// A program of PostgreSQL: in `PATH`, or where Debian keeps it.
+fn binary(name: &str) -> std::path::PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    if let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") {
+        folders.extend(versions.flatten().map(|version| version.path().join("bin")));
+    }
+    let found = folders
+        .into_iter()
+        .map(|folder| folder.join(name))
+        .find(|file| file.exists());
+    found.unwrap_or_else(|| panic!("`{name}` of PostgreSQL is not installed"))
+}
