@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -227,7 +228,7 @@ impl Cluster {
     pub(crate) fn start(settings: &[&str]) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("es-postgres-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .permissions(PermissionsExt::from_mode(0o755))
             .tempdir()
             .expect("a directory");
         let url = script("start", directory.path(), settings);
@@ -238,6 +239,16 @@ impl Cluster {
     /// Starts it again, with these settings.
     pub(crate) fn start_again(&self, settings: &[&str]) {
         script("start", self.directory.path(), settings);
+    }
+
+    /// Writes a file that only the server may read into its data directory.
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let data = self.directory.path().join("data");
+        let file = data.join(name);
+        std::fs::write(&file, content).expect("the file is written");
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o600)).expect("only for the server");
+        let owner = std::fs::metadata(data).expect("the data directory");
+        std::os::unix::fs::chown(file, Some(owner.uid()), Some(owner.gid())).expect("the server's");
     }
 
     pub(crate) fn stop(&self) {
