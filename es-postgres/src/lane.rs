@@ -272,7 +272,8 @@ impl Worker {
             return None;
         }
         let session = self.session.as_ref()?;
-        holder::name(&session.link.client, &self.settings.schema).await.ok()?
+        let named = holder::name(&session.link.client, &self.settings.schema);
+        timeout(self.settings.patience, named).await.ok()?.ok()?
     }
 }
 

@@ -155,6 +155,7 @@ impl PostgresOptions {
         let reader = Reader {
             pool: self.reading_pool(&connector)?,
             names: sql.names(),
+            patience: self.answer_timeout,
             sql,
         };
         let lane = Lane::open(LaneSettings {
@@ -174,21 +175,29 @@ impl PostgresOptions {
 
     /// Looks at the schema, or sets it up.
     async fn prepare(&self, connector: &Connector) -> Result<(), StoreError> {
-        let connecting = |problem: Problem| problem.while_doing("connect");
-        let connected = tokio::time::timeout(self.answer_timeout, connector.connect()).await;
-        let silence = || Problem::Silent("the server does not answer".to_owned());
-        let mut link = connected
-            .map_err(|_| connecting(silence()))?
-            .map_err(|error| connecting(error.into()))?;
-        if self.apply {
-            schema::apply(&mut link.client, &self.schema).await?;
-        } else {
-            schema::check(&link.client, &self.schema).await?;
+        let prepared = async {
+            let connecting = |error: tokio_postgres::Error| Problem::from(error).while_doing("connect");
+            let mut link = connector.connect().await.map_err(connecting)?;
+            if self.apply {
+                schema::apply(&mut link.client, &self.schema).await?;
+            } else {
+                schema::check(&link.client, &self.schema).await?;
+            }
+            let mut findings = doctor::examine(&link.client, &self.schema).await?;
+            let other = connector.connect().await.map_err(connecting)?;
+            findings.extend(doctor::shares_sessions(&link.client, &other.client).await?);
+            doctor::judge(&findings, &self.allowed)
+        };
+        match tokio::time::timeout(self.answer_timeout, prepared).await {
+            Ok(prepared) => prepared,
+            Err(_) => {
+                let silence = format!(
+                    "the server did not answer within {} s",
+                    self.answer_timeout.as_secs_f32()
+                );
+                Err(Problem::Silent(silence).while_doing("connect"))
+            }
         }
-        let mut findings = doctor::examine(&link.client, &self.schema).await?;
-        let other = connector.connect().await.map_err(|error| connecting(error.into()))?;
-        findings.extend(doctor::shares_sessions(&link.client, &other.client).await?);
-        doctor::judge(&findings, &self.allowed)
     }
 
     fn reading_pool(&self, connector: &Connector) -> Result<Pool, StoreError> {

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_runtime::store::{Append, Appended, IdempotencyKey, StreamAppended};
 use es_runtime::{AppendId, Position, RecordedEvent, StreamId, Version};
 use futures_util::{TryStreamExt, pin_mut};
+use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
@@ -16,6 +19,8 @@ pub(crate) struct Reader {
     pub(crate) pool: Pool,
     pub(crate) sql: Sql,
     pub(crate) names: Names,
+    /// How long the server may take to answer.
+    pub(crate) patience: Duration,
 }
 
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -35,7 +40,19 @@ impl Reader {
 
     async fn rows_once(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
         let client = self.client().await?;
-        rows(&client, sql, arguments).await
+        match timeout(self.patience, rows(&client, sql, arguments)).await {
+            Ok(rows) => rows,
+            Err(_) => Err(self.silent(client)),
+        }
+    }
+
+    /// The connection is not used again: nobody knows what is under way on it.
+    fn silent(&self, client: Object) -> Problem {
+        drop(Object::take(client));
+        Problem::Silent(format!(
+            "the server did not answer within {} s",
+            self.patience.as_secs_f32()
+        ))
     }
 
     /// What became of each stream by an append, by a statement that tells it.
@@ -116,8 +133,22 @@ impl Reader {
         stream: Option<&StreamId>,
     ) -> Result<Page, Problem> {
         let client = self.client().await?;
+        match timeout(self.patience, self.page_of(&client, sql, arguments, bytes, stream)).await {
+            Ok(page) => page,
+            Err(_) => Err(self.silent(client)),
+        }
+    }
+
+    async fn page_of(
+        &self,
+        client: &ClientWrapper,
+        sql: &str,
+        arguments: Arguments<'_>,
+        bytes: usize,
+        stream: Option<&StreamId>,
+    ) -> Result<Page, Problem> {
         let statement = client.prepare_cached(sql).await?;
-        let sent = Client::query_raw(&client, &statement, arguments.iter().copied()).await?;
+        let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
         pin_mut!(sent);
         let (mut rows, mut size, mut is_cut) = (Vec::new(), 0, false);
         while let Some(row) = sent.try_next().await? {
@@ -128,7 +159,7 @@ impl Reader {
                 break;
             }
         }
-        let events = self.events(&client, &rows, stream).await?;
+        let events = self.events(client, &rows, stream).await?;
         Ok(Page { events, size, is_cut })
     }
 
@@ -164,7 +195,7 @@ pub(crate) struct Page {
     pub(crate) is_cut: bool,
 }
 
-pub(crate) async fn rows(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
+async fn rows(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
     let statement = client.prepare_cached(sql).await?;
     Ok(Client::query(client, &statement, arguments).await?)
 }

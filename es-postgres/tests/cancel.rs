@@ -97,7 +97,7 @@ async fn a_dropped_future_leaves_nothing_behind() {
         .await
         .unwrap()
         .get(0);
-    assert!(sessions <= READERS as i64 + 1, "{sessions} sessions");
+    assert!(usize::try_from(sessions).unwrap() <= READERS + 1, "{sessions} sessions");
 }
 
 #[tokio::test]

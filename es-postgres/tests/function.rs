@@ -382,23 +382,23 @@ async fn without_a_lock_appends_collide_and_are_repeated_but_order_holds() {
     let mut tasks = Vec::new();
     for (number, store) in stores.iter().cloned().enumerate() {
         tasks.push(tokio::spawn(async move {
-            let mut stored = 0;
+            let mut appended = 0;
             for turn in 0..100 {
                 match store.append(append(&format!("{}", (turn + number) % 5), 0..2)).await {
-                    Ok(_) => stored += 2,
+                    Ok(_) => appended += 2,
                     Err(AppendError::Store(error)) => assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}"),
                     Err(error) => panic!("{error}"),
                 }
             }
-            stored
+            appended
         }));
     }
-    let mut stored = 0;
+    let mut appended = 0;
     for task in tasks {
-        stored += task.await.unwrap();
+        appended += task.await.unwrap();
     }
-    assert!(stored > 400, "most get through: {stored}");
-    assert_eq!(log(&stores[0]).await.len(), stored);
+    assert!(appended > 400, "most get through: {appended}");
+    assert_eq!(log(&stores[0]).await.len(), appended);
 }
 
 #[tokio::test]

@@ -131,8 +131,6 @@ impl Tls {
             config.ssl_mode(*attempt);
             match config.connect(self.connector.clone()).await {
                 Ok(connected) => return Ok(connected),
-                // Another way to ask leads to the same server, which is not there.
-                Err(error) if error.as_db_error().is_none() && !is_tls(&error) => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
@@ -144,11 +142,6 @@ type Connected = (
     tokio_postgres::Client,
     tokio_postgres::Connection<tokio_postgres::Socket, connector::RustlsStream>,
 );
-
-fn is_tls(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    error.to_string().contains("TLS") || source.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
-}
 
 fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
     let mut roots = RootCertStore::empty();
