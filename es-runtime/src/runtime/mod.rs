@@ -14,12 +14,13 @@ mod request;
 mod results;
 mod retry;
 mod state;
+mod transaction;
 mod write;
 
 use std::sync::Arc;
 
 pub use append::AppendEvents;
-pub use atomically::{Atomically, Transaction};
+pub use atomically::Atomically;
 pub use builder::Builder;
 pub use dry_run::DryRun;
 pub use execute::Execute;
@@ -28,6 +29,7 @@ pub use load::{Load, Loaded};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
+pub use transaction::Transaction;
 
 use cache::Cache;
 
