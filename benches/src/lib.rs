@@ -1,6 +1,5 @@
-//! What the benchmarks share: the bank, the same bank with other crates, and how to time.
+//! What the benchmarks share: the bank with other crates, and how to time.
 
-pub mod bank;
 pub mod peers;
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 use crate::capability::Capability;
 use crate::run::Case;
-use crate::{append, cancellation, durability, idempotency, multi_stream, order, reads};
+use crate::{append, cancellation, decisions, durability, fidelity, idempotency, limits, multi_stream, order, reads};
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
 /// [`cases`] are made.
@@ -27,6 +27,11 @@ macro_rules! __cases {
             append::a15_opposite_order_multi_stream_no_deadlock_leak [MultiStream] "appends over streams {a, b} and {b, a} at once succeed or conflict, and never deadlock";
             append::a16_conflict_leaves_no_trace [] "after a conflict everything is as before";
             append::a17_duplicate_event_id_in_batch_rejected [] "a batch that holds one event id twice is refused, naming the id";
+            decisions::a18_retry_redecides_on_fresh_state [] "on each conflict the handler is called again, with the state loaded again";
+            decisions::a19_retry_never_resends_decided_events [] "events that were decided on a stale state are never appended later";
+            decisions::a20_retry_budget_exhausted_returns_conflict [] "after the last attempt the error is a conflict with the number of attempts";
+            decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
+            decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
@@ -63,9 +68,25 @@ macro_rules! __cases {
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
             multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
             multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
+            fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
+            fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";
+            fidelity::j05_tagged_and_flattened_under_feature_matrix [] "every way in which serde writes enums and flattens structs comes back equal";
+            fidelity::j06_nul_in_strings [] "a NUL comes back, or is refused as invalid, and fails no neighbour";
+            fidelity::j07_lone_surrogates_refused_early [] "half a surrogate pair is an error where it comes in, not a replacement character";
+            fidelity::j08_unicode_is_untouched [] "text comes back with the same bytes, whatever its Unicode form";
+            fidelity::j09_payload_bytes_are_exact [] "a payload comes back with the same bytes, whether it is JSON or not";
+            limits::j10_payload_limit_edges [] "a payload at the limit is stored, one byte more is refused with limit and size";
+            limits::j11_metadata_limit_edges [] "metadata at the limit are stored, one byte more is refused with limit and size";
+            limits::j12_batch_limits_by_count_and_bytes [] "an append at the limits of events and bytes is stored, one more is refused";
+            limits::j13_stream_id_limits [] "names at their limits are stored, empty ones and longer ones are refused";
+            limits::j14_deep_json_is_refused [] "a payload deeper than could be read is refused, however deep, without a stack overflow";
+            fidelity::j15_timestamps_microsecond_and_range [] "times keep their microseconds from the year 1 to 9999, others are refused";
+            fidelity::j16_ids_are_opaque [] "ids of events and appends are any UUID: nil, max, any version";
             cancellation::l01_drop_append_at_every_poll [] "an append that is dropped after any poll is stored whole or not at all, and the store goes on";
             cancellation::l02_drop_read_at_every_poll [] "a read that is dropped at any point leaves nothing behind";
             cancellation::l05_timeout_wrapper_gives_indeterminate [] "what became of an append that a time-out dropped can be resolved";
+            decisions::l10_runtime_dropped_without_shutdown [] "a runtime or an executor that is dropped while at work neither panics nor hangs, and tears no append";
             durability::m01_reopen_keeps_everything [Durable] "opened again, the store tells the same";
             durability::m02_acked_survive_client_kill [Durable] "every append that a process acknowledged before it was killed is there, once, 50 times";
             durability::m04_unacked_are_whole_or_absent [Durable] "of an append that a killed process did not acknowledge all is there, or nothing";

@@ -85,7 +85,9 @@ pub(crate) async fn m02_acked_survive_client_kill(subject: &Subject<'_>) -> Chec
             .filter(|said| matches!(said, Said::Acknowledged { .. }))
             .count();
         let store = subject.open().await;
-        check_said(&store.check_log().await?, &said)
+        let log = store.check_log().await?;
+        check_said(&log, &said)
+            .and_then(|()| check_whole(&log))
             .and_then(|()| no_failure(&said))
             .among(format_args!("kill {round} of {KILLS}"))?;
     }
@@ -199,17 +201,23 @@ pub(crate) async fn m07_flush_error_poisons_the_handle(subject: &Subject<'_>) ->
     };
     let writer = subject.writer("w", 200, &environment)?;
     let said = heard(move || writer.heard_out()).await?;
-    let first = said.iter().position(|said| matches!(said, Said::Failed(_)));
-    let Some(first) = first else {
-        return Err(Stop::broken(
-            "a process of which one flush fails",
-            "one append to fail",
-            format_args!("{} acknowledged", said.len()),
-        ));
+    let failed = said.iter().any(|said| matches!(said, Said::Failed(_)));
+    holds(
+        failed,
+        "a process of which one flush fails",
+        "an append that fails",
+        &said,
+    )?;
+    let later = |said: &&Said| {
+        matches!(
+            said,
+            Said::Acknowledged {
+                after_failure: true,
+                ..
+            }
+        )
     };
-    let later = said[first..]
-        .iter()
-        .find(|said| matches!(said, Said::Acknowledged { .. }));
+    let later = said.iter().find(later);
     holds(
         later.is_none(),
         "the handle after a failed flush",
@@ -276,6 +284,7 @@ fn check_said(log: &[RecordedEvent], said: &[Said]) -> Checked {
             stream,
             version,
             events,
+            ..
         } = said
         else {
             continue;

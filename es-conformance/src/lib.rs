@@ -1,14 +1,19 @@
 #![doc = include_str!("../docs/conformance.md")]
 
 mod append;
+pub mod broken;
 mod cancellation;
 mod capability;
 mod cases;
 mod check;
-mod clock;
+mod decisions;
+mod domain;
 mod durability;
+mod fidelity;
 mod fixture;
 mod idempotency;
+mod intercept;
+mod limits;
 mod multi_stream;
 mod order;
 mod process;
@@ -18,6 +23,7 @@ mod run;
 mod sample;
 mod scale;
 mod subject;
+pub mod wrap;
 
 pub use capability::Capability;
 pub use cases::cases;

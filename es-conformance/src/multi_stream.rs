@@ -1,5 +1,6 @@
 //! E: appends over several streams.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,16 +54,42 @@ pub(crate) async fn e01_multi_stream_commits_all(subject: &Subject<'_>) -> Check
         joined(reader).await?;
     }
     written.into_iter().collect::<Checked>()?;
+    for _ in 0..10 {
+        watched(&store).await?;
+    }
 
-    let appended = store.append(across(&STREAMS, exact(200))).await?;
+    let appended = store.append(across(&STREAMS, exact(210))).await?;
     let told: Vec<_> = appended.streams.iter().map(|part| part.stream.id()).collect();
     same("the streams of the receipt, in the order given", told, STREAMS.to_vec())?;
     let versions: Vec<_> = appended.streams.iter().map(|part| part.version.0).collect();
-    same("their versions", versions, vec![201; 3])?;
+    same("their versions", versions, vec![211; 3])?;
     let log = store.check_log().await?;
-    let positions: Vec<Position> = log[600..].iter().map(|event| event.position).collect();
+    let positions: Vec<Position> = log[630..].iter().map(|event| event.position).collect();
     let told: Vec<_> = appended.streams.iter().map(|part| part.position).collect();
     same("their positions, beside those of the log", told, positions)
+}
+
+/// Looks at the log each time the append pauses.
+async fn watched(store: &Store) -> Checked {
+    const LOOKS: usize = 1_000;
+    let mut append = pin!(store.append(across(&STREAMS, ExpectedVersion::Any)));
+    for _ in 0..LOOKS {
+        tokio::select! {
+            biased;
+            result = &mut append => return Ok(result.map(drop)?),
+            () = tokio::task::yield_now() => whole_appends(store).await?,
+        }
+    }
+    Ok(append.await.map(drop)?)
+}
+
+async fn whole_appends(store: &Store) -> Checked {
+    let log = store.log().await?;
+    same(
+        "the events of the log that belong to no whole append",
+        log.len() % STREAMS.len(),
+        0,
+    )
 }
 
 /// Reads until `done`: every read of the log ends with a whole append, and a stream read later is not shorter.

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::store::Append;
 use es_runtime::{ExpectedVersion, StreamId, SystemClock, Version};
@@ -21,7 +22,7 @@ const NAME: &str = "ES_CONFORMANCE_WRITER";
 const APPENDS: &str = "ES_CONFORMANCE_APPENDS";
 
 /// How many tasks of a writer append at once.
-const TASKS: u64 = 4;
+pub(crate) const TASKS: u64 = 4;
 
 /// The stream that every writer appends to.
 pub(crate) fn shared() -> StreamId {
@@ -36,6 +37,8 @@ pub(crate) enum Said {
         stream: StreamId,
         version: Version,
         events: u64,
+        /// Whether an append of the process had failed before this one was called.
+        after_failure: bool,
     },
     /// An append failed.
     Failed(String),
@@ -48,7 +51,8 @@ impl Said {
                 stream,
                 version,
                 events,
-            } => format!("acknowledged {} {version} {events}\n", stream.id()),
+                after_failure,
+            } => format!("acknowledged {} {version} {events} {after_failure}\n", stream.id()),
             Self::Failed(why) => format!("failed {}\n", why.replace('\n', " ")),
         }
     }
@@ -64,6 +68,7 @@ impl Said {
             stream: stream(words.next()?),
             version: Version(words.next()?.parse().ok()?),
             events: words.next()?.parse().ok()?,
+            after_failure: words.next()?.parse().ok()?,
         })
     }
 }
@@ -80,14 +85,18 @@ pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
     say("\n");
     runtime().block_on(async {
         let store = Store(fixture().open_at(&address, Arc::new(SystemClock)).await);
-        let tasks = (0..TASKS).map(|task| write(store.clone(), format!("{name}-{task}"), appends));
+        let failed = Arc::new(AtomicBool::new(false));
+        let tasks = (0..TASKS).map(|task| {
+            let writer = write(store.clone(), format!("{name}-{task}"), appends, Arc::clone(&failed));
+            tokio::spawn(writer)
+        });
         futures_util::future::join_all(tasks).await;
     });
 }
 
 /// Appends batches of 1 to 5 events, most of them to a stream of its own where it demands the exact version, and says each
 /// result.
-async fn write(store: Store, name: String, appends: u64) {
+async fn write(store: Store, name: String, appends: u64, failed: Arc<AtomicBool>) {
     let own = stream(&name);
     let mut version = Version::ZERO;
     let mut random = Random::from_seed(name.bytes().map(u64::from).sum());
@@ -98,6 +107,7 @@ async fn write(store: Store, name: String, appends: u64) {
         };
         let batch = batch(&format!("{name}.{number}"), 1 + random.below(5));
         let events = batch.len() as u64;
+        let after_failure = failed.load(Ordering::SeqCst);
         let said = match store.append(Append::new(target.clone(), expected, batch)).await {
             Ok(appended) => {
                 let reached = appended.streams[0].version;
@@ -108,9 +118,13 @@ async fn write(store: Store, name: String, appends: u64) {
                     stream: target,
                     version: reached,
                     events,
+                    after_failure,
                 }
             }
-            Err(error) => Said::Failed(format!("{error} ({error:?})")),
+            Err(error) => {
+                failed.store(true, Ordering::SeqCst);
+                Said::Failed(format!("{error} ({error:?})"))
+            }
         };
         say(&said.line());
     }

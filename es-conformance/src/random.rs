@@ -12,15 +12,16 @@ impl Random {
 
     /// Below `bound`, which is not 0.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
+        self.any() % bound
     }
 
     /// Another sequence, for a task of its own.
     pub(crate) fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self(self.any())
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub(crate) fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -5,13 +5,13 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use es_runtime::store::{Append, AppendError, Appended, ListStreams, ReadLog, ReadStream, StreamAppended, StreamInfo};
-use es_runtime::{Clock, EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Version};
+use es_runtime::testing::ManualClock;
+use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
 use futures_util::TryStreamExt;
 use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::check::{Checked, Stop, holds, present, same};
-use crate::clock::TestClock;
 use crate::process::Writer;
 use crate::random::{Random, seed};
 use crate::{Capability, Fixture, Transaction, Work};
@@ -19,7 +19,7 @@ use crate::{Capability, Fixture, Transaction, Work};
 /// A fixture, with the clock that its store is opened with.
 pub(crate) struct Subject<'a> {
     pub(crate) fixture: &'a dyn Fixture,
-    pub(crate) clock: Arc<TestClock>,
+    pub(crate) clock: ManualClock,
     /// The test that is a writer process, when it is run alone in a second one.
     pub(crate) writer_test: Option<&'a str>,
     /// The seed of this run of the case, told when it fails.
@@ -30,7 +30,7 @@ impl<'a> Subject<'a> {
     pub(crate) fn new(fixture: &'a dyn Fixture, writer_test: Option<&'a str>) -> Self {
         Self {
             fixture,
-            clock: Arc::new(TestClock::default()),
+            clock: clock(0),
             writer_test,
             seed: seed(),
         }
@@ -38,12 +38,12 @@ impl<'a> Subject<'a> {
 
     /// A handle of the store.
     pub(crate) async fn open(&self) -> Store {
-        self.open_with(Arc::clone(&self.clock)).await
+        self.open_with(self.clock.clone()).await
     }
 
     /// A handle with a clock of its own.
-    pub(crate) async fn open_with(&self, clock: Arc<impl Clock>) -> Store {
-        Store(self.fixture.open(clock).await)
+    pub(crate) async fn open_with(&self, clock: ManualClock) -> Store {
+        Store(self.fixture.open(Arc::new(clock)).await)
     }
 
     /// An outside transaction that has done `work` and is left open.
@@ -68,6 +68,11 @@ impl<'a> Subject<'a> {
     pub(crate) fn random(&self) -> Random {
         Random::from_seed(self.seed)
     }
+}
+
+/// A clock that stands so many microseconds after noon of 2026-01-01, or before it.
+pub(crate) fn clock(off: i64) -> ManualClock {
+    ManualClock::at(Timestamp::from_micros(1_767_268_800_000_000 + off).unwrap_or(Timestamp::MAX))
 }
 
 /// A handle of the store under test.

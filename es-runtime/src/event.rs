@@ -18,6 +18,18 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
     /// The version of the shape that is written today.
     const SHAPE_VERSION: u32 = 1;
 
+    /// Appends the stored form of the event to `out`: JSON that reads back as the same value.
+    ///
+    /// # Errors
+    ///
+    /// If the event holds a NaN or an infinity, for which JSON has no form, or if its `Serialize` implementation fails.
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        crate::json::encode(self, out).map_err(|source| EncodeError {
+            name: Self::NAME,
+            source,
+        })
+    }
+
     /// Reads the event from a payload that was stored with `shape_version`.
     fn decode(shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {
         if shape_version != Self::SHAPE_VERSION {

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -178,8 +177,7 @@ struct Log {
     events: Vec<RecordedEvent>,
     /// The position of version v of a stream stands at index v - 1.
     streams: HashMap<StreamId, Vec<u64>>,
-    /// Ordered, because the ids come almost in order: then the map grows at its end, where it is in the processor's cache.
-    appends: BTreeMap<AppendId, AppendRecord>,
+    appends: Appends,
     keys: HashMap<String, (Uuid, AppendId)>,
 }
 
@@ -196,6 +194,37 @@ struct Unusual {
     key: Option<IdempotencyKey>,
     recorded_at: Timestamp,
     streams: Vec<StreamAppended>,
+}
+
+/// What is kept of all appends. Nearly all ids come in order, and then stand at the end of a vector.
+#[derive(Default)]
+struct Appends {
+    in_order: Vec<(AppendId, AppendRecord)>,
+    others: HashMap<AppendId, AppendRecord>,
+}
+
+impl Appends {
+    fn get(&self, id: AppendId) -> Option<&AppendRecord> {
+        if self.is_newest(id) {
+            return None;
+        }
+        match self.in_order.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(index) => Some(&self.in_order[index].1),
+            Err(_) => self.others.get(&id),
+        }
+    }
+
+    fn insert(&mut self, id: AppendId, record: AppendRecord) {
+        if self.is_newest(id) {
+            self.in_order.push((id, record));
+        } else {
+            self.others.insert(id, record);
+        }
+    }
+
+    fn is_newest(&self, id: AppendId) -> bool {
+        self.in_order.last().is_none_or(|(last, _)| *last < id)
+    }
 }
 
 impl Log {
@@ -224,7 +253,7 @@ impl Log {
 
     /// What is kept of an append, and its result.
     fn find(&self, id: AppendId) -> Option<(&AppendRecord, Appended)> {
-        let record = self.appends.get(&id)?;
+        let record = self.appends.get(id)?;
         let appended = match (&record.more, self.events_of(record)) {
             (Some(more), _) => Appended {
                 id,
@@ -305,11 +334,10 @@ impl Log {
 
     fn write(&mut self, append: Append, recorded_at: Timestamp) -> Appended {
         let first = self.events.len();
-        let streams: Vec<_> = append
-            .streams
-            .into_iter()
-            .map(|part| self.write_part(part, recorded_at))
-            .collect();
+        let mut streams = Vec::with_capacity(append.streams.len());
+        for part in append.streams {
+            streams.push(self.write_part(part, recorded_at));
+        }
         if let Some(key) = &append.key {
             self.keys.insert(key.key.clone(), (key.fingerprint, append.id));
         }
@@ -320,14 +348,8 @@ impl Log {
                 streams: streams.clone(),
             })
         });
-        self.appends.insert(
-            append.id,
-            AppendRecord {
-                first,
-                events: self.events.len() - first,
-                more,
-            },
-        );
+        let events = self.events.len() - first;
+        self.appends.insert(append.id, AppendRecord { first, events, more });
         Appended {
             id: append.id,
             repeated: false,

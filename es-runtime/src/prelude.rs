@@ -1,5 +1,6 @@
 //! What the source file of a domain needs: `use es_runtime::prelude::*;`.
 
+pub use crate::testing::Given as _;
 pub use crate::{
     Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Result, Runtime, Timestamp,
     aggregate, apply, command, event, handle, value,

@@ -35,7 +35,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Dropping the future leaves the append stored as a whole or not at all.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// Whether the append is stored: definitely. `None` means that it is not, and never will be by the call that was in doubt.
+    /// Whether the append is stored: definitely. Its result, with [`Appended::repeated`] set; `None` means that it is not
+    /// stored, and never will be by the call that was in doubt.
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError>;
 
     /// What is stored under an idempotency key.

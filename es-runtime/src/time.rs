@@ -2,12 +2,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A point in time in UTC with microsecond precision, from the year 1 to 9999. Its text form is RFC 3339
 /// (`2026-11-21T09:30:00.25Z`); text with another offset is read, text with a leap second (`:60`) is refused.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
+
+/// Times are reckoned in civil time, because `jiff::Timestamp` ends a day before the year 9999 does.
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Timestamp {
     /// The first microsecond of the year 1.
@@ -56,17 +63,22 @@ impl FromStr for Timestamp {
         if text.get(16..19) == Some(":60") {
             return Err(refuse("leap seconds cannot be stored".to_owned()));
         }
-        let parsed: jiff::Timestamp = text.parse().map_err(|error: jiff::Error| refuse(error.to_string()))?;
-        Self::from_micros(parsed.as_microsecond()).ok_or_else(|| refuse("the year must be 1 to 9999".to_owned()))
+        let pieces = Pieces::parse(text).map_err(|error| refuse(error.to_string()))?;
+        let (Some(time), Some(offset)) = (pieces.time(), pieces.to_numeric_offset()) else {
+            return Err(refuse("it needs a time of day and an offset from UTC".to_owned()));
+        };
+        let since = pieces.date().to_datetime(time).duration_since(EPOCH) - offset.duration_since(Offset::UTC);
+        i64::try_from(since.as_nanos().div_euclid(1_000))
+            .ok()
+            .and_then(Self::from_micros)
+            .ok_or_else(|| refuse("the year must be 1 to 9999".to_owned()))
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(time) => time.fmt(f),
-            Err(_) => write!(f, "{} µs since 1970", self.0),
-        }
+        // Within `MIN` and `MAX` it never overflows.
+        write!(f, "{}Z", EPOCH.saturating_add(SignedDuration::from_micros(self.0)))
     }
 }
 

@@ -22,19 +22,16 @@ CREATE TABLE recorded_events (
 
 -- Every append that was done: what a repetition of it is answered with.
 CREATE TABLE appends (
-    append_id      BLOB PRIMARY KEY, -- UUID, 16 bytes
-    recorded_at    INTEGER NOT NULL,
-    first_position INTEGER,          -- its events are those from here …
-    last_position  INTEGER,          -- … to here; NULL if it has none
-    streams        TEXT              -- the result in JSON, where the events do not tell it: some stream got none
+    append_id       BLOB PRIMARY KEY, -- UUID, 16 bytes
+    recorded_at     INTEGER NOT NULL,
+    first_position  INTEGER,          -- its events are those from here …
+    last_position   INTEGER,          -- … to here; NULL if it has none
+    streams         TEXT,             -- the result in JSON, where the events do not tell it: some stream got none
+    idempotency_key TEXT,             -- the request, if it is to be done once only …
+    fingerprint     BLOB              -- … and its content: UUID, 16 bytes
 ) STRICT, WITHOUT ROWID;
 
--- Requests that are to be done once only.
-CREATE TABLE idempotency_keys (
-    key         TEXT PRIMARY KEY,
-    fingerprint BLOB NOT NULL,       -- UUID, 16 bytes: the content of the request
-    append_id   BLOB NOT NULL REFERENCES appends (append_id)
-) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX appends_by_key ON appends (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- The events as people read them.
 CREATE VIEW events AS

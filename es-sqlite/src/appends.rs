@@ -1,19 +1,18 @@
 use es_runtime::store::{Append, Appended, IdempotencyKey, KeyRecord, StreamAppended};
 use es_runtime::{AppendId, Position, Timestamp, Version};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row, Rows};
 
 use crate::error::Problem;
 use crate::rows;
 use crate::statement::Prepared;
 
-/// The appends that were done, and the keys that they were done under.
+/// The appends that were done.
 pub(crate) struct Appends<'c> {
     find: Prepared<'c>,
     find_key: Prepared<'c>,
     streams: Prepared<'c>,
     events: Prepared<'c>,
     insert: Prepared<'c>,
-    insert_key: Prepared<'c>,
 }
 
 /// A row of `appends`.
@@ -22,17 +21,32 @@ pub(crate) struct Done {
     recorded_at: Timestamp,
     positions: Option<(i64, i64)>,
     streams: Option<String>,
+    key: Option<IdempotencyKey>,
+}
+
+/// The columns that [`Done::read`] reads, in its order.
+macro_rules! append_columns {
+    () => {
+        "append_id, recorded_at, first_position, last_position, streams, idempotency_key, fingerprint"
+    };
 }
 
 impl Done {
-    fn read(id: AppendId, row: &Row<'_>) -> Result<Self, Problem> {
-        let first: Option<i64> = row.get(1)?;
-        let last: Option<i64> = row.get(2)?;
+    fn read(row: &Row<'_>) -> Result<Self, Problem> {
+        let first: Option<i64> = row.get(2)?;
+        let last: Option<i64> = row.get(3)?;
         Ok(Self {
-            id,
-            recorded_at: rows::time(row, 0)?,
+            id: AppendId(rows::uuid(row, 0)?),
+            recorded_at: rows::time(row, 1)?,
             positions: first.zip(last),
-            streams: row.get(3)?,
+            streams: row.get(4)?,
+            key: match row.get(5)? {
+                Some(key) => Some(IdempotencyKey {
+                    key,
+                    fingerprint: rows::uuid(row, 6)?,
+                }),
+                None => None,
+            },
         })
     }
 }
@@ -41,10 +55,16 @@ impl<'c> Appends<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
         let prepared = |sql| Prepared::new(connection, sql);
         Self {
-            find: prepared(
-                "SELECT recorded_at, first_position, last_position, streams FROM appends WHERE append_id = ?1",
-            ),
-            find_key: prepared("SELECT fingerprint, append_id FROM idempotency_keys WHERE key = ?1"),
+            find: prepared(concat!(
+                "SELECT ",
+                append_columns!(),
+                " FROM appends WHERE append_id = ?1"
+            )),
+            find_key: prepared(concat!(
+                "SELECT ",
+                append_columns!(),
+                " FROM appends WHERE idempotency_key = ?1"
+            )),
             streams: prepared(
                 "SELECT s.category, s.stream_id, count(*), max(e.version), max(e.position)
                  FROM recorded_events AS e JOIN streams AS s ON s.id = e.stream
@@ -55,18 +75,17 @@ impl<'c> Appends<'c> {
                  FROM recorded_events AS e JOIN streams AS s ON s.id = e.stream
                  WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position",
             ),
-            insert: prepared(
-                "INSERT INTO appends (append_id, recorded_at, first_position, last_position, streams)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            ),
-            insert_key: prepared("INSERT INTO idempotency_keys (key, fingerprint, append_id) VALUES (?1, ?2, ?3)"),
+            insert: prepared(concat!(
+                "INSERT INTO appends (",
+                append_columns!(),
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+            )),
         }
     }
 
     /// The append with this id.
     pub(crate) fn find(&mut self, id: AppendId) -> Result<Option<Done>, Problem> {
-        let mut rows = self.find.get()?.query([id.0.as_bytes()])?;
-        rows.next()?.map(|row| Done::read(id, row)).transpose()
+        first(self.find.get()?.query([id.0.as_bytes()])?)
     }
 
     /// What the append was answered with, to be given again.
@@ -87,21 +106,13 @@ impl<'c> Appends<'c> {
 
     /// What is stored under a key.
     pub(crate) fn find_key(&mut self, key: &str) -> Result<Option<KeyRecord>, Problem> {
-        let found = self
-            .find_key
-            .get()?
-            .query_row([key], |row| Ok((rows::uuid(row, 0), rows::uuid(row, 1))))
-            .optional()?;
-        let Some((fingerprint, append)) = found else {
+        let Some(done) = first(self.find_key.get()?.query([key])?)? else {
             return Ok(None);
         };
-        let append = AppendId(append?);
-        let done = self
-            .find(append)?
-            .ok_or_else(|| Problem::Damaged(format!("append {append} of an idempotency key is missing")))?;
-        Ok(Some(KeyRecord {
-            fingerprint: fingerprint?,
-            appended: self.result(&done)?,
+        let appended = self.result(&done)?;
+        Ok(done.key.map(|key| KeyRecord {
+            fingerprint: key.fingerprint,
+            appended,
         }))
     }
 
@@ -113,8 +124,9 @@ impl<'c> Appends<'c> {
         stored: &Appended,
         done: &Done,
     ) -> Result<bool, Problem> {
-        let streams = append.streams.iter().map(|part| &part.stream);
-        if !streams.eq(stored.streams.iter().map(|part| &part.stream)) {
+        let given = append.streams.iter().map(|part| (&part.stream, part.events.len()));
+        let same_streams = given.eq(stored.streams.iter().map(|part| (&part.stream, part.events)));
+        if !same_streams || append.key != done.key {
             return Ok(false);
         }
         // Positions start at 1, so that this range holds none.
@@ -143,9 +155,14 @@ impl<'c> Appends<'c> {
     }
 
     /// Notes that an append was done, with events at these positions.
-    pub(crate) fn insert(&mut self, appended: &Appended, positions: Option<(u64, u64)>) -> Result<(), Problem> {
+    pub(crate) fn insert(
+        &mut self,
+        appended: &Appended,
+        positions: Option<(Position, Position)>,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<(), Problem> {
         let (first, last) = positions
-            .map(|(first, last)| (rows::column(first), rows::column(last)))
+            .map(|(first, last)| (rows::column(first.0), rows::column(last.0)))
             .unzip();
         let streams = needs_result(&appended.streams).then(|| json(&appended.streams));
         self.insert.get()?.execute((
@@ -154,15 +171,9 @@ impl<'c> Appends<'c> {
             first,
             last,
             streams,
+            key.map(|key| &key.key),
+            key.map(|key| key.fingerprint.as_bytes()),
         ))?;
-        Ok(())
-    }
-
-    /// Notes that the append was done under a key.
-    pub(crate) fn insert_key(&mut self, key: &IdempotencyKey, append: AppendId) -> Result<(), Problem> {
-        self.insert_key
-            .get()?
-            .execute((&key.key, key.fingerprint.as_bytes(), append.0.as_bytes()))?;
         Ok(())
     }
 
@@ -179,6 +190,10 @@ impl<'c> Appends<'c> {
         }
         Ok(streams)
     }
+}
+
+fn first(mut rows: Rows<'_>) -> Result<Option<Done>, Problem> {
+    rows.next()?.map(Done::read).transpose()
 }
 
 /// A stream without events cannot be told from the events.

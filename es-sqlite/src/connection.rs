@@ -15,6 +15,8 @@ pub(crate) struct Connections {
     pub(crate) writer: Connection,
     pub(crate) checkpointer: Connection,
     pub(crate) readers: Vec<Connection>,
+    /// As it was read back from the writer.
+    pub(crate) durability: Durability,
 }
 
 impl Connections {
@@ -22,7 +24,7 @@ impl Connections {
     pub(crate) fn open(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
         let writer = open(path, OpenFlags::SQLITE_OPEN_CREATE, options)?;
         schema::check(&writer, path)?;
-        write_ahead(&writer, path, options)?;
+        let durability = write_ahead(&writer, path, options)?;
         schema::migrate(&writer, path)?;
         configure(&writer, path, "PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF")?;
 
@@ -36,6 +38,7 @@ impl Connections {
             writer,
             checkpointer,
             readers,
+            durability,
         })
     }
 }
@@ -67,13 +70,13 @@ fn configure(connection: &Connection, path: &Path, pragmas: &str) -> Result<(), 
 }
 
 /// Turns the write-ahead log on, and reads back that it is.
-fn write_ahead(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<(), StoreError> {
+fn write_ahead(connection: &Connection, path: &Path, options: &SqliteOptions) -> Result<Durability, StoreError> {
     let mode = patiently(options.busy_timeout, || {
         connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0))
     })
     .map_err(|error| Problem::from(error).while_doing("set up", path))?;
     if mode != "wal" {
-        return Err(refused(path, "journal_mode", "wal", &mode));
+        return Err(refused(path, &format!("journal_mode = {mode}")));
     }
     // Checkpoints are made beside the writer: see `checkpoint.rs`.
     configure(connection, path, "PRAGMA wal_autocheckpoint = 0")?;
@@ -81,26 +84,30 @@ fn write_ahead(connection: &Connection, path: &Path, options: &SqliteOptions) ->
 }
 
 /// Sets how far a commit goes, and reads back that it was taken.
-fn synchronous(connection: &Connection, path: &Path, durability: Durability) -> Result<(), StoreError> {
-    let (name, number) = match durability {
-        Durability::Full => ("FULL", 2),
-        Durability::Normal => ("NORMAL", 1),
+fn synchronous(connection: &Connection, path: &Path, wanted: Durability) -> Result<Durability, StoreError> {
+    let name = match wanted {
+        Durability::Full => "FULL",
+        Durability::Normal => "NORMAL",
     };
     configure(connection, path, &format!("PRAGMA synchronous = {name}"))?;
-    let taken: i64 = connection
+    let number: i64 = connection
         .query_row("PRAGMA synchronous", [], |row| row.get(0))
         .map_err(|error| Problem::from(error).while_doing("set up", path))?;
-    if taken != number {
-        return Err(refused(path, "synchronous", name, &taken.to_string()));
-    }
-    Ok(())
+    let taken = match number {
+        2 => Some(Durability::Full),
+        1 => Some(Durability::Normal),
+        _ => None,
+    };
+    taken
+        .filter(|taken| *taken == wanted)
+        .ok_or_else(|| refused(path, &format!("synchronous = {number}")))
 }
 
-fn refused(path: &Path, setting: &str, wanted: &str, taken: &str) -> StoreError {
+fn refused(path: &Path, answer: &str) -> StoreError {
     StoreError::new(
         StoreErrorKind::Rejected,
         format!(
-            "`{}` cannot be made durable: SQLite answered {setting} = {taken} instead of {wanted}",
+            "`{}` cannot be made as durable as demanded: SQLite answered {answer}",
             path.display()
         ),
     )

@@ -1,4 +1,4 @@
-//! The embedded durable store of es-runtime: events in one SQLite file.
+#![doc = include_str!("../docs/sqlite.md")]
 
 mod appends;
 mod checkpoint;

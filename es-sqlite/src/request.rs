@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use es_runtime::store::{Append, AppendError, AppendRef, Appended};
-use es_runtime::{AppendId, StoreError, StoreErrorKind};
+use es_runtime::{AppendId, Metadata, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
 /// What callers ask of the writer.
@@ -78,13 +78,7 @@ pub(crate) struct AppendRequest {
 
 impl AppendRequest {
     pub(crate) fn new(append: Append) -> (Self, oneshot::Receiver<Result<Appended, AppendError>>) {
-        let metadata = append
-            .events()
-            .map(|event| match event.metadata.is_empty() {
-                true => Cow::Borrowed("{}"),
-                false => Cow::Owned(event.metadata.to_json()),
-            })
-            .collect();
+        let metadata = append.events().map(|event| metadata_json(&event.metadata)).collect();
         let (reply, answer) = oneshot::channel();
         let request = Self {
             append,
@@ -108,6 +102,15 @@ impl AppendRequest {
             // The caller may have gone; what was done stays done.
             let _ = reply.send(answer);
         }
+    }
+}
+
+/// The usual metadata is none, and need not be made for each event.
+fn metadata_json(metadata: &Metadata) -> Cow<'static, str> {
+    if metadata.is_empty() {
+        Cow::Borrowed("{}")
+    } else {
+        Cow::Owned(metadata.to_json())
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use es_runtime::store::StreamInfo;
 use es_runtime::{EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
 use rusqlite::Row;
-use rusqlite::types::{ToSqlOutput, Type, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use uuid::Uuid;
 
 use crate::error::Problem;
@@ -36,7 +36,7 @@ pub(crate) fn bytes<'r>(row: &'r Row<'_>, index: usize) -> rusqlite::Result<&'r 
         other => Err(rusqlite::Error::InvalidColumnType(
             index,
             "text or blob".to_owned(),
-            Type::from(other.data_type()),
+            other.data_type(),
         )),
     }
 }

@@ -14,7 +14,7 @@ use crate::checkpoint;
 use crate::connection::Connections;
 use crate::health::Health;
 use crate::location;
-use crate::options::SqliteOptions;
+use crate::options::{Durability, SqliteOptions};
 use crate::pages;
 use crate::pool::Pool;
 use crate::queue::Queue;
@@ -35,6 +35,7 @@ pub struct SqliteStore {
 struct Handle {
     health: Arc<Health>,
     limits: Limits,
+    durability: Durability,
     requests: Arc<Queue<Request>>,
     pool: Pool,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -53,6 +54,11 @@ impl SqliteStore {
     /// How to open it otherwise than by default.
     pub fn options() -> SqliteOptions {
         SqliteOptions::new()
+    }
+
+    /// When an append counts as stored, as SQLite answered when it was asked back at opening.
+    pub fn durability(&self) -> Durability {
+        self.handle.durability
     }
 
     pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
@@ -91,6 +97,7 @@ impl Handle {
         let health = Arc::new(Health::new(path));
         let handle = Self {
             limits: options.limits.clone(),
+            durability: connections.durability,
             requests: Arc::new(Queue::new()),
             pool: Pool::new(Arc::clone(&health)),
             threads: Mutex::new(Vec::new()),
@@ -181,6 +188,10 @@ impl EventStore for SqliteStore {
         self.handle.pool.read(move |reader| reader.version(&stream)).await
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is for one lifetime of a reader only"
+    )]
     async fn head(&self) -> Result<Position, StoreError> {
         self.handle.pool.read(|reader| reader.head()).await
     }

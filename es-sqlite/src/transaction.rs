@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
-use es_runtime::{Clock, NewEvent, Position, StreamId, Timestamp, Version};
+use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
@@ -122,6 +122,14 @@ impl<'c> Transactions<'c> {
         }
     }
 
+    /// Gives the write lock back, if a failure left it held: other processes go on.
+    pub(crate) fn abandon(&mut self) {
+        if !self.connection.is_autocommit() {
+            // Closing the connection would do it too, only later.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+
     fn answer_all(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
         let mut head = self.head(clock)?;
         let mut in_doubt = false;
@@ -203,7 +211,7 @@ impl<'c> Transactions<'c> {
         }))
     }
 
-    fn find(&mut self, id: es_runtime::AppendId) -> Result<Option<Appended>, Problem> {
+    fn find(&mut self, id: AppendId) -> Result<Option<Appended>, Problem> {
         match self.appends.find(id)? {
             Some(done) => self.appends.result(&done).map(Some),
             None => Ok(None),
@@ -246,20 +254,14 @@ impl<'c> Transactions<'c> {
         for (index, part) in append.streams.iter().enumerate() {
             streams.push(self.write_part(part, self.targets[index], &mut metadata, head)?);
         }
-        for part in streams.iter_mut().filter(|part| part.events == 0) {
-            part.position = head.position;
-        }
         let appended = Appended {
             id: append.id,
             repeated: false,
             recorded_at: head.time,
             streams,
         };
-        let positions = (head.position > before).then_some((before.next().0, head.position.0));
-        self.appends.insert(&appended, positions)?;
-        if let Some(key) = &append.key {
-            self.appends.insert_key(key, append.id)?;
-        }
+        let positions = (head.position > before).then_some((before.next(), head.position));
+        self.appends.insert(&appended, positions, append.key.as_ref())?;
         head.moved = true;
         Ok(appended)
     }

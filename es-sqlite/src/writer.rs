@@ -35,8 +35,11 @@ impl Writer {
             }
             match catch_unwind(AssertUnwindSafe(|| self.serve(&mut transactions, requests))) {
                 Ok(events) => self.checkpoints.committed(events, connection, &self.health),
-                // The requests answer for themselves as they are dropped.
-                Err(_) => self.health.fail("its writer panicked".to_owned()),
+                Err(_) => {
+                    // The requests answered for themselves when they were dropped.
+                    self.health.fail("its writer panicked".to_owned());
+                    transactions.abandon();
+                }
             }
         }
     }
@@ -75,6 +78,7 @@ impl Writer {
             }
             Err(Failure::InDoubt(problem)) => {
                 self.health.fail(format!("a commit failed ({problem})"));
+                transactions.abandon();
                 doubt(requests, || self.error(problem.clone()));
                 0
             }

@@ -8,7 +8,7 @@ use common::{append, event, log, stream};
 use es_runtime::store::{
     Append, AppendError, AppendRef, EventStore, IdempotencyKey, ReadLog, ReadStream, StreamAppend,
 };
-use es_runtime::{ExpectedVersion, Position, StoreErrorKind, Version};
+use es_runtime::{Clock, ExpectedVersion, Position, StoreErrorKind, Timestamp, Version};
 use es_sqlite::SqliteStore;
 use futures_util::TryStreamExt;
 use uuid::Uuid;
@@ -150,4 +150,39 @@ async fn a_closed_store_says_so() {
     assert_eq!(error.kind(), StoreErrorKind::Closed);
     let error = clone.append(append("a", ExpectedVersion::Any, 1)).await.unwrap_err();
     assert!(matches!(error, AppendError::Store(error) if error.kind() == StoreErrorKind::Closed));
+}
+
+struct PanickingClock;
+
+impl Clock for PanickingClock {
+    fn now(&self) -> Timestamp {
+        panic!("the clock stopped")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_is_told_to_who_waits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bank.db");
+    let store = SqliteStore::options().clock(PanickingClock).open(&path).await.unwrap();
+    let error = store.append(append("a", ExpectedVersion::Any, 1)).await.unwrap_err();
+    assert!(matches!(error, AppendError::Indeterminate { .. }), "{error:?}");
+    let error = store.append(append("a", ExpectedVersion::Any, 1)).await.unwrap_err();
+    assert!(matches!(error, AppendError::Store(error) if error.kind() == StoreErrorKind::Closed));
+
+    let other = SqliteStore::open(&path).await.unwrap();
+    other.append(append("a", ExpectedVersion::NoStream, 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_requested_before_closing_is_done() {
+    let (directory, store) = open().await;
+    let clone = store.clone();
+    let appends = (0..100).map(|_| clone.append(append("a", ExpectedVersion::Any, 1)));
+    let mut appends = std::pin::pin!(futures_util::future::join_all(appends));
+    assert!(futures_util::poll!(appends.as_mut()).is_pending());
+    store.close().await.unwrap();
+    assert!(appends.await.iter().all(Result::is_ok));
+    let store = SqliteStore::open(directory.path().join("bank.db")).await.unwrap();
+    assert_eq!(store.head().await.unwrap(), 100);
 }

@@ -1,10 +1,12 @@
 //! Commands per second in memory, on one thread: 10,000 accounts, of which each is opened and gets nine deposits.
+//!
+//! The figures go to stderr, because the in-memory store of `cqrs-es` prints two lines for each command: send them to `/dev/null`.
 
-use es_benches::bank::{Account, Deposit, Open};
 use es_benches::peers::{cqrs, eventually};
 use es_benches::{Contender, in_turns, per_second, timed};
 use es_runtime::prelude::*;
 use es_runtime::{MemoryStore, Runtime};
+use es_tests::bank::{Account, Deposit, Open};
 
 const ACCOUNTS: usize = 10_000;
 const DEPOSITS: usize = 9;

@@ -1,10 +1,10 @@
 //! Events per second from stored bytes to state: streams of 10, 1,000 and 100,000 events, in memory and on SQLite.
 
-use es_benches::bank::{Account, Deposited, Opened};
 use es_benches::{Contender, in_turns, per_second, timed};
 use es_runtime::prelude::*;
 use es_runtime::{EventStore, MemoryStore, Runtime};
 use es_sqlite::SqliteStore;
+use es_tests::bank::{Account, Deposited, Opened};
 
 const EVENTS: usize = 100_000;
 

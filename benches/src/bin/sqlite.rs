@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use es_benches::bank::{Account, Deposit, Open};
 use es_benches::per_second;
 use es_runtime::Runtime;
 use es_runtime::prelude::*;
 use es_sqlite::SqliteStore;
+use es_tests::bank::{Account, Deposit, Open};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 

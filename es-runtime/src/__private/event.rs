@@ -17,7 +17,7 @@ pub fn info_of<A: EventSourced, E: EventOf<A>>(_: &E) -> EventInfo {
 
 /// Appends the stored form of `event` to `out`.
 pub fn encode<A: EventSourced, E: EventOf<A>>(event: &E, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-    crate::json::encode(event, out).map_err(|source| EncodeError { name: E::NAME, source })
+    event.encode(out)
 }
 
 /// Reads an event that is known to be an `E`.

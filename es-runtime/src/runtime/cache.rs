@@ -39,7 +39,7 @@ impl Cache {
         };
         match Arc::clone(&slot).try_lock_owned() {
             Ok(guard) => Turn(Some(guard)),
-            Err(_) => Turn(tokio::time::timeout(PATIENCE, slot.lock_owned()).await.ok()),
+            Err(_) => Turn(Box::pin(tokio::time::timeout(PATIENCE, slot.lock_owned())).await.ok()),
         }
     }
 }

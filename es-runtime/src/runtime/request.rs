@@ -8,7 +8,8 @@ use crate::{Invalid, Metadata, Timestamp};
 pub(super) struct Request {
     pub(super) key: Option<String>,
     pub(super) metadata: Metadata,
-    invalid: Option<Invalid>,
+    /// Boxed, because it is rare, and moved with every request.
+    invalid: Option<Box<Invalid>>,
 }
 
 /// Keys the fingerprints, so that they are equal only to fingerprints of this form.
@@ -16,7 +17,9 @@ const FINGERPRINT: Uuid = Uuid::from_u128(0x8d1f_6f0e_5a3b_4c1d_9e27_63a0_51c4_7
 
 impl Request {
     pub(super) fn set_traceparent(&mut self, traceparent: String) {
-        self.invalid = self.metadata.set_traceparent(traceparent).err().or(self.invalid.take());
+        if let Err(invalid) = self.metadata.set_traceparent(traceparent) {
+            self.invalid = Some(Box::new(invalid));
+        }
     }
 
     pub(super) fn set_occurred_at(&mut self, time: Timestamp) {
@@ -25,7 +28,7 @@ impl Request {
 
     /// Refuses what the setters could not.
     pub(super) fn check(&mut self) -> Result<(), Invalid> {
-        self.invalid.take().map_or(Ok(()), Err)
+        self.invalid.take().map_or(Ok(()), |invalid| Err(*invalid))
     }
 
     /// The idempotency key with the fingerprint of what is asked for.
@@ -76,6 +79,13 @@ macro_rules! request_setters {
         /// A free-form entry; recorded with each event.
         pub fn metadata(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
             self.request.metadata.set(name, value);
+            self
+        }
+
+        /// All that is recorded with each event at once, in place of what was set before: for senders that say the same of
+        /// several requests.
+        pub fn with_metadata(mut self, metadata: crate::Metadata) -> Self {
+            self.request.metadata = metadata;
             self
         }
 

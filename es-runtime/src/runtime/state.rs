@@ -1,3 +1,4 @@
+use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 
 use crate::error::UnreadableEvent;
@@ -27,13 +28,21 @@ impl<A> Default for Current<A> {
 
 impl<A: EventSourced> Current<A> {
     /// Folds the events that the store has beyond this state. Returns whether there were any.
-    pub(super) async fn catch_up(&mut self, store: &dyn EventStore, stream: &StreamId) -> Result<bool, LoadError> {
-        let before = self.version;
-        let mut events = store.read_stream(ReadStream::new(stream.clone()).from(before.next()));
-        while let Some(event) = events.try_next().await? {
-            self.fold(&event)?;
-        }
-        Ok(self.version > before)
+    ///
+    /// Boxed, so that a command that needs it not has no room for it in its future.
+    pub(super) fn catch_up<'a>(
+        &'a mut self,
+        store: &'a dyn EventStore,
+        stream: &'a StreamId,
+    ) -> BoxFuture<'a, Result<bool, LoadError>> {
+        Box::pin(async move {
+            let before = self.version;
+            let mut events = store.read_stream(ReadStream::new(stream.clone()).from(before.next()));
+            while let Some(event) = events.try_next().await? {
+                self.fold(&event)?;
+            }
+            Ok(self.version > before)
+        })
     }
 
     /// Folds the next event of the stream.

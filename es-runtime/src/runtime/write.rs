@@ -27,7 +27,7 @@ pub(super) type Decide<'a, A> =
 pub(super) type WriteError = ExecuteError<()>;
 
 impl Write<'_> {
-    pub(super) async fn run<A: EventSourced>(self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {
+    pub(super) async fn run<A: EventSourced>(&self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {
         if let Some(appended) = done_before(self.store(), self.key.as_ref()).await? {
             return receipt(appended);
         }
@@ -82,7 +82,7 @@ impl Write<'_> {
                 Err(AppendError::Conflict { .. }) if self.may_retry(attempts) => {}
                 Err(error) => return Err(refused(error, attempts)),
             }
-            self.runtime.0.retry.pause(attempts).await;
+            Box::pin(self.runtime.0.retry.pause(attempts)).await;
             attempts += 1;
             current.catch_up(self.store(), &self.stream).await?;
             fresh = true;

@@ -1,0 +1,135 @@
+//! Stores with one fault each, which the suite must catch. They show that a case bites, and what a breach looks like.
+
+mod answers;
+mod contents;
+mod order;
+mod outcomes;
+mod storage;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use es_runtime::{Clock, EventStore, MemoryStore};
+
+use crate::wrap::{Wrap, Wrapped};
+use crate::{Capability, Fixture, Transaction, Work};
+
+/// A store in memory with one fault.
+#[derive(Debug, Clone, Copy)]
+pub struct Broken {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does wrong.
+    pub fault: &'static str,
+    /// The cases that must catch it.
+    pub caught_by: &'static [&'static str],
+    fixture: fn() -> Box<dyn Fixture>,
+}
+
+impl Broken {
+    /// A new, empty one.
+    pub fn fixture(&self) -> Box<dyn Fixture> {
+        (self.fixture)()
+    }
+}
+
+macro_rules! broken {
+    ($($module:ident::$name:ident $fault:literal caught by [$($case:literal),+];)+) => {
+        /// Every broken store.
+        pub const BROKEN: &[Broken] = &[$(Broken {
+            name: stringify!($name),
+            fault: $fault,
+            caught_by: &[$($case),+],
+            fixture: $module::$name,
+        }),+];
+    };
+}
+
+broken! {
+    order::shows_late_commits_late "hands out a position when an append begins, and shows the event when it commits"
+        caught by ["c04_late_commit_is_not_skipped", "c08_bulk_writers_random_hold"];
+    order::sets_the_clock_back "records the time of the clock, even if it went back"
+        caught by ["c12_order_ignores_clocks"];
+    order::interleaves_batches "stores the events of an append one by one"
+        caught by ["e01_multi_stream_commits_all", "e06_batch_positions_are_consecutive_per_transaction"];
+    storage::acknowledges_before_it_stores "keeps the newest append in memory until the next one comes"
+        caught by ["d04_append_id_survives_restart", "m01_reopen_keeps_everything"];
+    storage::tears_batches_on_conflict "stores the streams before the one that conflicts"
+        caught by ["e02_multi_stream_conflict_aborts_all"];
+    storage::tears_dropped_appends "stores a part of an append whose future is dropped"
+        caught by ["l01_drop_append_at_every_poll"];
+    storage::leaves_a_trace_of_conflicts "stores an event that tells of each conflict"
+        caught by ["a07_expect_no_stream_on_existing_conflicts", "a16_conflict_leaves_no_trace"];
+    storage::checks_then_writes "compares the version first and writes later, whatever came between"
+        caught by ["a12_concurrent_exact_single_winner", "a13_concurrent_create_single_winner"];
+    storage::does_not_check_guards "ignores the streams of an append that were only read"
+        caught by ["e03_read_only_participant_guards", "e05_write_skew_is_refused"];
+    answers::reuses_a_version "gives version 2 of a stream twice"
+        caught by ["a02_append_batch_is_contiguous", "b01_read_from_start_in_order"];
+    answers::tells_a_wrong_version "tells the demanded version as the actual one of a conflict"
+        caught by ["a07_expect_no_stream_on_existing_conflicts", "a09_expect_exact_mismatch_reports_actual"];
+    answers::excludes_the_upper_bound "reads a range without its upper bound"
+        caught by ["b02_read_range_inclusive_bounds"];
+    answers::repeats_at_the_seam "reads the last event of a page again as the first of the next"
+        caught by ["b08_paging_crosses_chunk_seam"];
+    answers::reads_a_stale_version "tells the version that a stream had before the newest append"
+        caught by ["b10_read_your_append"];
+    answers::lists_in_another_order "lists streams in alphabetical order, ignoring case"
+        caught by ["b13_streams_are_listed_by_category"];
+    contents::normalises_payloads "stores a payload as the JSON value that it is"
+        caught by ["a01_append_first_event_to_new_stream", "j09_payload_bytes_are_exact"];
+    contents::folds_case "takes ids that differ in case for one"
+        caught by ["a23_stream_ids_are_exact"];
+    contents::ignores_limits "stores what is larger than the limits that it tells"
+        caught by ["j10_payload_limit_edges", "j12_batch_limits_by_count_and_bytes", "j14_deep_json_is_refused"];
+    contents::accepts_empty_appends "says that an append without events is done"
+        caught by ["a03_append_empty_batch_is_rejected"];
+    outcomes::forgets_append_ids "does not know an append again"
+        caught by ["d01_same_append_id_same_content", "d03_same_append_id_concurrently", "d15_resolve_is_definite"];
+    outcomes::forgets_keys "does not know an idempotency key again"
+        caught by ["d13_same_idempotency_key_same_result"];
+    outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
+        caught by ["d02_same_append_id_other_content"];
+    outcomes::resolves_nothing "says of every append that it is not stored"
+        caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
+}
+
+/// The fixture of the store without a fault, for comparison: every case that applies to it is kept.
+pub fn honest() -> Box<dyn Fixture> {
+    struct Honest(MemoryStore);
+
+    impl Wrap for Honest {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+    }
+
+    faulty(|store, _| Honest(store))
+}
+
+type Make = Box<dyn Fn(MemoryStore, Arc<dyn Clock>) -> Arc<dyn EventStore> + Send + Sync>;
+
+/// A store in memory behind a fault.
+struct Faulty {
+    store: MemoryStore,
+    make: Make,
+}
+
+fn faulty<W: Wrap>(make: impl Fn(MemoryStore, Arc<dyn Clock>) -> W + Send + Sync + 'static) -> Box<dyn Fixture> {
+    Box::new(Faulty {
+        store: MemoryStore::new(),
+        make: Box::new(move |store, clock| Arc::new(Wrapped(Arc::new(make(store, clock))))),
+    })
+}
+
+#[async_trait]
+impl Fixture for Faulty {
+    fn capabilities(&self) -> &[Capability] {
+        &[Capability::MultiStream]
+    }
+
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        let store = self.store.clone().with_clock(Arc::clone(&clock));
+        (self.make)(store, clock)
+    }
+}

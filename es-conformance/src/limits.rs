@@ -1,0 +1,198 @@
+//! J10 to J14: the limits that the store itself tells, at their edges.
+
+use es_runtime::store::{Append, AppendError};
+use es_runtime::{EventEnum as _, ExecuteError, ExpectedVersion, LimitExceeded, NewEvent, Runtime, StreamId};
+
+use crate::append::nothing_stored;
+use crate::check::{Among, Checked, Stop, holds, refused, same};
+use crate::domain::{Entry, keeper};
+use crate::idempotency::key;
+use crate::sample::{event, events, given, stream, with_payload};
+use crate::subject::{Store, Subject};
+
+/// The append must be refused, naming the limit and what there was.
+async fn too_large(store: &Store, append: Append, limit: usize, actual: usize) -> Checked {
+    let expected = format!("LimitExceeded {{ limit: {limit}, actual: {actual} }}");
+    refused(
+        "an append above the limit",
+        store.append(append).await,
+        expected,
+        |error| {
+            matches!(error, AppendError::LimitExceeded(LimitExceeded { limit: told, actual: counted, .. })
+            if *told == limit && *counted == actual)
+        },
+    )
+}
+
+/// The append is stored, and comes back as it was given.
+async fn fits(store: &Store, append: Append) -> Checked {
+    let (target, sent) = (append.streams[0].stream.clone(), append.streams[0].events.clone());
+    store.append(append).await?;
+    let stored: Vec<NewEvent> = store.events_of(&target).await?.iter().map(given).collect();
+    holds(
+        stored == sent,
+        "an append within the limit",
+        "to come back as it was given",
+        stored.len(),
+    )
+}
+
+fn one(id: &str, event: NewEvent) -> Append {
+    Append::new(stream(id), ExpectedVersion::NoStream, vec![event])
+}
+
+/// A JSON string of so many bytes.
+fn text(bytes: usize) -> NewEvent {
+    with_payload(format!("\"{}\"", "x".repeat(bytes - 2)))
+}
+
+pub(crate) async fn j10_payload_limit_edges(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let limit = store.limits().payload;
+    too_large(&store, one("a", text(limit + 1)), limit, limit + 1).await?;
+    nothing_stored(&store).await?;
+    fits(&store, one("below", text(limit - 1))).await.among("limit - 1")?;
+    fits(&store, one("edge", text(limit))).await.among("the limit")
+}
+
+pub(crate) async fn j11_metadata_limit_edges(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let limit = store.limits().metadata;
+    let of = |bytes: usize| {
+        let mut event = event(0);
+        event.metadata.set_actor("");
+        let rest = bytes - event.metadata.to_json().len();
+        event.metadata.set_actor("x".repeat(rest));
+        event
+    };
+    too_large(&store, one("a", of(limit + 1)), limit, limit + 1).await?;
+    nothing_stored(&store).await?;
+    fits(&store, one("below", of(limit - 1))).await.among("limit - 1")?;
+    fits(&store, one("edge", of(limit))).await.among("the limit")
+}
+
+pub(crate) async fn j12_batch_limits_by_count_and_bytes(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let limits = store.limits().clone();
+    let of = |id: &str, count: usize| Append::new(stream(id), ExpectedVersion::NoStream, events(0..count as u64));
+    too_large(&store, of("a", limits.events + 1), limits.events, limits.events + 1).await?;
+    nothing_stored(&store).await?;
+    fits(&store, of("below", limits.events - 1))
+        .await
+        .among("one event below the limit")?;
+    fits(&store, of("edge", limits.events))
+        .await
+        .among("as many events as the limit")?;
+
+    too_large(
+        &store,
+        bytes_in_all(&store, limits.bytes + 1),
+        limits.bytes,
+        limits.bytes + 1,
+    )
+    .await?;
+    fits(&store, bytes_in_all(&store, limits.bytes))
+        .await
+        .among("as many bytes as the limit")
+}
+
+/// A batch of so many bytes, in events as large as may be.
+fn bytes_in_all(store: &Store, bytes: usize) -> Append {
+    let mut left = bytes;
+    let mut batch = Vec::new();
+    while left > 0 {
+        // A JSON string has at least two bytes, so the last but one leaves that many.
+        let next = left.min(store.limits().payload);
+        let next = if left - next == 1 { next - 1 } else { next };
+        batch.push(text(next));
+        left -= next;
+    }
+    Append::new(stream("bytes"), ExpectedVersion::NoStream, batch)
+}
+
+pub(crate) async fn j13_stream_id_limits(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let limits = store.limits().clone();
+    let of = |category: String, id: String| {
+        Append::new(StreamId::new(category, id), ExpectedVersion::NoStream, vec![event(0)])
+    };
+    let bytes = |count: usize| "x".repeat(count);
+    for empty in [of(bytes(0), bytes(1)), of(bytes(1), bytes(0))] {
+        refused(
+            "an append to a stream without a name",
+            store.append(empty).await,
+            "Invalid",
+            |error| matches!(error, AppendError::Invalid { .. }),
+        )?;
+    }
+    too_large(
+        &store,
+        of(bytes(1), bytes(limits.stream_id + 1)),
+        limits.stream_id,
+        limits.stream_id + 1,
+    )
+    .await?;
+    too_large(
+        &store,
+        of(bytes(limits.category + 1), bytes(1)),
+        limits.category,
+        limits.category + 1,
+    )
+    .await?;
+    let mut named = of(bytes(1), bytes(1));
+    named.streams[0].events[0].name = bytes(limits.event_name + 1).into();
+    too_large(&store, named, limits.event_name, limits.event_name + 1).await?;
+    let mut keyed = of(bytes(1), bytes(1));
+    keyed.key = Some(key(&bytes(limits.idempotency_key + 1), 1));
+    too_large(&store, keyed, limits.idempotency_key, limits.idempotency_key + 1).await?;
+    same("the log after it", store.check_log().await?, Vec::new())?;
+
+    let mut edge = of(bytes(limits.category), bytes(limits.stream_id));
+    edge.streams[0].events[0].name = bytes(limits.event_name).into();
+    edge.key = Some(key(&bytes(limits.idempotency_key), 1));
+    fits(&store, edge).await.among("everything as long as may be")?;
+    // The limit counts bytes, of which this has two a character.
+    let wide = "\u{e9}".repeat(limits.stream_id / 2 + 1);
+    let length = wide.len();
+    too_large(&store, of(bytes(1), wide), limits.stream_id, length).await
+}
+
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+pub(crate) async fn j14_deep_json_is_refused(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let limit = store.limits().payload_depth;
+    too_large(&store, one("a", with_payload(nested(limit + 1))), limit, limit + 1).await?;
+    let deepest = store.limits().payload / 2;
+    too_large(&store, one("a", with_payload(nested(deepest))), limit, deepest).await?;
+    nothing_stored(&store).await?;
+    fits(&store, one("edge", with_payload(nested(limit))))
+        .await
+        .among("the limit")?;
+    // Brackets in strings nest nothing.
+    let in_text = serde_json::to_string(&format!("\"\\{}", nested(limit + 1))).unwrap_or_default();
+    fits(&store, one("text", with_payload(in_text)))
+        .await
+        .among("brackets in a string")?;
+
+    let payload = nested(limit);
+    let decoded = Entry::<serde_json::Value>::decode("first", 1, payload.as_bytes());
+    decoded.map_err(|error| Stop::broken("a payload as deep as may be", "to be read", format_args!("{error:?}")))?;
+    deep_value_refused(&store, limit + 1).await
+}
+
+/// The same through the runtime, which tells it as its own error.
+async fn deep_value_refused(store: &Store, levels: usize) -> Checked {
+    let mut value = serde_json::Value::Null;
+    for _ in 0..levels {
+        value = serde_json::Value::Array(vec![value]);
+    }
+    let runtime = Runtime::builder(store.0.clone()).start().await?;
+    let result = runtime
+        .append(keeper::<serde_json::Value>("deep"), Entry::First(value))
+        .await;
+    let right = matches!(result, Err(ExecuteError::LimitExceeded(_)));
+    holds(right, "an event that is too deep", "LimitExceeded", result)
+}

@@ -1,0 +1,60 @@
+//! The suite catches every broken store, by the cases that are named for it.
+
+use es_conformance::broken::{BROKEN, Broken, honest};
+use es_conformance::{Case, Fixture, Verdict, cases};
+
+async fn verdict(name: &str, fixture: &dyn Fixture) -> (&'static Case, Verdict) {
+    let case = cases().iter().find(|case| case.name() == name);
+    let case = case.unwrap_or_else(|| panic!("there is no case `{name}`"));
+    (case, case.check(fixture).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_broken_store_is_caught() {
+    let mut uncaught = Vec::new();
+    for broken @ Broken {
+        name, fault, caught_by, ..
+    } in BROKEN
+    {
+        for expected in *caught_by {
+            match verdict(expected, &*broken.fixture()).await {
+                (case, Verdict::Broken(why)) => assert!(why.starts_with(&case.id()) && why.contains(case.promise())),
+                (_, other) => uncaught.push(format!("`{name}` {fault}, and passes {expected}: {other:?}")),
+            }
+        }
+    }
+    assert!(uncaught.is_empty(), "{}", uncaught.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_store_without_a_fault_is_not() {
+    for case in cases() {
+        let verdict = case.check(&*honest()).await;
+        assert!(!matches!(verdict, Verdict::Broken(_)), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_breach_tells_the_promise_and_what_came() {
+    let broken = BROKEN
+        .iter()
+        .find(|broken| broken.name == "tells_a_wrong_version")
+        .expect("it is there");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let name = "a07_expect_no_stream_on_existing_conflicts";
+    let (_, verdict) = runtime.block_on(verdict(name, &*broken.fixture()));
+    let Verdict::Broken(why) = verdict else {
+        panic!("{verdict:?}")
+    };
+    for part in [
+        "A07 expect_no_stream_on_existing_conflicts\n",
+        "promised: `NoStream` on a stream with events is a conflict that tells its version\n",
+        "expected: Conflict { stream: conformance/a, expected: no stream, actual: 3 }\n",
+        "actual: Version(0)",
+    ] {
+        assert!(why.contains(part), "`{part}` is not in:\n{why}");
+    }
+}

@@ -1,0 +1,190 @@
+//! The account: what it can be asked, what can happen to it, and its rules.
+
+use es_runtime::prelude::*;
+
+use crate::{AccountNumber, Cents, Refused};
+
+/// Opens an account.
+#[command(validate)]
+pub struct Open {
+    /// Whose account it is.
+    pub owner: String,
+}
+
+impl Open {
+    fn validate(&self) -> Result<(), Invalid> {
+        if self.owner.trim().is_empty() {
+            return Err(Invalid::new("owner", "an account needs an owner"));
+        }
+        Ok(())
+    }
+}
+
+/// Pays money in.
+#[command]
+pub struct Deposit {
+    /// How much.
+    pub amount: Cents,
+}
+
+/// Pays money out.
+#[command]
+pub struct Withdraw {
+    /// How much.
+    pub amount: Cents,
+}
+
+/// The account was opened.
+#[event]
+pub struct Opened {
+    /// Whose account it is.
+    pub owner: String,
+}
+
+/// Money was paid in.
+#[event]
+pub struct Deposited {
+    /// How much.
+    pub amount: Cents,
+}
+
+/// Money was paid out.
+#[event]
+pub struct Withdrawn {
+    /// How much.
+    pub amount: Cents,
+}
+
+/// An account, as far as its rules need to know it.
+#[derive(Debug, Clone, PartialEq, Aggregate)]
+#[es(name = "account", id = AccountNumber)]
+pub struct Account {
+    /// Whose account it is.
+    pub owner: String,
+    /// What it holds.
+    pub balance: Cents,
+}
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(cmd: Open) -> Opened {
+        Opened { owner: cmd.owner }
+    }
+
+    #[handle]
+    fn deposit(&self, cmd: Deposit) -> Result<Deposited, Refused> {
+        positive(cmd.amount)?;
+        self.balance.checked_add(cmd.amount).ok_or(Refused::TooLarge)?;
+        Ok(Deposited { amount: cmd.amount })
+    }
+
+    #[handle]
+    fn withdraw(&self, cmd: Withdraw) -> Result<Withdrawn, Refused> {
+        positive(cmd.amount)?;
+        if cmd.amount > self.balance {
+            return Err(Refused::InsufficientFunds { balance: self.balance });
+        }
+        Ok(Withdrawn { amount: cmd.amount })
+    }
+
+    #[apply]
+    fn opened(event: Opened) -> Self {
+        Account {
+            owner: event.owner,
+            balance: Cents::ZERO,
+        }
+    }
+
+    #[apply]
+    fn deposited(&mut self, event: Deposited) {
+        self.balance += event.amount;
+    }
+
+    #[apply]
+    fn withdrawn(&mut self, event: Withdrawn) {
+        self.balance -= event.amount;
+    }
+}
+
+fn positive(amount: Cents) -> Result<(), Refused> {
+    (amount > Cents::ZERO).then_some(()).ok_or(Refused::NotPositive)
+}
+
+#[cfg(test)]
+mod tests {
+    use es_runtime::testing::Given;
+
+    use super::*;
+
+    fn opened() -> Opened {
+        Opened { owner: "Zoë".into() }
+    }
+
+    fn deposited(cents: i64) -> Deposited {
+        Deposited { amount: Cents(cents) }
+    }
+
+    #[test]
+    fn an_account_opens_empty() {
+        Account::given(())
+            .when(Open { owner: "Zoë".into() })
+            .then(opened())
+            .then_state(|account| assert_eq!(account.balance, Cents::ZERO));
+    }
+
+    #[test]
+    fn an_account_needs_an_owner() {
+        Account::given(())
+            .when(Open { owner: " ".into() })
+            .then_invalid("owner");
+    }
+
+    #[test]
+    fn an_account_is_opened_once() {
+        Account::given(opened())
+            .when(Open { owner: "Max".into() })
+            .then_already_exists();
+    }
+
+    #[test]
+    fn nothing_is_paid_into_an_account_that_is_not_open() {
+        Account::given(()).when(Deposit { amount: Cents(1) }).then_not_found();
+    }
+
+    #[test]
+    fn the_whole_balance_can_be_withdrawn() {
+        Account::given((opened(), deposited(500), deposited(250)))
+            .when(Withdraw { amount: Cents(750) })
+            .then(Withdrawn { amount: Cents(750) })
+            .then_state(|account| assert_eq!(account.balance, Cents::ZERO));
+    }
+
+    #[test]
+    fn a_withdrawal_beyond_the_balance_is_refused() {
+        Account::given((opened(), deposited(500)))
+            .when(Withdraw { amount: Cents(501) })
+            .then_refused(Refused::InsufficientFunds { balance: Cents(500) });
+    }
+
+    #[test]
+    fn nothing_and_less_than_nothing_is_refused() {
+        for amount in [Cents(0), Cents(-1), Cents(i64::MIN)] {
+            Account::given(opened())
+                .when(Deposit { amount })
+                .then_refused(Refused::NotPositive);
+            Account::given(opened())
+                .when(Withdraw { amount })
+                .then_refused(Refused::NotPositive);
+        }
+    }
+
+    #[test]
+    fn a_balance_does_not_overflow() {
+        Account::given((opened(), deposited(1)))
+            .when(Deposit {
+                amount: Cents(i64::MAX),
+            })
+            .then_refused(Refused::TooLarge);
+    }
+}

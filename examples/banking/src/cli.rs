@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::io::{Write as _, stderr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use es_runtime::AppendId;
+use es_runtime::prelude::*;
+
+use crate::accounts::accounts;
+use crate::entry::Entry;
+use crate::error::BankError;
+use crate::history::history;
+use crate::ledger::Ledger;
+use crate::posted::Posted;
+use crate::progress::Progress;
+use crate::report::{Report, print};
+use crate::show::{When, show};
+use crate::store::Store;
+use crate::summary::Summary;
+use crate::{AccountNumber, Cents};
+
+const EXAMPLES: &str = "\
+Examples:
+  banking                                            import the shipped ledger into bank.db; again, and nothing changes
+  banking accounts                                   every account and what it holds
+  banking show ACC-000001                            one of them
+  banking show ACC-000001 --at-version 3             as it was after its third event
+  banking history ACC-000001                         all that has happened to it
+  banking open ACC-900001 'Zoë Müller'
+  banking deposit ACC-900001 250.00
+  banking deposit ACC-900001 250.00 --reference r7   sent twice, done once
+  banking transfer ACC-900001 ACC-000001 99.90       both accounts change, or neither
+  banking --store sqlite:other.db import my.csv      another ledger into another file
+  banking --store memory --json                      try the import without a file, for a program to read
+
+Exit status: 0 done, 1 refused or failed, 2 not understood.";
+
+/// A small bank that keeps every event: who has what, and how it came to that.
+///
+/// Without a command it imports the ledger that comes with it.
+#[derive(Debug, Parser)]
+#[command(name = "banking", version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// Where the events are kept: `memory` or `sqlite:PATH`
+    #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:bank.db")]
+    store: Store,
+
+    /// Write one JSON document to stdout, also for an error
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Import a ledger: lines that were imported before are skipped
+    Import {
+        /// CSV with the columns reference,time,kind,account,to,amount,owner
+        file: PathBuf,
+    },
+    /// Open an account
+    Open {
+        /// Such as ACC-000123
+        account: AccountNumber,
+        owner: String,
+        #[command(flatten)]
+        reference: Reference,
+    },
+    /// Pay money in
+    Deposit {
+        account: AccountNumber,
+        /// Such as 12.34
+        #[arg(allow_negative_numbers = true)]
+        amount: Cents,
+        #[command(flatten)]
+        reference: Reference,
+    },
+    /// Pay money out
+    Withdraw {
+        account: AccountNumber,
+        /// Such as 12.34
+        #[arg(allow_negative_numbers = true)]
+        amount: Cents,
+        #[command(flatten)]
+        reference: Reference,
+    },
+    /// Move money from one account to another
+    Transfer {
+        from: AccountNumber,
+        to: AccountNumber,
+        /// Such as 12.34
+        #[arg(allow_negative_numbers = true)]
+        amount: Cents,
+        #[command(flatten)]
+        reference: Reference,
+    },
+    /// Show an account as it is, or as it was
+    Show {
+        account: AccountNumber,
+        /// As it was after so many events
+        #[arg(long, value_name = "N", conflicts_with = "at")]
+        at_version: Option<u64>,
+        /// As the bank had recorded it by then, such as 2026-11-21T09:30:00Z
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
+    },
+    /// Show everything that has happened to an account
+    History { account: AccountNumber },
+    /// List all accounts
+    Accounts,
+}
+
+#[derive(Debug, clap::Args)]
+struct Reference {
+    /// A name for this request: sent again with it, it is not done again
+    #[arg(long, value_name = "TEXT")]
+    reference: Option<String>,
+}
+
+impl Cli {
+    /// Does what was asked, and says what became of it.
+    pub async fn run(self) -> ExitCode {
+        let json = self.json;
+        let Err(error) = self.perform().await else {
+            return ExitCode::SUCCESS;
+        };
+        if json && !matches!(error, BankError::DoesNotBalance) {
+            // If nobody listens, the exit status still tells.
+            let _ = print(&error, true);
+        }
+        let _ = writeln!(stderr(), "error: {}", error.line());
+        ExitCode::FAILURE
+    }
+
+    async fn perform(self) -> Result<(), BankError> {
+        let Self { store, json, command } = self;
+        // Looked up before the store is opened, so that a mistake creates no file.
+        match (&command, store.missing()) {
+            (None | Some(Command::Import { .. } | Command::Open { .. }), _) | (_, None) => {}
+            (_, Some(path)) => return Err(BankError::NoBank(path.to_owned())),
+        }
+        match command {
+            None => import(&store, Ledger::shipped()?, json).await,
+            Some(Command::Import { file }) => import(&store, Ledger::open(&file)?, json).await,
+            Some(Command::Show {
+                account,
+                at_version,
+                at,
+            }) => {
+                let when = match (at_version, at) {
+                    (Some(version), _) => When::Version(version),
+                    (None, Some(time)) => When::Time(time),
+                    (None, None) => When::Now,
+                };
+                output(&store.open(async |bank| show(bank, account, when).await).await?, json)
+            }
+            Some(Command::History { account }) => {
+                output(&store.open(async |bank| history(bank, account).await).await?, json)
+            }
+            Some(Command::Accounts) => output(&store.open(accounts).await?, json),
+            Some(Command::Open {
+                account,
+                owner,
+                reference,
+            }) => post(&store, Entry::Open { account, owner }, reference, json).await,
+            Some(Command::Deposit {
+                account,
+                amount,
+                reference,
+            }) => post(&store, Entry::Deposit { account, amount }, reference, json).await,
+            Some(Command::Withdraw {
+                account,
+                amount,
+                reference,
+            }) => post(&store, Entry::Withdraw { account, amount }, reference, json).await,
+            Some(Command::Transfer {
+                from,
+                to,
+                amount,
+                reference,
+            }) => post(&store, Entry::Transfer { from, to, amount }, reference, json).await,
+        }
+    }
+}
+
+async fn import(store: &Store, ledger: Ledger, json: bool) -> Result<(), BankError> {
+    let progress = if json { Progress::Quiet } else { Progress::of(&ledger) };
+    let summary = store
+        .open(async |bank| Summary::of(bank, ledger, progress).await)
+        .await?;
+    output(&summary, json)?;
+    if summary.balances() {
+        Ok(())
+    } else {
+        Err(BankError::DoesNotBalance)
+    }
+}
+
+async fn post(store: &Store, entry: Entry, reference: Reference, json: bool) -> Result<(), BankError> {
+    let reference = reference.reference.unwrap_or_else(|| AppendId::new().to_string());
+    let posted = store
+        .open(async |bank| Posted::of(bank, &entry, reference).await)
+        .await?;
+    output(&posted, json)
+}
+
+fn output(report: &impl Report, json: bool) -> Result<(), BankError> {
+    print(report, json).map_err(BankError::Output)
+}

@@ -1,0 +1,89 @@
+use std::fmt;
+
+use es_runtime::Recorded;
+use es_runtime::prelude::*;
+use serde_json::{Value, json};
+
+use crate::account::{AccountEvent, Deposited, Opened, Withdrawn};
+use crate::error::BankError;
+use crate::report::Report;
+use crate::{Account, AccountNumber, Cents};
+
+/// Everything that has happened to an account.
+pub(crate) struct History(Vec<Step>);
+
+/// One event and the balance after it.
+struct Step {
+    recorded: Recorded<AccountEvent>,
+    balance: Cents,
+}
+
+pub(crate) async fn history(bank: &Runtime, number: AccountNumber) -> Result<History, BankError> {
+    let mut steps = Vec::new();
+    let mut history = bank.history(number);
+    while let Some((recorded, Account { balance, .. })) = history.next().await? {
+        steps.push(Step { recorded, balance });
+    }
+    if steps.is_empty() {
+        return Err(BankError::NotOpen { number });
+    }
+    Ok(History(steps))
+}
+
+impl Report for History {
+    fn json(&self) -> Value {
+        self.0.iter().map(Step::json).collect()
+    }
+}
+
+impl Step {
+    fn json(&self) -> Value {
+        let Self { recorded, balance } = self;
+        json!({
+            "version": recorded.version,
+            "position": recorded.position,
+            "occurred_at": recorded.occurred_at(),
+            "recorded_at": recorded.recorded_at,
+            "what": self.what(),
+            "balance": balance.to_string(),
+            "reference": recorded.metadata.correlation_id(),
+            "actor": recorded.metadata.actor(),
+        })
+    }
+
+    fn what(&self) -> String {
+        match &self.recorded.event {
+            AccountEvent::Opened(Opened { owner }) => format!("opened for {owner}"),
+            AccountEvent::Deposited(Deposited { amount }) => format!("deposited {amount}"),
+            AccountEvent::Withdrawn(Withdrawn { amount }) => format!("withdrawn {amount}"),
+        }
+    }
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "version  occurred at                   balance  what (reference, by whom)"
+        )?;
+        for step in &self.0 {
+            write!(f, "\n{step}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { recorded, balance } = self;
+        let time = recorded.occurred_at().to_string();
+        write!(
+            f,
+            "{:>7}  {time:<24} {balance:>12}  {}",
+            recorded.version.0,
+            self.what()
+        )?;
+        let reference = recorded.metadata.correlation_id().unwrap_or("-");
+        write!(f, " ({reference}, {})", recorded.metadata.actor().unwrap_or("-"))
+    }
+}

@@ -1,0 +1,67 @@
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use es_runtime::prelude::*;
+use es_runtime::{RetryPolicy, StoreError};
+use es_sqlite::SqliteStore;
+
+use crate::error::BankError;
+
+/// Where the bank keeps its events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Store {
+    Memory,
+    Sqlite(PathBuf),
+}
+
+/// The text does not name a store.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a store: write `memory` or `sqlite:PATH`")]
+pub(crate) struct ParseStoreError(String);
+
+impl FromStr for Store {
+    type Err = ParseStoreError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err(ParseStoreError(text.to_owned())),
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store for `visit`, and closes it again.
+    pub(crate) async fn open<T>(
+        &self,
+        visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
+        match self {
+            Self::Memory => visit(&start(MemoryStore::new()).await?).await,
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                let visited = visit(&start(store.clone()).await?).await;
+                // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
+                let closed = store.close().await;
+                let value = visited?;
+                closed?;
+                Ok(value)
+            }
+        }
+    }
+
+    /// The file that would have to be there, and is not.
+    pub(crate) fn missing(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) if !path.exists() => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// The refusals of an import all go to one stream, and on a slow disk they meet there: rather wait long than give up.
+async fn start(store: impl EventStore) -> Result<Runtime, StoreError> {
+    let patient = RetryPolicy::default().attempts(1_000);
+    Runtime::builder(store).retry(patient).start().await
+}

@@ -1,0 +1,198 @@
+//! The commands on single accounts.
+
+use serde_json::{Value, json};
+
+use crate::bank::Bank;
+
+/// A bank with two accounts, each with 100.00.
+fn bank(name: &str) -> Bank {
+    let bank = Bank::new(name);
+    for (account, owner) in [("ACC-000001", "Zoë Müller"), ("ACC-000002", "美咲 田中")] {
+        bank.ok(&["open", account, owner]);
+        bank.ok(&["deposit", account, "100.00"]);
+    }
+    bank
+}
+
+#[test]
+fn money_moves() {
+    let bank = bank("moves");
+    bank.ok(&["withdraw", "ACC-000001", "0.01"]);
+    let done = bank.json(&["transfer", "ACC-000001", "ACC-000002", "9.99", "--reference", "t1"]);
+    assert_eq!(
+        done,
+        json!({
+            "reference": "t1",
+            "done_before": false,
+            "accounts": [
+                { "account": "ACC-000001", "owner": "Zoë Müller", "balance": "90.00", "version": 4 },
+                { "account": "ACC-000002", "owner": "美咲 田中", "balance": "109.99", "version": 3 },
+            ],
+        })
+    );
+    let again = bank.json(&["transfer", "ACC-000001", "ACC-000002", "9.99", "--reference", "t1"]);
+    assert_eq!(again["done_before"], true);
+    assert_eq!(again["accounts"], done["accounts"]);
+    assert_eq!(bank.accounts(), done["accounts"]);
+    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
+}
+
+#[test]
+fn the_bank_says_no_and_nothing_happens() {
+    let bank = bank("no");
+    let before = bank.accounts();
+    for (arguments, because) in [
+        (
+            &["withdraw", "ACC-000001", "100.01"][..],
+            "insufficient funds: the balance is 100.00",
+        ),
+        (
+            &["transfer", "ACC-000001", "ACC-000002", "100.01"],
+            "insufficient funds: the balance is 100.00",
+        ),
+        (
+            &["transfer", "ACC-000001", "ACC-000001", "1"],
+            "a transfer needs two accounts",
+        ),
+        (
+            &["transfer", "ACC-000001", "ACC-000003", "1"],
+            "account ACC-000003 is not open",
+        ),
+        (&["deposit", "ACC-000001", "-1.00"], "the amount must be positive"),
+        (
+            &["deposit", "ACC-000001", "92233720368547758.07"],
+            "the balance would become too large",
+        ),
+        (
+            &["deposit", "ACC-000009", "1.00"],
+            "account ACC-000009 is not open: open it with `banking open",
+        ),
+        (&["open", "ACC-000001", "Max"], "account ACC-000001 is open already"),
+        (&["open", "ACC-000004", " "], "an account needs an owner"),
+    ] {
+        let said = bank.fails(1, arguments);
+        assert!(said.contains(because), "{arguments:?}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    assert_eq!(bank.accounts(), before);
+}
+
+#[test]
+fn a_reference_stands_for_one_request() {
+    let bank = bank("reference");
+    bank.ok(&["deposit", "ACC-000001", "1.00", "--reference", "r7"]);
+    let said = bank.fails(1, &["deposit", "ACC-000001", "2.00", "--reference", "r7"]);
+    assert!(
+        said.contains("reference `r7` was used before for another request"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_account_is_shown_as_it_was() {
+    let bank = bank("was");
+    bank.ok(&["withdraw", "ACC-000001", "30.00"]);
+    let history = bank.json(&["history", "ACC-000001"]);
+    let balances: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["balance"])
+        .collect();
+    assert_eq!(balances, ["0.00", "100.00", "70.00"]);
+    for (index, step) in history.as_array().unwrap().iter().enumerate() {
+        let version = (index + 1).to_string();
+        let shown = bank.json(&["show", "ACC-000001", "--at-version", &version]);
+        assert_eq!(shown["balance"], step["balance"]);
+        let time = step["recorded_at"].as_str().unwrap();
+        assert_eq!(bank.json(&["show", "ACC-000001", "--at", time]), shown);
+    }
+    let said = bank.fails(1, &["show", "ACC-000001", "--at-version", "4"]);
+    assert!(
+        said.contains("account ACC-000001 has no version 4: its last one is 3"),
+        "{said}"
+    );
+    let said = bank.fails(1, &["show", "ACC-000001", "--at", "2001-01-01T00:00:00Z"]);
+    assert!(said.contains("was not open at 2001-01-01T00:00:00Z"), "{said}");
+    let printed = bank.ok(&["history", "ACC-000001"]);
+    assert!(printed.contains("opened for Zoë Müller"), "{printed}");
+}
+
+#[test]
+fn transfers_of_two_processes_at_once_lose_no_cent() {
+    let bank = bank("two");
+    let transfer = |from, to| {
+        for _ in 0..12 {
+            bank.ok(&["transfer", from, to, "1.00"]);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| transfer("ACC-000001", "ACC-000002"));
+        scope.spawn(|| transfer("ACC-000002", "ACC-000001"));
+    });
+    let accounts = bank.accounts();
+    for account in accounts.as_array().unwrap() {
+        assert_eq!(account["balance"], "100.00");
+        assert_eq!(account["version"], 26);
+    }
+}
+
+#[test]
+fn with_json_an_error_is_a_document_too() {
+    let bank = bank("document");
+    let output = bank.run(&["--json", "withdraw", "ACC-000001", "500.00"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        error,
+        json!({ "error": { "kind": "refused", "message": "insufficient funds: the balance is 100.00" } })
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_explained() {
+    let bank = Bank::new("usage");
+    for (arguments, because) in [
+        (
+            &["show", "ACC-1"][..],
+            "`ACC-1` is not an account number: it is `ACC-` and six digits",
+        ),
+        (&["deposit", "ACC-000001", "12.345"], "after the point stand two digits"),
+        (&["--store", "mysql://here"], "write `memory` or `sqlite:PATH`"),
+        (
+            &["show", "ACC-000001", "--at", "yesterday"],
+            "`yesterday` is not a time",
+        ),
+        (&["stroll"], "unrecognized subcommand"),
+    ] {
+        let said = bank.fails(2, arguments);
+        assert!(said.contains(because), "{arguments:?}: {said}");
+    }
+    assert!(bank.ok(&["--help"]).contains("Examples:"));
+}
+
+#[test]
+fn a_bank_that_is_not_there_is_not_made_by_looking_at_it() {
+    let bank = Bank::new("absent");
+    let said = bank.fails(1, &["show", "ACC-000001"]);
+    assert!(said.contains("`bank.db` does not exist"), "{said}");
+    assert!(!bank.has("bank.db"));
+}
+
+#[test]
+fn a_file_that_is_no_bank_is_left_alone() {
+    let bank = Bank::new("foreign");
+    let text = "Dear diary,\n".repeat(400);
+    bank.write("bank.db", &text);
+    let said = bank.fails(1, &["accounts"]);
+    assert!(said.contains("bank.db"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let bank = bank("away");
+    let mut run = bank.command(&["accounts"]).spawn().unwrap();
+    drop((run.stdout.take(), run.stderr.take()));
+    assert!(run.wait().unwrap().success());
+}

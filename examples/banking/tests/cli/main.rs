@@ -1,0 +1,5 @@
+//! The program from end to end.
+
+mod bank;
+mod commands;
+mod import;
