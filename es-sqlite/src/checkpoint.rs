@@ -17,6 +17,8 @@ use crate::health::Health;
 const PAGES: usize = 1000;
 /// About how many pages a transaction writes beside those of its events.
 const PAGES_PER_COMMIT: usize = 4;
+/// Bytes of a page, as SQLite chooses for a new file.
+const PAGE_SIZE: i64 = 4096;
 /// A log of so many bytes is reported: somebody reads without end, and it cannot start over.
 const LARGE_LOG: i64 = 64 << 20;
 
@@ -81,7 +83,7 @@ impl Checkpointer {
 fn move_log(connection: &Connection, health: &Health) {
     let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
     match pages {
-        Ok(pages) if pages * 4096 > LARGE_LOG => tracing::warn!(
+        Ok(pages) if pages * PAGE_SIZE > LARGE_LOG => tracing::warn!(
             path = %health.path().display(),
             pages,
             "a long read keeps the write-ahead log from starting over"

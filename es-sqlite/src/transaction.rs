@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
@@ -270,7 +271,7 @@ impl<'c> Transactions<'c> {
         &mut self,
         part: &StreamAppend,
         target: Target,
-        metadata: &mut impl Iterator<Item = &'m std::borrow::Cow<'static, str>>,
+        metadata: &mut impl Iterator<Item = &'m Cow<'static, str>>,
         head: &mut Head,
     ) -> Result<StreamAppended, Problem> {
         let mut version = target.version;
