@@ -143,6 +143,12 @@ impl Runtime {
         self.0.store.resolve(append).await
     }
 
+    /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
+    /// file then. Not needed to keep events: what was answered is stored.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.store.close().await
+    }
+
     /// The store, for what the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store
