@@ -61,6 +61,16 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Lists the streams of a category in the order of their ids' bytes.
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>>;
+
+    /// Does what was requested, then gives back what the store holds. Every later call answers
+    /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// If the store had lost trust in itself, so that an append may be in doubt.
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -99,6 +109,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         (**self).streams(query)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        (**self).close().await
     }
 }
 

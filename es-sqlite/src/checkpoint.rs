@@ -71,11 +71,12 @@ impl Checkpoints {
 
 impl Checkpointer {
     /// Runs until the writer has gone.
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self) -> Connection {
         while self.due.recv().is_ok() {
             move_log(&self.connection, &self.health);
             self.bulk_moved.store(true, Ordering::Relaxed);
         }
+        self.connection
     }
 }
 

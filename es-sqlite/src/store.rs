@@ -9,6 +9,7 @@ use es_runtime::store::{
 };
 use es_runtime::{Limits, Position, RecordedEvent, StoreError, StreamId, Version};
 use futures_core::stream::BoxStream;
+use rusqlite::Connection;
 
 use crate::checkpoint;
 use crate::connection::Connections;
@@ -24,8 +25,8 @@ use crate::writer::Writer;
 
 /// Events in one SQLite file. Cheap to clone: the clones share one handle.
 ///
-/// Dropping the last clone ends the handle without waiting: what was requested is still done. [`close`](Self::close)
-/// waits.
+/// Dropping the last clone ends the handle without waiting: what was requested is still done.
+/// [`close`](EventStore::close) waits.
 #[derive(Clone)]
 pub struct SqliteStore {
     handle: Arc<Handle>,
@@ -38,7 +39,8 @@ struct Handle {
     durability: Durability,
     requests: Arc<Queue<Request>>,
     pool: Pool,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Each gives its connection back at its end.
+    threads: Mutex<Vec<JoinHandle<Connection>>>,
 }
 
 impl SqliteStore {
@@ -67,26 +69,6 @@ impl SqliteStore {
         Ok(Self {
             handle: Arc::new(handle),
         })
-    }
-
-    /// Does what was requested, then closes the file. Every clone of this store, and every read from one, answers
-    /// [`Closed`](es_runtime::StoreErrorKind::Closed) from then on.
-    ///
-    /// # Errors
-    ///
-    /// If the store had lost trust in itself: see the crate's documentation on durability.
-    pub async fn close(self) -> Result<(), StoreError> {
-        let failed = self.handle.health.check();
-        self.handle.end();
-        let threads = std::mem::take(&mut *self.handle.threads());
-        thread::aside("close", move || {
-            for thread in threads {
-                // A panic was reported where it happened.
-                let _ = thread.join();
-            }
-        })
-        .await?;
-        failed
     }
 }
 
@@ -117,11 +99,17 @@ impl Handle {
         };
         let mut threads = self.threads();
         let connection = connections.writer;
-        threads.push(thread::spawn("writer", move || writer.run(&connection))?);
+        threads.push(thread::spawn("writer", move || {
+            writer.run(&connection);
+            connection
+        })?);
         threads.push(thread::spawn("checkpoint", move || checkpointer.run())?);
         for connection in connections.readers {
             let pool = self.pool.clone();
-            threads.push(thread::spawn("reader", move || pool.serve(&connection))?);
+            threads.push(thread::spawn("reader", move || {
+                pool.serve(&connection);
+                connection
+            })?);
         }
         Ok(())
     }
@@ -138,7 +126,7 @@ impl Handle {
         self.requests.push(request).map_err(|_| self.health.error())
     }
 
-    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<Connection>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -206,5 +194,19 @@ impl EventStore for SqliteStore {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         pages::read(self.handle.pool.clone(), query)
+    }
+
+    /// Also moves the log into the file, so that the file alone is the store again, if no other process has it open.
+    async fn close(&self) -> Result<(), StoreError> {
+        let failed = self.handle.health.check();
+        self.handle.end();
+        let threads = std::mem::take(&mut *self.handle.threads());
+        thread::aside("close", move || {
+            // A panic was reported where it happened. The connections are closed one after the other: the last to close a
+            // file moves its log into it, and of two that close at once neither is the last.
+            drop(threads.into_iter().flat_map(JoinHandle::join).collect::<Vec<_>>());
+        })
+        .await?;
+        failed
     }
 }

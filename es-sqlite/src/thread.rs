@@ -4,7 +4,10 @@ use es_runtime::{StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
 /// Starts a thread of the store.
-pub(crate) fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StoreError> {
     Builder::new()
         .name(format!("es-sqlite {name}"))
         .spawn(work)

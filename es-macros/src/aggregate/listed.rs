@@ -8,6 +8,8 @@ pub(crate) struct Listed {
     /// The last segment: the variant's name in the generated enum, and where an error about the item is reported, as a
     /// path's first token would mark only `events` of `events::Opened`.
     pub(crate) variant: Ident,
+    /// The type as text, to compare with others.
+    pub(crate) text: String,
     /// The `#[cfg(…)]`s of the method, which hold for all that is generated from it.
     pub(crate) cfgs: Vec<Attribute>,
 }
@@ -22,6 +24,7 @@ impl Listed {
         let plain = ty.qself.is_none() && matches!(last.arguments, PathArguments::None) && last.ident != "Self";
         plain.then(|| Self {
             ty: ty.clone(),
+            text: text(ty),
             variant: last.ident.clone(),
             cfgs: attrs
                 .iter()
@@ -31,15 +34,15 @@ impl Listed {
         })
     }
 
-    /// Whether both are written alike.
-    pub(crate) fn is(&self, other: &impl ToTokens) -> bool {
-        self.ty.to_token_stream().to_string() == other.to_token_stream().to_string()
-    }
-
     /// Whether the methods of both may be compiled together, as far as can be told without evaluating `cfg`.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         self.cfgs.is_empty() && other.cfgs.is_empty()
     }
+}
+
+/// The type as written, but for blanks.
+pub(crate) fn text(ty: &impl ToTokens) -> String {
+    ty.to_token_stream().to_string()
 }
 
 /// The type without the invisible group that a fragment of `macro_rules!` comes in, and without parentheses.

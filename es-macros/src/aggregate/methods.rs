@@ -144,7 +144,7 @@ fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role
         Role::Handler => ("command", "a `#[handle]`", "handled"),
         Role::Apply => ("event", "an `#[apply]`", "applied"),
     };
-    if first.is(&new.ty) {
+    if first.text == new.text {
         errors.at(
             &new.ty,
             format!("{noun} `{name}` has {attribute} method already: keep one of them"),

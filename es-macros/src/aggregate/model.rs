@@ -4,6 +4,7 @@ use syn::{Item, ItemImpl, PathArguments, Type, Visibility, parse_quote};
 
 use super::apply::Apply;
 use super::handler::{Handler, On};
+use super::listed::text;
 use super::methods::Marked;
 use super::signature::last_segment;
 use crate::args::{self, Known};
@@ -92,6 +93,12 @@ impl Block {
         }
     }
 
+    /// The method that applies the event, as far as the text of its type shows it.
+    pub(crate) fn apply_of(&self, event: &Type) -> Option<&Apply> {
+        let text = text(event);
+        self.applies.iter().find(|apply| apply.event.text == text)
+    }
+
     /// Reports events that cannot be folded where their handler returns them, as far as the text shows it.
     fn check_returned_events(&self, errors: &mut Errors) {
         if !self.applies.iter().any(|apply| apply.creates) {
@@ -99,7 +106,7 @@ impl Block {
         }
         for handler in &self.handlers {
             for (index, event) in handler.returned_events().into_iter().enumerate() {
-                let Some(apply) = self.applies.iter().find(|apply| apply.event.is(event)) else {
+                let Some(apply) = self.apply_of(event) else {
                     continue;
                 };
                 let (method, name, apply_method) = (&handler.method, &apply.event.variant, &apply.method);

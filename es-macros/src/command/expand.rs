@@ -13,10 +13,9 @@ pub(crate) fn command(command: &Command) -> TokenStream {
     } = command;
     let Message { ident, name, .. } = message;
     let check = validate.as_ref().map(|function| {
-        let call = quote_spanned!(function.segments.last().span()=> #function(self));
-        quote! {
+        quote_spanned! {function.segments.last().span()=>
             fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
-                #call
+                #function(self)
             }
         }
     });

@@ -43,7 +43,7 @@ impl Command {
                         )
                     })?);
                 }
-                _ => validate = Some(syn::parse_quote!(Self::#argument)),
+                _ => validate = Some(syn::parse_quote_spanned!(argument.span()=> Self::#argument)),
             }
             Ok(())
         });

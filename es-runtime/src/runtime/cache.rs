@@ -1,62 +1,139 @@
-use std::any::Any;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use lru::LruCache;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::state::Current;
+use super::state::Erased;
 use crate::StreamId;
 
 /// The states used most recently, and the queue of each: commands to one instance wait for each other rather than conflict.
 pub(super) struct Cache(Option<Mutex<LruCache<StreamId, Arc<Slot>, RandomState>>>);
 
-type Slot = AsyncMutex<Option<Box<dyn Any + Send>>>;
-
-/// How long a command queues behind another one. A future that holds the slot and is no longer polled must not stop the
-/// others for ever: after this they go on without the slot, and the version check of the append keeps order.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a command queues behind another one that makes no progress. A future that has its turn and is no longer polled must
+/// not stop the others for ever: they go on without a turn, and the version check of the append keeps order.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Cache {
     pub(super) fn new(instances: usize) -> Self {
-        Self(
-            NonZeroUsize::new(instances)
-                .map(|instances| Mutex::new(LruCache::with_hasher(instances, RandomState::default()))),
-        )
+        Self(NonZeroUsize::new(instances).map(|instances| {
+            let slots = LruCache::with_hasher(instances, RandomState::default());
+            Mutex::new(slots)
+        }))
     }
 
-    /// The turn of a command to `stream`, with the cached state if there is one.
+    /// The turn of a command to `stream`.
     pub(super) async fn enter(&self, stream: &StreamId) -> Turn {
-        let Some(slots) = &self.0 else { return Turn(None) };
-        let slot = {
-            let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-            match slots.get(stream) {
-                Some(slot) => Arc::clone(slot),
-                None => Arc::clone(slots.get_or_insert(stream.clone(), Arc::default)),
-            }
+        let Some(slot) = self.slot(stream) else {
+            return Turn(None);
         };
-        match Arc::clone(&slot).try_lock_owned() {
-            Ok(guard) => Turn(Some(guard)),
-            Err(_) => Turn(Box::pin(tokio::time::timeout(PATIENCE, slot.lock_owned())).await.ok()),
+        let has_turn = slot.try_turn() || Box::pin(slot.turn()).await;
+        Turn(has_turn.then_some(slot))
+    }
+
+    /// Takes the state of `stream` out of the cache, without a turn.
+    pub(super) fn take(&self, stream: &StreamId) -> Option<Erased> {
+        let slot = self.slot(stream)?;
+        slot.state().take()
+    }
+
+    /// Puts a state of `stream` into the cache, unless another has come in the meantime.
+    pub(super) fn put(&self, stream: &StreamId, current: Erased) {
+        if let Some(slot) = self.slot(stream) {
+            slot.known.fetch_max(current.version.0, Ordering::Relaxed);
+            slot.state().get_or_insert(current);
+        }
+    }
+
+    fn slot(&self, stream: &StreamId) -> Option<Arc<Slot>> {
+        let mut slots = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(match slots.get(stream) {
+            Some(slot) => Arc::clone(slot),
+            None => Arc::clone(slots.get_or_insert(stream.clone(), Arc::default)),
+        })
+    }
+}
+
+/// What is kept of one instance.
+struct Slot {
+    /// One permit: the turn.
+    queue: Semaphore,
+    /// How many turns have ended.
+    turns: AtomicU64,
+    /// A version that the stream has reached, as far as this process knows.
+    known: AtomicU64,
+    state: Mutex<Option<Erased>>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            queue: Semaphore::new(1),
+            turns: AtomicU64::new(0),
+            known: AtomicU64::new(0),
+            state: Mutex::new(None),
         }
     }
 }
 
+impl Slot {
+    /// Takes the turn if nobody has it.
+    fn try_turn(&self) -> bool {
+        self.queue.try_acquire().map(SemaphorePermit::forget).is_ok()
+    }
+
+    /// Waits for the turn. Returns whether it came: not if nobody makes progress.
+    async fn turn(&self) -> bool {
+        // One future all the while, so that the place in the queue is kept.
+        let mut acquire = pin!(self.queue.acquire());
+        loop {
+            let turns = self.turns.load(Ordering::Relaxed);
+            match tokio::time::timeout(PATIENCE, &mut acquire).await {
+                Ok(Ok(permit)) => {
+                    permit.forget();
+                    return true;
+                }
+                Err(_) if self.turns.load(Ordering::Relaxed) != turns => {}
+                // The semaphore is never closed.
+                Ok(Err(_)) | Err(_) => return false,
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<Erased>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Ends when it is dropped. A state that was taken and not kept is forgotten, so that no half-changed one remains.
-pub(super) struct Turn(Option<OwnedMutexGuard<Option<Box<dyn Any + Send>>>>);
+pub(super) struct Turn(Option<Arc<Slot>>);
 
 impl Turn {
-    /// Takes the cached state.
-    pub(super) fn take<A: 'static>(&mut self) -> Option<Box<Current<A>>> {
-        self.0.as_mut()?.take()?.downcast().ok()
+    /// Takes the cached state, and says whether the stream is known to have moved beyond it.
+    pub(super) fn take(&self) -> Option<(Erased, bool)> {
+        let slot = self.0.as_ref()?;
+        let current = slot.state().take()?;
+        let moved = slot.known.load(Ordering::Relaxed) > current.version.0;
+        Some((current, moved))
     }
 
     /// Keeps the state for the next turn.
-    pub(super) fn keep<A: Send + 'static>(mut self, current: Box<Current<A>>) {
-        if let Some(slot) = &mut self.0 {
-            **slot = Some(current);
+    pub(super) fn keep(self, current: Erased) {
+        if let Some(slot) = &self.0 {
+            *slot.state() = Some(current);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(slot) = &self.0 {
+            slot.turns.fetch_add(1, Ordering::Relaxed);
+            slot.queue.add_permits(1);
         }
     }
 }

@@ -50,7 +50,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
         let context = Context::new(self.stream, current.version, now, Metadata::EMPTY);
         let events = self
             .command
-            .decide(current.state.as_ref(), &context)
+            .decide((*current.state).as_ref(), &context)
             .map_err(|declined| decline(context.stream(), declined))?;
         checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
         Ok(events)

@@ -14,12 +14,13 @@ mod request;
 mod results;
 mod retry;
 mod state;
+mod transaction;
 mod write;
 
 use std::sync::Arc;
 
 pub use append::AppendEvents;
-pub use atomically::{Atomically, Transaction};
+pub use atomically::Atomically;
 pub use builder::Builder;
 pub use dry_run::DryRun;
 pub use execute::Execute;
@@ -28,6 +29,7 @@ pub use load::{Load, Loaded};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
+pub use transaction::Transaction;
 
 use cache::Cache;
 
@@ -139,6 +141,12 @@ impl Runtime {
     /// Whether the append of an [`Indeterminate`](crate::ExecuteError::Indeterminate) error is stored: definitely.
     pub async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
         self.0.store.resolve(append).await
+    }
+
+    /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
+    /// file then. Not needed to keep events: what was answered is stored.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.store.close().await
     }
 
     /// The store, for what the runtime has no method for.

@@ -1,3 +1,5 @@
+use std::any::Any;
+
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 
@@ -10,7 +12,8 @@ use crate::{
 
 /// The state of an instance at a version.
 pub(super) struct Current<A> {
-    pub(super) state: Option<A>,
+    /// Boxed, so that it can be [erased](Erased) for the cache without being moved.
+    pub(super) state: Box<Option<A>>,
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
@@ -19,9 +22,66 @@ pub(super) struct Current<A> {
 impl<A> Default for Current<A> {
     fn default() -> Self {
         Self {
-            state: None,
+            state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+        }
+    }
+}
+
+/// A [`Current`] of any aggregate.
+pub(super) struct Erased {
+    /// An `Option<A>`.
+    state: Box<dyn Any + Send + Sync>,
+    pub(super) version: Version,
+    pub(super) position: Position,
+}
+
+impl Erased {
+    /// The state as that of `A`.
+    pub(super) fn typed<A: EventSourced>(self) -> Current<A> {
+        let Self {
+            state,
+            version,
+            position,
+        } = self;
+        match state.downcast() {
+            Ok(state) => Current {
+                state,
+                version,
+                position,
+            },
+            Err(_) => same_name::<A>(),
+        }
+    }
+
+    /// The state as that of `A`.
+    pub(super) fn state_mut<A: EventSourced>(&mut self) -> &mut Option<A> {
+        match self.state.downcast_mut() {
+            Some(state) => state,
+            None => same_name::<A>(),
+        }
+    }
+}
+
+fn same_name<A: EventSourced>() -> ! {
+    panic!(
+        "two aggregates are named `{}`: give one of them another name, `#[es(name = \"…\")]`",
+        A::NAME
+    )
+}
+
+impl<A: EventSourced> From<Current<A>> for Erased {
+    fn from(current: Current<A>) -> Self {
+        let Current {
+            state,
+            version,
+            position,
+        } = current;
+        Self {
+            state,
+            version,
+            position,
         }
     }
 }

@@ -31,10 +31,11 @@ impl Write<'_> {
         if let Some(appended) = done_before(self.store(), self.key.as_ref()).await? {
             return receipt(appended);
         }
-        let mut turn = self.runtime.0.cache.enter(&self.stream).await;
-        let cached = turn.take::<A>();
-        let mut fresh = cached.is_none();
-        let mut current = cached.unwrap_or_default();
+        let turn = self.runtime.0.cache.enter(&self.stream).await;
+        let (mut current, mut fresh) = match turn.take() {
+            Some((cached, moved)) => (cached.typed::<A>(), moved),
+            None => (Current::default(), true),
+        };
         if fresh {
             current.catch_up(self.store(), &self.stream).await?;
         }
@@ -54,7 +55,7 @@ impl Write<'_> {
                 Ok(events) if !events.is_empty() || self.key.is_some() => events,
                 ended => {
                     let receipt = ended.map(|_| self.nothing(&current));
-                    turn.keep(current);
+                    turn.keep(current.into());
                     return receipt;
                 }
             };
@@ -73,7 +74,7 @@ impl Write<'_> {
                 Ok(Committed::Stored(appended)) => {
                     let receipt = receipt(appended)?;
                     if !receipt.repeated && advance(&mut current, events, &receipt) {
-                        turn.keep(current);
+                        turn.keep(current.into());
                     }
                     return Ok(receipt);
                 }
@@ -115,7 +116,7 @@ impl Write<'_> {
         }
         let now = self.runtime.0.clock.now();
         let context = Context::new(self.stream.clone(), actual, now, self.metadata.clone());
-        let events = decide(current.state.as_ref(), &context).map_err(|declined| decline(&self.stream, declined))?;
+        let events = decide((*current.state).as_ref(), &context).map_err(|declined| decline(&self.stream, declined))?;
         checked::<A, _>(&self.stream, current.state.is_some(), &events)?;
         Ok(events)
     }

@@ -37,18 +37,16 @@ impl Store {
         &self,
         visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
     ) -> Result<T, BankError> {
-        match self {
-            Self::Memory => visit(&start(MemoryStore::new()).await?).await,
-            Self::Sqlite(path) => {
-                let store = SqliteStore::open(path).await?;
-                let visited = visit(&start(store.clone()).await?).await;
-                // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
-                let closed = store.close().await;
-                let value = visited?;
-                closed?;
-                Ok(value)
-            }
-        }
+        let runtime = match self {
+            Self::Memory => start(MemoryStore::new()).await?,
+            Self::Sqlite(path) => start(SqliteStore::open(path).await?).await?,
+        };
+        let visited = visit(&runtime).await;
+        // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
+        let closed = runtime.close().await;
+        let value = visited?;
+        closed?;
+        Ok(value)
     }
 
     /// The file that would have to be there, and is not.

@@ -1,6 +1,5 @@
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
 
 use super::belongs;
@@ -30,7 +29,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
 
 fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, variant, cfgs } = &handler.command;
+    let Listed { ty, variant, cfgs, .. } = &handler.command;
     let private = runtime.private();
     let on = match handler.on {
         On::New => quote!(#runtime::New),
@@ -89,8 +88,10 @@ fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> 
 /// Where it is reported that a handler cannot return its type: at the event that no method of the block applies, as far as
 /// can be told, or else at the refusal, or else at the type itself.
 fn returned_span(block: &Block, handler: &Handler) -> Span {
-    let applied = |ty: &&Type| block.applies.iter().any(|apply| apply.event.is(ty));
-    let missing = handler.returned_events().into_iter().find(|ty| !applied(ty));
+    let missing = handler
+        .returned_events()
+        .into_iter()
+        .find(|ty| block.apply_of(ty).is_none());
     let culprit = missing.or(handler.refusal()).unwrap_or(&handler.returns);
     last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span())
 }

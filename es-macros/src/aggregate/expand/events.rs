@@ -29,7 +29,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
 /// the compiler would stop at the `Vec` or `Result` around one that is not applied, and never name it.
 fn event_of(block: &Block, event: &Listed) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, variant, cfgs } = event;
+    let Listed { ty, variant, cfgs, .. } = event;
     let event_enum = block.event_enum();
     let belongs = belongs(block, event);
     let private = runtime.private();

@@ -27,7 +27,7 @@ pub(super) fn block(block: &Block) -> TokenStream {
 /// Says that the item is one of this aggregate's, so that a second aggregate that claims it is an error at both.
 fn belongs(block: &Block, listed: &Listed) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let Listed { ty, variant, cfgs } = listed;
+    let Listed { ty, variant, cfgs, .. } = listed;
     quote_spanned! {variant.span()=>
         #(#cfgs)*
         #[automatically_derived]

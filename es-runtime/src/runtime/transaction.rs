@@ -1,0 +1,249 @@
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use super::decide::{checked, decline, encode};
+use super::load::{Load, Loaded};
+use super::state::{Current, Erased};
+use super::write::exactly;
+use super::{Receipt, Runtime};
+use crate::store::{AppendError, Appended, StreamAppend};
+use crate::{
+    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, LoadError, Metadata, NewEvent,
+    RecordedEvent, StoreError, StreamId, Timestamp, Version,
+};
+
+/// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
+pub struct Transaction {
+    runtime: Runtime,
+    append: AppendId,
+    metadata: Metadata,
+    work: Arc<AsyncMutex<Work>>,
+    failed: Arc<Mutex<Option<oneshot::Sender<Failure>>>>,
+}
+
+/// What ends the closure.
+pub(super) type Failure = ExecuteError<()>;
+
+impl Transaction {
+    /// A transaction, what it decides, and what ends it.
+    pub(super) fn begin(
+        runtime: &Runtime,
+        append: AppendId,
+        metadata: &Metadata,
+    ) -> (Self, Arc<AsyncMutex<Work>>, oneshot::Receiver<Failure>) {
+        let (failed, failure) = oneshot::channel();
+        let work: Arc<AsyncMutex<Work>> = Arc::default();
+        let transaction = Self {
+            runtime: runtime.clone(),
+            append,
+            metadata: metadata.clone(),
+            work: Arc::clone(&work),
+            failed: Arc::new(Mutex::new(Some(failed))),
+        };
+        (transaction, work, failure)
+    }
+
+    /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it.
+    ///
+    /// # Errors
+    ///
+    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
+    /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
+    pub async fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Result<(), C::Refusal>
+    where
+        K::Aggregate: EventSourced,
+    {
+        match self.decide(key.stream_id(), command).await {
+            Ok(()) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => Err(refusal),
+            Err(failure) => self.fail(failure.map_refused(|_| ())).await,
+        }
+    }
+
+    /// Loads `key`, as the commands before it in this transaction have left it. The transaction is run again if it changes
+    /// before the transaction is stored.
+    pub async fn load<K: Key>(&self, key: K) -> Option<Loaded<K::Aggregate>>
+    where
+        K::Aggregate: EventSourced,
+    {
+        match self.copy(key.stream_id()).await {
+            Ok(Current {
+                state,
+                version,
+                position,
+            }) => (*state).map(|state| Loaded {
+                state,
+                version,
+                position,
+            }),
+            Err(failure) => self.fail(failure.into()).await,
+        }
+    }
+
+    async fn decide<A: EventSourced, C: CommandOf<A>>(
+        &self,
+        stream: StreamId,
+        command: C,
+    ) -> Result<(), ExecuteError<C::Refusal>> {
+        command.check()?;
+        let mut work = self.work.lock().await;
+        let first = work.events;
+        let part = work.part::<A>(&self.runtime, stream).await?;
+        let stream = &part.stream;
+        let now = self.runtime.0.clock.now();
+        let context = Context::new(stream.clone(), part.current.version, now, self.metadata.clone());
+        let state = part.current.state_mut::<A>();
+        let events = command
+            .decide(state.as_ref(), &context)
+            .map_err(|declined| decline(stream, declined))?;
+        checked::<A, _>(stream, state.is_some(), &events)?;
+        part.events
+            .extend(encode::<A>(&events, self.append, first, &self.metadata)?);
+        let count = events.len();
+        for event in events {
+            event.apply(state).map_err(|source| ExecuteError::Misapplied {
+                stream: stream.clone(),
+                source,
+            })?;
+        }
+        part.current.version.0 += count as u64;
+        work.events += count;
+        Ok(())
+    }
+
+    /// A copy of the state, which the transaction itself needs for the commands to come.
+    async fn copy<A: EventSourced>(&self, stream: StreamId) -> Result<Current<A>, LoadError> {
+        let mut work = self.work.lock().await;
+        let part = work.part::<A>(&self.runtime, stream).await?;
+        let mut copy = Load::new(&self.runtime, part.stream.clone())
+            .at_version(part.start)
+            .current()
+            .await?;
+        for (event, version) in std::iter::zip(&part.events, part.start.0 + 1..) {
+            copy.fold(&RecordedEvent {
+                id: event.id,
+                stream: part.stream.clone(),
+                version: Version(version),
+                position: copy.position,
+                recorded_at: Timestamp::MIN,
+                name: event.name.clone(),
+                shape_version: event.shape_version,
+                payload: event.payload.clone(),
+                metadata: event.metadata.clone(),
+            })?;
+        }
+        Ok(copy)
+    }
+
+    /// Ends the transaction: the closure is dropped where it waits for this.
+    async fn fail<T>(&self, failure: Failure) -> T {
+        if let Some(failed) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // If the transaction was dropped already, nobody needs to know.
+            let _ = failed.send(failure);
+        }
+        future::pending().await
+    }
+}
+
+/// What a transaction has decided.
+#[derive(Default)]
+pub(super) struct Work {
+    /// In the order in which they came up.
+    parts: Vec<Part>,
+    /// How many events there are in all.
+    pub(super) events: usize,
+}
+
+/// One aggregate instance of a transaction.
+struct Part {
+    stream: StreamId,
+    /// The version at which it was loaded.
+    start: Version,
+    /// The state with the events decided.
+    current: Erased,
+    events: Vec<NewEvent>,
+}
+
+impl Work {
+    pub(super) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    async fn part<A: EventSourced>(&mut self, runtime: &Runtime, stream: StreamId) -> Result<&mut Part, LoadError> {
+        let index = match self.parts.iter().position(|part| part.stream == stream) {
+            Some(index) => index,
+            None => {
+                let mut current = runtime
+                    .0
+                    .cache
+                    .take(&stream)
+                    .map(Erased::typed::<A>)
+                    .unwrap_or_default();
+                current.catch_up(&*runtime.0.store, &stream).await?;
+                self.parts.push(Part {
+                    stream,
+                    start: current.version,
+                    current: current.into(),
+                    events: Vec::new(),
+                });
+                self.parts.len() - 1
+            }
+        };
+        Ok(&mut self.parts[index])
+    }
+
+    /// The first aggregate that has changed since it was loaded.
+    pub(super) async fn moved(&self, runtime: &Runtime) -> Result<Option<AppendError>, StoreError> {
+        for Part { stream, start, .. } in &self.parts {
+            let actual = runtime.0.store.version(stream).await?;
+            if actual != *start {
+                let expected = exactly(*start);
+                return Ok(Some(AppendError::Conflict {
+                    stream: stream.clone(),
+                    expected,
+                    actual,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes what is to be appended. Aggregates that were only read stand there too, without events, so that they must not
+    /// have moved.
+    pub(super) fn take_append(&mut self) -> Vec<StreamAppend> {
+        let append = |part: &mut Part| StreamAppend {
+            stream: part.stream.clone(),
+            expected: exactly(part.start),
+            events: std::mem::take(&mut part.events),
+        };
+        self.parts.iter_mut().map(append).collect()
+    }
+
+    /// Gives the states that were stored to the cache.
+    pub(super) fn stored(self, runtime: &Runtime, appended: &Appended) {
+        for (mut part, stored) in std::iter::zip(self.parts, &appended.streams) {
+            if stored.events > 0 {
+                part.current.position = stored.position;
+            }
+            runtime.0.cache.put(&part.stream, part.current);
+        }
+    }
+
+    /// Ends a transaction that changed nothing, and gives its receipts.
+    pub(super) fn unchanged(self, runtime: &Runtime) -> Vec<Receipt> {
+        let receipt = |Part { stream, current, .. }| {
+            let Erased { version, position, .. } = current;
+            runtime.0.cache.put(&stream, current);
+            Receipt {
+                stream,
+                version,
+                position,
+                events: 0,
+                repeated: false,
+            }
+        };
+        self.parts.into_iter().map(receipt).collect()
+    }
+}
