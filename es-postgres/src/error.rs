@@ -14,6 +14,8 @@ pub(crate) enum Problem {
     Refused(String),
     #[error("{0}")]
     Silent(String),
+    #[error("the store was closed; open it again")]
+    Closed,
     #[error("{0}")]
     Damaged(String),
 }
@@ -32,6 +34,7 @@ impl From<PoolError> for Problem {
                 "no connection of the pool came free in time; allow more of them, or look for readers that hold theirs"
                     .to_owned(),
             ),
+            PoolError::Closed => Self::Closed,
             other => Self::Silent(other.to_string()),
         }
     }
@@ -56,6 +59,7 @@ impl Problem {
             Self::Postgres(error) => kind_of(error.code()),
             Self::Refused(_) => StoreErrorKind::Rejected,
             Self::Silent(_) => StoreErrorKind::Unavailable,
+            Self::Closed => StoreErrorKind::Closed,
             Self::Damaged(_) => StoreErrorKind::Corrupt,
         }
     }

@@ -30,6 +30,8 @@ enum Request {
     Append(Encoded, oneshot::Sender<Result<Reply, AppendError>>),
     /// Answered when everything that was requested before has been.
     Barrier(oneshot::Sender<()>),
+    /// The same, and nothing is done afterwards.
+    Close(oneshot::Sender<()>),
 }
 
 /// What became of an append that did not fail.
@@ -90,6 +92,15 @@ impl Lane {
         Ok(self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
+    /// Does what was requested, and ends.
+    pub(crate) async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.requests.send(Request::Close(reply)).is_ok() {
+            // A task that is gone has closed its connection too.
+            let _ = closed.await;
+        }
+    }
+
     /// This session has ended, so it will do nothing more.
     pub(crate) fn forget(&self, backend: &Backend) {
         let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,7 +111,7 @@ impl Lane {
 fn ended() -> StoreError {
     StoreError::new(
         StoreErrorKind::Closed,
-        "the task that appends has ended with the runtime that it was started on: open the store again",
+        "the store was closed, or the runtime that it was opened on has ended: open it again",
     )
 }
 
@@ -138,6 +149,11 @@ impl Worker {
                 Some(Request::Barrier(reached)) => {
                     // Whoever asked may be gone.
                     let _ = reached.send(());
+                }
+                Some(Request::Close(closed)) => {
+                    self.session = None;
+                    let _ = closed.send(());
+                    return;
                 }
                 Some(Request::Append(encoded, reply)) => {
                     let batch = self.fill(Waiting { encoded, reply });

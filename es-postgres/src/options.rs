@@ -1,6 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -156,6 +157,7 @@ impl PostgresOptions {
             pool: self.reading_pool(&connector)?,
             names: sql.names(),
             patience: self.answer_timeout,
+            closed: AtomicBool::new(false),
             sql,
         };
         let lane = Lane::open(LaneSettings {
@@ -170,6 +172,7 @@ impl PostgresOptions {
             reader: Arc::new(reader),
             limits: self.limits,
             patience: self.answer_timeout,
+            owns_pool: self.pool.is_none(),
         })
     }
 

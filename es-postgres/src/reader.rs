@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
@@ -21,13 +22,25 @@ pub(crate) struct Reader {
     pub(crate) names: Names,
     /// How long the server may take to answer.
     pub(crate) patience: Duration,
+    pub(crate) closed: AtomicBool,
 }
 
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Reader {
     pub(crate) async fn client(&self) -> Result<Object, Problem> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Problem::Closed);
+        }
         Ok(self.pool.get().await?)
+    }
+
+    /// Gives the connections back that are not lent out. Later calls are refused. A pool that is not the store's own goes on.
+    pub(crate) fn close(&self, owns_pool: bool) {
+        self.closed.store(true, Ordering::Release);
+        if owns_pool {
+            self.pool.close();
+        }
     }
 
     /// All rows of a statement that gives few. A connection that had been lost in the pool is replaced once.

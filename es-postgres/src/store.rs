@@ -25,6 +25,7 @@ pub struct PostgresStore {
     pub(crate) reader: Arc<Reader>,
     pub(crate) limits: Limits,
     pub(crate) patience: Duration,
+    pub(crate) owns_pool: bool,
 }
 
 impl PostgresStore {
@@ -158,6 +159,12 @@ impl EventStore for PostgresStore {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         pages::streams(&self.reader, query)
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.lane.close().await;
+        self.reader.close(self.owns_pool);
+        Ok(())
     }
 }
 

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use es_postgres::PostgresStore;
-use es_runtime::EventStore;
-use es_runtime::store::{AppendRef, IdempotencyKey, ListStreams, ReadLog, ReadStream};
+use es_runtime::store::{AppendError, AppendRef, IdempotencyKey, ListStreams, ReadLog, ReadStream};
+use es_runtime::{EventStore, StoreErrorKind};
 use futures_util::TryStreamExt;
 use support::{Database, append, log, nothing_idle_in_transaction, stream};
 use uuid::Uuid;
@@ -101,12 +101,33 @@ async fn a_dropped_future_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_dropped_closes_its_connections() {
+async fn a_store_that_is_dropped_or_closed_ends_its_sessions() {
     let database = Database::new().await;
     let store = database.open().await;
     store.append(append("a", 0..1)).await.unwrap();
     store.head().await.unwrap();
     drop(store);
+    no_sessions(&database).await;
+
+    let store = database.open().await;
+    let sent = tokio::spawn({
+        let store = store.clone();
+        async move { store.append(append("a", 0..1)).await }
+    });
+    store.close().await.unwrap();
+    no_sessions(&database).await;
+    if let Err(AppendError::Store(error)) = sent.await.unwrap() {
+        assert_eq!(error.kind(), StoreErrorKind::Closed);
+    }
+    assert_eq!(store.head().await.unwrap_err().kind(), StoreErrorKind::Closed);
+    match store.append(append("a", 0..1)).await.unwrap_err() {
+        AppendError::Store(error) => assert_eq!(error.kind(), StoreErrorKind::Closed),
+        other => panic!("{other}"),
+    }
+    store.close().await.expect("again it does nothing");
+}
+
+async fn no_sessions(database: &Database) {
     let client = database.client().await;
     let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
     for _ in 0..200 {

@@ -19,7 +19,8 @@ const TIME: Duration = Duration::from_millis(1500);
 const ROUNDS: usize = 3;
 const PER_STREAM: u64 = 10;
 const PAYLOAD: &str = r#"{"amount":1250,"currency":"EUR","channel":"counter","reference":"INV-2026-000123","note":"payment for the month of March","clerk":"c-17"}"#;
-const METADATA: &str = r#"{"correlation_id":"01940b6e-5f3c-7000-8000-000000000000","actor":"user:42","entries":{"ip":"203.0.113.7"}}"#;
+const METADATA: &str =
+    r#"{"correlation_id":"01940b6e-5f3c-7000-8000-000000000000","actor":"user:42","entries":{"ip":"203.0.113.7"}}"#;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -30,9 +31,13 @@ async fn main() -> Result<(), Failure> {
         .parse()?;
     let name = format!("es_bench_{}", std::process::id());
     let admin = client(&server).await?;
-    admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
+    admin
+        .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0"))
+        .await?;
     let measured = measure(server.clone().dbname(&*name)).await;
-    admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await?;
+    admin
+        .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+        .await?;
     measured
 }
 
@@ -45,7 +50,10 @@ async fn measure(database: &Config) -> Result<(), Failure> {
              recorded_at timestamptz NOT NULL DEFAULT now(), UNIQUE (stream, version))",
         )
         .await?;
-    let store = PostgresStore::options().apply_schema().connect_with(database.clone()).await?;
+    let store = PostgresStore::options()
+        .apply_schema()
+        .connect_with(database.clone())
+        .await?;
     copy(&setup).await?;
     for (callers, events) in [(1, 1), (8, 1), (32, 1), (128, 1), (1, 10), (8, 10), (32, 10), (128, 10)] {
         let mut rounds = Vec::new();
@@ -131,9 +139,14 @@ fn ours(store: &PostgresStore, callers: usize, events: usize) -> Vec<Call> {
             Box::new(move |turn: u64| {
                 let stream = StreamId::new("account", format!("{own}-{}", turn / PER_STREAM));
                 let version = turn % PER_STREAM * events as u64;
-                let append = Append::new(stream, ExpectedVersion::Exact(Version(version)), new_events(events, &metadata));
+                let append = Append::new(
+                    stream,
+                    ExpectedVersion::Exact(Version(version)),
+                    new_events(events, &metadata),
+                );
                 let store = store.clone();
-                Box::pin(async move { drop(store.append(append).await.expect("the append is stored")) }) as BoxFuture<'static, ()>
+                Box::pin(async move { drop(store.append(append).await.expect("the append is stored")) })
+                    as BoxFuture<'static, ()>
             }) as Call
         })
         .collect()
@@ -155,7 +168,9 @@ async fn naive(database: &Config, callers: usize, events: usize) -> Result<Vec<C
     let mut calls: Vec<Call> = Vec::new();
     for _ in 0..callers {
         let client = client(database).await?;
-        let version = client.prepare("SELECT coalesce(max(version), 0) FROM flat WHERE stream = $1").await?;
+        let version = client
+            .prepare("SELECT coalesce(max(version), 0) FROM flat WHERE stream = $1")
+            .await?;
         let insert = client
             .prepare("INSERT INTO flat (stream, version, event_id, name, payload, metadata) VALUES ($1, $2, $3, 'deposited', $4::text::jsonb, $5::text::jsonb)")
             .await?;
@@ -168,7 +183,10 @@ async fn naive(database: &Config, callers: usize, events: usize) -> Result<Vec<C
                 let last: i64 = client.query_one(version, &[&stream]).await.expect("a version").get(0);
                 for number in 1..=i64::try_from(events).expect("few events") {
                     client
-                        .execute(insert, &[&stream, &(last + number), &Uuid::now_v7(), &PAYLOAD, &METADATA])
+                        .execute(
+                            insert,
+                            &[&stream, &(last + number), &Uuid::now_v7(), &PAYLOAD, &METADATA],
+                        )
                         .await
                         .expect("the row is inserted");
                 }
@@ -196,7 +214,9 @@ async fn bare(database: &Config, callers: usize, events: usize) -> Result<Vec<Ca
             Box::pin(async move {
                 let (client, insert) = &*shared;
                 let first = i64::try_from(turn % PER_STREAM * events as u64).expect("a small number");
-                let versions: Vec<i64> = (1..=i64::try_from(events).expect("few events")).map(|number| first + number).collect();
+                let versions: Vec<i64> = (1..=i64::try_from(events).expect("few events"))
+                    .map(|number| first + number)
+                    .collect();
                 let ids: Vec<Uuid> = std::iter::repeat_with(Uuid::now_v7).take(events).collect();
                 let (payloads, metadata) = (vec![PAYLOAD; events], vec![METADATA; events]);
                 client
@@ -214,11 +234,19 @@ async fn copy(client: &Client) -> Result<(), Failure> {
     const ROWS: usize = 100_000;
     let stream = own_name();
     let start = Instant::now();
-    let sink = client.copy_in("COPY flat (stream, version, event_id, name, payload, metadata) FROM STDIN").await?;
+    let sink = client
+        .copy_in("COPY flat (stream, version, event_id, name, payload, metadata) FROM STDIN")
+        .await?;
     pin_mut!(sink);
     for block in 0..ROWS / 1000 {
         let lines: String = (1..=1000)
-            .map(|row| format!("{stream}\t{}\t{}\tdeposited\t{PAYLOAD}\t{METADATA}\n", block * 1000 + row, Uuid::now_v7()))
+            .map(|row| {
+                format!(
+                    "{stream}\t{}\t{}\tdeposited\t{PAYLOAD}\t{METADATA}\n",
+                    block * 1000 + row,
+                    Uuid::now_v7()
+                )
+            })
             .collect();
         sink.send(Bytes::from(lines)).await?;
     }
@@ -234,7 +262,11 @@ async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
         let mut version = 0;
         while version < length {
             let count = (length - version).min(1_000);
-            let append = Append::new(stream.clone(), ExpectedVersion::Exact(Version(version as u64)), new_events(count, &Metadata::EMPTY));
+            let append = Append::new(
+                stream.clone(),
+                ExpectedVersion::Exact(Version(version as u64)),
+                new_events(count, &Metadata::EMPTY),
+            );
             store.append(append).await?;
             version += count;
         }
@@ -248,10 +280,13 @@ async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
         for _ in 0..ROUNDS {
             let start = Instant::now();
             for _ in 0..loads {
-                let events: usize = store.read_stream(ReadStream::new(stream.clone())).try_fold(0, async |n, event| {
-                    assert!(serde_json_typed(&event.payload), "it is a deposit");
-                    Ok(n + 1)
-                }).await?;
+                let events: usize = store
+                    .read_stream(ReadStream::new(stream.clone()))
+                    .try_fold(0, async |n, event| {
+                        assert!(serde_json_typed(&event.payload), "it is a deposit");
+                        Ok(n + 1)
+                    })
+                    .await?;
                 assert_eq!(events, length);
             }
             let ours = start.elapsed();
@@ -280,8 +315,14 @@ async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
         );
     }
     let start = Instant::now();
-    let events = store.read_log(ReadLog::new()).try_fold(0_usize, async |n, _| Ok(n + 1)).await?;
-    println!("the whole log, {events} events: {:.0}/s", per_second(events, start.elapsed()));
+    let events = store
+        .read_log(ReadLog::new())
+        .try_fold(0_usize, async |n, _| Ok(n + 1))
+        .await?;
+    println!(
+        "the whole log, {events} events: {:.0}/s",
+        per_second(events, start.elapsed())
+    );
     Ok(())
 }
 
@@ -297,7 +338,13 @@ fn serde_json_typed(payload: &[u8]) -> bool {
         clerk: String,
     }
     serde_json::from_slice::<Deposit>(payload).is_ok_and(|deposit| {
-        let texts = [deposit.currency, deposit.channel, deposit.reference, deposit.note, deposit.clerk];
+        let texts = [
+            deposit.currency,
+            deposit.channel,
+            deposit.reference,
+            deposit.note,
+            deposit.clerk,
+        ];
         deposit.amount > 0 && texts.iter().all(|text| !text.is_empty())
     })
 }

@@ -43,7 +43,7 @@ Exit status: 0 done, 1 refused or failed, 2 not understood.";
 #[derive(Debug, Parser)]
 #[command(name = "banking", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// Where the events are kept: `memory` or `sqlite:PATH`
+    /// Where the events are kept: `memory`, `sqlite:PATH` or `postgres://…`
     #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:bank.db")]
     store: Store,
 

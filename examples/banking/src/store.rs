@@ -1,6 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use es_postgres::PostgresStore;
 use es_runtime::prelude::*;
 use es_runtime::{RetryPolicy, StoreError};
 use es_sqlite::SqliteStore;
@@ -12,11 +13,13 @@ use crate::error::BankError;
 pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
+    /// By its URL, in which a password may stand.
+    Postgres(String),
 }
 
 /// The text does not name a store.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a store: write `memory` or `sqlite:PATH`")]
+#[error("`{0}` is not a store: write `memory`, `sqlite:PATH` or `postgres://…`")]
 pub(crate) struct ParseStoreError(String);
 
 impl FromStr for Store {
@@ -25,6 +28,7 @@ impl FromStr for Store {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(ParseStoreError(text.to_owned())),
         }
@@ -40,6 +44,7 @@ impl Store {
         let runtime = match self {
             Self::Memory => start(MemoryStore::new()).await?,
             Self::Sqlite(path) => start(SqliteStore::open(path).await?).await?,
+            Self::Postgres(url) => start(PostgresStore::options().apply_schema().connect(url).await?).await?,
         };
         let visited = visit(&runtime).await;
         // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.

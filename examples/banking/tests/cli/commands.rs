@@ -158,7 +158,10 @@ fn what_is_not_understood_is_explained() {
             "`ACC-1` is not an account number: it is `ACC-` and six digits",
         ),
         (&["deposit", "ACC-000001", "12.345"], "after the point stand two digits"),
-        (&["--store", "mysql://here"], "write `memory` or `sqlite:PATH`"),
+        (
+            &["--store", "mysql://here"],
+            "write `memory`, `sqlite:PATH` or `postgres://…`",
+        ),
         (
             &["show", "ACC-000001", "--at", "yesterday"],
             "`yesterday` is not a time",
