@@ -1,4 +1,4 @@
-//! The production store of `es-runtime`: events in PostgreSQL.
+#![doc = include_str!("../docs/postgres.md")]
 
 mod backend;
 mod batch;

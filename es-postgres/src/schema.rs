@@ -1,6 +1,6 @@
 //! The tables and functions of a store, and the steps that lead to them.
 //!
-//! A store lives in a schema of its own, `es` unless named otherwise. [`print`] gives everything as SQL for whoever reviews
+//! A store lives in a schema of its own, `es` unless named otherwise. [`print()`] gives everything as SQL for whoever reviews
 //! or runs it by hand, [`apply`] runs what is missing, [`check`] only looks.
 
 use std::fmt::Write as _;

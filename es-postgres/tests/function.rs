@@ -289,6 +289,35 @@ async fn a_role_that_may_only_call_it_appends_at_the_true_head() {
     assert_eq!(log(&store).await.len(), 6);
 }
 
+/// With the rights that the documentation tells to grant.
+#[tokio::test]
+async fn a_store_needs_few_rights() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    let role = format!("{}_app", database.name);
+    client
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA es TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA es TO {role}; \
+             GRANT EXECUTE ON FUNCTION es.append, es.stored, es.resolve, es.lock_log TO {role}"
+        ))
+        .await
+        .unwrap();
+    let mut config = database.config.clone();
+    config.user(&role);
+    let store = support::open(PostgresStore::options(), &config).await;
+    let sent = append("1", 0..3);
+    let reference = AppendRef::of(&sent);
+    store.append(sent.clone()).await.unwrap();
+    assert!(store.append(sent).await.unwrap().repeated);
+    assert!(store.resolve(&reference).await.unwrap().is_some());
+    assert_eq!(log(&store).await.len(), 3);
+    store.close().await.unwrap();
+    client
+        .batch_execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"))
+        .await
+        .unwrap();
+}
+
 /// A search path of the caller must not lead the function to other tables or operators.
 #[tokio::test]
 async fn the_callers_search_path_does_not_matter() {
