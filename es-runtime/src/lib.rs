@@ -1,4 +1,4 @@
-//! Event sourcing and CQRS for Rust.
+#![doc = include_str!("../docs/guide.md")]
 
 #[allow(unused_extern_crates, reason = "the macros name this crate by its name, here too")]
 extern crate self as es_runtime;

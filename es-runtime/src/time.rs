@@ -1,6 +1,6 @@
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
@@ -24,9 +24,15 @@ impl Timestamp {
 
     /// The time of the system's clock.
     pub fn now() -> Self {
+        let micros = |time: Duration| {
+            let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+            seconds
+                .saturating_mul(1_000_000)
+                .saturating_add(i64::from(time.subsec_micros()))
+        };
         let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |micros| -micros),
+            Ok(since) => micros(since),
+            Err(before) => -micros(before.duration()),
         };
         Self(micros).clamp(Self::MIN, Self::MAX)
     }

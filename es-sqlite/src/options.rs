@@ -35,7 +35,7 @@ pub enum Durability {
 ///     .busy_timeout(Duration::from_secs(30))
 ///     .open(path)
 ///     .await?;
-/// # store.close().await
+/// # es_runtime::EventStore::close(&store).await
 /// # }
 /// ```
 #[derive(Clone)]

@@ -40,7 +40,7 @@ async fn main() {
     let (_, first) = figures[0];
     for (name, time) in figures {
         let ratio = time.as_secs_f64() / first.as_secs_f64();
-        println!(
+        eprintln!(
             "{name:22} {:>10.0} commands/s   es-runtime is {ratio:.2} times as fast",
             per_second(COMMANDS, time)
         );

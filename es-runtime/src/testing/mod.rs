@@ -1,4 +1,4 @@
-//! Tests of a domain, without a store and without async.
+#![doc = include_str!("../../docs/testing.md")]
 
 mod clock;
 mod diff;
