@@ -46,6 +46,7 @@ LANGUAGE plpgsql SECURITY DEFINER           -- who may append needs no right to 
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan    -- with array arguments every call would be planned again
 SET enable_seqscan = off                    -- and the first plan, made for empty tables, is kept
+SET jit = off                               -- which would take longer than the statements
 AS $$
 DECLARE
     entries   CONSTANT integer := cardinality(categories);
