@@ -1,3 +1,4 @@
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -13,8 +14,17 @@ use crate::error::BankError;
 pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
-    /// By its URL, in which a password may stand.
-    Postgres(String),
+    Postgres(Url),
+}
+
+/// The URL of a database. It may hold a password, so it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Url(String);
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 /// The text does not name a store.
@@ -28,7 +38,7 @@ impl FromStr for Store {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(Url(text.to_owned()))),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
             _ => Err(ParseStoreError(text.to_owned())),
         }
@@ -44,7 +54,7 @@ impl Store {
         let runtime = match self {
             Self::Memory => start(MemoryStore::new()).await?,
             Self::Sqlite(path) => start(SqliteStore::open(path).await?).await?,
-            Self::Postgres(url) => start(PostgresStore::options().apply_schema().connect(url).await?).await?,
+            Self::Postgres(Url(url)) => start(PostgresStore::options().apply_schema().connect(url).await?).await?,
         };
         let visited = visit(&runtime).await;
         // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
