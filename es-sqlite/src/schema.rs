@@ -75,11 +75,14 @@ fn taken_steps(connection: &Connection, path: &Path) -> Result<usize, StoreError
 }
 
 fn content(connection: &Connection) -> rusqlite::Result<Content> {
-    let number = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
-    let application = number("PRAGMA application_id")?;
-    let version = number("PRAGMA user_version")?;
-    let objects = number("SELECT count(*) FROM sqlite_schema")?;
-    Ok(match (application, version, objects) {
+    // One statement, so that all three are of one moment: another process may be creating the tables.
+    let content: (i64, i64, i64) = connection.query_row(
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), count(*)
+         FROM sqlite_schema",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    Ok(match content {
         (0, 0, 0) => Content::Empty,
         (id, version, _) if id == i64::from(APPLICATION_ID) => Content::Store { version },
         _ => Content::Foreign,

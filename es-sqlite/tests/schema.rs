@@ -157,13 +157,20 @@ async fn eight_processes_that_start_at_once_share_one_file() {
             Command::new(std::env::current_exe().unwrap())
                 .args(["child_that_appends", "--exact", "--ignored"])
                 .env("ES_SQLITE_TEST_STORE", &path)
-                .stdout(std::process::Stdio::null())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
                 .spawn()
                 .unwrap()
         })
         .collect();
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let store = SqliteStore::open(&path).await.unwrap();
     assert_eq!(log(&store).await.len(), 8 * 20);
