@@ -239,16 +239,16 @@ async fn copy(client: &Client) -> Result<(), Failure> {
         .await?;
     pin_mut!(sink);
     for block in 0..ROWS / 1000 {
-        let lines: String = (1..=1000)
+        let lines: Vec<String> = (1..=1000)
             .map(|row| {
+                let version = block * 1000 + row;
                 format!(
-                    "{stream}\t{}\t{}\tdeposited\t{PAYLOAD}\t{METADATA}\n",
-                    block * 1000 + row,
+                    "{stream}\t{version}\t{}\tdeposited\t{PAYLOAD}\t{METADATA}\n",
                     Uuid::now_v7()
                 )
             })
             .collect();
-        sink.send(Bytes::from(lines)).await?;
+        sink.send(Bytes::from(lines.concat())).await?;
     }
     sink.finish().await?;
     println!("COPY of {ROWS} rows: {:.0} events/s", per_second(ROWS, start.elapsed()));
