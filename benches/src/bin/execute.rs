@@ -9,8 +9,8 @@ use es_runtime::{MemoryStore, Runtime};
 use es_tests::bank::{Account, Deposit, Open};
 
 const ACCOUNTS: usize = 10_000;
-const DEPOSITS: usize = 9;
-const COMMANDS: usize = ACCOUNTS * (1 + DEPOSITS);
+const DEPOSITS: i64 = 9;
+const COMMANDS: usize = ACCOUNTS * 10;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -58,7 +58,7 @@ async fn ours(runtime: &Runtime) {
     for amount in 1..=DEPOSITS {
         for id in &ids {
             runtime
-                .execute(id, Deposit { amount: amount as i64 })
+                .execute(id, Deposit { amount })
                 .await
                 .expect("the account is open");
         }
@@ -73,7 +73,7 @@ async fn with_eventually() {
     }
     for amount in 1..=DEPOSITS {
         for id in &ids {
-            eventually::execute(&mut bank, id, eventually::Command::Deposit { amount: amount as i64 }).await;
+            eventually::execute(&mut bank, id, eventually::Command::Deposit { amount }).await;
         }
     }
 }
@@ -88,7 +88,7 @@ async fn with_cqrs() {
     }
     for amount in 1..=DEPOSITS {
         for id in &ids {
-            bank.execute(id, cqrs::Command::Deposit { amount: amount as i64 })
+            bank.execute(id, cqrs::Command::Deposit { amount })
                 .await
                 .expect("the account is open");
         }

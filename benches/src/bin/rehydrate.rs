@@ -45,7 +45,7 @@ async fn filled(runtime: &Runtime, length: usize) -> Result<Vec<Id<Account>>> {
         let mut left = length - 1;
         while left > 0 {
             let events = left.min(1_000);
-            let deposits: Vec<_> = (0..events).map(|amount| Deposited { amount: amount as i64 }).collect();
+            let deposits = vec![Deposited { amount: 1 }; events];
             runtime.append(id, deposits).await?;
             left -= events;
         }

@@ -1,7 +1,9 @@
+#[cfg(feature = "postgres")]
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+#[cfg(feature = "postgres")]
 use es_postgres::PostgresStore;
 use es_runtime::prelude::*;
 use es_runtime::{RetryPolicy, StoreError};
@@ -14,13 +16,16 @@ use crate::error::BankError;
 pub(crate) enum Store {
     Memory,
     Sqlite(PathBuf),
+    #[cfg(feature = "postgres")]
     Postgres(Url),
 }
 
 /// The URL of a database. It may hold a password, so it is never shown.
+#[cfg(feature = "postgres")]
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Url(String);
 
+#[cfg(feature = "postgres")]
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
@@ -29,8 +34,13 @@ impl fmt::Debug for Url {
 
 /// The text does not name a store.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a store: write `memory`, `sqlite:PATH` or `postgres://…`")]
-pub(crate) struct ParseStoreError(String);
+pub(crate) enum ParseStoreError {
+    #[error("`{0}` is not a store: write `memory`, `sqlite:PATH` or `postgres://…`")]
+    Unknown(String),
+    #[cfg(not(feature = "postgres"))]
+    #[error("this bank was built without PostgreSQL: run it with `cargo run -p banking --features postgres`")]
+    NotBuilt,
+}
 
 impl FromStr for Store {
     type Err = ParseStoreError;
@@ -38,9 +48,12 @@ impl FromStr for Store {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
+            #[cfg(feature = "postgres")]
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(Url(text.to_owned()))),
+            #[cfg(not(feature = "postgres"))]
+            Some(("postgres" | "postgresql", _)) => Err(ParseStoreError::NotBuilt),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err(ParseStoreError(text.to_owned())),
+            _ => Err(ParseStoreError::Unknown(text.to_owned())),
         }
     }
 }
@@ -54,6 +67,7 @@ impl Store {
         let runtime = match self {
             Self::Memory => start(MemoryStore::new()).await?,
             Self::Sqlite(path) => start(SqliteStore::open(path).await?).await?,
+            #[cfg(feature = "postgres")]
             Self::Postgres(Url(url)) => start(PostgresStore::options().apply_schema().connect(url).await?).await?,
         };
         let visited = visit(&runtime).await;

@@ -17,7 +17,7 @@ fn ledger(lines: &[&str]) -> String {
 }
 
 /// The part of a summary that must be the same, however often and by whomever the ledger was imported.
-fn totals(summary: &Value) -> Value {
+pub(crate) fn totals(summary: &Value) -> Value {
     let mut totals = summary.clone();
     for changing in ["imported_before", "events", "seconds", "events_per_second"] {
         totals.as_object_mut().unwrap().remove(changing);

@@ -3,3 +3,5 @@
 mod bank;
 mod commands;
 mod import;
+#[cfg(feature = "postgres")]
+mod postgres;
