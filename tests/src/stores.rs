@@ -11,14 +11,14 @@ macro_rules! on_every_store {
         }
 
         mod memory {
-            $(#[tokio::test] async fn $name() {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
                 let clock = $crate::stores::clock();
                 super::promises::$name(std::sync::Arc::new(es_runtime::MemoryStore::new().with_clock(clock.clone())), clock).await;
             })+
         }
 
         mod sqlite {
-            $(#[tokio::test] async fn $name() {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
                 let clock = $crate::stores::clock();
                 let folder = $crate::tempdir().unwrap();
                 let options = $crate::SqliteStore::options().clock(clock.clone());

@@ -183,6 +183,34 @@ es_tests::on_every_store! {
         assert_eq!((fresh, balance(&runtime, id).await), (1, 5));
     }
 
+    async fn a_request_is_not_declined_because_it_was_done_meanwhile(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let id = account_with(&runtime, 100).await;
+        let mut tasks = Vec::new();
+        for turn in 0..40 {
+            let (runtime, new) = (start(&store).await, Id::from_uuid(uuid::Uuid::from_u128(turn / 4 + 1)));
+            tasks.push(tokio::spawn(async move {
+                // Whichever of four comes first, the others would find the money gone, or the account opened.
+                runtime.execute(id, Withdraw { amount: 100 }).idempotency_key("all").await.unwrap();
+                runtime.execute(new, Open { owner: "Bob".into() }).idempotency_key(format!("open {new}")).await.unwrap();
+                runtime
+                    .atomically(async |tx| tx.execute(new, Deposit { amount: 1 }).await)
+                    .idempotency_key(format!("deposit {new}"))
+                    .await
+                    .unwrap();
+                runtime
+                    .atomically(async |tx| tx.execute(new, Withdraw { amount: 1 }).await)
+                    .idempotency_key(format!("withdraw {new}"))
+                    .await
+                    .unwrap();
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_eq!((balance(&runtime, id).await, events(&store).await), (0, 3 + 10 * 3));
+    }
+
     async fn what_the_sender_says_is_recorded_with_each_event(store: _, _clock: _) {
         let runtime = start(&store).await;
         let id = account_with(&runtime, 0).await;

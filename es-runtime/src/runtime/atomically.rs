@@ -66,18 +66,27 @@ where
             .request
             .key(|| Ok::<_, Infallible>(b"atomically".to_vec()))
             .unwrap_or_else(|never| match never {});
-        if let Some(appended) = done_before(&**store, key.as_ref()).await.map_err(without_refusal)? {
+        let done_before = async || done_before(&**store, key.as_ref()).await.map_err(without_refusal);
+        if let Some(appended) = done_before().await? {
             return Ok(Receipt::of(appended).collect());
         }
         let id = AppendId::new();
         let mut attempts = 1;
         loop {
-            let (decided, mut work) = self.attempt(id).await?;
+            let (decided, mut work) = match self.attempt(id).await {
+                Ok(attempt) => attempt,
+                // The same request may have been done meanwhile, and be why this one fails; or is refused, below.
+                Err(failure) => match done_before().await? {
+                    Some(appended) => return Ok(Receipt::of(appended).collect()),
+                    None => return Err(failure),
+                },
+            };
             let failed = match decided {
                 // The aggregates were read one after the other: a refusal counts only if none has moved since.
-                Err(refusal) => match work.moved(self.runtime).await? {
-                    None => return Err(ExecuteError::Refused(refusal)),
-                    Some(conflict) => refused(conflict, attempts),
+                Err(refusal) => match (done_before().await?, work.moved(self.runtime).await?) {
+                    (Some(appended), _) => return Ok(Receipt::of(appended).collect()),
+                    (None, None) => return Err(ExecuteError::Refused(refusal)),
+                    (None, Some(conflict)) => refused(conflict, attempts),
                 },
                 Ok(()) if work.events == 0 && (key.is_none() || work.is_empty()) => {
                     return Ok(work.unchanged(self.runtime));

@@ -56,7 +56,11 @@ impl Write<'_> {
                 ended => {
                     let receipt = ended.map(|_| self.nothing(&current));
                     turn.keep(current.into());
-                    return receipt;
+                    // The same request may have been done meanwhile, and be why this one is declined.
+                    return match done_before(self.store(), self.key.as_ref()).await? {
+                        Some(appended) => self::receipt(appended),
+                        None => receipt,
+                    };
                 }
             };
             let new = encode::<A>(&events, append, 0, &self.metadata)?;
