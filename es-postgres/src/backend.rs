@@ -43,11 +43,12 @@ impl Backend {
     }
 
     /// Ends the session unless it is at work. A session at work is left alone: it may be waiting for a standby, and would stop
-    /// to wait.
+    /// to wait. One that waits for the rest of a request is not at work, though the server calls it active: a connection was
+    /// lost in the middle of it.
     pub(crate) async fn end(&self, client: &Client) -> Result<State, Problem> {
         let row = client
             .query_opt(
-                "SELECT CASE WHEN state IS DISTINCT FROM 'active' THEN pg_terminate_backend(pid) END \
+                "SELECT CASE WHEN state IS DISTINCT FROM 'active' OR wait_event = 'ClientRead' THEN pg_terminate_backend(pid) END \
                  FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2",
                 &[&self.pid, &self.began],
             )
