@@ -78,23 +78,29 @@ impl Message {
 impl Message {
     /// Checks each field on its own, above the item: what the derives then say of one that cannot be stored names no way out.
     pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
-        let private = runtime.private();
-        let assertions = self
-            .fields
-            .iter()
-            .map(|ty| quote_spanned!(ty.span()=> #private::assert_value::<#ty>();));
-        (!self.fields.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
+        assert_values(runtime, self.fields.iter())
     }
+}
+
+/// Fails to compile, with our words, if one of these cannot be part of an event or a command.
+pub(crate) fn assert_values<'a>(runtime: &Runtime, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
+    let private = runtime.private();
+    let assertions: Vec<_> = types
+        .map(|ty| quote_spanned!(ty.span()=> #private::assert_value::<#ty>();))
+        .collect();
+    (!assertions.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
 }
 
 /// Whether no attribute can leave the field out, or have it stored in another way than its type's.
 fn is_plain_field(field: &Field) -> bool {
-    let special = |attribute: &Attribute| {
-        ["serde", "cfg", "cfg_attr"]
-            .iter()
-            .any(|name| attribute.path().is_ident(name))
-    };
-    !field.attrs.iter().any(special)
+    !field.attrs.iter().any(is_special)
+}
+
+/// Whether the attribute can do so.
+pub(crate) fn is_special(attribute: &Attribute) -> bool {
+    ["serde", "cfg", "cfg_attr"]
+        .iter()
+        .any(|name| attribute.path().is_ident(name))
 }
 
 /// Whether nothing stands in `<…>`, nor in `where`.

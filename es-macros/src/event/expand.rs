@@ -2,6 +2,7 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::arguments::OldShape;
+use super::history;
 use super::model::{Event, Older};
 use crate::message::Message;
 
@@ -19,8 +20,9 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     let (items, around) = match older {
         Older::None => Default::default(),
         Older::Shape(shape) => (from_shape(event, shape), around_shape(event, shape)),
+        Older::History(history) => history::expand(event, history),
     };
-    quote! {
+    let items = quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
             const NAME: &'static str = #name;
@@ -30,6 +32,11 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         }
 
         #around
+    };
+    match older {
+        // So that the old shapes are in nobody's way.
+        Older::History(_) => quote!(const _: () = { #items };),
+        _ => items,
     }
 }
 

@@ -28,6 +28,6 @@ pub use event::{
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
-    Back, NoWayBack, OldShape, StepError, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
+    Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
 };
 pub use value::assert_value;
