@@ -10,6 +10,7 @@ mod event;
 mod helper;
 mod message;
 mod runtime;
+mod shape;
 mod stored_name;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ mod aggregate;
 mod command;
 mod event;
 mod retired;
+mod shape;
 mod unique;
 mod upcast;
 mod value;
@@ -26,6 +27,7 @@ pub use event::{
     push_event, vec_of,
 };
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
+pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
     Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
