@@ -213,6 +213,17 @@ mod history {
         pub code: u32,
     }
 
+    /// A field under a `cfg` has its history there too.
+    #[event(version = 2)]
+    pub struct Blocked {
+        #[event(renamed(from = "why", since = 2))]
+        #[serde(default)]
+        pub r#type: String,
+        #[cfg(any())]
+        #[event(added(since = 2, default = NoSuch::new()))]
+        pub never: NoSuch,
+    }
+
     impl From<ClosedV3> for Closed {
         fn from(old: ClosedV3) -> Self {
             Self {
@@ -238,7 +249,7 @@ mod history {
     }
 }
 
-use history::{Channel, Closed, Deposited, Moved, Target};
+use history::{Blocked, Channel, Closed, Deposited, Moved, Target};
 
 fn deposited(amount: u64, paid_through: Channel, text: &str) -> Deposited {
     Deposited {
@@ -335,6 +346,19 @@ fn a_shape_that_another_comes_from_can_tell_its_own_history() -> Result<()> {
         assert_eq!(Closed::decode(version, payload.as_bytes())?, Closed { reason });
     }
     assert_eq!((Closed::OLDEST_VERSION, Closed::WRITES_FROM), (1, 4));
+    Ok(())
+}
+
+#[test]
+fn attributes_of_fields_hold_for_their_older_shapes() -> Result<()> {
+    for (version, payload, r#type) in [
+        (1, r#"{"why":"lost"}"#, "lost"),
+        (2, r#"{"type":"lost"}"#, "lost"),
+        (1, "{}", ""),
+    ] {
+        let r#type = r#type.to_owned();
+        assert_eq!(Blocked::decode(version, payload.as_bytes())?, Blocked { r#type });
+    }
     Ok(())
 }
 
