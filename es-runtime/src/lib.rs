@@ -49,3 +49,6 @@ pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private;
+
+#[doc = include_str!("../docs/changing-an-event.md")]
+pub mod changing_an_event {}
