@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use es_runtime::AppendId;
 use es_runtime::prelude::*;
 
+use crate::account::Open;
 use crate::accounts::accounts;
 use crate::entry::Entry;
 use crate::error::BankError;
@@ -29,6 +30,7 @@ Examples:
   banking show ACC-000001 --at-version 3             as it was after its third event
   banking history ACC-000001                         all that has happened to it
   banking open ACC-900001 'Zoë Müller'
+  banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
   banking deposit ACC-900001 250.00
   banking deposit ACC-900001 250.00 --reference r7   sent twice, done once
   banking transfer ACC-900001 ACC-000001 99.90       both accounts change, or neither
@@ -67,6 +69,12 @@ enum Command {
         /// Such as ACC-000123
         account: AccountNumber,
         owner: String,
+        /// Who else owns it; may be repeated
+        #[arg(long, value_name = "OWNER")]
+        joint: Vec<String>,
+        /// By how much it may be overdrawn, such as 500.00
+        #[arg(long, value_name = "AMOUNT", default_value_t, allow_negative_numbers = true)]
+        overdraft: Cents,
         #[command(flatten)]
         reference: Reference,
     },
@@ -165,8 +173,17 @@ impl Cli {
             Some(Command::Open {
                 account,
                 owner,
+                joint,
+                overdraft,
                 reference,
-            }) => post(&store, Entry::Open { account, owner }, reference, json).await,
+            }) => {
+                let open = Open {
+                    owner,
+                    joint,
+                    overdraft,
+                };
+                post(&store, Entry::Open { account, open }, reference, json).await
+            }
             Some(Command::Deposit {
                 account,
                 amount,

@@ -11,7 +11,7 @@ use crate::{AccountNumber, Cents, Refused};
 pub(crate) enum Entry {
     Open {
         account: AccountNumber,
-        owner: String,
+        open: Open,
     },
     Deposit {
         account: AccountNumber,
@@ -61,9 +61,8 @@ impl Entry {
     /// Asks the accounts to do it.
     pub(crate) async fn post(&self, bank: &Runtime, slip: &Slip) -> Result<Vec<Receipt>, ExecuteError<Refused>> {
         match self {
-            Self::Open { account, owner } => {
-                let request = bank.execute(account, Open { owner: owner.clone() });
-                let opened = one(request, slip).await;
+            Self::Open { account, open } => {
+                let opened = one(bank.execute(account, open.clone()), slip).await;
                 opened.map_err(|error| error.map_refused(|never: Infallible| match never {}))
             }
             Self::Deposit { account, amount } => one(bank.execute(account, Deposit { amount: *amount }), slip).await,

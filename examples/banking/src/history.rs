@@ -53,7 +53,12 @@ impl Step {
 
     fn what(&self) -> String {
         match &self.recorded.event {
-            AccountEvent::Opened(Opened { owner }) => format!("opened for {owner}"),
+            AccountEvent::Opened(Opened { owners, overdraft }) if overdraft.is_zero() => {
+                format!("opened for {}", owners.join(" and "))
+            }
+            AccountEvent::Opened(Opened { owners, overdraft }) => {
+                format!("opened for {} with an overdraft of {overdraft}", owners.join(" and "))
+            }
             AccountEvent::Deposited(Deposited { amount }) => format!("deposited {amount}"),
             AccountEvent::Withdrawn(Withdrawn { amount }) => format!("withdrawn {amount}"),
         }

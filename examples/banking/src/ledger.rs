@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 use es_runtime::{ParseTimestampError, Timestamp};
 
+use crate::account::Open;
 use crate::entry::Entry;
-use crate::{ParseAccountNumberError, ParseCentsError};
+use crate::{Cents, ParseAccountNumberError, ParseCentsError};
 
 const COLUMNS: [&str; 7] = ["reference", "time", "kind", "account", "to", "amount", "owner"];
 
@@ -185,7 +186,11 @@ impl<'a> Fields<'a> {
                 self.empty([4, 5])?;
                 Ok(Entry::Open {
                     account: account()?,
-                    owner: self.required(6)?.to_owned(),
+                    open: Open {
+                        owner: self.required(6)?.to_owned(),
+                        joint: Vec::new(),
+                        overdraft: Cents::ZERO,
+                    },
                 })
             }
             "deposit" => {

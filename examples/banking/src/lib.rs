@@ -14,6 +14,7 @@ mod importer;
 mod ledger;
 mod money;
 mod number;
+mod opened;
 mod posted;
 mod progress;
 mod refused;

@@ -44,7 +44,7 @@ impl Report for Shown {
     fn json(&self) -> Value {
         json!({
             "account": self.number.to_string(),
-            "owner": self.account.owner,
+            "owners": self.account.owners,
             "balance": self.account.balance.to_string(),
             "version": self.account.version,
         })
@@ -53,11 +53,13 @@ impl Report for Shown {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Account { owner, balance } = &self.account.state;
+        let Account { owners, balance, .. } = &self.account.state;
         write!(
             f,
-            "{}  {balance:>12}  {owner}  (version {})",
-            self.number, self.account.version
+            "{}  {balance:>12}  {}  (version {})",
+            self.number,
+            owners.join(" and "),
+            self.account.version
         )
     }
 }

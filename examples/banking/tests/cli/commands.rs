@@ -25,8 +25,8 @@ fn money_moves() {
             "reference": "t1",
             "done_before": false,
             "accounts": [
-                { "account": "ACC-000001", "owner": "Zoë Müller", "balance": "90.00", "version": 4 },
-                { "account": "ACC-000002", "owner": "美咲 田中", "balance": "109.99", "version": 3 },
+                { "account": "ACC-000001", "owners": ["Zoë Müller"], "balance": "90.00", "version": 4 },
+                { "account": "ACC-000002", "owners": ["美咲 田中"], "balance": "109.99", "version": 3 },
             ],
         })
     );

@@ -2,6 +2,7 @@
 
 mod bank;
 mod commands;
+mod evolution;
 mod import;
 #[cfg(feature = "postgres")]
 mod postgres;

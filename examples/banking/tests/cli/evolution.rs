@@ -1,0 +1,63 @@
+//! A bank whose file was written by the first version of this program, when an account had one owner and no overdraft.
+
+use serde_json::{Value, json};
+
+use crate::bank::Bank;
+
+/// That file, and how many lines of the shipped ledger its writer had imported.
+const FILE: &[u8] = include_bytes!("../../data/bank-v1.db");
+const LINES: usize = 300;
+
+fn bank(name: &str) -> Bank {
+    let bank = Bank::new(name);
+    bank.write("bank.db", FILE);
+    bank
+}
+
+/// What its writer printed for `accounts --json`, in today's words.
+fn as_its_writer_saw_it() -> Value {
+    let mut accounts: Value = serde_json::from_str(include_str!("../../data/bank-v1.json")).unwrap();
+    for account in accounts.as_array_mut().unwrap() {
+        let account = account.as_object_mut().unwrap();
+        let owner = account.remove("owner").unwrap();
+        account.insert("owners".to_owned(), json!([owner]));
+    }
+    accounts
+}
+
+#[test]
+fn its_accounts_are_what_they_were() {
+    assert_eq!(bank("v1-accounts").accounts(), as_its_writer_saw_it());
+}
+
+#[test]
+fn its_requests_are_not_done_again() {
+    let bank = bank("v1-requests");
+    let shipped = include_str!("../../data/ledger.csv");
+    let known: String = shipped.split_inclusive('\n').take(1 + LINES).collect();
+    bank.write("ledger.csv", known);
+    let again = bank.json(&["import", "ledger.csv"]);
+    assert_eq!(
+        again["imported_before"],
+        again["lines"].as_u64().unwrap() - again["malformed"].as_u64().unwrap()
+    );
+    assert_eq!(again["events"], 0);
+    assert_eq!(again["balances"], true);
+    assert_eq!(bank.accounts(), as_its_writer_saw_it());
+}
+
+#[test]
+fn it_goes_on() {
+    let bank = bank("v1-goes-on");
+    // To the end of the ledger that it had begun …
+    bank.json(&[]);
+    assert_eq!(bank.accounts(), Bank::imported().0.accounts());
+    // … and with what it could not do then.
+    bank.ok(&["open", "ACC-900001", "Zoë", "--joint", "Max", "--overdraft", "50.00"]);
+    bank.ok(&["transfer", "ACC-900001", "ACC-000001", "50.00"]);
+    let history = bank.json(&["history", "ACC-900001"]);
+    assert_eq!(history[0]["what"], "opened for Zoë and Max with an overdraft of 50.00");
+    assert_eq!(history[1]["balance"], "-50.00");
+    let said = bank.fails(1, &["withdraw", "ACC-900001", "0.01"]);
+    assert!(said.contains("insufficient funds"), "{said}");
+}
