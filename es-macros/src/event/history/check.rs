@@ -60,7 +60,9 @@ impl History {
                     .iter()
                     .enumerate()
                     .filter(|(_, field)| field.is_in(version));
-                let Some((other, first)) = before.find(|(_, field)| field.name_in(version) == name) else {
+                let Some((other, first)) =
+                    before.find(|(_, field)| field.name_in(version) == name && field.meets(second))
+                else {
                     continue;
                 };
                 if !reported.insert((other, index)) {
