@@ -222,6 +222,11 @@ mod history {
         #[cfg(any())]
         #[event(added(since = 2, default = NoSuch::new()))]
         pub never: NoSuch,
+        #[cfg(any())]
+        pub at: u8,
+        #[cfg(not(any()))]
+        #[serde(default)]
+        pub at: u16,
     }
 
     impl From<ClosedV3> for Closed {
@@ -357,7 +362,7 @@ fn attributes_of_fields_hold_for_their_older_shapes() -> Result<()> {
         (1, "{}", ""),
     ] {
         let r#type = r#type.to_owned();
-        assert_eq!(Blocked::decode(version, payload.as_bytes())?, Blocked { r#type });
+        assert_eq!(Blocked::decode(version, payload.as_bytes())?, Blocked { r#type, at: 0 });
     }
     Ok(())
 }
