@@ -1,6 +1,8 @@
 use crate::capability::Capability;
 use crate::run::Case;
-use crate::{append, cancellation, decisions, durability, fidelity, idempotency, limits, multi_stream, order, reads};
+use crate::{
+    append, cancellation, decisions, durability, fidelity, idempotency, kinds, limits, multi_stream, order, reads,
+};
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
 /// [`cases`] are made.
@@ -44,6 +46,9 @@ macro_rules! __cases {
             reads::b09_read_is_a_prefix_under_writers [] "while writers append every read is a prefix of the stream, and none is shorter than the one before";
             reads::b10_read_your_append [] "a read that begins after an acknowledged append sees it, through every handle";
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
+            kinds::b14_stored_events_are_complete [] "every kind of event that was appended is told, once, and no other";
+            kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
+            kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";

@@ -13,6 +13,7 @@ mod fidelity;
 mod fixture;
 mod idempotency;
 mod intercept;
+mod kinds;
 mod limits;
 mod multi_stream;
 mod order;

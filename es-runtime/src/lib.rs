@@ -19,6 +19,7 @@ pub mod prelude;
 mod recorded;
 mod runtime;
 pub mod store;
+mod stored_events;
 mod stream;
 pub mod testing;
 mod time;
