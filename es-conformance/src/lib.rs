@@ -7,6 +7,7 @@ mod capability;
 mod cases;
 mod check;
 mod decisions;
+mod deployments;
 mod domain;
 mod durability;
 mod fidelity;

@@ -192,6 +192,17 @@ pub enum EncodeError {
         /// The version that is written today.
         current: u32,
     },
+    /// The event can be written in an older shape, but not be read from it again.
+    #[error("event `{name}` was to be written with shape version {shape_version}, from which it cannot be read again")]
+    NotReadBack {
+        /// The name under which it was to be written.
+        name: &'static str,
+        /// The version asked for.
+        shape_version: u32,
+        /// Why it cannot be read.
+        #[source]
+        source: Box<DecodeError>,
+    },
 }
 
 impl EncodeError {

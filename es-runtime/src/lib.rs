@@ -40,8 +40,8 @@ pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, DryRun, Execute, Load, Loaded, Receipt, Recorded, Results, RetryPolicy, Runtime,
-    Transaction,
+    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Load, Loaded, Readable, Receipt,
+    Recorded, Results, RetryPolicy, Runtime, StartError, StoredEvent, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

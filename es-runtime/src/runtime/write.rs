@@ -1,5 +1,5 @@
 use super::Runtime;
-use super::decide::{checked, decline, encode};
+use super::decide::{Batch, Written, checked, decline, write};
 use super::receipt::Receipt;
 use super::state::Current;
 use crate::command::Declined;
@@ -63,11 +63,17 @@ impl Write<'_> {
                     };
                 }
             };
-            let new = encode::<A>(&events, append, 0, &self.metadata)?;
+            let batch = Batch {
+                id: append,
+                first: 0,
+                metadata: &self.metadata,
+            };
+            let exists = current.state.is_some();
+            let Written { stored, read } = write::<A, ()>(&self.runtime.0.caps, &self.stream, exists, events, &batch)?;
             let part = StreamAppend {
                 stream: self.stream.clone(),
                 expected: exactly(current.version),
-                events: new,
+                events: stored,
             };
             let batch = Append {
                 id: append,
@@ -77,7 +83,7 @@ impl Write<'_> {
             match commit(self.store(), batch).await {
                 Ok(Committed::Stored(appended)) => {
                     let receipt = receipt(appended)?;
-                    if !receipt.repeated && advance(&mut current, events, &receipt) {
+                    if !receipt.repeated && advance(&mut current, read, &receipt) {
                         turn.keep(current.into());
                     }
                     return Ok(receipt);
