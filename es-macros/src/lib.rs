@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod args;
+mod checks;
 mod command;
 mod derive_aggregate;
 mod derives;
@@ -33,6 +34,9 @@ use proc_macro::TokenStream;
 /// | Argument | Meaning | Default |
 /// | --- | --- | --- |
 /// | `name = "…"` | the name that is stored | the struct's in snake case |
+/// | `validate` | calls the method `validate` of the struct, `fn validate(&self) -> Result<(), Invalid>`, before it is appended; not when it is read | no check |
+/// | `validate = path` | calls this function with `&self` | |
+/// | `garde` | checks the rules of `#[derive(garde::Validate)]`, with the feature `garde` of es-runtime | no check |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// Implements `Event`, and derives `Debug`, `Clone`, `PartialEq` and serde's traits unless a derive *below* does. Put
@@ -63,6 +67,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = "…"` | the name for traces and for commands that arrive as data | the struct's in snake case |
 /// | `validate` | calls the method `validate` of the struct before anything is loaded | no check |
 /// | `validate = path` | calls this function with `&self` | |
+/// | `garde` | checks the rules of `#[derive(garde::Validate)]`, with the feature `garde` of es-runtime | no check |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// Implements `Command`, and derives what [`#[event]`](macro@event) does.

@@ -7,6 +7,7 @@ mod aggregate;
 mod command;
 mod command_enum;
 mod context;
+pub mod docs;
 mod error;
 mod event;
 mod id;

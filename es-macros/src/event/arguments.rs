@@ -6,13 +6,14 @@ use syn::parse::ParseStream;
 use syn::{LitInt, LitStr, Token, TypePath};
 
 use crate::args::Known;
+use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
 pub(super) const KNOWN: Known = Known {
     attribute: "#[event]",
-    arguments: &["name", "version", "from", "try_from", "alias", "crate"],
+    arguments: &["name", "version", "from", "try_from", "alias", VALIDATE, GARDE, "crate"],
     repeatable: &["alias"],
 };
 
@@ -24,6 +25,7 @@ pub(super) struct Arguments {
     pub(super) version: Option<Version>,
     pub(super) from: Vec<OldShape>,
     pub(super) aliases: Vec<LitStr>,
+    pub(super) checks: Checks,
 }
 
 /// A version with its place.
@@ -57,6 +59,8 @@ impl Arguments {
             "alias" => self.aliases.push(stored_name::parse(argument, input)?),
             "version" => self.version = Some(Version::parse(argument, input)?),
             "from" | "try_from" => self.from.push(OldShape::parse(argument, input)?),
+            VALIDATE => self.checks.read_validate(argument, input)?,
+            GARDE => self.checks.read_garde(argument)?,
             _ => self.runtime = Runtime::parse(input)?,
         }
         Ok(())

@@ -12,6 +12,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         version,
         aliases,
         older,
+        checks,
     } = event;
     let Message { ident, name, .. } = message;
     let version = (*version > 1).then(|| quote!(const SHAPE_VERSION: u32 = #version;));
@@ -20,6 +21,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         Older::None => Default::default(),
         Older::Shape(shape) => (from_shape(event, shape), around_shape(event, shape)),
     };
+    let check = checks.expand(runtime);
     quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
@@ -27,6 +29,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #version
             #aliases
             #items
+            #check
         }
 
         #around

@@ -4,6 +4,7 @@ use syn::LitStr;
 
 use super::arguments::{Arguments, KNOWN, OldShape, Version};
 use crate::args;
+use crate::checks::Checks;
 use crate::errors::Errors;
 use crate::message::{Message, Words};
 use crate::runtime::Runtime;
@@ -21,6 +22,7 @@ pub(crate) struct Event {
     /// Former names.
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) older: Older,
+    pub(crate) checks: Checks,
 }
 
 /// Where the shapes before the current one are.
@@ -45,6 +47,7 @@ impl Event {
             message,
             aliases: given.aliases,
             older,
+            checks: given.checks,
         })
     }
 

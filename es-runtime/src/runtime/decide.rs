@@ -19,6 +19,16 @@ pub(super) fn decline<R>(stream: &StreamId, declined: Declined<R>) -> ExecuteErr
     }
 }
 
+/// Checks the values of the events.
+pub(super) fn valid<A: EventSourced, R>(events: &[A::Event]) -> Result<(), ExecuteError<R>> {
+    events.iter().try_for_each(|event| {
+        event.check().map_err(|source| ExecuteError::InvalidEvent {
+            event: event.info().name,
+            source,
+        })
+    })
+}
+
 /// Checks that the events fold onto a state that exists or does not: once stored, events that do not would make the
 /// stream unreadable.
 pub(super) fn checked<A: EventSourced, R>(

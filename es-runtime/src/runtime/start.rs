@@ -97,3 +97,21 @@ impl Runtime {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    /// Also run with `--features serde_json/arbitrary_precision`, as a dependency would turn it on.
+    #[tokio::test]
+    async fn a_build_whose_numbers_cannot_be_read_does_not_start() {
+        let keeps_digits = serde_json::from_str::<serde_json::Value>("1.10").unwrap().to_string() == "1.10";
+        let started = Runtime::builder(MemoryStore::new()).start().await;
+        if keeps_digits && cfg!(not(feature = "arbitrary_precision")) {
+            assert!(matches!(started, Err(StartError::ArbitraryPrecision)), "{started:?}");
+        } else {
+            started.unwrap();
+        }
+    }
+}

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use super::decide::{Batch, Written, checked, decline, write};
+use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
 use super::write::exactly;
@@ -98,6 +98,7 @@ impl Transaction {
         let events = command
             .decide(state.as_ref(), &context)
             .map_err(|declined| decline(stream, declined))?;
+        valid::<A, _>(&events)?;
         checked::<A, _>(stream, state.is_some(), &events)?;
         let batch = Batch {
             id: self.append,

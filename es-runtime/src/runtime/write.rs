@@ -1,5 +1,5 @@
 use super::Runtime;
-use super::decide::{Batch, Written, checked, decline, write};
+use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::receipt::Receipt;
 use super::state::Current;
 use crate::command::Declined;
@@ -127,6 +127,7 @@ impl Write<'_> {
         let now = self.runtime.0.clock.now();
         let context = Context::new(self.stream.clone(), actual, now, self.metadata.clone());
         let events = decide((*current.state).as_ref(), &context).map_err(|declined| decline(&self.stream, declined))?;
+        valid::<A, _>(&events)?;
         checked::<A, _>(&self.stream, current.state.is_some(), &events)?;
         Ok(events)
     }

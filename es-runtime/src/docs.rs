@@ -1,0 +1,4 @@
+//! Guides.
+
+#[doc = include_str!("../docs/deploying.md")]
+pub mod deploying {}
