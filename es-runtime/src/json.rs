@@ -79,12 +79,12 @@ pub(crate) fn numbers_are_unreadable() -> bool {
             f.write_str("a number")
         }
 
-        fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
             Ok(true)
         }
     }
 
-    !read_with(b"1", |json| json.deserialize_any(Probe)).unwrap_or(false)
+    !read_with(b"0.5", |json| json.deserialize_any(Probe)).unwrap_or(false)
 }
 
 /// Passes everything on to another serializer, except numbers that are not finite. Notes whether there is a number of more than
