@@ -382,10 +382,10 @@ pub(crate) async fn j05_tagged_and_flattened_under_feature_matrix(subject: &Subj
         .collect();
     let tagged: Vec<Tagged> = doubles.iter().map(|value| Tagged::Float { value: *value }).collect();
     itself(through_store(&runtime, "tagged", tagged.clone()).await?, tagged)?;
-    let singles: Vec<Single> = doubles
-        .iter()
-        .map(|double| *double as f32)
-        .filter(|single| single.is_finite())
+    let any = std::iter::from_fn(|| Some(f32::from_bits((random.any() >> 32) as u32)));
+    let singles: Vec<Single> = [0.0, -0.0, 1e15, 1e16, 1e23, 1e-45, f32::MAX]
+        .into_iter()
+        .chain(any.filter(|single| single.is_finite()).take(1_000))
         .map(|value| Single::Value { value })
         .collect();
     itself(through_store(&runtime, "single", singles.clone()).await?, singles)?;

@@ -72,7 +72,7 @@ pub(crate) fn read_with<'de, T>(
 pub(crate) fn numbers_are_unreadable() -> bool {
     struct Probe;
 
-    impl<'de> de::Visitor<'de> for Probe {
+    impl de::Visitor<'_> for Probe {
         type Value = bool;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

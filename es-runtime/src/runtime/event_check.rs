@@ -153,9 +153,10 @@ pub(super) async fn compare(store: &dyn EventStore, aggregates: &[Registered]) -
         never_stored.remove(&kind);
         let aggregate = aggregates.iter().find(|aggregate| aggregate.category == kind.category);
         let readable = aggregate.map_or(Readable::NotRegistered, |aggregate| aggregate.read(&kind));
-        let count = match readable.is_unreadable() {
-            true => Some(store.count_events(&kind).await?),
-            false => None,
+        let count = if readable.is_unreadable() {
+            Some(store.count_events(&kind).await?)
+        } else {
+            None
         };
         stored.push(StoredEvent { kind, readable, count });
     }

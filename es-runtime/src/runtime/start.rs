@@ -106,7 +106,8 @@ mod tests {
     /// Also run with `--features serde_json/arbitrary_precision`, as a dependency would turn it on.
     #[tokio::test]
     async fn a_build_whose_numbers_cannot_be_read_does_not_start() {
-        let keeps_digits = serde_json::from_str::<serde_json::Value>("1.10").unwrap().to_string() == "1.10";
+        let kept: serde_json::Value = serde_json::from_str("1.10").unwrap();
+        let keeps_digits = format!("{kept}") == "1.10";
         let started = Runtime::builder(MemoryStore::new()).start().await;
         if keeps_digits && cfg!(not(feature = "arbitrary_precision")) {
             assert!(matches!(started, Err(StartError::ArbitraryPrecision)), "{started:?}");
