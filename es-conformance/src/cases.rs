@@ -1,6 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
-use crate::{append, cancellation, decisions, durability, fidelity, idempotency, limits, multi_stream, order, reads};
+use crate::{
+    append, cancellation, decisions, deployments, durability, fidelity, idempotency, kinds, limits, multi_stream,
+    order, reads,
+};
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
 /// [`cases`] are made.
@@ -44,6 +47,9 @@ macro_rules! __cases {
             reads::b09_read_is_a_prefix_under_writers [] "while writers append every read is a prefix of the stream, and none is shorter than the one before";
             reads::b10_read_your_append [] "a read that begins after an acknowledged append sees it, through every handle";
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
+            kinds::b14_stored_events_are_complete [] "every kind of event that was appended is told, once, and no other";
+            kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
+            kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";
@@ -68,6 +74,9 @@ macro_rules! __cases {
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
             multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
             multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
+            deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
+            deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";
             fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
             fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
             fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";

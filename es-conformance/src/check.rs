@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Display};
 use std::panic::Location;
 
 use es_runtime::store::AppendError;
-use es_runtime::{ExpectedVersion, StoreError, StreamId, Version};
+use es_runtime::{ExpectedVersion, StartError, StoreError, StreamId, Version};
 
 /// The end of a case: the promise is kept, or it stopped before.
 pub(crate) type Checked<T = ()> = Result<T, Stop>;
@@ -66,6 +66,13 @@ impl From<StoreError> for Stop {
             "success",
             format_args!("{error} ({:?})", error.kind()),
         )
+    }
+}
+
+impl From<StartError> for Stop {
+    #[track_caller]
+    fn from(error: StartError) -> Self {
+        Self::broken("a runtime over the store", "to start", error)
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use es_runtime::store::{Append, AppendError};
 use es_runtime::{
     AppendId, DecodeError, EncodeError, EventEnum as _, EventId, ExecuteError, ExpectedVersion, NewEvent,
-    RecordedEvent, Runtime, StreamId, Timestamp,
+    RecordedEvent, Runtime, StreamId, Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -113,7 +113,83 @@ pub(crate) async fn j02_u128_and_decimal_round_trip(subject: &Subject<'_>) -> Ch
             value,
         )?;
     }
+    for number in [0, 7, u128::from(u64::MAX), u128::from(u64::MAX) + 1, u128::MAX] {
+        equal_or_refused(&runtime, WideStyle::External(number)).await?;
+        equal_or_refused(&runtime, WideTagged::Struct { unsigned: number }).await?;
+        equal_or_refused(&runtime, WideUntagged::Wide(number)).await?;
+        equal_or_refused(&runtime, vec![Some(BTreeMap::from([(number, number)]))]).await?;
+        let inner = WideInner { unsigned: number };
+        equal_or_refused(&runtime, WideFlattened { inner }).await?;
+    }
+    // Whatever serde_json keeps of such numbers, it comes back.
+    for text in [
+        "1.10",
+        "340282366920938463463374607431768211456",
+        "0.1234567890123456789",
+        "1e400",
+        "-0",
+    ] {
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(text) {
+            equal_or_refused(&runtime, value.clone()).await?;
+            equal_or_refused(&runtime, Buffered::Value { value }).await?;
+        }
+    }
     Ok(())
+}
+
+/// The value must be loaded as it was appended, or be refused when it is.
+async fn equal_or_refused<T: Value>(runtime: &Runtime, value: T) -> Checked {
+    let id = Uuid::now_v7().to_string();
+    match keep(runtime, &id, value.clone()).await {
+        Err(ExecuteError::Encode(_)) => {
+            let version = runtime.store().version(&StreamId::new("keeper", id)).await?;
+            same(
+                format_args!("the version of the stream after {value:?} was refused"),
+                version,
+                Version::ZERO,
+            )
+        }
+        kept => {
+            kept.map_err(|error| Stop::broken(format_args!("{value:?}"), "success", format_args!("{error:?}")))?;
+            itself(loaded(runtime, &id).await?, value)
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+enum WideStyle {
+    External(u128),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum WideTagged {
+    Struct { unsigned: u128 },
+}
+
+/// If the wide one cannot be read, the float must not be taken for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum WideUntagged {
+    Wide(u128),
+    Float(f64),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct WideFlattened {
+    #[serde(flatten)]
+    inner: WideInner,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct WideInner {
+    unsigned: u128,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Buffered {
+    Value { value: serde_json::Value },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -295,7 +371,46 @@ pub(crate) async fn j05_tagged_and_flattened_under_feature_matrix(subject: &Subj
             rest: BTreeMap::from([("other".to_owned(), u64::MAX)]),
         },
     };
-    itself(through_store(&runtime, "styles", value.clone()).await?, value)
+    itself(through_store(&runtime, "styles", value.clone()).await?, value)?;
+
+    let mut random = subject.random();
+    let doubles = [0.0, -0.0, 1.0, 1e15, 1e16, 1e23, -1.5e-9, 5e-324, f64::MAX];
+    let any = std::iter::from_fn(|| Some(f64::from_bits(random.any())));
+    let doubles: Vec<f64> = doubles
+        .into_iter()
+        .chain(any.filter(|double| double.is_finite()).take(1_000))
+        .collect();
+    let tagged: Vec<Tagged> = doubles.iter().map(|value| Tagged::Float { value: *value }).collect();
+    itself(through_store(&runtime, "tagged", tagged.clone()).await?, tagged)?;
+    let any = std::iter::from_fn(|| Some(f32::from_bits((random.any() >> 32) as u32)));
+    let singles: Vec<Single> = [0.0, -0.0, 1e15, 1e16, 1e23, 1e-45, f32::MAX]
+        .into_iter()
+        .chain(any.filter(|single| single.is_finite()).take(1_000))
+        .map(|value| Single::Value { value })
+        .collect();
+    itself(through_store(&runtime, "single", singles.clone()).await?, singles)?;
+    let flattened: Vec<FlatFloats> = doubles
+        .iter()
+        .map(|double| FlatFloats {
+            rest: BTreeMap::from([("double".to_owned(), *double)]),
+        })
+        .collect();
+    itself(
+        through_store(&runtime, "flattened", flattened.clone()).await?,
+        flattened,
+    )
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+enum Single {
+    Value { value: f32 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct FlatFloats {
+    #[serde(flatten)]
+    rest: BTreeMap<String, f64>,
 }
 
 pub(crate) async fn j06_nul_in_strings(subject: &Subject<'_>) -> Checked {

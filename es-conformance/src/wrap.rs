@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+    WriteCap,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StreamId, Version};
 use futures_util::stream::BoxStream;
@@ -59,6 +60,31 @@ pub trait Wrap: Send + Sync + 'static {
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         self.inner().streams(query)
     }
+
+    /// See [`EventStore::stored_events`].
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        self.inner().stored_events().await
+    }
+
+    /// See [`EventStore::count_events`].
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        self.inner().count_events(kind).await
+    }
+
+    /// See [`EventStore::write_caps`].
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        self.inner().write_caps().await
+    }
+
+    /// See [`EventStore::set_write_cap`].
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        self.inner().set_write_cap(cap).await
+    }
+
+    /// See [`EventStore::lift_write_cap`].
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        self.inner().lift_write_cap(category, name).await
+    }
 }
 
 /// A [`Wrap`] as a store. Clones are the same store.
@@ -112,5 +138,25 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         self.0.streams(query)
+    }
+
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        self.0.stored_events().await
+    }
+
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        self.0.count_events(kind).await
+    }
+
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        self.0.write_caps().await
+    }
+
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        self.0.set_write_cap(cap).await
+    }
+
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        self.0.lift_write_cap(category, name).await
     }
 }

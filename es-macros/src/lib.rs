@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod args;
+mod checks;
 mod command;
 mod derive_aggregate;
 mod derives;
@@ -39,6 +40,9 @@ use proc_macro::TokenStream;
 /// | `from = OpenedV1` | the struct of the version before, from which `From` leads here | none |
 /// | `try_from = OpenedV1` | the same for a step that can fail, by `TryFrom` | none |
 /// | `removed(note: String, since = n)` | a field that the struct had before version n; may be repeated | none |
+/// | `validate` | calls the method `validate` of the struct, `fn validate(&self) -> Result<(), Invalid>`, before it is appended; not when it is read | no check |
+/// | `validate = path` | calls this function with `&self` | |
+/// | `garde` | checks the rules of `#[derive(garde::Validate)]`, with the feature `garde` of es-runtime | no check |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// Implements `Event`, and derives `Debug`, `Clone`, `PartialEq` and serde's traits unless a derive *below* does. Put
@@ -121,7 +125,8 @@ use proc_macro::TokenStream;
 ///
 /// `Event::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
 /// step has a way back: for `from`, an `impl From<Opened> for OpenedV1`; what was `added` is left out, `renamed` takes the
-/// old name, `changed` needs `From` in the other direction; from `removed` there is none.
+/// old name, `changed` without `with` needs `From` in the other direction; from `removed`, and from `changed` by a function, there is
+/// none.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::attribute(args.into(), &item.into()).into()
@@ -148,6 +153,7 @@ pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = "…"` | the name for traces and for commands that arrive as data | the struct's in snake case |
 /// | `validate` | calls the method `validate` of the struct before anything is loaded | no check |
 /// | `validate = path` | calls this function with `&self` | |
+/// | `garde` | checks the rules of `#[derive(garde::Validate)]`, with the feature `garde` of es-runtime | no check |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// Implements `Command`, and derives what [`#[event]`](macro@event) does.

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
-use es_runtime::store::{Append, Appended, IdempotencyKey, StreamAppended};
+use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended, WriteCap};
 use es_runtime::{AppendId, Position, RecordedEvent, StreamId, Version};
 use futures_util::{TryStreamExt, pin_mut};
 use tokio::time::timeout;
@@ -122,6 +122,52 @@ impl Reader {
         let rows = self.rows(&self.sql.find_key, &[&key]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some((row.try_get(0)?, AppendId(row.try_get(1)?))))
+    }
+
+    /// Every kind of event that is stored.
+    pub(crate) async fn stored_events(&self) -> Result<Vec<EventKind>, Problem> {
+        let rows = self.rows(&self.sql.kinds, &[]).await?;
+        let kind = |row: &Row| {
+            let shape_version: i32 = row.try_get(2)?;
+            Ok(EventKind {
+                category: row.try_get(0)?,
+                name: row.try_get(1)?,
+                shape_version: shape_version.cast_unsigned(),
+            })
+        };
+        let mut kinds = rows.iter().map(kind).collect::<Result<Vec<_>, Problem>>()?;
+        // Not by the server, whose integers are signed.
+        kinds.sort_unstable();
+        Ok(kinds)
+    }
+
+    /// How many events of this kind there are.
+    pub(crate) async fn count_events(&self, kind: &EventKind) -> Result<u64, Problem> {
+        let version = kind.shape_version.cast_signed();
+        let rows = self
+            .unhurried(&self.sql.count, &[&kind.category, &kind.name, &version])
+            .await?;
+        Ok(number(rows[0].try_get(0)?))
+    }
+
+    /// The caps on what may be written.
+    pub(crate) async fn write_caps(&self) -> Result<Vec<WriteCap>, Problem> {
+        let rows = self.rows(&self.sql.caps, &[]).await?;
+        let cap = |row: &Row| {
+            let highest: i32 = row.try_get(2)?;
+            Ok(WriteCap {
+                category: row.try_get(0)?,
+                name: row.try_get(1)?,
+                highest: highest.cast_unsigned(),
+            })
+        };
+        rows.iter().map(cap).collect()
+    }
+
+    /// All rows of a statement that takes as long as it takes: it reads the whole log.
+    async fn unhurried(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
+        let client = self.client().await?;
+        rows(&client, sql, arguments).await
     }
 
     /// A page of events: as many as the statement gives, unless they come to more than `bytes`.

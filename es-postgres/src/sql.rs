@@ -16,6 +16,11 @@ pub(crate) struct Sql {
     pub(crate) log_forwards: String,
     pub(crate) log_backwards: String,
     pub(crate) streams: String,
+    pub(crate) kinds: String,
+    pub(crate) count: String,
+    pub(crate) caps: String,
+    pub(crate) set_cap: String,
+    pub(crate) lift_cap: String,
     names: String,
 }
 
@@ -56,6 +61,17 @@ impl Sql {
                 "SELECT s.stream_id, (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) \
                  FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id > $2 ORDER BY s.stream_id LIMIT $3",
             ),
+            kinds: sql("SELECT category, name, shape_version FROM \"es\".event_types"),
+            count: sql(
+                "SELECT count(*) FROM \"es\".recorded_events AS e JOIN \"es\".streams AS s ON s.id = e.stream \
+                 WHERE s.category = $1 AND e.name = $2 AND e.shape_version = $3",
+            ),
+            caps: sql("SELECT category, name, highest FROM \"es\".write_caps ORDER BY category, name"),
+            set_cap: sql(
+                "INSERT INTO \"es\".write_caps (category, name, highest) VALUES ($1, $2, $3) \
+                 ON CONFLICT (category, name) DO UPDATE SET highest = excluded.highest",
+            ),
+            lift_cap: sql("DELETE FROM \"es\".write_caps WHERE category = $1 AND name = $2"),
             names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
         }
     }

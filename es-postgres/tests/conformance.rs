@@ -90,6 +90,7 @@ impl Fixture for Postgres {
             "appends",
             "idempotency_keys",
             "event_types",
+            "write_caps",
             "checkpoints",
         ] {
             let rows = client

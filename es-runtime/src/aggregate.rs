@@ -1,3 +1,4 @@
+use crate::command::Invalid;
 use crate::error::Misapplied;
 use crate::event::{DecodeError, Decoded, EncodeError, EventInfo};
 use crate::id::AggregateId;
@@ -49,6 +50,11 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
 
     /// Whether the event creates the state: true for the first event of a stream and for no other.
     fn creates(&self) -> bool;
+
+    /// Checks the event's values before it is appended.
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
 
     /// Appends the stored form of the event to `out`.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;

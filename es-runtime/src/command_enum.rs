@@ -26,10 +26,7 @@ pub trait CommandEnum: Command {
     ///
     /// As for [`deserialize_named`](Self::deserialize_named).
     fn decode(name: &str, json: &[u8]) -> Result<Self, serde_json::Error> {
-        let mut content = serde_json::Deserializer::from_slice(json);
-        let command = Self::deserialize_named(name, &mut content)?;
-        content.end()?;
-        Ok(command)
+        crate::json::read_with(json, |content| Self::deserialize_named(name, content))
     }
 }
 

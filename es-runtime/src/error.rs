@@ -105,6 +105,16 @@ pub enum ExecuteError<E> {
     /// The command has a value that it must not have.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// An event has a value that it must not have; nothing was stored. If a handler returned it, the handler should refuse the
+    /// command instead.
+    #[error("event `{event}` has a value that it must not have")]
+    InvalidEvent {
+        /// The event's name.
+        event: &'static str,
+        /// Which field, and why.
+        #[source]
+        source: Invalid,
+    },
     /// The command needs an existing aggregate.
     #[error("`{stream}` does not exist")]
     NotFound {
@@ -184,6 +194,7 @@ impl<E> ExecuteError<E> {
         match self {
             Self::Refused(refusal) => To::Refused(refused(refusal)),
             Self::Invalid(invalid) => To::Invalid(invalid),
+            Self::InvalidEvent { event, source } => To::InvalidEvent { event, source },
             Self::NotFound { stream } => To::NotFound { stream },
             Self::AlreadyExists { stream } => To::AlreadyExists { stream },
             Self::Conflict {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::EventSourced;
+use crate::{EventSourced, Invalid};
 
 /// An immutable fact, stored under its name and the version of its shape. Written by `#[event]`.
 #[diagnostic::on_unimplemented(
@@ -27,6 +27,12 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
 
     /// Names under which it was stored before: they are read, but no longer written.
     const ALIASES: &'static [&'static str] = &[];
+
+    /// Checks what the event says of itself, before it is appended; not when it is read. `#[event(validate)]` calls the inherent
+    /// method `validate` of the struct. Named otherwise, so that a missing one is an error and not a call of this method.
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
 
     /// Appends the stored form of the event to `out`: JSON that reads back as the same value.
     ///
@@ -191,6 +197,17 @@ pub enum EncodeError {
         writes_from: u32,
         /// The version that is written today.
         current: u32,
+    },
+    /// The event can be written in an older shape, but not be read from it again.
+    #[error("event `{name}` was to be written with shape version {shape_version}, from which it cannot be read again")]
+    NotReadBack {
+        /// The name under which it was to be written.
+        name: &'static str,
+        /// The version asked for.
+        shape_version: u32,
+        /// Why it cannot be read.
+        #[source]
+        source: Box<DecodeError>,
     },
 }
 

@@ -1,8 +1,9 @@
 //! The stored form of events and commands: JSON that reads back as the value that was written.
 
+use std::cell::Cell;
 use std::fmt::Display;
 
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned, Deserializer as _};
 use serde::ser::{
     self, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -10,23 +11,85 @@ use serde::ser::{
 
 use crate::event::DecodeError;
 
+#[cfg(feature = "arbitrary_precision")]
+mod numbers;
+
 /// Appends the JSON form of `value` to `out`.
 ///
 /// # Errors
 ///
-/// If `Serialize` fails, or if the value holds a NaN or an infinity: JSON has no form for them, and `serde_json` would
-/// store `null`. `out` may then hold a part of the value.
-pub(crate) fn encode<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    value.serialize(Finite(&mut serde_json::Serializer::new(out)))
+/// If `Serialize` fails, or if the value holds what JSON has no form for or what could not be read back as the same: NaN and
+/// infinities, which `serde_json` would store as `null`, and some numbers of more than 64 bits in enums and flattened structs,
+/// which it or serde would round or refuse. `out` may then hold a part of the value.
+pub(crate) fn encode<T: Serialize + DeserializeOwned + PartialEq>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), serde_json::Error> {
+    let (start, is_wide) = (out.len(), Cell::new(false));
+    value.serialize(Exact(&mut serde_json::Serializer::new(&mut *out), &is_wide))?;
+    if is_wide.get() && !from_slice::<T>(&out[start..]).is_ok_and(|read| read == *value) {
+        return Err(ser::Error::custom(
+            "it holds a number of more than 64 bits that would not be read back as the same: keep such numbers in plain fields, \
+             not in enums with `tag` or `untagged` or in flattened structs, or keep them as text",
+        ));
+    }
+    Ok(())
 }
 
 /// Reads a value from its JSON form.
 pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(payload).map_err(DecodeError::Malformed)
+    from_slice(payload).map_err(DecodeError::Malformed)
 }
 
-/// Passes everything on to another serializer, except numbers that are not finite.
-struct Finite<S>(S);
+fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+    read_with(json, |json| T::deserialize(json))
+}
+
+/// What reads JSON: `serde_json`, in whose numbers there is nothing unusual.
+#[cfg(not(feature = "arbitrary_precision"))]
+pub(crate) type Json<'a, 'de> = &'a mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>;
+
+/// What reads JSON: `serde_json`, whose numbers are made usual.
+#[cfg(feature = "arbitrary_precision")]
+pub(crate) type Json<'a, 'de> = numbers::Numbers<&'a mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>>;
+
+/// Reads all of `json` by `read`.
+pub(crate) fn read_with<'de, T>(
+    json: &'de [u8],
+    read: impl FnOnce(Json<'_, 'de>) -> Result<T, serde_json::Error>,
+) -> Result<T, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    #[cfg(not(feature = "arbitrary_precision"))]
+    let value = read(&mut deserializer)?;
+    #[cfg(feature = "arbitrary_precision")]
+    let value = read(numbers::Numbers(&mut deserializer))?;
+    deserializer.end()?;
+    Ok(value)
+}
+
+/// Whether `serde_json` was built with its feature `arbitrary_precision`, and this crate without: then numbers in tagged and
+/// untagged enums and in flattened structs are stored, and cannot be read.
+pub(crate) fn numbers_are_unreadable() -> bool {
+    struct Probe;
+
+    impl de::Visitor<'_> for Probe {
+        type Value = bool;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a number")
+        }
+
+        fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+            Ok(true)
+        }
+    }
+
+    !read_with(b"0.5", |json| json.deserialize_any(Probe)).unwrap_or(false)
+}
+
+/// Passes everything on to another serializer, except numbers that are not finite. Notes whether there is a number of more than
+/// 64 bits.
+struct Exact<'n, S>(S, &'n Cell<bool>);
 
 fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
     if value.is_finite() {
@@ -39,11 +102,11 @@ fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
 }
 
 /// A part of a value, which is serialized by the same rule.
-struct Part<'a, T: ?Sized>(&'a T);
+struct Part<'a, T: ?Sized>(&'a T, &'a Cell<bool>);
 
 impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Finite(serializer))
+        self.0.serialize(Exact(serializer, self.1))
     }
 }
 
@@ -58,21 +121,21 @@ macro_rules! pass_on {
 macro_rules! begin {
     ($($method:ident($($arg:ident: $type:ty),*) -> $compound:ident;)+) => {
         $(fn $method(self $(, $arg: $type)*) -> Result<Self::$compound, S::Error> {
-            self.0.$method($($arg),*).map(Finite)
+            self.0.$method($($arg),*).map(|inner| Exact(inner, self.1))
         })+
     };
 }
 
-impl<S: Serializer> Serializer for Finite<S> {
+impl<'n, S: Serializer> Serializer for Exact<'n, S> {
     type Ok = S::Ok;
     type Error = S::Error;
-    type SerializeSeq = Finite<S::SerializeSeq>;
-    type SerializeTuple = Finite<S::SerializeTuple>;
-    type SerializeTupleStruct = Finite<S::SerializeTupleStruct>;
-    type SerializeTupleVariant = Finite<S::SerializeTupleVariant>;
-    type SerializeMap = Finite<S::SerializeMap>;
-    type SerializeStruct = Finite<S::SerializeStruct>;
-    type SerializeStructVariant = Finite<S::SerializeStructVariant>;
+    type SerializeSeq = Exact<'n, S::SerializeSeq>;
+    type SerializeTuple = Exact<'n, S::SerializeTuple>;
+    type SerializeTupleStruct = Exact<'n, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Exact<'n, S::SerializeTupleVariant>;
+    type SerializeMap = Exact<'n, S::SerializeMap>;
+    type SerializeStruct = Exact<'n, S::SerializeStruct>;
+    type SerializeStructVariant = Exact<'n, S::SerializeStructVariant>;
 
     fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
         finite(f64::from(value))?;
@@ -84,18 +147,35 @@ impl<S: Serializer> Serializer for Finite<S> {
         self.0.serialize_f64(value)
     }
 
+    fn serialize_i128(self, value: i128) -> Result<S::Ok, S::Error> {
+        self.1.set(true);
+        self.0.serialize_i128(value)
+    }
+
+    fn serialize_u128(self, value: u128) -> Result<S::Ok, S::Error> {
+        self.1.set(true);
+        self.0.serialize_u128(value)
+    }
+
+    /// A `serde_json::Number` that keeps its digits is a struct.
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
+        #[cfg(feature = "arbitrary_precision")]
+        if name == numbers::NUMBER {
+            self.1.set(true);
+        }
+        self.0.serialize_struct(name, length).map(|inner| Exact(inner, self.1))
+    }
+
     pass_on! {
         serialize_bool(value: bool);
         serialize_i8(value: i8);
         serialize_i16(value: i16);
         serialize_i32(value: i32);
         serialize_i64(value: i64);
-        serialize_i128(value: i128);
         serialize_u8(value: u8);
         serialize_u16(value: u16);
         serialize_u32(value: u32);
         serialize_u64(value: u64);
-        serialize_u128(value: u128);
         serialize_char(value: char);
         serialize_str(value: &str);
         serialize_bytes(value: &[u8]);
@@ -111,16 +191,15 @@ impl<S: Serializer> Serializer for Finite<S> {
         serialize_tuple_struct(name: &'static str, length: usize) -> SerializeTupleStruct;
         serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, length: usize) -> SerializeTupleVariant;
         serialize_map(length: Option<usize>) -> SerializeMap;
-        serialize_struct(name: &'static str, length: usize) -> SerializeStruct;
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, length: usize) -> SerializeStructVariant;
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_some(&Part(value))
+        self.0.serialize_some(&Part(value, self.1))
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_struct(name, &Part(value))
+        self.0.serialize_newtype_struct(name, &Part(value, self.1))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -130,7 +209,8 @@ impl<S: Serializer> Serializer for Finite<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0.serialize_newtype_variant(name, index, variant, &Part(value))
+        self.0
+            .serialize_newtype_variant(name, index, variant, &Part(value, self.1))
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -144,12 +224,12 @@ impl<S: Serializer> Serializer for Finite<S> {
 
 macro_rules! compound {
     ($($trait:ident { $($method:ident($($key:ident: $type:ty)?);)+ })+) => {
-        $(impl<C: $trait> $trait for Finite<C> {
+        $(impl<C: $trait> $trait for Exact<'_, C> {
             type Ok = C::Ok;
             type Error = C::Error;
 
             $(fn $method<T: Serialize + ?Sized>(&mut self, $($key: $type,)? value: &T) -> Result<(), C::Error> {
-                self.0.$method($($key,)? &Part(value))
+                self.0.$method($($key,)? &Part(value, self.1))
             })+
 
             fn end(self) -> Result<C::Ok, C::Error> {

@@ -7,6 +7,7 @@ mod aggregate;
 mod command;
 mod command_enum;
 mod context;
+pub mod docs;
 mod error;
 mod event;
 mod id;
@@ -19,6 +20,7 @@ pub mod prelude;
 mod recorded;
 mod runtime;
 pub mod store;
+mod stored_events;
 mod stream;
 pub mod testing;
 mod time;
@@ -39,8 +41,8 @@ pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, DryRun, Execute, Load, Loaded, Receipt, Recorded, Results, RetryPolicy, Runtime,
-    Transaction,
+    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Load, Loaded, Readable, Receipt,
+    Recorded, Results, RetryPolicy, Runtime, StartError, StoredEvent, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
@@ -49,6 +51,3 @@ pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private;
-
-#[doc = include_str!("../docs/changing-an-event.md")]
-pub mod changing_an_event {}

@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -7,8 +8,8 @@ use futures_util::stream;
 use uuid::Uuid;
 
 use crate::store::{
-    Append, AppendError, AppendRef, Appended, Direction, EventStore, IdempotencyKey, KeyRecord, ListStreams, ReadLog,
-    ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo,
+    Append, AppendError, AppendRef, Appended, Direction, EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams,
+    ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 
@@ -147,6 +148,38 @@ impl EventStore for MemoryStore {
         );
         Box::pin(stream::iter(found.into_iter().map(Ok)))
     }
+
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        Ok(self.log().kinds.iter().collect())
+    }
+
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        let log = self.log();
+        let of_kind = log.events.iter().filter(|event| {
+            event.shape_version == kind.shape_version
+                && event.name == kind.name
+                && event.stream.category() == kind.category
+        });
+        Ok(of_kind.count() as u64)
+    }
+
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        let log = self.log();
+        let caps = log.write_caps.iter();
+        Ok(caps
+            .map(|((category, name), highest)| WriteCap::new(category, name, *highest))
+            .collect())
+    }
+
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        self.log().write_caps.insert((cap.category, cap.name), cap.highest);
+        Ok(())
+    }
+
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        self.log().write_caps.remove(&(category.to_owned(), name.to_owned()));
+        Ok(())
+    }
 }
 
 impl MemoryStore {
@@ -179,6 +212,33 @@ struct Log {
     streams: HashMap<StreamId, Vec<u64>>,
     appends: Appends,
     keys: HashMap<String, (Uuid, AppendId)>,
+    kinds: Kinds,
+    /// By category and name.
+    write_caps: BTreeMap<(String, String), u32>,
+}
+
+/// The kinds of the events: the versions of each name of each category. Nested, so that a known one is found without a copy.
+#[derive(Default)]
+struct Kinds(BTreeMap<String, BTreeMap<String, BTreeSet<u32>>>);
+
+impl Kinds {
+    fn note(&mut self, category: &str, name: &str, shape_version: u32) {
+        let versions = self.0.get(category).and_then(|names| names.get(name));
+        if !versions.is_some_and(|versions| versions.contains(&shape_version)) {
+            let names = self.0.entry(category.to_owned()).or_default();
+            names.entry(name.to_owned()).or_default().insert(shape_version);
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = EventKind> {
+        self.0.iter().flat_map(|(category, names)| {
+            names.iter().flat_map(move |(name, versions)| {
+                versions
+                    .iter()
+                    .map(move |version| EventKind::new(category, name, *version))
+            })
+        })
+    }
 }
 
 /// What is kept of an append, to recognise it when it comes again.
@@ -375,6 +435,7 @@ impl Log {
         for event in new {
             let position = Position(self.events.len() as u64).next();
             positions.push(position.0);
+            self.kinds.note(stream.category(), &event.name, event.shape_version);
             self.events.push(RecordedEvent {
                 id: event.id,
                 stream: stream.clone(),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::{LimitExceeded, Limits};
+pub use crate::stored_events::{EventKind, WriteCap};
 use crate::{AppendId, EventId, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
 
 /// Where streams of events are kept. Object safe: the runtime holds an `Arc<dyn EventStore>`.
@@ -62,6 +63,24 @@ pub trait EventStore: Send + Sync + 'static {
     /// Lists the streams of a category in the order of their ids' bytes.
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>>;
 
+    /// Every kind of event that was ever appended, once each, in the order of category, name (by their bytes) and version.
+    /// Told without reading the events, and complete: a kind whose append was acknowledged before the call is in it.
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError>;
+
+    /// How many events of this kind are stored. Reads the whole log, or as much of it as the store must: for the rare question,
+    /// not for every start.
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError>;
+
+    /// Every cap on what may be written, in the order of category and name.
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError>;
+
+    /// Caps what may be written of an event, in place of the cap that it had. A store only keeps the caps: whoever appends
+    /// reads them and holds to them, as the [`Runtime`](crate::Runtime) does.
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError>;
+
+    /// Lifts the cap of an event. Does nothing if it has none.
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError>;
+
     /// Does what was requested, then gives back what the store holds. Every later call answers
     /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
     ///
@@ -109,6 +128,26 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         (**self).streams(query)
+    }
+
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        (**self).stored_events().await
+    }
+
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        (**self).count_events(kind).await
+    }
+
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        (**self).write_caps().await
+    }
+
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        (**self).set_write_cap(cap).await
+    }
+
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        (**self).lift_write_cap(category, name).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

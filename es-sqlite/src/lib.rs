@@ -5,6 +5,7 @@ mod checkpoint;
 mod connection;
 mod error;
 mod health;
+mod kinds;
 mod location;
 mod options;
 mod pages;

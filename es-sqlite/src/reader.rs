@@ -1,4 +1,4 @@
-use es_runtime::store::{Direction, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::store::{Direction, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo, WriteCap};
 use es_runtime::{Position, RecordedEvent, StreamId, Version};
 use rusqlite::{Connection, Row, Rows};
 
@@ -21,6 +21,9 @@ pub(crate) struct Reader<'c> {
     list: Prepared<'c>,
     version: Prepared<'c>,
     head: Prepared<'c>,
+    kinds: Prepared<'c>,
+    count: Prepared<'c>,
+    caps: Prepared<'c>,
     appends: Appends<'c>,
 }
 
@@ -72,6 +75,14 @@ impl<'c> Reader<'c> {
                  WHERE stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)",
             ),
             head: prepared("SELECT max(position) FROM recorded_events"),
+            kinds: prepared(
+                "SELECT category, name, shape_version FROM event_types ORDER BY category, name, shape_version",
+            ),
+            count: prepared(
+                "SELECT count(*) FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 WHERE e.name = ?2 AND e.shape_version = ?3 AND s.category = ?1",
+            ),
+            caps: prepared("SELECT category, name, highest FROM write_caps ORDER BY category, name"),
             appends: Appends::new(connection),
         }
     }
@@ -91,6 +102,36 @@ impl<'c> Reader<'c> {
     pub(crate) fn head(&mut self) -> Result<Position, Problem> {
         let position: Option<i64> = self.head.get()?.query_row([], |row| row.get(0))?;
         Ok(Position(rows::number(position.unwrap_or(0))))
+    }
+
+    pub(crate) fn stored_events(&mut self) -> Result<Vec<EventKind>, Problem> {
+        let kinds = self.kinds.get()?.query_map([], |row| {
+            Ok(EventKind {
+                category: row.get(0)?,
+                name: row.get(1)?,
+                shape_version: row.get(2)?,
+            })
+        })?;
+        Ok(kinds.collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn count_events(&mut self, kind: &EventKind) -> Result<u64, Problem> {
+        let count: i64 = self
+            .count
+            .get()?
+            .query_row((&kind.category, &kind.name, kind.shape_version), |row| row.get(0))?;
+        Ok(rows::number(count))
+    }
+
+    pub(crate) fn write_caps(&mut self) -> Result<Vec<WriteCap>, Problem> {
+        let caps = self.caps.get()?.query_map([], |row| {
+            Ok(WriteCap {
+                category: row.get(0)?,
+                name: row.get(1)?,
+                highest: row.get(2)?,
+            })
+        })?;
+        Ok(caps.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn stream_page(&mut self, query: &ReadStream) -> Result<Page<RecordedEvent>, Problem> {

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use es_runtime::store::{Append, AppendError, AppendRef, Appended};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, WriteCap};
 use es_runtime::{AppendId, Metadata, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
@@ -8,12 +8,14 @@ use tokio::sync::oneshot;
 pub(crate) enum Request {
     Append(AppendRequest),
     Resolve(ResolveRequest),
+    Cap(CapRequest),
 }
 
 /// What the writer answers.
 pub(crate) enum Answer {
     Append(Result<Appended, AppendError>),
     Resolve(Result<Option<Appended>, StoreError>),
+    Cap(Result<(), StoreError>),
 }
 
 impl Answer {
@@ -32,6 +34,7 @@ impl Request {
         match self {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
             Self::Resolve(request) => request.reply.is_closed(),
+            Self::Cap(request) => request.reply.is_closed(),
         }
     }
 
@@ -39,7 +42,7 @@ impl Request {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Append(request) => request.append.events().map(|event| event.payload.len()).sum(),
-            Self::Resolve(_) => 0,
+            Self::Resolve(_) | Self::Cap(_) => 0,
         }
     }
 
@@ -47,6 +50,7 @@ impl Request {
         match (self, answer) {
             (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
+            (Self::Cap(request), Answer::Cap(answer)) => request.answer(answer),
             _ => unreachable!("an answer is made for its request"),
         }
     }
@@ -56,6 +60,7 @@ impl Request {
         match self {
             Self::Append(request) => request.answer(Err(AppendError::Store(error))),
             Self::Resolve(request) => request.answer(Err(error)),
+            Self::Cap(request) => request.answer(Err(error)),
         }
     }
 
@@ -64,6 +69,7 @@ impl Request {
         match self {
             Self::Append(request) => request.doubt(error),
             Self::Resolve(request) => request.answer(Err(error)),
+            Self::Cap(request) => request.answer(Err(error)),
         }
     }
 }
@@ -141,6 +147,29 @@ impl ResolveRequest {
     }
 
     fn answer(self, answer: Result<Option<Appended>, StoreError>) {
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// A change of what may be written.
+pub(crate) enum CapChange {
+    Set(WriteCap),
+    Lift { category: String, name: String },
+}
+
+/// A change of a cap whose caller waits.
+pub(crate) struct CapRequest {
+    pub(crate) change: CapChange,
+    reply: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl CapRequest {
+    pub(crate) fn new(change: CapChange) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { change, reply }, answer)
+    }
+
+    fn answer(self, answer: Result<(), StoreError>) {
         let _ = self.reply.send(answer);
     }
 }

@@ -9,7 +9,10 @@ use crate::error::Problem;
 pub(crate) const APPLICATION_ID: i32 = 0x6573_7273;
 
 /// The steps that lead from an empty file to the present schema. Its version is how many of them were taken.
-const STEPS: [&str; 1] = [include_str!("../sql/001_create.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../sql/001_create.sql"),
+    include_str!("../sql/002_event_types.sql"),
+];
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: usize = STEPS.len();
@@ -32,7 +35,7 @@ pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreE
     if taken_steps(connection, path)? == VERSION {
         return Ok(());
     }
-    let failed = |error: rusqlite::Error| Problem::from(error).while_doing("create the tables of", path);
+    let failed = |error: rusqlite::Error| Problem::from(error).while_doing("set up the tables of", path);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
     let migrated = taken_steps(connection, path)
         .and_then(|taken| take_steps(connection, taken).map_err(failed))

@@ -5,7 +5,8 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
+    StreamInfo, WriteCap,
 };
 use es_runtime::{Limits, Position, RecordedEvent, StoreError, StreamId, Version};
 use futures_core::stream::BoxStream;
@@ -19,7 +20,7 @@ use crate::options::{Durability, SqliteOptions};
 use crate::pages;
 use crate::pool::Pool;
 use crate::queue::Queue;
-use crate::request::{AppendRequest, Request, ResolveRequest};
+use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
 use crate::thread;
 use crate::writer::Writer;
 
@@ -121,6 +122,12 @@ impl Handle {
         self.pool.close();
     }
 
+    async fn change_cap(&self, change: CapChange) -> Result<(), StoreError> {
+        let (request, answer) = CapRequest::new(change);
+        self.request(Request::Cap(request))?;
+        answer.await.unwrap_or_else(|_| Err(self.health.error()))
+    }
+
     fn request(&self, request: Request) -> Result<(), StoreError> {
         self.health.check()?;
         self.requests.push(request).map_err(|_| self.health.error())
@@ -194,6 +201,36 @@ impl EventStore for SqliteStore {
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
         pages::read(self.handle.pool.clone(), query)
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is for one lifetime of a reader only"
+    )]
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        self.handle.pool.read(|reader| reader.stored_events()).await
+    }
+
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        let kind = kind.clone();
+        self.handle.pool.read(move |reader| reader.count_events(&kind)).await
+    }
+
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is for one lifetime of a reader only"
+    )]
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        self.handle.pool.read(|reader| reader.write_caps()).await
+    }
+
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        self.handle.change_cap(CapChange::Set(cap)).await
+    }
+
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        let (category, name) = (category.to_owned(), name.to_owned());
+        self.handle.change_cap(CapChange::Lift { category, name }).await
     }
 
     /// Also moves the log into the file, so that the file alone is the store again, if no other process has it open.

@@ -1,13 +1,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
+use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended, WriteCap};
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
 use crate::error::Problem;
-use crate::request::{Answer, AppendRequest, Request};
+use crate::kinds::Kinds;
+use crate::request::{Answer, AppendRequest, CapChange, Request};
 use crate::rows;
 use crate::schema;
 use crate::statement::Prepared;
@@ -35,7 +36,10 @@ pub(crate) struct Transactions<'c> {
     insert_stream: Prepared<'c>,
     find_version: Prepared<'c>,
     insert_event: Prepared<'c>,
+    set_cap: Prepared<'c>,
+    lift_cap: Prepared<'c>,
     appends: Appends<'c>,
+    kinds: Kinds<'c>,
     /// Rows of `streams`, which are never changed.
     streams: HashMap<StreamId, i64>,
     /// The streams of the append at hand, as they are before it. Kept for its memory.
@@ -75,7 +79,10 @@ impl<'c> Transactions<'c> {
                  (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             ),
+            set_cap: prepared("INSERT OR REPLACE INTO write_caps (category, name, highest) VALUES (?1, ?2, ?3)"),
+            lift_cap: prepared("DELETE FROM write_caps WHERE category = ?1 AND name = ?2"),
             appends: Appends::new(connection),
+            kinds: Kinds::new(connection),
             streams: HashMap::new(),
             targets: Vec::new(),
         }
@@ -114,6 +121,7 @@ impl<'c> Transactions<'c> {
     /// Takes back what was written. SQLite may have done that itself.
     fn undo(&mut self, problem: Problem) -> Failure {
         self.streams.clear();
+        self.kinds.forget();
         if self.connection.is_autocommit() {
             return Failure::Undone(problem);
         }
@@ -143,12 +151,28 @@ impl<'c> Transactions<'c> {
                     in_doubt |= found.is_none();
                     Answer::Resolve(Ok(found))
                 }
+                Request::Cap(request) => {
+                    self.change_cap(&request.change)?;
+                    Answer::Cap(Ok(()))
+                }
             });
         }
         if in_doubt && !head.moved {
             self.write_barrier()?;
         }
         Ok(answers)
+    }
+
+    fn change_cap(&mut self, change: &CapChange) -> Result<(), Problem> {
+        match change {
+            CapChange::Set(WriteCap {
+                category,
+                name,
+                highest,
+            }) => self.set_cap.get()?.execute((category, name, highest))?,
+            CapChange::Lift { category, name } => self.lift_cap.get()?.execute((category, name))?,
+        };
+        Ok(())
     }
 
     /// Writes something, so that "not stored" stays true: after a flush that failed, the frames of the append in doubt may
@@ -284,6 +308,8 @@ impl<'c> Transactions<'c> {
                 version = version.next();
                 head.position = head.position.next();
                 self.insert_event(row, version, event, metadata, head)?;
+                self.kinds
+                    .note(part.stream.category(), &event.name, event.shape_version)?;
             }
         }
         Ok(StreamAppended {

@@ -136,6 +136,10 @@ fn write(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
                 &event.payload[..],
             ),
         )?;
+        connection.execute(
+            "INSERT OR IGNORE INTO event_types VALUES (?1, ?2, ?3)",
+            (part.stream.category(), event.name.as_ref(), event.shape_version),
+        )?;
     }
     Ok(())
 }
@@ -143,7 +147,7 @@ fn write(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
 /// Every row of every table.
 fn dump(connection: &Connection) -> rusqlite::Result<String> {
     let mut dump = String::new();
-    for table in ["streams", "recorded_events", "appends"] {
+    for table in ["streams", "recorded_events", "appends", "event_types", "write_caps"] {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;

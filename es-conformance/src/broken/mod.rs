@@ -2,6 +2,7 @@
 
 mod answers;
 mod contents;
+mod kinds;
 mod order;
 mod outcomes;
 mod storage;
@@ -76,6 +77,16 @@ broken! {
         caught by ["b10_read_your_append"];
     answers::lists_in_another_order "lists streams in alphabetical order, ignoring case"
         caught by ["b13_streams_are_listed_by_category"];
+    kinds::tells_kinds_late "tells a kind of event when the next event is stored"
+        caught by ["b14_stored_events_are_complete"];
+    kinds::tells_kinds_of_refused_appends "tells the kinds of appends that it refused"
+        caught by ["b14_stored_events_are_complete"];
+    kinds::counts_every_version "counts the events of a name in all versions of its shape"
+        caught by ["b15_events_of_one_kind_are_counted"];
+    kinds::keeps_the_first_cap "keeps the first cap that was set"
+        caught by ["b16_write_caps_are_kept"];
+    kinds::lifts_every_cap "lifts all caps when it is to lift one"
+        caught by ["b16_write_caps_are_kept"];
     contents::normalises_payloads "stores a payload as the JSON value that it is"
         caught by ["a01_append_first_event_to_new_stream", "j09_payload_bytes_are_exact"];
     contents::folds_case "takes ids that differ in case for one"

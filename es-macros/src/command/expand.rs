@@ -1,6 +1,5 @@
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
+use quote::quote;
 
 use super::model::Command;
 use crate::message::Message;
@@ -9,16 +8,10 @@ pub(crate) fn command(command: &Command) -> TokenStream {
     let Command {
         runtime,
         message,
-        validate,
+        checks,
     } = command;
     let Message { ident, name, .. } = message;
-    let check = validate.as_ref().map(|function| {
-        quote_spanned! {function.segments.last().span()=>
-            fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
-                #function(self)
-            }
-        }
-    });
+    let check = checks.expand(runtime);
     quote! {
         #[automatically_derived]
         impl #runtime::Command for #ident {

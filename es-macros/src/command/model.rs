@@ -1,9 +1,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Path, Token};
 
 use crate::args::{self, Known};
+use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
 use crate::message::{Message, Words};
 use crate::runtime::Runtime;
@@ -11,7 +11,7 @@ use crate::stored_name;
 
 const KNOWN: Known = Known {
     attribute: "#[command]",
-    arguments: &["name", "validate", "crate"],
+    arguments: &["name", VALIDATE, GARDE, "crate"],
     repeatable: &[],
 };
 
@@ -24,27 +24,18 @@ const WORDS: Words = Words {
 pub(crate) struct Command {
     pub(crate) runtime: Runtime,
     pub(crate) message: Message,
-    /// The function that checks the command's values, as a path that means the same inside an implementation for it.
-    pub(crate) validate: Option<Path>,
+    pub(crate) checks: Checks,
 }
 
 impl Command {
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
-        let (mut runtime, mut name, mut validate) = (Runtime::default(), None, None);
+        let (mut runtime, mut name, mut checks) = (Runtime::default(), None, Checks::default());
         args::read(args, &KNOWN, errors, |argument, input| {
             match argument.unraw().to_string().as_str() {
                 "name" => name = Some(stored_name::parse(argument, input)?),
                 "crate" => runtime = Runtime::parse(input)?,
-                _ if input.peek(Token![=]) => {
-                    input.parse::<Token![=]>()?;
-                    validate = Some(input.parse().map_err(|error| {
-                        syn::Error::new(
-                            error.span(),
-                            "expected the path of a function: `validate = Self::validate`",
-                        )
-                    })?);
-                }
-                _ => validate = Some(syn::parse_quote_spanned!(argument.span()=> Self::#argument)),
+                GARDE => checks.read_garde(argument)?,
+                _ => checks.read_validate(argument, input)?,
             }
             Ok(())
         });
@@ -52,7 +43,7 @@ impl Command {
         Some(Self {
             runtime,
             message,
-            validate,
+            checks,
         })
     }
 

@@ -7,13 +7,16 @@ use syn::token::Paren;
 use syn::{LitInt, LitStr, Token, TypePath, parenthesized};
 
 use crate::args::Known;
+use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
 pub(super) const KNOWN: Known = Known {
     attribute: "#[event]",
-    arguments: &["name", "version", "from", "try_from", "removed", "alias", "crate"],
+    arguments: &[
+        "name", "version", "from", "try_from", "removed", "alias", VALIDATE, GARDE, "crate",
+    ],
     repeatable: &["removed", "alias"],
 };
 
@@ -27,6 +30,7 @@ pub(super) struct Arguments {
     /// What stands in the parentheses of each `removed(…)`.
     pub(super) removed: Vec<TokenStream>,
     pub(super) aliases: Vec<LitStr>,
+    pub(super) checks: Checks,
 }
 
 /// A version with its place.
@@ -69,6 +73,8 @@ impl Arguments {
                 return Err(syn::Error::new(argument.span(), message));
             }
             "from" | "try_from" => self.from.push(OldShape::parse(argument, input)?),
+            VALIDATE => self.checks.read_validate(argument, input)?,
+            GARDE => self.checks.read_garde(argument)?,
             _ => self.runtime = Runtime::parse(input)?,
         }
         Ok(())

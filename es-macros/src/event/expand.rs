@@ -13,6 +13,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         version,
         aliases,
         older,
+        checks,
     } = event;
     let Message { ident, name, .. } = message;
     let version = (*version > 1).then(|| quote!(const SHAPE_VERSION: u32 = #version;));
@@ -22,6 +23,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         Older::Shape(shape) => (from_shape(event, shape), around_shape(event, shape)),
         Older::History(history) => history::expand(event, history),
     };
+    let check = checks.expand(runtime);
     let items = quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
@@ -29,6 +31,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #version
             #aliases
             #items
+            #check
         }
 
         #around

@@ -5,6 +5,7 @@ use syn::{ItemStruct, LitStr};
 use super::arguments::{Arguments, KNOWN, OldShape, Version};
 use super::history::{self, History};
 use crate::args;
+use crate::checks::Checks;
 use crate::errors::Errors;
 use crate::message::{Message, Words, assert_values};
 use crate::runtime::Runtime;
@@ -22,6 +23,7 @@ pub(crate) struct Event {
     /// Former names.
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) older: Older,
+    pub(crate) checks: Checks,
 }
 
 /// Where the shapes before the current one are.
@@ -51,6 +53,7 @@ impl Event {
             message,
             aliases: given.aliases,
             older,
+            checks: given.checks,
         })
     }
 

@@ -9,7 +9,7 @@ use super::expand;
 fn event() {
     check(
         "event",
-        r#"name = "account-opened""#,
+        r#"name = "account-opened", validate"#,
         "pub struct Opened { pub owner: String }",
     );
 }

@@ -1,7 +1,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use crate::{DecodeError, Decoded, EncodeError, EventInfo, EventOf, EventSourced, Misapplied};
+use crate::{DecodeError, Decoded, EncodeError, EventInfo, EventOf, EventSourced, Invalid, Misapplied};
 
 pub const fn info<A: EventSourced, E: EventOf<A>>() -> EventInfo {
     EventInfo::of::<E>()
@@ -9,6 +9,11 @@ pub const fn info<A: EventSourced, E: EventOf<A>>() -> EventInfo {
 
 pub fn info_of<A: EventSourced, E: EventOf<A>>(_: &E) -> EventInfo {
     EventInfo::of::<E>()
+}
+
+/// Checks the values of `event`.
+pub fn check_event<A: EventSourced, E: EventOf<A>>(event: &E) -> Result<(), Invalid> {
+    event.check()
 }
 
 /// Appends the stored form of `event` to `out`.

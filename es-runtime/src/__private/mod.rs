@@ -7,6 +7,8 @@
 mod aggregate;
 mod command;
 mod event;
+#[cfg(feature = "garde")]
+mod garde;
 mod retired;
 mod shape;
 mod unique;
@@ -23,9 +25,11 @@ pub use command::{
     handle_any, serialize_command, unknown_command,
 };
 pub use event::{
-    change, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of, is_named, one_event,
-    push_event, vec_of,
+    change, check_event, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of,
+    is_named, one_event, push_event, vec_of,
 };
+#[cfg(feature = "garde")]
+pub use garde::{Garde, check_by_garde};
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};

@@ -1,16 +1,18 @@
 use std::sync::Arc;
 
-use super::cache::Cache;
-use super::{Inner, RetryPolicy, Runtime};
-use crate::{Clock, EventStore, StoreError, SystemClock};
+use super::RetryPolicy;
+use super::event_check::Registered;
+use crate::{Clock, EventSourced, EventStore, SystemClock};
 
-/// Settings of a [`Runtime`].
+/// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct Builder<S> {
-    store: S,
-    clock: Arc<dyn Clock>,
-    retry: RetryPolicy,
-    cached: usize,
+    pub(super) store: S,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) retry: RetryPolicy,
+    pub(super) cached: usize,
+    pub(super) aggregates: Vec<Registered>,
+    pub(super) allows_unreadable: bool,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -20,6 +22,8 @@ impl<S: EventStore> Builder<S> {
             clock: Arc::new(SystemClock),
             retry: RetryPolicy::default(),
             cached: 10_000,
+            aggregates: Vec::new(),
+            allows_unreadable: false,
         }
     }
 
@@ -45,18 +49,32 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Starts the runtime.
+    /// Checks the events of aggregate `A` when the runtime [starts](Self::start): call it once for each aggregate. One that is not
+    /// registered is executed, loaded and appended to like any other; an event that cannot be read is then found when it is
+    /// met.
     ///
-    /// # Errors
+    /// # Panics
     ///
-    /// If the store cannot be reached.
-    pub async fn start(self) -> Result<Runtime, StoreError> {
-        self.store.head().await?;
-        Ok(Runtime(Arc::new(Inner {
-            store: Arc::new(self.store),
-            clock: self.clock,
-            retry: self.retry,
-            cache: Cache::new(self.cached),
-        })))
+    /// If another aggregate with the same name was registered before.
+    #[track_caller]
+    pub fn aggregate<A: EventSourced>(mut self) -> Self {
+        let registered = Registered::of::<A>();
+        let known = self.aggregates.iter().find(|known| known.category == A::NAME);
+        match known {
+            None => self.aggregates.push(registered),
+            Some(known) if known.aggregate == registered.aggregate => {}
+            Some(_) => panic!(
+                "two aggregates are named `{}`: give one of them another name, `#[es(name = \"…\")]`",
+                A::NAME
+            ),
+        }
+        self
+    }
+
+    /// Starts even if the store holds events that this build cannot read. To load a stream with such an event is still an
+    /// [`UnknownEvent`](crate::UnknownEvent).
+    pub fn allow_unreadable_events(mut self) -> Self {
+        self.allows_unreadable = true;
+        self
     }
 }

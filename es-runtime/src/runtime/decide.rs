@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use super::caps::{Caps, Form};
 use crate::command::{Declined, WrongTarget};
-use crate::{AppendId, EncodeError, EventEnum, EventSourced, ExecuteError, Metadata, Misapplied, NewEvent, StreamId};
+use crate::{
+    AppendId, Decoded, EncodeError, EventEnum, EventSourced, ExecuteError, Metadata, Misapplied, NewEvent, StreamId,
+};
 
 /// The error of a command that was declined.
 pub(super) fn decline<R>(stream: &StreamId, declined: Declined<R>) -> ExecuteError<R> {
@@ -14,6 +17,16 @@ pub(super) fn decline<R>(stream: &StreamId, declined: Declined<R>) -> ExecuteErr
         Declined::WrongTarget(WrongTarget::NotFound) => ExecuteError::NotFound { stream: stream.clone() },
         Declined::WrongTarget(WrongTarget::AlreadyExists) => ExecuteError::AlreadyExists { stream: stream.clone() },
     }
+}
+
+/// Checks the values of the events.
+pub(super) fn valid<A: EventSourced, R>(events: &[A::Event]) -> Result<(), ExecuteError<R>> {
+    events.iter().try_for_each(|event| {
+        event.check().map_err(|source| ExecuteError::InvalidEvent {
+            event: event.info().name,
+            source,
+        })
+    })
 }
 
 /// Checks that the events fold onto a state that exists or does not: once stored, events that do not would make the
@@ -37,25 +50,77 @@ pub(super) fn checked<A: EventSourced, R>(
     Ok(())
 }
 
-/// The stored form of `events`, which are number `first` and following of the append.
-pub(super) fn encode<A: EventSourced>(
-    events: &[A::Event],
-    append: AppendId,
-    first: usize,
-    metadata: &Metadata,
-) -> Result<Vec<NewEvent>, EncodeError> {
+/// Events as they are stored, and as they will be read.
+pub(super) struct Written<E> {
+    pub(super) stored: Vec<NewEvent>,
+    /// What to fold. The events themselves, unless a cap had one written in an older shape: that may hold less.
+    pub(super) read: Vec<E>,
+}
+
+/// Which append the events are for.
+pub(super) struct Batch<'a> {
+    pub(super) id: AppendId,
+    /// How many events there are before them in the append.
+    pub(super) first: usize,
+    pub(super) metadata: &'a Metadata,
+}
+
+/// Turns `events` for a stream that `exists` or not into their stored form.
+pub(super) fn write<A: EventSourced, R>(
+    caps: &Caps,
+    stream: &StreamId,
+    exists: bool,
+    events: Vec<A::Event>,
+    batch: &Batch<'_>,
+) -> Result<Written<A::Event>, ExecuteError<R>> {
+    let capped = caps.any();
     let mut payload = Vec::with_capacity(256);
-    let encode = |(index, event): (usize, &A::Event)| {
+    let mut stored = Vec::with_capacity(events.len());
+    // Of the events that are not read as they are.
+    let mut changed = Vec::new();
+    for (index, event) in events.iter().enumerate() {
         let info = event.info();
-        payload.clear();
-        event.encode(&mut payload)?;
-        Ok(NewEvent {
-            id: append.event_id((first + index) as u64),
-            name: Cow::Borrowed(info.name),
+        let current = Form {
+            name: info.name,
             shape_version: info.shape_version,
+        };
+        let form = if capped { caps.form(A::NAME, &info) } else { current };
+        payload.clear();
+        if form == current {
+            event.encode(&mut payload)?;
+        } else {
+            event.encode_as(form.shape_version, &mut payload)?;
+            changed.push((index, read_back::<A>(form, &payload)?));
+        }
+        stored.push(NewEvent {
+            id: batch.id.event_id((batch.first + index) as u64),
+            name: Cow::Borrowed(form.name),
+            shape_version: form.shape_version,
             payload: Bytes::copy_from_slice(&payload),
-            metadata: metadata.clone(),
-        })
-    };
-    events.iter().enumerate().map(encode).collect()
+            metadata: batch.metadata.clone(),
+        });
+    }
+    if changed.is_empty() {
+        return Ok(Written { stored, read: events });
+    }
+    let mut changed = changed.into_iter().peekable();
+    let mut read = Vec::with_capacity(events.len());
+    for (index, event) in events.into_iter().enumerate() {
+        match changed.next_if(|(changed, _)| *changed == index) {
+            Some((_, decoded)) => read.extend(decoded),
+            None => read.push(event),
+        }
+    }
+    checked::<A, R>(stream, exists, &read)?;
+    Ok(Written { stored, read })
+}
+
+/// What the payload will be read as.
+fn read_back<A: EventSourced>(form: Form, payload: &[u8]) -> Result<Decoded<A::Event>, EncodeError> {
+    let Form { name, shape_version } = form;
+    A::Event::decode(name, shape_version, payload).map_err(|source| EncodeError::NotReadBack {
+        name,
+        shape_version,
+        source: Box::new(source),
+    })
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use super::Runtime;
-use super::decide::{checked, decline};
+use super::decide::{checked, decline, valid};
 use super::load::Load;
 use crate::{CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version};
 
@@ -52,6 +52,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
             .command
             .decide((*current.state).as_ref(), &context)
             .map_err(|declined| decline(context.stream(), declined))?;
+        valid::<A, _>(&events)?;
         checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
         Ok(events)
     }

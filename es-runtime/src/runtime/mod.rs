@@ -4,8 +4,10 @@ mod append;
 mod atomically;
 mod builder;
 mod cache;
+mod caps;
 mod decide;
 mod dry_run;
+mod event_check;
 mod execute;
 mod history;
 mod load;
@@ -13,6 +15,7 @@ mod receipt;
 mod request;
 mod results;
 mod retry;
+mod start;
 mod state;
 mod transaction;
 mod write;
@@ -22,16 +25,21 @@ use std::sync::Arc;
 pub use append::AppendEvents;
 pub use atomically::Atomically;
 pub use builder::Builder;
+pub use caps::{CapError, UnwritableEvent};
 pub use dry_run::DryRun;
+pub use event_check::{EventReport, Readable, StoredEvent};
 pub use execute::Execute;
 pub use history::Recorded;
 pub use load::{Load, Loaded};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
+pub use start::StartError;
 pub use transaction::Transaction;
 
 use cache::Cache;
+use caps::Caps;
+use event_check::Registered;
 
 use crate::store::{AppendRef, Appended, ListStreams};
 use crate::{
@@ -58,6 +66,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cache: Cache,
+    caps: Caps,
+    aggregates: Vec<Registered>,
 }
 
 impl Runtime {

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use super::decide::{checked, decline, encode};
+use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
 use super::write::exactly;
@@ -98,11 +98,17 @@ impl Transaction {
         let events = command
             .decide(state.as_ref(), &context)
             .map_err(|declined| decline(stream, declined))?;
+        valid::<A, _>(&events)?;
         checked::<A, _>(stream, state.is_some(), &events)?;
-        part.events
-            .extend(encode::<A>(&events, self.append, first, &self.metadata)?);
-        let count = events.len();
-        for event in events {
+        let batch = Batch {
+            id: self.append,
+            first,
+            metadata: &self.metadata,
+        };
+        let Written { stored, read } = write::<A, _>(&self.runtime.0.caps, stream, state.is_some(), events, &batch)?;
+        let count = stored.len();
+        part.events.extend(stored);
+        for event in read {
             event.apply(state).map_err(|source| ExecuteError::Misapplied {
                 stream: stream.clone(),
                 source,

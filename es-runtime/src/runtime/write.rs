@@ -1,5 +1,5 @@
 use super::Runtime;
-use super::decide::{checked, decline, encode};
+use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::receipt::Receipt;
 use super::state::Current;
 use crate::command::Declined;
@@ -63,11 +63,17 @@ impl Write<'_> {
                     };
                 }
             };
-            let new = encode::<A>(&events, append, 0, &self.metadata)?;
+            let batch = Batch {
+                id: append,
+                first: 0,
+                metadata: &self.metadata,
+            };
+            let exists = current.state.is_some();
+            let Written { stored, read } = write::<A, ()>(&self.runtime.0.caps, &self.stream, exists, events, &batch)?;
             let part = StreamAppend {
                 stream: self.stream.clone(),
                 expected: exactly(current.version),
-                events: new,
+                events: stored,
             };
             let batch = Append {
                 id: append,
@@ -77,7 +83,7 @@ impl Write<'_> {
             match commit(self.store(), batch).await {
                 Ok(Committed::Stored(appended)) => {
                     let receipt = receipt(appended)?;
-                    if !receipt.repeated && advance(&mut current, events, &receipt) {
+                    if !receipt.repeated && advance(&mut current, read, &receipt) {
                         turn.keep(current.into());
                     }
                     return Ok(receipt);
@@ -121,6 +127,7 @@ impl Write<'_> {
         let now = self.runtime.0.clock.now();
         let context = Context::new(self.stream.clone(), actual, now, self.metadata.clone());
         let events = decide((*current.state).as_ref(), &context).map_err(|declined| decline(&self.stream, declined))?;
+        valid::<A, _>(&events)?;
         checked::<A, _>(&self.stream, current.state.is_some(), &events)?;
         Ok(events)
     }

@@ -98,7 +98,7 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
     ///
     /// # Panics
     ///
-    /// If the handler returns events that do not fold or do not survive being stored.
+    /// If the handler returns events that have a value that they must not have, do not fold or do not survive being stored.
     #[track_caller]
     #[must_use = "a test needs `then`"]
     pub fn when<C: CommandOf<A>>(mut self, command: C) -> Then<A, C::Refusal> {
@@ -115,6 +115,13 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
         };
         if let Outcome::Events(events) = &outcome {
             for event in events {
+                if let Err(invalid) = event.check() {
+                    panic!(
+                        "`{}` returned event `{}` with a value that it must not have: {invalid}",
+                        C::NAME,
+                        event.info().name
+                    );
+                }
                 self.fold(event);
             }
         }

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use es_runtime::prelude::*;
-use es_runtime::{LoadError, StoreError, Version};
+use es_runtime::{LoadError, StartError, StoreError, Version};
 use serde_json::{Value, json};
 
 use crate::audit::AuditError;
@@ -48,6 +48,8 @@ pub(crate) enum BankError {
     Audit(#[from] AuditError),
     #[error(transparent)]
     Load(#[from] LoadError),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot write to stdout: {0}")]

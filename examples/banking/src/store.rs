@@ -6,7 +6,7 @@ use std::str::FromStr;
 #[cfg(feature = "postgres")]
 use es_postgres::PostgresStore;
 use es_runtime::prelude::*;
-use es_runtime::{RetryPolicy, StoreError};
+use es_runtime::{RetryPolicy, StartError};
 use es_sqlite::SqliteStore;
 
 use crate::error::BankError;
@@ -88,7 +88,7 @@ impl Store {
 }
 
 /// The refusals of an import all go to one stream, and on a slow disk they meet there: rather wait long than give up.
-async fn start(store: impl EventStore) -> Result<Runtime, StoreError> {
+async fn start(store: impl EventStore) -> Result<Runtime, StartError> {
     let patient = RetryPolicy::default().attempts(1_000);
     Runtime::builder(store).retry(patient).start().await
 }

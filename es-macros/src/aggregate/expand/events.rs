@@ -161,6 +161,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
     let decode_retired = block.retired.iter().map(|retired| decode_retired(block, retired));
     let encode_as =
         events.dispatch(|Listed { ty, .. }| quote!(#private::encode_as::<#aggregate, #ty>(item, shape_version, out)));
+    let check = events.dispatch(|Listed { ty, .. }| quote!(#private::check_event::<#aggregate, #ty>(item)));
     let arms = block
         .applies
         .iter()
@@ -186,6 +187,10 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
                 match *self {
                     #(#creates)*
                 }
+            }
+
+            fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
+                #check
             }
 
             fn encode(&self, out: &mut #private::Vec<u8>) -> ::core::result::Result<(), #runtime::EncodeError> {

@@ -91,6 +91,8 @@ fn items(event: &Event, history: &History, version: u32) -> TokenStream {
     let steps = history.fields.iter().filter(|field| field.is_in(version - 1));
     let ways = steps.map(|field| match field.changed_in(version) {
         _ if !field.is_in(version) => quote!(false),
+        // A function leads one way, and a `From` back need not be its inverse.
+        Some(changed) if changed.with.is_some() => quote!(false),
         Some(changed) => {
             let (new, old) = (field.type_in(version), &changed.from);
             quote!(#private::Back::<#new, #old>::EXISTS)
@@ -230,7 +232,11 @@ fn back(event: &Event, history: &History, version: u32) -> TokenStream {
     );
     let private = event.runtime.private();
     let before = || history.fields.iter().filter(|field| field.is_in(version - 1));
-    if before().any(|field| !field.is_in(version)) {
+    let lost = |field: &Field| {
+        let by_function = field.changed_in(version).is_some_and(|changed| changed.with.is_some());
+        by_function || !field.is_in(version)
+    };
+    if before().any(lost) {
         return quote! {
             #[doc(hidden)]
             fn #function(_: #new) -> ::core::option::Option<#old> {

@@ -224,6 +224,17 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
             Self::Deposited(_) => false,
         }
     }
+    fn check(&self) -> ::core::result::Result<(), ::es_runtime::Invalid> {
+        match *self {
+            Self::Opened(ref item) => {
+                ::es_runtime::__private::check_event::<Account, Opened>(item)
+            }
+            #[cfg(feature = "deposits")]
+            Self::Deposited(ref item) => {
+                ::es_runtime::__private::check_event::<Account, events::Deposited>(item)
+            }
+        }
+    }
     fn encode(
         &self,
         out: &mut ::es_runtime::__private::Vec<u8>,

@@ -15,4 +15,7 @@ pub struct Opened {
 #[automatically_derived]
 impl ::es_runtime::Event for Opened {
     const NAME: &'static str = "account-opened";
+    fn check(&self) -> ::core::result::Result<(), ::es_runtime::Invalid> {
+        Self::validate(self)
+    }
 }

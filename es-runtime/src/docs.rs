@@ -1,0 +1,7 @@
+//! Guides.
+
+#[doc = include_str!("../docs/changing-an-event.md")]
+pub mod changing_an_event {}
+
+#[doc = include_str!("../docs/deploying.md")]
+pub mod deploying {}

@@ -1,0 +1,118 @@
+//! What stands between a build and its store.
+
+use super::builder::Builder;
+use super::cache::Cache;
+use super::caps::{CapError, Caps, UnwritableEvent, lines};
+use super::event_check::{Readable, StoredEvent, compare};
+use super::{Inner, Runtime};
+use crate::{EventStore, StoreError};
+
+/// Why a runtime was not started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store holds events of a registered aggregate that this build cannot read.
+    /// [`allow_unreadable_events`](Builder::allow_unreadable_events) starts it all the same.
+    #[error("{}", lines("the store holds events that this build cannot read", .0))]
+    UnreadableEvents(Vec<StoredEvent>),
+    /// Events of a registered aggregate may only be written in versions that this build cannot write.
+    #[error("{}", lines("events may not be written as this build writes them", .0))]
+    UnwritableEvents(Vec<UnwritableEvent>),
+    /// A dependency turns on the feature `arbitrary_precision` of `serde_json`, under which this build stores numbers in tagged
+    /// and untagged enums and in flattened structs, and cannot read them.
+    #[error(
+        "something in this build turns on the feature `arbitrary_precision` of serde_json, under which some numbers are stored and \
+         cannot be read: turn on the feature of the same name of es-runtime too, `es-runtime = {{ version = \"…\", features = \
+         [\"arbitrary_precision\"] }}`"
+    )]
+    ArbitraryPrecision,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CapError> for StartError {
+    fn from(error: CapError) -> Self {
+        match error {
+            CapError::Unwritable(events) => Self::UnwritableEvents(events),
+            CapError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl<S: EventStore> Builder<S> {
+    /// Starts the runtime, once it is certain that this build can read and write what it will meet.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::UnreadableEvents`] if the store holds events of a [registered](Self::aggregate) aggregate that this build
+    /// cannot read; [`StartError::UnwritableEvents`] if it may not write them as it can; [`StartError::Store`] if the store
+    /// cannot be reached.
+    pub async fn start(self) -> Result<Runtime, StartError> {
+        if crate::json::numbers_are_unreadable() {
+            return Err(StartError::ArbitraryPrecision);
+        }
+        self.store.head().await?;
+        let runtime = Runtime(std::sync::Arc::new(Inner {
+            store: std::sync::Arc::new(self.store),
+            clock: self.clock,
+            retry: self.retry,
+            cache: Cache::new(self.cached),
+            caps: Caps::default(),
+            aggregates: self.aggregates,
+        }));
+        runtime.reload_write_caps().await?;
+        runtime.check_readable(self.allows_unreadable).await?;
+        Ok(runtime)
+    }
+}
+
+impl Runtime {
+    async fn check_readable(&self, allows_unreadable: bool) -> Result<(), StartError> {
+        if self.0.aggregates.is_empty() {
+            return Ok(());
+        }
+        let report = compare(&*self.0.store, &self.0.aggregates).await?;
+        let (mut unreadable, mut foreign) = (Vec::new(), Vec::new());
+        for stored in report.stored {
+            match stored.readable {
+                Readable::NotRegistered => foreign.push(stored.kind.category),
+                readable if readable.is_unreadable() => unreadable.push(stored),
+                _ => {}
+            }
+        }
+        foreign.dedup();
+        if !foreign.is_empty() {
+            tracing::info!(categories = ?foreign, "the store holds events of aggregates that are not registered");
+        }
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        if !allows_unreadable {
+            return Err(StartError::UnreadableEvents(unreadable));
+        }
+        for stored in unreadable {
+            tracing::warn!("started with events that cannot be read: {stored}");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    /// Also run with `--features serde_json/arbitrary_precision`, as a dependency would turn it on.
+    #[tokio::test]
+    async fn a_build_whose_numbers_cannot_be_read_does_not_start() {
+        let kept: serde_json::Value = serde_json::from_str("1.10").unwrap();
+        let keeps_digits = format!("{kept}") == "1.10";
+        let started = Runtime::builder(MemoryStore::new()).start().await;
+        if keeps_digits && cfg!(not(feature = "arbitrary_precision")) {
+            assert!(matches!(started, Err(StartError::ArbitraryPrecision)), "{started:?}");
+        } else {
+            started.unwrap();
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What a store tells of its events without reading them.
+
+/// An event in one version of its shape, as far as a store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventKind {
+    /// The category of its streams: the aggregate's name.
+    pub category: String,
+    /// The event's name.
+    pub name: String,
+    /// The version of its shape.
+    pub shape_version: u32,
+}
+
+impl EventKind {
+    /// The event `name` of `category` in this version of its shape.
+    pub fn new(category: impl Into<String>, name: impl Into<String>, shape_version: u32) -> Self {
+        Self {
+            category: category.into(),
+            name: name.into(),
+            shape_version,
+        }
+    }
+}
+
+impl std::fmt::Display for EventKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "`{}` of `{}` in version {}",
+            self.name, self.category, self.shape_version
+        )
+    }
+}
+
+/// The highest version of its shape in which an event may be written, while builds run that read no higher one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteCap {
+    /// The category of its streams: the aggregate's name.
+    pub category: String,
+    /// The event's name.
+    pub name: String,
+    /// The highest version that may be written.
+    pub highest: u32,
+}
+
+impl WriteCap {
+    /// The event `name` of `category` may be written in version `highest` or below.
+    pub fn new(category: impl Into<String>, name: impl Into<String>, highest: u32) -> Self {
+        Self {
+            category: category.into(),
+            name: name.into(),
+            highest,
+        }
+    }
+}

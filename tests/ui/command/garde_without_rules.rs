@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[command(garde)]
+struct Open {
+    owner: String,
+}
+
+fn main() {}

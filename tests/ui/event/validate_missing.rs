@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event(validate)]
+struct Opened;
+
+fn main() {}
