@@ -78,11 +78,21 @@ impl Message {
 impl Message {
     /// Checks each field on its own, above the item: what the derives then say of one that cannot be stored names no way out.
     pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
+        self.assert(&quote!(#runtime::__private::assert_value))
+    }
+
+    /// Checks that the schema of each field is known, which the feature `schema` of `es-runtime` needs.
+    pub(crate) fn assert_shapes(&self, runtime: &Runtime) -> Option<TokenStream> {
         let private = runtime.private();
+        let assertions = self.assert(&quote!(#private::assert_shape));
+        assertions.map(|assertions| quote!(#private::with_schema! { #assertions }))
+    }
+
+    fn assert(&self, function: &TokenStream) -> Option<TokenStream> {
         let assertions = self
             .fields
             .iter()
-            .map(|ty| quote_spanned!(ty.span()=> #private::assert_value::<#ty>();));
+            .map(|ty| quote_spanned!(ty.span()=> #function::<#ty>();));
         (!self.fields.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
     }
 }
@@ -90,7 +100,7 @@ impl Message {
 /// Whether no attribute can leave the field out, or have it stored in another way than its type's.
 fn is_plain_field(field: &Field) -> bool {
     let special = |attribute: &Attribute| {
-        ["serde", "cfg", "cfg_attr"]
+        ["serde", "schemars", "cfg", "cfg_attr"]
             .iter()
             .any(|name| attribute.path().is_ident(name))
     };

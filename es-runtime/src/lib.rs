@@ -18,6 +18,8 @@ mod outcome;
 pub mod prelude;
 mod recorded;
 mod runtime;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod store;
 mod stream;
 pub mod testing;

@@ -42,6 +42,8 @@ impl Event {
     pub(crate) fn above(&self) -> TokenStream {
         let fields = self.message.assert_fields(&self.runtime);
         let derives = self.message.derives.missing(&self.runtime);
-        quote!(#fields #derives)
+        let schema = self.message.derives.schema(&self.runtime);
+        let shapes = self.message.assert_shapes(&self.runtime);
+        quote!(#fields #shapes #derives #schema)
     }
 }

@@ -21,7 +21,11 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         runtime = Runtime::parse(input)?;
         Ok(())
     });
-    let derives = attributes(item, &mut errors).map(|attrs| Derives::of(&attrs).missing(&runtime));
+    let derives = attributes(item, &mut errors).map(|attrs| {
+        let derives = Derives::of(&attrs);
+        let (missing, schema) = (derives.missing(&runtime), derives.schema(&runtime));
+        quote!(#missing #schema)
+    });
     quote!(#derives #item #errors)
 }
 

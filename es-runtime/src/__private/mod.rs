@@ -7,6 +7,7 @@
 mod aggregate;
 mod command;
 mod event;
+mod schema;
 mod unique;
 mod value;
 
@@ -23,5 +24,8 @@ pub use event::{
     change, clone_event, create, debug_event, decode, encode, eq_event, event_name, info, info_of, one_event,
     push_event, vec_of,
 };
+pub use schema::*;
 pub use unique::{assert_unique_command, assert_unique_event};
+#[cfg(feature = "schema")]
+pub use value::assert_shape;
 pub use value::assert_value;

@@ -75,6 +75,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
         let (name, ty) = (events.name_of(event), &event.ty);
         quote!(_ if name == #name => #private::decode::<#aggregate, #ty>(shape_version, payload),)
     });
+    let shapes = events.each(|Listed { ty, .. }| quote!(#private::shapes::<#aggregate, #ty>(out);));
     let arms = block
         .applies
         .iter()
@@ -123,6 +124,12 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             ) -> ::core::result::Result<(), #runtime::Misapplied> {
                 match self {
                     #(#apply)*
+                }
+            }
+
+            #private::with_schema! {
+                fn shapes(out: &mut #runtime::schema::Shapes) {
+                    #shapes
                 }
             }
         }
