@@ -3,5 +3,5 @@
 pub use crate::testing::Given as _;
 pub use crate::{
     Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Result, Runtime, Timestamp,
-    aggregate, apply, command, event, handle, value,
+    aggregate, apply, command, event, handle, retired, value,
 };

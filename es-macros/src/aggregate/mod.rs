@@ -6,6 +6,7 @@ mod handler;
 mod listed;
 mod methods;
 mod model;
+mod retired;
 mod signature;
 
 use proc_macro2::TokenStream;

@@ -6,6 +6,8 @@ pub use es_macros::NoSchema as JsonSchema;
 pub use schemars::{self, JsonSchema};
 
 #[cfg(feature = "schema")]
+use super::RetiredOf;
+#[cfg(feature = "schema")]
 use crate::{EventOf, EventSourced, schema::Shapes};
 
 /// The tokens, with the feature `schema`.
@@ -29,5 +31,11 @@ pub use crate::__with_schema as with_schema;
 /// The shapes from which one of the aggregate's events can be read.
 #[cfg(feature = "schema")]
 pub fn shapes<A: EventSourced, E: EventOf<A>>(out: &mut Shapes) {
+    E::shapes(out);
+}
+
+/// The shapes from which one of the aggregate's retired events can be read.
+#[cfg(feature = "schema")]
+pub fn retired_shapes<A: EventSourced, E: RetiredOf<A>>(out: &mut Shapes) {
     E::shapes(out);
 }

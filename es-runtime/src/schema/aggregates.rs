@@ -1,7 +1,9 @@
+use std::error::Error;
+
 use serde_json::Value;
 
 use super::shapes::{Found, Shapes};
-use crate::{DecodeError, EventEnum, EventInfo, EventSourced};
+use crate::{EventEnum, EventInfo, EventSourced};
 
 /// One aggregate or a tuple of several: `Account`, `(Account, Transfer)`.
 pub trait Aggregates {
@@ -44,18 +46,29 @@ impl<A: EventSourced> Aggregates for A {
 
 fn read<A: EventSourced>(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, String> {
     let payload = data.to_string();
-    let event = A::Event::decode(name, version, payload.as_bytes()).map_err(|error| match error {
-        DecodeError::Malformed(source) => source.to_string(),
-        error => error.to_string(),
-    })?;
-    let mut stored = Vec::new();
-    event.encode(&mut stored).map_err(|error| error.source.to_string())?;
-    let info = event.info();
-    Ok(vec![Reading {
-        name: info.name.to_owned(),
-        version: info.shape_version,
-        data: serde_json::from_slice(&stored).map_err(|error| error.to_string())?,
-    }])
+    let events = A::Event::decode(name, version, payload.as_bytes()).map_err(|error| with_source(&error))?;
+    let reading = |event: A::Event| {
+        let mut stored = Vec::new();
+        event.encode(&mut stored).map_err(|error| with_source(&error))?;
+        let info = event.info();
+        Ok(Reading {
+            name: info.name.to_owned(),
+            version: info.shape_version,
+            data: serde_json::from_slice(&stored).map_err(|error| error.to_string())?,
+        })
+    };
+    events.into_iter().map(reading).collect()
+}
+
+/// The message of an error with those of what caused it.
+fn with_source(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 macro_rules! tuples {

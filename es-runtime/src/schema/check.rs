@@ -158,14 +158,21 @@ fn missing(key: &Key, entry: &Entry, lock: &Lock, today: &Today) -> Problem {
             stored,
         },
         None => Problem::Vanished {
-            guess: guess(key, &stored, lock, today),
+            guess: guess(key, entry, lock, today),
             key: key.clone(),
             stored,
         },
     }
 }
 
-fn guess(key: &Key, stored: &Definition, lock: &Lock, today: &Today) -> Guess {
+fn guess(key: &Key, entry: &Entry, lock: &Lock, today: &Today) -> Guess {
+    if let Role::AliasOf(name) = &entry.role {
+        let is_it = |other: &Key| other.category == key.category && other.name == *name;
+        if let Some((_, readable)) = today.shapes.iter().rfind(|(other, _)| is_it(other)) {
+            let rust = readable.rust.clone();
+            return Guess::Renamed { rust };
+        }
+    }
     let new = |other: &Key| {
         !lock
             .keys()
@@ -178,7 +185,7 @@ fn guess(key: &Key, stored: &Definition, lock: &Lock, today: &Today) -> Guess {
         return Guess::Moved { category };
     }
     let renamed = candidates.find(|(other, readable)| {
-        other.category == key.category && readable.role == Role::Event && readable.definition == *stored
+        other.category == key.category && readable.role == Role::Event && readable.definition == entry.definition
     });
     renamed.map_or(Guess::Removed, |(_, readable)| Guess::Renamed {
         rust: readable.rust.clone(),

@@ -84,7 +84,8 @@ pub fn check_events_lock<S: Aggregates>(file: impl AsRef<Path>, additions: Addit
     let mut golden = Golden {
         folder: &folder,
         today: &today,
-        accepted: accepted.then_some(&findings.additions),
+        additions: &findings.additions,
+        accept: accepted,
         problems: Vec::new(),
         writes: std::collections::BTreeMap::new(),
     };

@@ -54,8 +54,9 @@ pub(super) enum Flaw {
 pub(super) struct Golden<'a> {
     pub(super) folder: &'a Path,
     pub(super) today: &'a Today,
-    /// What was accepted, if additions are.
-    pub(super) accepted: Option<&'a [Addition]>,
+    pub(super) additions: &'a [Addition],
+    /// Whether the additions are accepted, and what is new of the samples recorded.
+    pub(super) accept: bool,
     pub(super) problems: Vec<GoldenProblem>,
     /// The files to write.
     pub(super) writes: BTreeMap<PathBuf, String>,
@@ -103,7 +104,7 @@ impl Golden<'_> {
                 self.flaw(key, Flaw::Malformed(error));
                 return Ok(());
             }
-            None if self.accepted.is_none() => {
+            None if !self.accept => {
                 self.flaw(key, Flaw::Missing);
                 return Ok(());
             }
@@ -117,7 +118,7 @@ impl Golden<'_> {
             self.check_sample(key, sample);
         }
         let after = print(&samples);
-        if self.problems.len() == before && self.accepted.is_some() && text.as_deref() != Some(&after) {
+        if self.problems.len() == before && self.accept && text.as_deref() != Some(&after) {
             self.writes.insert(path, after);
         }
         Ok(())
@@ -125,7 +126,7 @@ impl Golden<'_> {
 
     fn has_grown(&self, key: &Key) -> bool {
         let grown = |addition: &Addition| matches!(addition, Addition::Grown(grown, _) if grown == key);
-        self.accepted.is_some_and(|accepted| accepted.iter().any(grown))
+        self.accept && self.additions.iter().any(grown)
     }
 
     /// Adds those samples of the shape that are not there yet.
@@ -183,12 +184,12 @@ impl Golden<'_> {
                 let (stored, before) = (stored(), before.clone());
                 self.flaw(key, Flaw::ReadsOtherwise { stored, before, after });
             }
-            None if self.accepted.is_none() => self.flaw(key, Flaw::NotRecorded),
+            None if !self.accept => self.flaw(key, Flaw::NotRecorded),
             None => sample.reads_as = Some(after),
         }
     }
 
-    /// Whether the event, or one that it is read as, is among the accepted additions.
+    /// Whether the event, or one that it is read as, is among the additions.
     fn may_change(&self, key: &Key, before: &[Reading], after: &[Reading]) -> bool {
         let concerned = |addition: &Addition| {
             let added = addition.key();
@@ -196,7 +197,7 @@ impl Golden<'_> {
             added.category == key.category
                 && (added.name == key.name || before.iter().any(read_as) || after.iter().any(read_as))
         };
-        self.accepted.is_some_and(|accepted| accepted.iter().any(concerned))
+        self.additions.iter().any(concerned)
     }
 
     fn read(&self, category: &str, name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, String> {

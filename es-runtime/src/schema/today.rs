@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use super::aggregates::{Aggregates, Read};
 use super::lock::{Key, Role};
 use super::shape::Definition;
+use super::shapes::Found;
+use crate::EventInfo;
 
 #[derive(Default)]
 pub(super) struct Today {
     pub(super) shapes: BTreeMap<Key, Readable>,
     /// How the events of each aggregate are read.
     pub(super) read: BTreeMap<String, Read>,
-    /// The version that is written of each event.
+    /// The version that is written of each event, under its earlier names too.
     pub(super) versions: BTreeMap<(String, String), u32>,
     /// Events whose implementation by hand does not tell their shape.
     pub(super) unknown: Vec<(Key, String)>,
@@ -29,32 +31,45 @@ impl Today {
         S::each(&mut |category| {
             today.read.insert(category.name.to_owned(), category.read);
             for info in category.events {
-                let event = (category.name.to_owned(), info.name.to_owned());
-                today.versions.insert(event, info.shape_version);
+                for name in info.aliases.iter().chain([&info.name]) {
+                    let event = (category.name.to_owned(), (*name).to_owned());
+                    today.versions.insert(event, info.shape_version);
+                }
             }
             for found in category.found {
-                let key = Key {
-                    category: category.name.to_owned(),
-                    name: found.name,
-                    version: found.version,
-                };
-                match found.schema {
-                    None => today.unknown.push((key, found.rust)),
-                    Some(schema) => {
-                        let readable = Readable {
-                            role: Role::Event,
-                            definition: Definition::of(&schema),
-                            rust: found.rust,
-                        };
-                        today.shapes.insert(key, readable);
-                    }
-                }
+                today.add(category.name, category.events, found);
             }
         });
         today
     }
 
-    /// The version of the event that is written, if there is one of this name.
+    /// Adds a shape under the event's name and under its earlier ones.
+    fn add(&mut self, category: &str, events: &[EventInfo], found: Found) {
+        let key = |name: &str| Key {
+            category: category.to_owned(),
+            name: name.to_owned(),
+            version: found.version,
+        };
+        let Some(schema) = found.schema else {
+            return self.unknown.push((key(&found.name), found.rust));
+        };
+        let info = events.iter().find(|info| info.name == found.name);
+        let retired = info.is_some_and(|info| info.retired);
+        let role = if retired { Role::Retired } else { Role::Event };
+        let earlier = info.into_iter().flat_map(|info| info.aliases);
+        let names = earlier.map(|name| (*name, Role::AliasOf(found.name.clone())));
+        let definition = Definition::of(&schema);
+        for (name, role) in names.chain([(&*found.name, role)]) {
+            let readable = Readable {
+                role,
+                definition: definition.clone(),
+                rust: found.rust.clone(),
+            };
+            self.shapes.insert(key(name), readable);
+        }
+    }
+
+    /// The version that is written of the event that has, or had, this name.
     pub(super) fn version(&self, key: &Key) -> Option<u32> {
         self.versions.get(&(key.category.clone(), key.name.clone())).copied()
     }

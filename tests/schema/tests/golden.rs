@@ -251,7 +251,7 @@ fn a_sample_is_not_lost_nor_changed_nor_left_behind() {
     fs::write(&path, before.replace("9007199254740993", "\"much\"")).unwrap();
     let said = lock.accept::<exact::Account>().unwrap_err();
     assert!(
-        said.contains("account/changed 1 can no longer be read: invalid type: string"),
+        said.contains("account/changed 1 can no longer be read: the payload"),
         "{said}"
     );
 
@@ -294,4 +294,122 @@ fn what_is_written_otherwise_than_read_is_found() {
     let said = Lock::new().accept::<one_way::Account>().unwrap_err();
     assert!(said.contains("does not come back from a store"), "{said}");
     assert!(said.contains("missing field `a`"), "{said}");
+}
+
+domain! { second {
+    #[event(version = 2, from = ChangedV1)]
+    pub struct Changed {
+        pub cents: i64,
+        pub by: String,
+    }
+
+    #[event(name = "changed")]
+    pub struct ChangedV1 {
+        pub a: i64,
+    }
+
+    impl From<ChangedV1> for Changed {
+        fn from(old: ChangedV1) -> Self {
+            Self { cents: old.a, by: "teller".into() }
+        }
+    }
+} }
+domain! { second_otherwise {
+    #[event(version = 2, from = ChangedV1)]
+    pub struct Changed {
+        pub cents: i64,
+        pub by: String,
+    }
+
+    #[event(name = "changed")]
+    pub struct ChangedV1 {
+        pub a: i64,
+    }
+
+    impl From<ChangedV1> for Changed {
+        fn from(old: ChangedV1) -> Self {
+            Self { cents: old.a, by: "nobody".into() }
+        }
+    }
+} }
+
+/// I01, I12: what was released stays readable, as what it was when the version was accepted.
+#[test]
+fn an_upcaster_is_recorded_with_its_version_and_kept_to_it() {
+    let lock = Lock::of::<exact::Account>();
+    let samples = || lock.samples("changed.1.json");
+    let amount = 9_007_199_254_740_993_u64;
+    assert_eq!(
+        samples()[0]["reads_as"][0],
+        json!({ "event": "changed", "version": 1, "data": { "a": amount } })
+    );
+
+    lock.accept::<second::Account>().unwrap();
+    assert_eq!(samples()[0]["stored"], json!({ "a": amount }));
+    let by = |name: &str| json!({ "event": "changed", "version": 2, "data": { "cents": amount, "by": name } });
+    assert_eq!(samples()[0]["reads_as"][0], by("teller"));
+    lock.check::<second::Account>().unwrap();
+
+    for said in [
+        lock.check::<second_otherwise::Account>(),
+        lock.accept::<second_otherwise::Account>(),
+    ] {
+        let said = said.unwrap_err();
+        assert!(said.contains(r#"now     changed 2 {"by":"nobody""#), "{said}");
+    }
+    assert_eq!(samples()[0]["reads_as"][0], by("teller"));
+}
+
+mod retired {
+    use es_runtime::prelude::*;
+
+    #[event]
+    pub struct Opened {}
+
+    #[event]
+    pub struct Altered {
+        pub a: i64,
+    }
+
+    #[event]
+    pub struct Changed {
+        pub a: i64,
+    }
+
+    #[command]
+    pub struct Open {}
+
+    #[derive(Aggregate)]
+    pub struct Account;
+
+    #[aggregate]
+    impl Account {
+        #[handle]
+        fn open(_: Open) -> Opened {
+            Opened {}
+        }
+
+        #[apply]
+        fn opened(_: Opened) -> Self {
+            Account
+        }
+
+        #[apply]
+        fn altered(&mut self, _: Altered) {}
+
+        #[retired]
+        fn changed(old: Changed) -> (Altered, Altered) {
+            (Altered { a: old.a }, Altered { a: 1 })
+        }
+    }
+}
+
+#[test]
+fn a_retired_event_is_recorded_as_what_took_its_place() {
+    let lock = Lock::of::<exact::Account>();
+    lock.accept::<retired::Account>().unwrap();
+    let altered = |a: u64| json!({ "event": "altered", "version": 1, "data": { "a": a } });
+    let reads_as = json!([altered(9_007_199_254_740_993), altered(1)]);
+    assert_eq!(lock.samples("changed.1.json")[0]["reads_as"], reads_as);
+    lock.check::<retired::Account>().unwrap();
 }

@@ -19,6 +19,9 @@ macro_rules! domain {
         domain! { "account" [changed: Changed] { $($item)* } }
     };
     ($name:literal [$($apply:ident: $event:ident),*] { $($item:item)* }) => {
+        domain! { $name [$($apply: $event),*] [] { $($item)* } }
+    };
+    ($name:literal [$($apply:ident: $event:ident),*] [$($retired:ident: $old:ident),*] { $($item:item)* }) => {
         #[allow(unused_imports)]
         use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -50,6 +53,9 @@ macro_rules! domain {
 
             $(#[apply]
             fn $apply(&mut self, _: $event) {})*
+
+            $(#[retired]
+            fn $retired(_: $old) {})*
         }
     };
 }
@@ -105,8 +111,21 @@ macro_rules! table {
         const TABLE: &[Row] = &[$(Row {
             name: stringify!($name),
             verdict: $verdict,
-            check: outcome::<$name::before::Account, $name::after::Account>,
+            check: outcome::<$name::before::Account, row!($name)>,
         }),+];
+    };
+}
+
+/// The aggregates after the change.
+macro_rules! row {
+    (event_moved_to_another_aggregate) => {
+        (
+            event_moved_to_another_aggregate::after::Account,
+            event_moved_to_another_aggregate::after::Other,
+        )
+    };
+    ($name:ident) => {
+        $name::after::Account
     };
 }
 
@@ -246,6 +265,20 @@ table! {
         { #[value] pub struct Tree { kids: Vec<Tree> } #[event] pub struct Changed { pub tree: Tree } } =>
         { #[value] pub struct Tree { kids: Vec<Tree>, leaf: Option<String> } #[event] pub struct Changed { pub tree: Tree } }
 
+    new_version_with_an_upcaster: Addition("account/changed 2"),
+        { #[event] pub struct Changed { pub a: i64 } } =>
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        }
+    event_renamed_with_an_alias: Addition("account/changed 1 as an earlier name of `altered`\n    account/altered 1"),
+        { #[event] pub struct Changed { pub a: i64 } } =>
+        ("account" [altered: Altered] { #[event(alias = "changed")] pub struct Altered { pub a: i64 } })
+    event_retired: Addition("account/changed 1 as retired"),
+        { #[event] pub struct Changed { pub a: i64 } } =>
+        ("account" [] [changed: Changed] { #[event] pub struct Changed { pub a: i64 } })
+
     // What is stored is no longer read, or as something else.
     field_removed: Refused(&["b: string → not read", "#[event(version = 2, removed(b: String, since = 2))]"]),
         { #[event] pub struct Changed { pub a: i64, pub b: String } } =>
@@ -343,4 +376,57 @@ table! {
     aggregate_renamed: Refused(&["aggregate `account` is gone", "#[es(name = \"account\")]"]),
         { #[event] pub struct Changed { pub a: i64 } } =>
         ("konto" [changed: Changed] { #[event] pub struct Changed { pub a: i64 } })
+    event_moved_to_another_aggregate: Refused(&["account/changed 1 is gone", "the name is used by aggregate `other` now"]),
+        { #[event] pub struct Changed { pub a: i64 } } =>
+        ("account" [] {
+            #[event] pub struct Changed { pub a: i64 }
+            #[command] pub struct Change {}
+            #[derive(Aggregate)] pub struct Other;
+            #[aggregate]
+            impl Other {
+                #[handle] fn change(_: Change) -> Changed { Changed { a: 0 } }
+                #[apply] fn changed(_: Changed) -> Self { Other }
+            }
+        })
+    version_went_down: Refused(&["account/changed 2 is stored, but `Changed` is only at version 1: write `version = 2`"]),
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        } =>
+        { #[event] pub struct Changed { pub a: i64 } }
+    old_struct_edited: Refused(&["account/changed 1 (`ChangedV1`) has changed", "version 1 is the past: undo the change of `ChangedV1`"]),
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        } =>
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64, pub b: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        }
+    newer_version_edited: Refused(&["account/changed 2 (`Changed`) has changed", "text: string → int64", "#[event(version = 3)]", "changed(since = 3, from = String, with = …)"]),
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        } =>
+        {
+            #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: i64 }
+            #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
+            impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a } } }
+        }
+    name_of_a_retired_event_reused: Refused(&["account/changed 1 is a retired event, but `Changed` has the name now"]),
+        ("account" [] [changed: Changed] { #[event] pub struct Changed { pub a: i64 } }) =>
+        { #[event] pub struct Changed { pub a: i64 } }
+    earlier_name_reused: Refused(&["account/changed 1 is an earlier name of `altered`, but `Changed` has the name now"]),
+        ("account" [altered: Altered] { #[event(alias = "changed")] pub struct Altered { pub a: i64 } }) =>
+        ("account" [altered: Altered, changed: Changed] {
+            #[event] pub struct Altered { pub a: i64 }
+            #[event] pub struct Changed { pub a: i64 }
+        })
+    alias_removed: Refused(&["account/changed 1 is gone", "#[event(alias = \"changed\")]\n    pub struct Altered"]),
+        ("account" [altered: Altered] { #[event(alias = "changed")] pub struct Altered { pub a: i64 } }) =>
+        ("account" [altered: Altered] { #[event] pub struct Altered { pub a: i64 } })
 }
