@@ -274,7 +274,7 @@ fn print(samples: &[Sample]) -> String {
         let reads_as = sample.reads_as.iter().flatten();
         let reads_as =
             reads_as.map(|Reading { name, version, data }| json!({ "event": name, "version": version, "data": data }));
-        json!({ "stored": sample.stored, "reads_as": reads_as.collect::<Value>() })
+        json!({ "payload": sample.stored, "reads_as": reads_as.collect::<Value>() })
     });
     format!("{:#}\n", samples.collect::<Value>())
 }
@@ -289,9 +289,9 @@ fn parse(text: &str) -> Result<Vec<Sample>, String> {
 
 fn sample(mut sample: Value) -> Result<Sample, String> {
     let stored = sample
-        .get_mut("stored")
+        .get_mut("payload")
         .map(Value::take)
-        .ok_or("a sample has no `stored`")?;
+        .ok_or("a sample has no `payload`")?;
     let reads_as = match sample.get("reads_as") {
         None => None,
         Some(Value::Array(readings)) => Some(readings.iter().map(reading).collect::<Result<_, _>>()?),

@@ -224,12 +224,12 @@ impl Report<'_> {
                     "{key} needs a golden payload by hand: the one made from its shape is refused, {error}"
                 ));
                 section.line(format_args!("  write one that is valid into `{path}`, in the form"));
-                section.code(&[format!("[{{ \"stored\": {stored} }}]")]);
+                section.code(&[format!("[{{ \"payload\": {stored} }}]")]);
                 section.line(format_args!("  then run `{ACCEPT}`"));
             }
             Flaw::ReadsOtherwise { stored, before, after } => {
                 section.line(format_args!("{key} is read as something else than before"));
-                section.line(format_args!("    stored  {stored}"));
+                section.line(format_args!("    payload {stored}"));
                 section.line(format_args!("    before  {}", one_line(before)));
                 section.line(format_args!("    now     {}", one_line(after)));
                 section.line(format_args!(

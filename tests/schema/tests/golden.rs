@@ -127,7 +127,7 @@ fn a_sample_shows_what_could_be_lost() {
     };
     let sample = |channel: Value| {
         let data = stored(channel);
-        json!({ "stored": data, "reads_as": [{ "event": "changed", "version": 1, "data": data }] })
+        json!({ "payload": data, "reads_as": [{ "event": "changed", "version": 1, "data": data }] })
     };
     assert_eq!(
         lock.samples("changed.1.json"),
@@ -187,9 +187,9 @@ fn another_stored_form_of_the_same_value_is_no_difference() {
     );
     let samples = lock.samples("changed.1.json");
     // The sample of the first shape stays, and is read with the field that came.
-    assert_eq!(samples[0]["stored"], json!({ "a": first }));
+    assert_eq!(samples[0]["payload"], json!({ "a": first }));
     assert_eq!(samples[0]["reads_as"][0]["data"], json!({ "a": first, "note": null }));
-    assert_eq!(samples[1]["stored"], second);
+    assert_eq!(samples[1]["payload"], second);
     lock.check::<left_out::Account>().unwrap();
 }
 
@@ -255,13 +255,13 @@ fn a_sample_is_not_lost_nor_changed_nor_left_behind() {
         "{said}"
     );
 
-    fs::write(&path, r#"[{"stored": {"a": 1}}]"#).unwrap();
+    fs::write(&path, r#"[{"payload": {"a": 1}}]"#).unwrap();
     let said = lock.check::<exact::Account>().unwrap_err();
     assert!(said.contains("without what it is read as"), "{said}");
 
     for (text, error) in [
         ("[]", "it holds no sample"),
-        ("[{}]", "a sample has no `stored`"),
+        ("[{}]", "a sample has no `payload`"),
         ("[", "EOF"),
     ] {
         fs::write(&path, text).unwrap();
@@ -345,7 +345,7 @@ fn an_upcaster_is_recorded_with_its_version_and_kept_to_it() {
     );
 
     lock.accept::<second::Account>().unwrap();
-    assert_eq!(samples()[0]["stored"], json!({ "a": amount }));
+    assert_eq!(samples()[0]["payload"], json!({ "a": amount }));
     let by = |name: &str| json!({ "event": "changed", "version": 2, "data": { "cents": amount, "by": name } });
     assert_eq!(samples()[0]["reads_as"][0], by("teller"));
     lock.check::<second::Account>().unwrap();
