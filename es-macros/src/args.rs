@@ -27,13 +27,14 @@ impl Known {
 }
 
 /// Reads the comma-separated arguments `tokens`. `read` gets the name of each known one and the input behind it; a mistake
-/// in one does not hide the next.
+/// in one does not hide the next. Returns whether there was none.
 pub(crate) fn read(
     tokens: TokenStream,
     known: &Known,
     errors: &mut Errors,
     mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
-) {
+) -> bool {
+    let mut sound = true;
     let parser = |input: ParseStream<'_>| {
         let mut seen = Vec::new();
         while !input.is_empty() {
@@ -47,6 +48,7 @@ pub(crate) fn read(
             })?;
             if let Err(error) = one(&name, input, known, &mut seen, &mut read) {
                 errors.push(error);
+                sound = false;
                 skip(input)?;
             }
             if !input.is_empty() {
@@ -57,7 +59,9 @@ pub(crate) fn read(
     };
     if let Err(error) = parser.parse2(tokens) {
         errors.push(error);
+        sound = false;
     }
+    sound
 }
 
 fn one(

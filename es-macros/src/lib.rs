@@ -238,7 +238,6 @@ pub fn apply(args: TokenStream, item: TokenStream) -> TokenStream {
 /// #     #[apply] fn deposited(&mut self, event: Deposited) { self.balance += event.amount; }
 /// }
 ///
-/// use es_runtime::testing::Given as _;
 /// Account::given(())
 ///     .and_stored("opened_with_deposit", 1, r#"{"owner": "Alice", "amount": 5}"#)
 ///     .and_stored("noted", 1, r#"{"note": "a regular"}"#)

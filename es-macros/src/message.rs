@@ -78,33 +78,40 @@ impl Message {
 impl Message {
     /// Checks each field on its own, above the item: what the derives then say of one that cannot be stored names no way out.
     pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
-        self.assert(&quote!(#runtime::__private::assert_value))
+        assert_values(runtime, self.fields.iter())
     }
+}
 
-    /// Checks that the schema of each field is known, which the feature `schema` of `es-runtime` needs.
-    pub(crate) fn assert_shapes(&self, runtime: &Runtime) -> Option<TokenStream> {
-        let private = runtime.private();
-        let assertions = self.assert(&quote!(#private::assert_shape));
-        assertions.map(|assertions| quote!(#private::with_schema! { #assertions }))
-    }
+/// Fails to compile, with our words, if one of these cannot be part of an event or a command.
+pub(crate) fn assert_values<'a>(runtime: &Runtime, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
+    let private = runtime.private();
+    assert_each(&quote!(#private::assert_value), types)
+}
 
-    fn assert(&self, function: &TokenStream) -> Option<TokenStream> {
-        let assertions = self
-            .fields
-            .iter()
-            .map(|ty| quote_spanned!(ty.span()=> #function::<#ty>();));
-        (!self.fields.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
-    }
+/// Fails to compile, with our words, if the schema of one of these is not known and the feature `schema` of `es-runtime` needs it.
+pub(crate) fn assert_shapes<'a>(runtime: &Runtime, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
+    let private = runtime.private();
+    let assertions = assert_each(&quote!(#private::assert_shape), types)?;
+    Some(quote!(#private::with_schema! { #assertions }))
+}
+
+fn assert_each<'a>(function: &TokenStream, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
+    let assertions: Vec<_> = types
+        .map(|ty| quote_spanned!(ty.span()=> #function::<#ty>();))
+        .collect();
+    (!assertions.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
 }
 
 /// Whether no attribute can leave the field out, or have it stored in another way than its type's.
 fn is_plain_field(field: &Field) -> bool {
-    let special = |attribute: &Attribute| {
-        ["serde", "schemars", "cfg", "cfg_attr"]
-            .iter()
-            .any(|name| attribute.path().is_ident(name))
-    };
-    !field.attrs.iter().any(special)
+    !field.attrs.iter().any(is_special)
+}
+
+/// Whether the attribute can do so.
+pub(crate) fn is_special(attribute: &Attribute) -> bool {
+    ["serde", "schemars", "cfg", "cfg_attr"]
+        .iter()
+        .any(|name| attribute.path().is_ident(name))
 }
 
 /// Whether nothing stands in `<…>`, nor in `where`.

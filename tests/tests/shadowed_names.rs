@@ -6,7 +6,7 @@
 
 /// Names of std for other things, and names that the macros use inside.
 mod shadowed {
-    use ::es_runtime::{Aggregate, aggregate, apply, command, event, handle, value};
+    use ::es_runtime::{Aggregate, aggregate, apply, command, event, handle, retired, value};
 
     /// Not the one of std.
     pub struct Result;
@@ -38,6 +38,35 @@ mod shadowed {
         pub value: Value,
     }
 
+    /// An event with a past.
+    #[event(version = 2, removed(gone: Value, since = 2))]
+    pub struct C {
+        /// A value.
+        #[event(renamed(from = "type", since = 2))]
+        pub value: Value,
+        /// Another one.
+        #[event(added(since = 2, default = |gone| gone.clone()))]
+        pub r#type: Value,
+    }
+
+    /// An event that comes from another struct.
+    #[event(version = 2, from = OldD)]
+    pub struct D;
+
+    /// That struct.
+    #[event(name = "d")]
+    pub struct OldD;
+
+    impl ::core::convert::From<OldD> for D {
+        fn from(_: OldD) -> Self {
+            D
+        }
+    }
+
+    /// An event that is no longer written.
+    #[event]
+    pub struct Named;
+
     /// A value.
     #[value]
     pub enum Value {
@@ -64,6 +93,15 @@ mod shadowed {
         fn state(_: A) -> Self {
             Self
         }
+
+        #[apply]
+        fn by_fields(&mut self, _: C) {}
+
+        #[apply]
+        fn by_a_shape(&mut self, _: D) {}
+
+        #[retired]
+        fn payload(_: Named) {}
     }
 }
 

@@ -1,9 +1,10 @@
 //! The arguments of `#[event(…)]` on the struct.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
-use syn::{LitInt, LitStr, Token, TypePath};
+use syn::token::Paren;
+use syn::{LitInt, LitStr, Token, TypePath, parenthesized};
 
 use crate::args::Known;
 use crate::errors::Errors;
@@ -12,8 +13,8 @@ use crate::stored_name;
 
 pub(super) const KNOWN: Known = Known {
     attribute: "#[event]",
-    arguments: &["name", "version", "from", "try_from", "alias", "crate"],
-    repeatable: &["alias"],
+    arguments: &["name", "version", "from", "try_from", "removed", "alias", "crate"],
+    repeatable: &["removed", "alias"],
 };
 
 /// As they are written.
@@ -23,6 +24,8 @@ pub(super) struct Arguments {
     pub(super) name: Option<LitStr>,
     pub(super) version: Option<Version>,
     pub(super) from: Vec<OldShape>,
+    /// What stands in the parentheses of each `removed(…)`.
+    pub(super) removed: Vec<TokenStream>,
     pub(super) aliases: Vec<LitStr>,
 }
 
@@ -56,6 +59,15 @@ impl Arguments {
             "name" => self.name = Some(stored_name::parse(argument, input)?),
             "alias" => self.aliases.push(stored_name::parse(argument, input)?),
             "version" => self.version = Some(Version::parse(argument, input)?),
+            "removed" if input.peek(Paren) => {
+                let content;
+                parenthesized!(content in input);
+                self.removed.push(content.parse()?);
+            }
+            "removed" => {
+                let message = "expected the field as it was: `removed(note: String, since = 2)`";
+                return Err(syn::Error::new(argument.span(), message));
+            }
             "from" | "try_from" => self.from.push(OldShape::parse(argument, input)?),
             _ => self.runtime = Runtime::parse(input)?,
         }

@@ -2,8 +2,10 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
 use super::arguments::OldShape;
+use super::history;
 use super::model::{Event, Older};
 use crate::message::Message;
+use crate::runtime::Runtime;
 
 pub(crate) fn event(event: &Event) -> TokenStream {
     let Event {
@@ -14,18 +16,19 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         older,
     } = event;
     let Message { ident, name, .. } = message;
-    let private = runtime.private();
     let version = (*version > 1).then(|| quote!(const SHAPE_VERSION: u32 = #version;));
     let aliases = (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
     let (items, around) = match older {
         Older::None => Default::default(),
         Older::Shape(shape) => (from_shape(event, shape), around_shape(event, shape)),
+        Older::History(history) => history::expand(event, history),
     };
-    let older_shapes = match older {
-        Older::None => None,
-        Older::Shape(OldShape { ty, .. }) => Some(quote!(<#ty as #runtime::Event>::shapes(out);)),
+    let shapes = match older {
+        Older::None => shapes(runtime, None),
+        Older::Shape(OldShape { ty, .. }) => shapes(runtime, Some(quote!(#ty))),
+        Older::History(_) => shapes(runtime, history::shape_before(event)),
     };
-    quote! {
+    let items = quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
             const NAME: &'static str = #name;
@@ -33,18 +36,29 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #aliases
             #items
 
-            #private::with_schema! {
-                fn shapes(out: &mut #runtime::schema::Shapes) {
-                    out.add::<Self>(
-                        <Self as #runtime::Event>::NAME,
-                        <Self as #runtime::Event>::SHAPE_VERSION,
-                    );
-                    #older_shapes
-                }
-            }
+            #shapes
         }
 
         #around
+    };
+    match older {
+        // So that the old shapes are in nobody's way.
+        Older::History(_) => quote!(const _: () = { #items };),
+        _ => items,
+    }
+}
+
+/// The item of `Event` that names its shapes, where schemas are asked for: its own, and those that `older` can be read from.
+pub(super) fn shapes(runtime: &Runtime, older: Option<TokenStream>) -> TokenStream {
+    let private = runtime.private();
+    let older = older.map(|older| quote!(<#older as #runtime::Event>::shapes(out);));
+    quote! {
+        #private::with_schema! {
+            fn shapes(out: &mut #runtime::schema::Shapes) {
+                out.add::<Self>(<Self as #runtime::Event>::NAME, <Self as #runtime::Event>::SHAPE_VERSION);
+                #older
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod expand;
+mod history;
 mod model;
 
 use proc_macro2::TokenStream;
@@ -16,5 +17,6 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     // Expanded after an error too, or else every use of the event would be reported besides.
     let above = event.as_ref().map(Event::above);
     let impls = event.as_ref().map(expand::event);
+    let item = history::strip(item);
     quote!(#above #item #impls #errors)
 }

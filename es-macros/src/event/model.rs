@@ -1,11 +1,12 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::LitStr;
+use syn::{ItemStruct, LitStr};
 
 use super::arguments::{Arguments, KNOWN, OldShape, Version};
+use super::history::{self, History};
 use crate::args;
 use crate::errors::Errors;
-use crate::message::{Message, Words};
+use crate::message::{Message, Words, assert_shapes, assert_values};
 use crate::runtime::Runtime;
 
 const WORDS: Words = Words {
@@ -29,6 +30,8 @@ pub(crate) enum Older {
     None,
     /// The one before in a struct of its own, which knows those before it.
     Shape(OldShape),
+    /// Told by the fields.
+    History(History),
 }
 
 impl Event {
@@ -38,7 +41,10 @@ impl Event {
         let message = Message::parse(item, given.name.take(), &WORDS, errors)?;
         given.check_aliases(&message.name, errors);
         let version = version(given.version, errors);
-        let older = older(given.from, version, &message.ident, errors);
+        let older = match history(item, given.removed, &given.from, &message.ident, version, errors) {
+            Some(history) => Older::History(history),
+            None => older(given.from, version, &message.ident, errors),
+        };
         Some(Self {
             runtime: given.runtime,
             version: version.map_or(1, |version| version.number),
@@ -51,10 +57,15 @@ impl Event {
     /// What to put above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         let fields = self.message.assert_fields(&self.runtime);
+        let old_types: Vec<_> = match &self.older {
+            Older::History(history) => history.old_types().collect(),
+            Older::None | Older::Shape(_) => Vec::new(),
+        };
+        let old_fields = assert_values(&self.runtime, old_types.iter().copied());
+        let shapes = assert_shapes(&self.runtime, self.message.fields.iter().chain(old_types));
         let derives = self.message.derives.missing(&self.runtime);
         let schema = self.message.derives.schema(&self.runtime);
-        let shapes = self.message.assert_shapes(&self.runtime);
-        quote!(#fields #shapes #derives #schema)
+        quote!(#fields #old_fields #shapes #derives #schema)
     }
 }
 
@@ -68,6 +79,36 @@ fn version(given: Option<Version>, errors: &mut Errors) -> Option<Version> {
         return None;
     }
     Some(version)
+}
+
+/// The history of the fields, if they have any that holds together.
+fn history(
+    item: &TokenStream,
+    removed: Vec<TokenStream>,
+    from: &[OldShape],
+    ident: &Ident,
+    version: Option<Version>,
+    errors: &mut Errors,
+) -> Option<History> {
+    // What is no struct has been reported.
+    let item: ItemStruct = syn::parse2(item.clone()).ok()?;
+    let mut fields = history::fields(&item.fields, errors);
+    fields.extend(
+        removed
+            .into_iter()
+            .filter_map(|content| history::removed(content, errors)),
+    );
+    let first = fields.iter().find(|field| field.has_history())?;
+    if let Some(shape) = from.first() {
+        let message = format!(
+            "the fields tell what came before, back to version 1: remove `{}`, or move the history to the fields of `{}`",
+            shape.argument, shape.ident
+        );
+        errors.at(&shape.argument, message);
+        errors.at(&first.ident, "the history begins here");
+    }
+    let history = History::new(fields, &item.attrs, ident, version, errors);
+    errors.is_empty().then_some(history)
 }
 
 /// The shape that the event comes from.

@@ -47,6 +47,14 @@ const METHODS: &[&str] = &[
     "#[handle] #[apply] fn deposit(&self, cmd: Deposit) {}",
     "#[handle] const X: u8 = 1;",
     "#[handle] struct Nested;",
+    "#[retired",
+    "#[retired] fn noted",
+    "#[retired] fn noted(",
+    "#[retired] fn noted(_: )",
+    "#[retired] fn noted(_: &Noted) -> (",
+    "#[retired] fn noted(&self, _: Noted) -> (Opened, ",
+    "#[retired] #[apply] fn noted(_: Noted) {}",
+    "#[retired] fn noted(_: Noted) -> Option<",
     "#[handle = 1] fn deposit(&self, cmd: Deposit) {}",
     "#[es_runtime::handle] fn deposit(&self, cmd: Deposit) {}",
     "#[::es_runtime::handle] fn",
@@ -144,7 +152,63 @@ const ARGUMENTS: &[&str] = &[
     "\"opened\"",
     "=",
     "name = \"a\" crate",
+    "version",
+    "version =",
     "version = 2",
+    "version = 0",
+    "version = -1",
+    "version = two",
+    "version = 99999999999",
+    "from",
+    "from =",
+    "version = 2, from = OpenedV",
+    "version = 2, from = events::",
+    "version = 2, try_from = OpenedV1, from =",
+    "version = 2, from = Opened",
+    "alias",
+    "alias = \"",
+    "alias = \"a\", alias = \"a\"",
+    "removed",
+    "removed(",
+    "removed(n",
+    "removed(note:",
+    "removed(note: String",
+    "removed(note: String, since",
+    "removed(note: String, since = 2)",
+    "version = 2, removed(note: String, since = 2)",
+    "version = 2, removed(note: String, since = 2, added(",
+    "version = 3, removed(#[serde(] note: String, since = 2)",
+];
+
+/// What is typed before a field.
+const HISTORY: &[&str] = &[
+    "",
+    "add",
+    "added",
+    "added(",
+    "added(since",
+    "added(since =",
+    "added(since = 2",
+    "added(since = 2, default",
+    "added(since = 2, default =",
+    "added(since = 2, default = |",
+    "added(since = 2, default = |am",
+    "added(since = 2, default = |am|",
+    "added(since = 2, default = |am| am.",
+    "added(since = 2, default = |(a, b)| a)",
+    "added(since = 2, default = |_| 1)",
+    "added(since = 2, default = || 1)",
+    "added(since = 2, default = String::new())",
+    "renamed(from =",
+    "renamed(from = \"\", since = 2)",
+    "renamed(from = \"a b\", since = 2)",
+    "renamed(from = \"fn\", since = 2)",
+    "renamed(from = \"self\", since = 2)",
+    "renamed(from = \"1\", since = 2)",
+    "changed(since = 2, from =",
+    "changed(since = 2, from = u8, with =",
+    "changed(since = 2, from = u8, with = a::)",
+    "added(since = 2, default = 1), renamed(from = \"a\", since = 3), changed(since = 2, from = u8)",
 ];
 
 const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
@@ -182,6 +246,28 @@ fn arguments() {
         for attribute in ATTRIBUTES {
             comes_through(attribute, args, "pub struct Opened { pub owner: String }");
             comes_through(attribute, args, &format!("{BLOCK} }}"));
+        }
+    }
+}
+
+#[test]
+fn history() {
+    for typed in HISTORY {
+        for version in [1, 2, 3] {
+            let (field, plain) = ("pub owner: String, amount: u64 }", "pub struct Opened {");
+            let output = expand(
+                "event",
+                tokens(&format!("version = {version}")),
+                tokens(&format!("{plain} #[event({typed})] {field}")),
+            );
+            // The helper attribute is gone, and nothing else.
+            let (mut expected, mut written) = (Vec::new(), Vec::new());
+            flat(tokens(&format!("{plain} {field}")), &mut expected);
+            flat(output, &mut written);
+            assert!(
+                written.windows(expected.len()).any(|piece| piece == expected),
+                "`#[event({typed})]`"
+            );
         }
     }
 }

@@ -15,6 +15,35 @@ fn event() {
 }
 
 #[test]
+fn event_from_a_shape() {
+    check_as(
+        "event",
+        "event_from_a_shape",
+        r#"version = 2, from = OpenedV1, alias = "created""#,
+        "pub struct Opened { pub owner: String }",
+    );
+}
+
+#[test]
+fn event_with_history() {
+    check_as(
+        "event",
+        "event_with_history",
+        "version = 2, removed(note: String, since = 2)",
+        r#"
+        #[serde(rename_all = "camelCase")]
+        pub struct Deposited {
+            #[event(renamed(from = "sum", since = 2), changed(since = 2, from = u32))]
+            pub amount: u64,
+            #[event(added(since = 2, default = |amount, note| format!("{amount}: {note}")))]
+            #[serde(rename = "txt")]
+            pub text: String,
+        }
+        "#,
+    );
+}
+
+#[test]
 fn command() {
     check(
         "command",
@@ -60,6 +89,9 @@ fn aggregate() {
                 Account { balance: 0 }
             }
 
+            #[retired]
+            fn noted(_: Noted) {}
+
             #[apply]
             #[cfg(feature = "deposits")]
             fn deposited(&mut self, event: events::Deposited) {
@@ -71,11 +103,16 @@ fn aggregate() {
 }
 
 fn check(name: &str, args: &str, item: &str) {
+    check_as(name, name, args, item);
+}
+
+/// Compares what macro `name` writes with the snapshot `snapshot`.
+fn check_as(name: &str, snapshot: &str, args: &str, item: &str) {
     let parse = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let expansion = expand(name, parse(args), parse(item));
     let file = syn::parse2(expansion).unwrap_or_else(|error| panic!("`{name}` writes no items: {error}"));
     let actual = prettyplease::unparse(&file);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/snapshots/{name}.rs"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/snapshots/{snapshot}.rs"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &actual).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }

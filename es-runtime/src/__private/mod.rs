@@ -30,7 +30,7 @@ pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use schema::*;
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
-    Back, NoWayBack, OldShape, StepError, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
+    Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
 };
 #[cfg(feature = "schema")]
 pub use value::assert_shape;

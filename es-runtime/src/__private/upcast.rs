@@ -51,6 +51,27 @@ pub fn upcast<New: UpcastFrom<Old>, Old>(old: Old) -> Result<New, StepError> {
     Ok(New::upcast_from(old))
 }
 
+/// Turns the type that a field had into this one: `From`, with words of ours if it is missing.
+#[diagnostic::on_unimplemented(
+    message = "nothing turns `{Old}`, which the field was, into `{Self}`, which it is",
+    label = "`impl From<{Old}> for {Self}` is missing",
+    note = "write `impl From<{Old}> for {Self}`, or name a function from one to the other: `changed(since = …, from = {Old}, with = path)`"
+)]
+pub trait ChangedFrom<Old> {
+    fn changed_from(old: Old) -> Self;
+}
+
+impl<Old, New: From<Old>> ChangedFrom<Old> for New {
+    fn changed_from(old: Old) -> Self {
+        old.into()
+    }
+}
+
+/// The new value of a field whose type has changed.
+pub fn changed<New: ChangedFrom<Old>, Old>(old: Old) -> New {
+    New::changed_from(old)
+}
+
 /// A step that can fail.
 pub fn try_upcast<New: TryUpcastFrom<Old>, Old>(old: Old) -> Result<New, StepError> {
     New::try_upcast_from(old)

@@ -76,17 +76,24 @@ impl Report<'_> {
                 differences,
                 stored,
             } => {
+                let event = history_of(rust);
                 section.line(format_args!(
-                    "{key} (`{rust}`) has changed, and events are stored as it was"
+                    "{key} (`{}`) has changed, and events are stored as it was",
+                    event.unwrap_or(rust)
                 ));
                 section.differences(differences);
-                if *current == key.version {
-                    section.write(&advice::new_version(key, rust, differences, stored));
-                } else {
-                    section.line(format_args!(
+                match event {
+                    _ if *current == key.version => {
+                        section.write(&advice::new_version(key, rust, differences, stored));
+                    }
+                    Some(event) => section.line(format_args!(
+                        "  version {} is the past: undo the change in the history of `{event}`",
+                        key.version
+                    )),
+                    None => section.line(format_args!(
                         "  version {} is the past: undo the change of `{rust}`",
                         key.version
-                    ));
+                    )),
                 }
                 if nothing_in_common(stored, differences) {
                     section.line(format_args!(
@@ -272,6 +279,12 @@ impl Report<'_> {
         ));
         section.text
     }
+}
+
+/// The event of which a struct like `__OpenedV1`, which comes of the history of its fields, is an old shape.
+fn history_of(rust: &str) -> Option<&str> {
+    let name = rust.strip_prefix("__")?;
+    name.rsplit_once('V').map(|(event, _)| event)
 }
 
 /// Whether not one field is as it was.

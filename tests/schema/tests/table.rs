@@ -272,6 +272,17 @@ table! {
             #[event(name = "changed")] pub struct ChangedV1 { pub a: i64 }
             impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
         }
+    new_version_by_the_history_of_fields: Addition("account/changed 2"),
+        { #[event] pub struct Changed { pub sum: i64, pub note: String, pub size: u8 } } =>
+        {
+            fn text(old: u8) -> String { old.to_string() }
+            #[event(version = 2, removed(note: String, since = 2))]
+            pub struct Changed {
+                #[event(renamed(from = "sum", since = 2))] pub a: i64,
+                #[event(added(since = 2, default = "x".to_owned()))] pub text: String,
+                #[event(changed(since = 2, from = u8, with = text))] pub size: String,
+            }
+        }
     event_renamed_with_an_alias: Addition("account/changed 1 as an earlier name of `altered`\n    account/altered 1"),
         { #[event] pub struct Changed { pub a: i64 } } =>
         ("account" [altered: Altered] { #[event(alias = "changed")] pub struct Altered { pub a: i64 } })
@@ -405,6 +416,19 @@ table! {
             #[event(version = 2, from = ChangedV1)] pub struct Changed { pub text: String }
             #[event(name = "changed")] pub struct ChangedV1 { pub a: i64, pub b: i64 }
             impl From<ChangedV1> for Changed { fn from(old: ChangedV1) -> Self { Self { text: old.a.to_string() } } }
+        }
+    history_of_fields_edited: Refused(&["account/changed 1 (`Changed`) has changed", "a: int64 → uint8", "version 1 is the past: undo the change in the history of `Changed`"]),
+        {
+            fn text(old: i64) -> String { old.to_string() }
+            #[event(version = 2)] pub struct Changed {
+                #[event(changed(since = 2, from = i64, with = text))] pub a: String
+            }
+        } =>
+        {
+            fn text(old: u8) -> String { old.to_string() }
+            #[event(version = 2)] pub struct Changed {
+                #[event(changed(since = 2, from = u8, with = text))] pub a: String
+            }
         }
     newer_version_edited: Refused(&["account/changed 2 (`Changed`) has changed", "text: string → int64", "#[event(version = 3)]", "changed(since = 3, from = String, with = …)"]),
         {

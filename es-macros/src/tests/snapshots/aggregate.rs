@@ -19,6 +19,8 @@ impl Account {
     fn opened(_: Opened) -> Self {
         Account { balance: 0 }
     }
+    #[retired(__in_aggregate)]
+    fn noted(_: Noted) {}
     #[apply(__in_aggregate)]
     #[cfg(feature = "deposits")]
     fn deposited(&mut self, event: events::Deposited) {
@@ -125,10 +127,16 @@ const _: () = {
             info: ::es_runtime::__private::info::<Account, events::Deposited>(),
             old_shape_of: <events::Deposited>::OLD_SHAPE_OF_ONE_EVENT,
         },
+        ::es_runtime::__private::Named {
+            variant: "Noted",
+            info: ::es_runtime::__private::retired_info::<Account, Noted>(),
+            old_shape_of: <Noted>::OLD_SHAPE_OF_ONE_EVENT,
+        },
     ];
     const _: () = assert_unique_event("Account", NAMES, "Opened");
     #[cfg(feature = "deposits")]
     const _: () = assert_unique_event("Account", NAMES, "Deposited");
+    const _: () = assert_unique_event("Account", NAMES, "Noted");
 };
 #[automatically_derived]
 impl ::es_runtime::EventOf<Account> for Opened {
@@ -196,6 +204,7 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
         ::es_runtime::__private::info::<Account, Opened>(),
         #[cfg(feature = "deposits")]
         ::es_runtime::__private::info::<Account, events::Deposited>(),
+        ::es_runtime::__private::retired_info::<Account, Noted>(),
     ];
     fn info(&self) -> ::es_runtime::EventInfo {
         match *self {
@@ -272,6 +281,14 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
                     events::Deposited,
                 >(shape_version, payload)
             }
+            _ if ::es_runtime::__private::was_named::<Account, Noted>(name) => {
+                use ::es_runtime::__private::decode_retired;
+                decode_retired::<
+                    Account,
+                    Noted,
+                    _,
+                >(shape_version, payload, <Account>::noted)
+            }
             _ => ::core::result::Result::Err(::es_runtime::DecodeError::UnknownName),
         }
     }
@@ -295,6 +312,12 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
             }
         }
     }
+    ::es_runtime::__private::with_schema! {
+        fn shapes(out : & mut ::es_runtime::schema::Shapes) {
+        ::es_runtime::__private::shapes:: < Account, Opened > (out); #[cfg(feature =
+        "deposits")] ::es_runtime::__private::shapes:: < Account, events::Deposited >
+        (out); ::es_runtime::__private::retired_shapes:: < Account, Noted > (out); }
+    }
 }
 #[automatically_derived]
 impl ::es_runtime::IntoEvents<Account> for AccountEvent {
@@ -310,6 +333,34 @@ impl ::es_runtime::Outcome<Account> for AccountEvent {
     ) -> ::core::result::Result<::es_runtime::__private::Vec<Self>, Self::Refusal> {
         ::core::result::Result::Ok(::es_runtime::__private::vec_of(self))
     }
+}
+#[automatically_derived]
+impl ::es_runtime::__private::RetiredOf<Account> for Noted {}
+#[automatically_derived]
+impl<
+    __A: ::es_runtime::EventSourced + ::es_runtime::Writes<Noted>,
+> ::es_runtime::IntoEvents<__A> for Noted {
+    fn into_events(self, _: &mut ::es_runtime::__private::Vec<__A::Event>) {
+        ::es_runtime::__private::after_error(self)
+    }
+}
+#[automatically_derived]
+impl<
+    __A: ::es_runtime::EventSourced + ::es_runtime::Writes<Noted>,
+> ::es_runtime::Outcome<__A> for Noted {
+    type Refusal = ::core::convert::Infallible;
+    fn into_result(
+        self,
+    ) -> ::core::result::Result<
+        ::es_runtime::__private::Vec<__A::Event>,
+        Self::Refusal,
+    > {
+        ::es_runtime::__private::after_error(self)
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::BelongsToOneAggregate for Noted {
+    type Aggregate = Account;
 }
 ///Every command of `Account`.
 #[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]

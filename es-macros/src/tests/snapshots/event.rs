@@ -1,6 +1,9 @@
 const _: fn() = || {
     ::es_runtime::__private::assert_value::<String>();
 };
+::es_runtime::__private::with_schema! {
+    const _ : fn () = || { ::es_runtime::__private::assert_shape:: < String > (); };
+}
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
@@ -9,10 +12,17 @@ const _: fn() = || {
     ::es_runtime::__private::serde::Deserialize
 )]
 #[serde(crate = "::es_runtime::__private::serde")]
+#[derive(::es_runtime::__private::JsonSchema)]
+#[schemars(crate = "::es_runtime::__private::schemars")]
 pub struct Opened {
     pub owner: String,
 }
 #[automatically_derived]
 impl ::es_runtime::Event for Opened {
     const NAME: &'static str = "account-opened";
+    ::es_runtime::__private::with_schema! {
+        fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
+        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+        ::SHAPE_VERSION); }
+    }
 }

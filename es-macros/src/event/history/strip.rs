@@ -1,0 +1,46 @@
+//! Takes the helper attributes out of the struct.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+
+/// The struct without `#[event(…)]` before its fields. Works on bare tokens, so that it serves a half-typed struct too, and leaves
+/// every other token in its place.
+pub(crate) fn strip(item: &TokenStream) -> TokenStream {
+    item.clone()
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) if group.delimiter() != Delimiter::Bracket => {
+                let mut stripped = Group::new(group.delimiter(), without_helpers(group.stream()));
+                stripped.set_span(group.span());
+                TokenTree::Group(stripped)
+            }
+            token => token,
+        })
+        .collect()
+}
+
+fn without_helpers(fields: TokenStream) -> TokenStream {
+    let mut tokens = fields.into_iter().peekable();
+    let mut kept = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        let pound = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
+        if pound && tokens.next_if(is_helper).is_some() {
+            continue;
+        }
+        kept.extend([token]);
+    }
+    kept
+}
+
+/// Whether this is the `[event(…)]` of an attribute.
+fn is_helper(token: &TokenTree) -> bool {
+    let TokenTree::Group(group) = token else { return false };
+    if group.delimiter() != Delimiter::Bracket {
+        return false;
+    }
+    let path = group
+        .stream()
+        .into_iter()
+        .take_while(|token| !matches!(token, TokenTree::Group(_)))
+        .filter(|token| matches!(token, TokenTree::Ident(_)));
+    path.last().is_some_and(|last| last.to_string() == "event")
+}

@@ -1,0 +1,78 @@
+const _: fn() = || {
+    ::es_runtime::__private::assert_value::<String>();
+};
+::es_runtime::__private::with_schema! {
+    const _ : fn () = || { ::es_runtime::__private::assert_shape:: < String > (); };
+}
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::es_runtime::__private::serde::Serialize,
+    ::es_runtime::__private::serde::Deserialize
+)]
+#[serde(crate = "::es_runtime::__private::serde")]
+#[derive(::es_runtime::__private::JsonSchema)]
+#[schemars(crate = "::es_runtime::__private::schemars")]
+pub struct Opened {
+    pub owner: String,
+}
+#[automatically_derived]
+impl ::es_runtime::Event for Opened {
+    const NAME: &'static str = "opened";
+    const SHAPE_VERSION: u32 = 2u32;
+    const ALIASES: &'static [&'static str] = &["created"];
+    const OLDEST_VERSION: u32 = ::es_runtime::__private::oldest::<Self, OpenedV1>();
+    const WRITES_FROM: u32 = {
+        use ::es_runtime::__private::NoWayBack as _;
+        ::es_runtime::__private::writes_from::<
+            Self,
+            OpenedV1,
+        >(::es_runtime::__private::Back::<Self, OpenedV1>::EXISTS)
+    };
+    #[allow(clippy::redundant_closure)]
+    fn decode(
+        shape_version: u32,
+        payload: &[u8],
+    ) -> ::core::result::Result<Self, ::es_runtime::DecodeError> {
+        use ::es_runtime::__private::upcast;
+        ::es_runtime::__private::decode_chain::<
+            Self,
+            OpenedV1,
+        >(shape_version, payload, |old| upcast::<Self, OpenedV1>(old))
+    }
+    fn encode_as(
+        &self,
+        shape_version: u32,
+        out: &mut ::es_runtime::__private::Vec<u8>,
+    ) -> ::core::result::Result<(), ::es_runtime::EncodeError> {
+        use ::es_runtime::__private::NoWayBack as _;
+        ::es_runtime::__private::encode_chain::<
+            Self,
+            OpenedV1,
+        >(
+            self,
+            shape_version,
+            out,
+            ::es_runtime::__private::Back::<Self, OpenedV1>::step,
+        )
+    }
+    ::es_runtime::__private::with_schema! {
+        fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
+        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Event > ::shapes(out); }
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::__private::OldShape<Opened> for OpenedV1 {}
+impl OpenedV1 {
+    #[doc(hidden)]
+    #[allow(dead_code)]
+    pub const OLD_SHAPE_OF_ONE_EVENT: ::core::option::Option<&'static str> = ::core::option::Option::Some(
+        "Opened",
+    );
+}
+const _: () = {
+    use ::es_runtime::__private::assert_chain;
+    const _: () = assert_chain::<Opened, OpenedV1>("Opened", "OpenedV1");
+};
