@@ -8,14 +8,22 @@ use super::rust::{is_ident, struct_of, type_of};
 use super::shape::{Definition, Object, Shape};
 
 /// A new version of `rust`, which reads what is stored as `stored`.
-pub(super) fn new_version(key: &Key, rust: &str, differences: &[Difference], stored: &Definition) -> Vec<String> {
+pub(super) fn new_version(
+    key: &Key,
+    rust: &str,
+    differences: &[Difference],
+    stored: &Definition,
+    today: &Definition,
+) -> Vec<String> {
     let breaking: Vec<&Difference> = differences
         .iter()
         .filter(|difference| difference.kind.is_breaking())
         .collect();
-    match &stored.shape {
-        Shape::Object(object) if breaking.iter().all(|difference| first(&difference.path).is_some()) => {
-            history(key.version + 1, rust, &breaking, object)
+    match (&stored.shape, &today.shape) {
+        (Shape::Object(object), Shape::Object(today))
+            if breaking.iter().all(|difference| first(&difference.path).is_some()) =>
+        {
+            history(key.version + 1, rust, &breaking, object, today)
         }
         _ => old_struct(key, rust, key.version + 1, stored),
     }
@@ -28,7 +36,7 @@ fn first(path: &str) -> Option<&str> {
 }
 
 /// The struct with the history of its fields.
-fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object) -> Vec<String> {
+fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object, today: &Object) -> Vec<String> {
     let mut fields: BTreeMap<&str, String> = BTreeMap::new();
     let mut removed: Vec<&Difference> = Vec::new();
     for difference in breaking {
@@ -83,12 +91,19 @@ fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object) 
         format!("#[event({})]", arguments.join(", ")),
         format!("pub struct {rust} {{"),
     ];
+    let others = today.fields.keys().any(|name| !fields.contains_key(name.as_str()));
     for (name, text) in fields {
+        let ty = today
+            .fields
+            .get(name)
+            .map_or_else(|| "…".to_owned(), |field| type_of(&field.shape));
         let name = if is_ident(name) { name } else { "…" };
         lines.push(format!("    #[event({text})]"));
-        lines.push(format!("    pub {name}: …,"));
+        lines.push(format!("    pub {name}: {ty},"));
     }
-    lines.push("    // the other fields as they are".to_owned());
+    if others {
+        lines.push("    // the other fields as they are".to_owned());
+    }
     lines.push("}".to_owned());
     lines
 }

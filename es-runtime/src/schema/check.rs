@@ -15,6 +15,7 @@ pub(super) enum Problem {
         current: u32,
         differences: Vec<Difference>,
         stored: Definition,
+        today: Definition,
     },
     /// Nothing reads it.
     Vanished { key: Key, stored: Definition, guess: Guess },
@@ -124,6 +125,7 @@ impl Findings {
                 current: today.version(key).unwrap_or(key.version),
                 differences,
                 stored: entry.definition.clone(),
+                today: readable.definition.clone(),
             });
         }
         if entry.role != readable.role {

@@ -80,10 +80,10 @@ impl<'a> Comparison<'a> {
             (Shape::Union(_), _) | (_, Shape::Union(_)) => self.unions(path, old, new),
             (Shape::Choice(olds), Shape::Choice(news)) => self.choices(path, olds, news),
             // An enum that became an untagged one reads it, if any of the variants does.
-            (_, Shape::Choice(news)) => match news.iter().any(|new| self.reads(old, new)) {
-                true => self.found(path, Kind::Grown, old, new),
-                false => self.found(path, Kind::Changed, old, new),
-            },
+            (_, Shape::Choice(news)) => {
+                let fits = news.iter().any(|new| self.reads(old, new));
+                self.found(path, if fits { Kind::Grown } else { Kind::Changed }, old, new);
+            }
             (Shape::Object(old), Shape::Object(new)) => self.objects(path, old, new),
             (Shape::List(old_item, old_limits), Shape::List(new_item, new_limits)) => {
                 self.limits(path, old_limits, new_limits, old, new);

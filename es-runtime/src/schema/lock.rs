@@ -24,6 +24,13 @@ pub(super) struct Key {
     pub(super) version: u32,
 }
 
+impl Key {
+    /// Whether `other` is a newer version of the same event.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        self.category == other.category && self.name == other.name && self.version < other.version
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{} {}", self.category, self.name, self.version)

@@ -1,4 +1,8 @@
 #![doc = include_str!("../../docs/events-lock.md")]
+#![allow(
+    clippy::test_attr_in_doctest,
+    reason = "the chapter shows a test, which is compiled there and run in the bank"
+)]
 
 mod advice;
 mod aggregates;

@@ -8,7 +8,7 @@ use super::check::{Addition, Findings, Guess, Problem};
 use super::compare::{Difference, Kind};
 use super::events_lock::{Cause, EventsLockError};
 use super::golden::{Flaw, GoldenProblem, one_line};
-use super::lock::Role;
+use super::lock::{Key, Role};
 use super::shape::{Definition, Shape};
 
 const ACCEPT: &str = "ES_EVENTS_LOCK=accept cargo test";
@@ -69,81 +69,13 @@ impl Report<'_> {
     fn problem(&self, problem: &Problem, all: &[Problem]) -> String {
         let mut section = Section::default();
         match problem {
-            Problem::Changed {
-                key,
-                rust,
-                current,
-                differences,
-                stored,
-            } => {
-                let event = history_of(rust);
-                section.line(format_args!(
-                    "{key} (`{}`) has changed, and events are stored as it was",
-                    event.unwrap_or(rust)
-                ));
-                section.differences(differences);
-                match event {
-                    _ if *current == key.version => {
-                        section.write(&advice::new_version(key, rust, differences, stored));
-                    }
-                    Some(event) => section.line(format_args!(
-                        "  version {} is the past: undo the change in the history of `{event}`",
-                        key.version
-                    )),
-                    None => section.line(format_args!(
-                        "  version {} is the past: undo the change of `{rust}`",
-                        key.version
-                    )),
-                }
-                if nothing_in_common(stored, differences) {
-                    section.line(format_args!(
-                        "  or, if `{rust}` is another event, give it a name of its own, `#[event(name = \"…\")]`, and retire this one"
-                    ));
-                }
-                for difference in differences {
-                    if let Some(way) = advice::within(difference, differences) {
-                        section.line(format_args!("  {way}"));
-                    }
-                }
-                section.line(format_args!(
-                    "  or, if no such event was ever stored, delete `{key}` from `{}`, and accept it anew",
-                    self.file
-                ));
-            }
+            Problem::Changed { .. } => self.changed(problem, &mut section),
             Problem::Vanished { key, stored, guess } => {
                 // One message for all versions of an event.
-                let older = |other: &Problem| matches!(other, Problem::Vanished { key: other, .. } if other.category == key.category && other.name == key.name && other.version > key.version);
-                if all.iter().any(older) {
-                    return String::new();
-                }
-                section.line(format_args!(
-                    "{key} is gone, and stored events of this name cannot be read"
-                ));
-                match guess {
-                    Guess::Renamed { rust } => {
-                        section.line(format_args!(
-                            "  `{rust}` looks like it: if it has another name now, write"
-                        ));
-                        section.code(&[
-                            format!("#[event(alias = {:?})]", key.name),
-                            format!("pub struct {rust} …"),
-                        ]);
-                        section.line(format_args!("  else retire it, in the `#[aggregate]` block"));
-                        section.code(&advice::retired(key, stored));
-                    }
-                    Guess::Moved { category } => {
-                        section.line(format_args!(
-                            "  the name is used by aggregate `{category}` now, but stored events stay in the streams of `{}`: keep it there",
-                            key.category
-                        ));
-                        section.code(&advice::retired(key, stored));
-                    }
-                    Guess::Removed => {
-                        section.line(format_args!(
-                            "  if it is no longer written, retire it, in the `#[aggregate]` block"
-                        ));
-                        section.code(&advice::retired(key, stored));
-                    }
+                let newer =
+                    |other: &Problem| matches!(other, Problem::Vanished { key: other, .. } if key.is_older_than(other));
+                if !all.iter().any(newer) {
+                    vanished(key, stored, guess, &mut section);
                 }
             }
             Problem::AggregateVanished { category, renamed } => {
@@ -188,7 +120,7 @@ impl Report<'_> {
                     "{key} is {was}, but `{rust}` has the name now: stored events would be read as `{rust}`"
                 ));
                 section.line(format_args!(
-                    "  give `{rust}` another name: `#[event(name = \"…\")]`, and keep what read `{}`",
+                    "  give `{rust}` another name, `#[event(name = \"…\")]`, and keep what read `{}`",
                     key.name
                 ));
             }
@@ -204,6 +136,53 @@ impl Report<'_> {
             }
         }
         section.text
+    }
+
+    fn changed(&self, problem: &Problem, section: &mut Section) {
+        let Problem::Changed {
+            key,
+            rust,
+            current,
+            differences,
+            stored,
+            today,
+        } = problem
+        else {
+            return;
+        };
+        let event = history_of(rust);
+        section.line(format_args!(
+            "{key} (`{}`) has changed, and events are stored as it was",
+            event.unwrap_or(rust)
+        ));
+        section.differences(differences);
+        match event {
+            _ if *current == key.version => {
+                section.write(&advice::new_version(key, rust, differences, stored, today));
+            }
+            Some(event) => section.line(format_args!(
+                "  version {} is the past: undo the change in the history of `{event}`",
+                key.version
+            )),
+            None => section.line(format_args!(
+                "  version {} is the past: undo the change of `{rust}`",
+                key.version
+            )),
+        }
+        if nothing_in_common(stored, differences) {
+            section.line(format_args!(
+                "  or, if `{rust}` is another event, give it a name of its own, `#[event(name = \"…\")]`, and retire this one"
+            ));
+        }
+        for difference in differences {
+            if let Some(way) = advice::within(difference, differences) {
+                section.line(format_args!("  {way}"));
+            }
+        }
+        section.line(format_args!(
+            "  or, if no such event was ever stored, delete `{key}` from `{}`, and accept it anew",
+            self.file
+        ));
     }
 
     fn golden(&self, problem: &GoldenProblem) -> String {
@@ -264,7 +243,7 @@ impl Report<'_> {
             match addition {
                 Addition::Shape(key) => section.line(format_args!("    {key}")),
                 Addition::Role(key, Role::AliasOf(name)) => {
-                    section.line(format_args!("    {key} as an earlier name of `{name}`"))
+                    section.line(format_args!("    {key} as an earlier name of `{name}`"));
                 }
                 Addition::Role(key, _) => section.line(format_args!("    {key} as retired")),
                 Addition::Grown(key, differences) => {
@@ -281,6 +260,25 @@ impl Report<'_> {
     }
 }
 
+fn vanished(key: &Key, stored: &Definition, guess: &Guess, section: &mut Section) {
+    section.line(format_args!(
+        "{key} is gone, and stored events of this name cannot be read"
+    ));
+    match guess {
+        Guess::Renamed { rust } => {
+            section.line(format_args!("  `{rust}` looks like it: if it has another name now, write"));
+            section.code(&[format!("#[event(alias = {:?})]", key.name), format!("pub struct {rust} …")]);
+            section.line("  else retire it, in the `#[aggregate]` block");
+        }
+        Guess::Moved { category } => section.line(format_args!(
+            "  the name is used by aggregate `{category}` now, but stored events stay in the streams of `{}`: retire it there",
+            key.category
+        )),
+        Guess::Removed => section.line("  if it is no longer written, retire it, in the `#[aggregate]` block"),
+    }
+    section.code(&advice::retired(key, stored));
+}
+
 /// The event of which a struct like `__OpenedV1`, which comes of the history of its fields, is an old shape.
 fn history_of(rust: &str) -> Option<&str> {
     let name = rust.strip_prefix("__")?;
@@ -292,11 +290,10 @@ fn nothing_in_common(stored: &Definition, differences: &[Difference]) -> bool {
     let Shape::Object(object) = &stored.shape else {
         return true;
     };
-    let gone = |name: &String| {
-        let removed = |other: &Difference| other.path == *name && other.kind == Kind::Removed;
-        differences.iter().any(removed)
-    };
-    object.fields.keys().all(gone)
+    let of_kind = |kind: Kind| differences.iter().filter(move |difference| difference.kind == kind);
+    let gone = |name: &String| of_kind(Kind::Removed).any(|removed| removed.path == *name);
+    let renamed = of_kind(Kind::Removed).any(|old| of_kind(Kind::Added).any(|new| new.after == old.before));
+    !renamed && object.fields.keys().all(gone)
 }
 
 fn change(difference: &Difference) -> String {

@@ -361,9 +361,10 @@ impl<'a> Parser<'a> {
                 object.rest = Some((pattern, Box::new(self.shape()?)));
                 continue;
             }
-            let name = match self.rest().starts_with('"') {
-                true => self.text_value()?,
-                false => self.word("the name of a field, or `}`")?.to_owned(),
+            let name = if self.rest().starts_with('"') {
+                self.text_value()?
+            } else {
+                self.word("the name of a field, or `}`")?.to_owned()
             };
             if object.fields.contains_key(&name) {
                 return Err(format!("the field `{name}` is there twice"));
@@ -392,9 +393,8 @@ impl<'a> Parser<'a> {
     fn json(&mut self) -> Result<Value, String> {
         let rest = self.rest();
         let mut values = serde_json::Deserializer::from_str(rest).into_iter();
-        let value = match values.next() {
-            Some(Ok(value)) => value,
-            _ => return Err("expected a JSON value".to_owned()),
+        let Some(Ok(value)) = values.next() else {
+            return Err("expected a JSON value".to_owned());
         };
         self.at += values.byte_offset();
         Ok(value)

@@ -297,10 +297,10 @@ table! {
     optional_field_removed: Refused(&["b: string | null → not read", "removed(b: Option<String>, since = 2)"]),
         { #[event] pub struct Changed { pub a: i64, pub b: Option<String> } } =>
         { #[event] pub struct Changed { pub a: i64 } }
-    needed_field: Refused(&["b: not stored → string", "#[event(added(since = 2, default = …))]\n        pub b: …,"]),
+    needed_field: Refused(&["b: not stored → string", "#[event(added(since = 2, default = …))]\n        pub b: String,"]),
         { #[event] pub struct Changed { pub a: i64 } } =>
         { #[event] pub struct Changed { pub a: i64, pub b: String } }
-    field_renamed: Refused(&["#[event(renamed(from = \"sum\", since = 2))]\n        pub amount: …,"]),
+    field_renamed: Refused(&["#[event(renamed(from = \"sum\", since = 2))]\n        pub amount: i64,"]),
         { #[event] pub struct Changed { pub sum: i64 } } =>
         { #[event] pub struct Changed { pub amount: i64 } }
     all_fields_renamed: Refused(&["aB: string → not read", "#[event(renamed(from = \"a_b\", since = 2))]"]),

@@ -302,9 +302,9 @@ fn attributes(field: &Field, version: u32) -> Vec<Attribute> {
             let Some(metas) = metas(attribute) else { continue };
             let metas = metas.iter().filter(|meta| holds(meta));
             kept.push(parse_quote!(#[serde(#(#metas),*)]));
-        } else if attribute.path().is_ident("schemars") && !changed {
-            kept.push(attribute.clone());
-        } else if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+        } else if ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name))
+            || (attribute.path().is_ident("schemars") && !changed)
+        {
             kept.push(attribute.clone());
         }
     }
