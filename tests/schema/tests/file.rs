@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 
 use es_runtime::prelude::*;
-use es_runtime::schema::{Additions, check_events_lock};
+use es_runtime::schema::{Additions, check_events_lock, export};
 use es_runtime::testing::events_lock;
 
 #[value]
@@ -195,4 +195,59 @@ fn the_environment_says_what_is_accepted() {
     assert!(!file.exists());
     assert!(run(Some("accept"), &file).contains("1 passed"));
     assert!(run(None, &file).contains("1 passed"));
+}
+
+mod by_hand {
+    use es_runtime::Event;
+    use es_runtime::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub struct Opened {
+        pub owner: String,
+    }
+
+    impl Event for Opened {
+        const NAME: &'static str = "opened";
+    }
+
+    #[command]
+    pub struct Open {}
+
+    #[derive(Aggregate)]
+    pub struct Account;
+
+    #[aggregate]
+    impl Account {
+        #[handle]
+        fn open(_: Open) -> Opened {
+            Opened { owner: "Zoë".into() }
+        }
+
+        #[apply]
+        fn opened(_: Opened) -> Self {
+            Account
+        }
+    }
+}
+
+#[test]
+fn an_event_by_hand_is_asked_for_its_shape() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.lock");
+    let refused = check_events_lock::<by_hand::Account>(&file, Additions::Accept).unwrap_err();
+    let said = refused.to_string();
+    assert!(
+        said.contains("account/opened 1: `Event` is implemented by hand for `Opened`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("out.add::<Self>(Self::NAME, Self::SHAPE_VERSION);"),
+        "{said}"
+    );
+    let said = export::<by_hand::Account>(folder.path()).unwrap_err().to_string();
+    assert!(
+        said.contains("the shape of event `account/opened` is not known"),
+        "{said}"
+    );
 }
