@@ -10,6 +10,7 @@ mod event;
 mod helper;
 mod message;
 mod runtime;
+mod shape;
 mod stored_name;
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,94 @@ use proc_macro::TokenStream;
 /// | Argument | Meaning | Default |
 /// | --- | --- | --- |
 /// | `name = "…"` | the name that is stored | the struct's in snake case |
+/// | `alias = "…"` | a name that it had before, which is read and no longer written; may be repeated | none |
+/// | `version = n` | the version of the shape that is stored | 1 |
+/// | `from = OpenedV1` | the struct of the version before, from which `From` leads here | none |
+/// | `try_from = OpenedV1` | the same for a step that can fail, by `TryFrom` | none |
+/// | `removed(note: String, since = n)` | a field that the struct had before version n; may be repeated | none |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// Implements `Event`, and derives `Debug`, `Clone`, `PartialEq` and serde's traits unless a derive *below* does. Put
 /// `#[event]` first: a derive above it has run already, is not seen, and conflicts.
+///
+/// # Older shapes
+///
+/// What is stored stays as it is. A change of a field's name, type or meaning is a new version, and says how the versions before
+/// are read: every version from 2 on is accounted for, or it does not compile. An event is decoded straight into the struct
+/// of the version under which it is stored, and then taken from one version to the next. A step that panics, or a
+/// `TryFrom` that fails, is an error that names the event with its place (a panic, unless the program is built to abort on it).
+///
+/// With a struct for each version, the name is that of the newest one and the steps are plain Rust:
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # use es_runtime::Event;
+/// #[event(version = 2, from = OpenedV1)]
+/// pub struct Opened {
+///     pub owners: Vec<String>,
+/// }
+///
+/// #[event(name = "opened")]
+/// pub struct OpenedV1 {
+///     pub owner: String,
+/// }
+///
+/// impl From<OpenedV1> for Opened {
+///     fn from(old: OpenedV1) -> Self {
+///         Self { owners: vec![old.owner] }
+///     }
+/// }
+///
+/// let old = Opened::decode(1, br#"{"owner": "Alice"}"#)?;
+/// assert_eq!(old, Opened { owners: vec!["Alice".into()] });
+/// # Ok::<(), es_runtime::DecodeError>(())
+/// ```
+///
+/// Smaller changes are told by the fields, back to version 1, and need no struct:
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # use es_runtime::Event;
+/// #[event(version = 3, removed(note: String, since = 3))]
+/// pub struct Deposited {
+///     #[event(renamed(from = "sum", since = 2), changed(since = 3, from = u32))]
+///     pub amount: u64,
+///     #[event(added(since = 2, default = Channel::Counter))]
+///     pub channel: Channel,
+///     #[event(added(since = 3, default = |amount, note| format!("{amount} cents: {note}")))]
+///     pub text: String,
+/// }
+///
+/// #[value]
+/// pub enum Channel {
+///     Counter,
+///     Online,
+/// }
+///
+/// let old = Deposited::decode(1, br#"{"sum": 5, "note": "cash"}"#)?;
+/// assert_eq!(old, Deposited { amount: 5, channel: Channel::Counter, text: "5 cents: cash".into() });
+/// # Ok::<(), es_runtime::DecodeError>(())
+/// ```
+///
+/// | Before a field, in `#[event(…)]` | Meaning |
+/// | --- | --- |
+/// | `added(since = n, default = …)` | not there before version n; the value for older events, or a closure that gets fields by reference: those that were there before, by their names in version n or, if they are removed in it, by their last |
+/// | `renamed(from = "…", since = n)` | stored under this name before version n; may be repeated |
+/// | `changed(since = n, from = Type)` | of this type before version n, from which `From` leads to the next; may be repeated |
+/// | `changed(since = n, from = Type, with = path)` | the same with a function in the place of `From` |
+///
+/// In `removed(…)` they tell what happened to the field before: `removed(fee: u8, since = 3, added(since = 2, default = 0))`.
+/// The older shapes have the `#[serde(…)]` of the struct and of the fields, with two exceptions: a field has no `rename` and no
+/// `alias` in the versions in which it had another name, and nothing of the form `with = "…"` in those in which it was of another
+/// type. For a tuple struct, or with serde's own `from`, keep the old struct.
+///
+/// A struct has either `from` or a history; the struct named in `from` may have a history of its own.
+///
+/// # Writing older shapes
+///
+/// `Event::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
+/// step has a way back: for `from`, an `impl From<Opened> for OpenedV1`; what was `added` is left out, `renamed` takes the
+/// old name, `changed` needs `From` in the other direction; from `removed` there is none.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::attribute(args.into(), &item.into()).into()
@@ -72,7 +157,7 @@ pub fn command(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Gives a struct or enum that is a field of events and commands what they need of it: the derives of
-/// [`#[event]`](macro@event), and nothing else.
+/// [`#[event]`](macro@event), and, for the fingerprint of a state that holds it, that of its fields.
 ///
 /// ```
 /// # use es_runtime::prelude::*;
@@ -128,7 +213,7 @@ pub fn derive_aggregate(item: TokenStream) -> TokenStream {
 }
 
 /// Goes on the impl block of an aggregate, whose methods with [`#[handle]`](macro@handle) and [`#[apply]`](macro@apply) are
-/// the list of its commands and events.
+/// the list of its commands and events. Events that are only read have a [`#[retired]`](macro@retired) method.
 ///
 /// ```
 /// # use es_runtime::prelude::*;

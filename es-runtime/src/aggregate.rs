@@ -13,6 +13,17 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// by `#[es(name = "…")]`.
     const NAME: &'static str;
 
+    /// A fingerprint of the state's shape: another one, as a rule, once a state that was kept no longer fits.
+    ///
+    /// It is made of the names and types of the fields and variants and their `#[serde(…)]`, as they are written, and of the
+    /// same of each `#[value]` type that a field mentions, also as in `Option<Channel>` or `Vec<Channel>`. It is the same with
+    /// every compiler and on every machine.
+    ///
+    /// It does not see what a value's own fields are made of, nor a type without `#[value]`, an alias, or a constant: such
+    /// a change it does not show. Nor does it see that a method has changed its mind. 0 if the implementation is written by
+    /// hand and does not say otherwise.
+    const FINGERPRINT: u64 = 0;
+
     /// What identifies an instance.
     type Id: AggregateId;
 }

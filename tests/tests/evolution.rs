@@ -201,6 +201,42 @@ mod history {
         pub fee: u8,
     }
 
+    /// Comes from a struct that tells its own past.
+    #[event(version = 4, from = ClosedV3)]
+    pub struct Closed {
+        pub reason: String,
+    }
+
+    #[event(name = "closed", version = 3)]
+    pub struct ClosedV3 {
+        #[event(added(since = 2, default = 0), changed(since = 3, from = u8))]
+        pub code: u32,
+    }
+
+    /// A field under a `cfg` has its history there too.
+    #[event(version = 2)]
+    pub struct Blocked {
+        #[event(renamed(from = "why", since = 2))]
+        #[serde(default)]
+        pub r#type: String,
+        #[cfg(any())]
+        #[event(added(since = 2, default = NoSuch::new()))]
+        pub never: NoSuch,
+        #[cfg(any())]
+        pub at: u8,
+        #[cfg(not(any()))]
+        #[serde(default)]
+        pub at: u16,
+    }
+
+    impl From<ClosedV3> for Closed {
+        fn from(old: ClosedV3) -> Self {
+            Self {
+                reason: format!("code {}", old.code),
+            }
+        }
+    }
+
     #[value]
     #[derive(Eq)]
     pub struct Target(pub String);
@@ -218,7 +254,7 @@ mod history {
     }
 }
 
-use history::{Channel, Deposited, Moved, Target};
+use history::{Blocked, Channel, Closed, Deposited, Moved, Target};
 
 fn deposited(amount: u64, paid_through: Channel, text: &str) -> Deposited {
     Deposited {
@@ -300,6 +336,34 @@ fn the_history_of_the_fields_is_written_back_as_far_as_there_is_a_way() -> Resul
             ..
         })
     ));
+    Ok(())
+}
+
+#[test]
+fn a_shape_that_another_comes_from_can_tell_its_own_history() -> Result<()> {
+    let stored = [
+        (1, "{}", "code 0"),
+        (2, r#"{"code":7}"#, "code 7"),
+        (3, r#"{"code":700}"#, "code 700"),
+    ];
+    for (version, payload, reason) in stored {
+        let reason = reason.to_owned();
+        assert_eq!(Closed::decode(version, payload.as_bytes())?, Closed { reason });
+    }
+    assert_eq!((Closed::OLDEST_VERSION, Closed::WRITES_FROM), (1, 4));
+    Ok(())
+}
+
+#[test]
+fn attributes_of_fields_hold_for_their_older_shapes() -> Result<()> {
+    for (version, payload, r#type) in [
+        (1, r#"{"why":"lost"}"#, "lost"),
+        (2, r#"{"type":"lost"}"#, "lost"),
+        (1, "{}", ""),
+    ] {
+        let r#type = r#type.to_owned();
+        assert_eq!(Blocked::decode(version, payload.as_bytes())?, Blocked { r#type, at: 0 });
+    }
     Ok(())
 }
 

@@ -16,6 +16,8 @@ use crate::errors::Errors;
 use crate::helper;
 use model::Block;
 
+pub(crate) use listed::ungrouped;
+
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let block = Block::parse(args, &item, &mut errors);

@@ -23,13 +23,32 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
             }
         }
     });
+    let fingerprint = fingerprint(aggregate);
     quote! {
         #[automatically_derived]
         impl #runtime::Aggregate for #ident {
             const NAME: &'static str = #name;
+            #fingerprint
             type Id = #id;
         }
 
         #key
+    }
+}
+
+/// That of the fields as they are written, mixed with those of the values that they hold.
+fn fingerprint(aggregate: &Aggregate) -> TokenStream {
+    let private = aggregate.runtime.private();
+    let own = aggregate.shape.fingerprint();
+    let types = &aggregate.shape.types;
+    if types.is_empty() {
+        return quote!(const FINGERPRINT: u64 = #own;);
+    }
+    quote! {
+        const FINGERPRINT: u64 = {
+            #[allow(unused_imports)]
+            use #private::NoShape as _;
+            #private::fingerprint(#own, &[#(#private::ShapeOf::<#types>::FINGERPRINT),*])
+        };
     }
 }

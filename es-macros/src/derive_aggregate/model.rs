@@ -6,6 +6,7 @@ use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::message::is_plain;
 use crate::runtime::Runtime;
+use crate::shape::Shape;
 use crate::stored_name;
 
 const KNOWN: Known = Known {
@@ -46,11 +47,14 @@ pub(crate) struct Aggregate {
     /// The natural key, if it is not an `Id<Self>`.
     pub(crate) id: Option<Type>,
     foreign: bool,
+    pub(crate) shape: Shape,
 }
 
 impl Aggregate {
     pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item))? {
+        let item = errors.ok(syn::parse2::<Item>(item))?;
+        let shape = Shape::of(&item);
+        let (ident, attrs, generics) = match item {
             Item::Struct(item) => (item.ident, item.attrs, item.generics),
             Item::Enum(item) => (item.ident, item.attrs, item.generics),
             other => {
@@ -87,6 +91,7 @@ impl Aggregate {
             ident,
             id,
             foreign: foreign.is_some(),
+            shape,
         })
     }
 

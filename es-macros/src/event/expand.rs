@@ -107,7 +107,7 @@ fn around_shape(event: &Event, shape: &OldShape) -> TokenStream {
 
         impl #old {
             #[doc(hidden)]
-            #[allow(dead_code)]
+            #[allow(dead_code, unreachable_pub)]
             pub const #constant: ::core::option::Option<&'static str> = ::core::option::Option::Some(#new_name);
         }
 

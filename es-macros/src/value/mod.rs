@@ -1,4 +1,4 @@
-//! `#[value]`: only derives, so that one file holds all three steps.
+//! `#[value]`: hardly more than derives, so that one file holds all three steps.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,6 +8,7 @@ use crate::args::{self, Known};
 use crate::derives::Derives;
 use crate::errors::Errors;
 use crate::runtime::Runtime;
+use crate::shape::Shape;
 
 const KNOWN: Known = Known {
     attribute: "#[value]",
@@ -22,22 +23,48 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         runtime = Runtime::parse(input)?;
         Ok(())
     });
-    let derives = attributes(item, &mut errors).map(|attrs| {
-        let derives = Derives::of(&attrs);
+    let value = structure(item, &mut errors);
+    let derives = value.as_ref().map(|value| {
+        let derives = Derives::of(attributes(value));
         let (missing, schema) = (derives.missing(&runtime), derives.schema(&runtime));
         quote!(#missing #schema)
     });
-    quote!(#derives #item #errors)
+    let shape = value.as_ref().map(|value| shape(value, &runtime));
+    quote!(#derives #item #shape #errors)
 }
 
-/// The attributes of the struct or enum.
-fn attributes(item: &TokenStream, errors: &mut Errors) -> Option<Vec<Attribute>> {
+/// The struct or enum.
+fn structure(item: &TokenStream, errors: &mut Errors) -> Option<Item> {
     match errors.ok(syn::parse2::<Item>(item.clone()))? {
-        Item::Struct(item) => Some(item.attrs),
-        Item::Enum(item) => Some(item.attrs),
+        item @ (Item::Struct(_) | Item::Enum(_)) => Some(item),
         other => {
             errors.at(other, "`#[value]` goes on a struct or an enum");
             None
         }
     }
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Struct(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+/// What the fingerprint of a state that holds such a value takes from it.
+fn shape(item: &Item, runtime: &Runtime) -> Option<TokenStream> {
+    let (ident, generics) = match item {
+        Item::Struct(item) => (&item.ident, &item.generics),
+        Item::Enum(item) => (&item.ident, &item.generics),
+        _ => return None,
+    };
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let fingerprint = Shape::of(item).fingerprint();
+    Some(quote! {
+        #[automatically_derived]
+        impl #parameters #runtime::__private::Shape for #ident #arguments #bounds {
+            const FINGERPRINT: u64 = #fingerprint;
+        }
+    })
 }

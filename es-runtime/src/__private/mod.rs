@@ -9,6 +9,7 @@ mod command;
 mod event;
 mod retired;
 mod schema;
+mod shape;
 mod unique;
 mod upcast;
 mod value;
@@ -28,6 +29,7 @@ pub use event::{
 };
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use schema::*;
+pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
     Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,

@@ -21,7 +21,12 @@ impl History {
         version: Option<Version>,
         errors: &mut Errors,
     ) -> Self {
-        let current = version.map_or(1, |version| version.number);
+        let current = match version {
+            Some(version) => version.number,
+            None if errors.is_empty() => 1,
+            // It may be what could not be read.
+            None => u32::MAX,
+        };
         let history = Self {
             serde: container(attrs, errors),
             fields,
@@ -55,7 +60,9 @@ impl History {
                     .iter()
                     .enumerate()
                     .filter(|(_, field)| field.is_in(version));
-                let Some((other, first)) = before.find(|(_, field)| field.name_in(version) == name) else {
+                let Some((other, first)) =
+                    before.find(|(_, field)| field.name_in(version) == name && field.meets(second))
+                else {
                     continue;
                 };
                 if !reported.insert((other, index)) {

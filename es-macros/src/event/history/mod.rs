@@ -76,6 +76,12 @@ impl Field {
         self.added.is_some() || !self.renamed.is_empty() || !self.changed.is_empty() || self.removed.is_some()
     }
 
+    /// Whether both may be compiled together, as far as can be told without evaluating `cfg`.
+    fn meets(&self, other: &Self) -> bool {
+        let is_conditional = |field: &Self| field.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
+        !is_conditional(self) && !is_conditional(other)
+    }
+
     /// Whether the struct has it in this version.
     fn is_in(&self, version: u32) -> bool {
         self.added.as_ref().is_none_or(|added| added.since.number <= version)

@@ -5,17 +5,21 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 /// The struct without `#[event(…)]` before its fields. Works on bare tokens, so that it serves a half-typed struct too, and leaves
 /// every other token in its place.
 pub(crate) fn strip(item: &TokenStream) -> TokenStream {
-    item.clone()
-        .into_iter()
-        .map(|token| match token {
-            TokenTree::Group(group) if group.delimiter() != Delimiter::Bracket => {
-                let mut stripped = Group::new(group.delimiter(), without_helpers(group.stream()));
-                stripped.set_span(group.span());
-                TokenTree::Group(stripped)
-            }
-            token => token,
-        })
-        .collect()
+    item.clone().into_iter().map(strip_fields).collect()
+}
+
+/// A group is made anew only if there is something to leave out, as the places of its delimiters are lost with it.
+fn strip_fields(token: TokenTree) -> TokenTree {
+    match token {
+        TokenTree::Group(group)
+            if group.delimiter() != Delimiter::Bracket && group.stream().into_iter().any(|token| is_helper(&token)) =>
+        {
+            let mut stripped = Group::new(group.delimiter(), without_helpers(group.stream()));
+            stripped.set_span(group.span());
+            stripped.into()
+        }
+        token => token,
+    }
 }
 
 fn without_helpers(fields: TokenStream) -> TokenStream {
@@ -23,10 +27,9 @@ fn without_helpers(fields: TokenStream) -> TokenStream {
     let mut kept = TokenStream::new();
     while let Some(token) = tokens.next() {
         let pound = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
-        if pound && tokens.next_if(is_helper).is_some() {
-            continue;
+        if !pound || tokens.next_if(is_helper).is_none() {
+            kept.extend([token]);
         }
-        kept.extend([token]);
     }
     kept
 }

@@ -67,7 +67,7 @@ impl ::es_runtime::Event for Opened {
 impl ::es_runtime::__private::OldShape<Opened> for OpenedV1 {}
 impl OpenedV1 {
     #[doc(hidden)]
-    #[allow(dead_code)]
+    #[allow(dead_code, unreachable_pub)]
     pub const OLD_SHAPE_OF_ONE_EVENT: ::core::option::Option<&'static str> = ::core::option::Option::Some(
         "Opened",
     );

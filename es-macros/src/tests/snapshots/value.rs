@@ -12,3 +12,7 @@ pub enum Channel {
     Counter,
     Online,
 }
+#[automatically_derived]
+impl ::es_runtime::__private::Shape for Channel {
+    const FINGERPRINT: u64 = 2381835383125515578u64;
+}
