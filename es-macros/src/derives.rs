@@ -9,6 +9,7 @@ use crate::runtime::Runtime;
 pub(crate) struct Derives {
     written: Vec<String>,
     serde_crate: bool,
+    schemars_crate: bool,
 }
 
 impl Derives {
@@ -16,7 +17,8 @@ impl Derives {
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
         Self {
             written: attributes.iter().flat_map(derived).collect(),
-            serde_crate: attributes.iter().any(names_serde_crate),
+            serde_crate: attributes.iter().any(|attribute| names_crate(attribute, "serde")),
+            schemars_crate: attributes.iter().any(|attribute| names_crate(attribute, "schemars")),
         }
     }
 
@@ -42,6 +44,19 @@ impl Derives {
         let paths = std.into_iter().filter_map(add).chain(serde);
         quote!(#[derive(#(#paths),*)] #serde_crate)
     }
+
+    /// The derive of the schema, unless the user wrote it. It writes nothing without the feature `schema` of `es-runtime`.
+    pub(crate) fn schema(&self, runtime: &Runtime) -> Option<TokenStream> {
+        if self.written.iter().any(|written| written == "JsonSchema") {
+            return None;
+        }
+        let private = runtime.private();
+        let schemars_crate = (!self.schemars_crate).then(|| {
+            let path = runtime.private_text("schemars");
+            quote!(#[schemars(crate = #path)])
+        });
+        Some(quote!(#[derive(#private::JsonSchema)] #schemars_crate))
+    }
 }
 
 /// The last segments of the paths in `#[derive(…)]`.
@@ -54,10 +69,11 @@ fn derived(attribute: &Attribute) -> Vec<String> {
     paths.into_iter().flatten().filter_map(last).collect()
 }
 
-fn names_serde_crate(attribute: &Attribute) -> bool {
+/// Whether the attribute of `library` says where it is.
+fn names_crate(attribute: &Attribute, library: &str) -> bool {
     let Ok(list) = attribute.meta.require_list() else {
         return false;
     };
     let metas = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
-    attribute.path().is_ident("serde") && metas.into_iter().flatten().any(|meta| meta.path().is_ident("crate"))
+    attribute.path().is_ident(library) && metas.into_iter().flatten().any(|meta| meta.path().is_ident("crate"))
 }

@@ -180,6 +180,13 @@ pub fn value(args: TokenStream, item: TokenStream) -> TokenStream {
     value::attribute(args.into(), &item.into()).into()
 }
 
+/// Stands for the derive of a schema where there is none: it takes the attributes, and writes nothing.
+#[doc(hidden)]
+#[proc_macro_derive(NoSchema, attributes(schemars))]
+pub fn no_schema(_: TokenStream) -> TokenStream {
+    TokenStream::new()
+}
+
 /// Names an aggregate and its id.
 ///
 /// ```

@@ -85,8 +85,19 @@ impl Message {
 /// Fails to compile, with our words, if one of these cannot be part of an event or a command.
 pub(crate) fn assert_values<'a>(runtime: &Runtime, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
     let private = runtime.private();
+    assert_each(&quote!(#private::assert_value), types)
+}
+
+/// Fails to compile, with our words, if the schema of one of these is not known and the feature `schema` of `es-runtime` needs it.
+pub(crate) fn assert_shapes<'a>(runtime: &Runtime, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
+    let private = runtime.private();
+    let assertions = assert_each(&quote!(#private::assert_shape), types)?;
+    Some(quote!(#private::with_schema! { #assertions }))
+}
+
+fn assert_each<'a>(function: &TokenStream, types: impl Iterator<Item = &'a Type>) -> Option<TokenStream> {
     let assertions: Vec<_> = types
-        .map(|ty| quote_spanned!(ty.span()=> #private::assert_value::<#ty>();))
+        .map(|ty| quote_spanned!(ty.span()=> #function::<#ty>();))
         .collect();
     (!assertions.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
 }
@@ -98,7 +109,7 @@ fn is_plain_field(field: &Field) -> bool {
 
 /// Whether the attribute can do so.
 pub(crate) fn is_special(attribute: &Attribute) -> bool {
-    ["serde", "cfg", "cfg_attr"]
+    ["serde", "schemars", "cfg", "cfg_attr"]
         .iter()
         .any(|name| attribute.path().is_ident(name))
 }

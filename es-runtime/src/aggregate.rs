@@ -77,4 +77,12 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     /// If an event that creates the state meets an existing one, or another event meets none. `state` is then
     /// unchanged.
     fn apply(self, state: &mut Option<A>) -> Result<(), Misapplied>;
+
+    /// Adds every shape from which an event can be read to `out`.
+    #[cfg(feature = "schema")]
+    fn shapes(out: &mut crate::schema::Shapes) {
+        for info in Self::EVENTS {
+            out.unknown::<Self>(info.name, info.shape_version);
+        }
+    }
 }

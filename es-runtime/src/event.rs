@@ -75,6 +75,13 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
             Err(DecodeError::unknown_version::<Self>())
         }
     }
+
+    /// Adds every shape from which the event can be read to `out`. An implementation by hand says here
+    /// `out.add::<Self>(Self::NAME, Self::SHAPE_VERSION)`.
+    #[cfg(feature = "schema")]
+    fn shapes(out: &mut crate::schema::Shapes) {
+        out.unknown::<Self>(Self::NAME, Self::SHAPE_VERSION);
+    }
 }
 
 /// Says that this event is one of aggregate `A`'s. Written by `#[aggregate]` for each `#[apply]` method.

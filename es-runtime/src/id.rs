@@ -134,6 +134,21 @@ impl<'de, A> Deserialize<'de> for Id<A> {
     }
 }
 
+#[cfg(feature = "schema")]
+impl<A> schemars::JsonSchema for Id<A> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Uuid::json_schema(generator)
+    }
+}
+
 /// An id that says which aggregate it is of, so that `runtime.load(alice)` needs no type.
 ///
 /// Implemented for [`Id<A>`](Id) and, by `#[derive(Aggregate)]`, for the natural key named in `#[es(id = Iban)]`. A key whose

@@ -19,6 +19,8 @@ mod outcome;
 pub mod prelude;
 mod recorded;
 mod runtime;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod store;
 mod stored_events;
 mod stream;

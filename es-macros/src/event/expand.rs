@@ -5,6 +5,7 @@ use super::arguments::OldShape;
 use super::history;
 use super::model::{Event, Older};
 use crate::message::Message;
+use crate::runtime::Runtime;
 
 pub(crate) fn event(event: &Event) -> TokenStream {
     let Event {
@@ -24,6 +25,11 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         Older::History(history) => history::expand(event, history),
     };
     let check = checks.expand(runtime);
+    let shapes = match older {
+        Older::None => shapes(runtime, None),
+        Older::Shape(OldShape { ty, .. }) => shapes(runtime, Some(quote!(#ty))),
+        Older::History(_) => shapes(runtime, history::shape_before(event)),
+    };
     let items = quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
@@ -32,6 +38,8 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             #aliases
             #items
             #check
+
+            #shapes
         }
 
         #around
@@ -40,6 +48,20 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         // So that the old shapes are in nobody's way.
         Older::History(_) => quote!(const _: () = { #items };),
         _ => items,
+    }
+}
+
+/// The item of `Event` that names its shapes, where schemas are asked for: its own, and those that `older` can be read from.
+pub(super) fn shapes(runtime: &Runtime, older: Option<TokenStream>) -> TokenStream {
+    let private = runtime.private();
+    let older = older.map(|older| quote!(<#older as #runtime::Event>::shapes(out);));
+    quote! {
+        #private::with_schema! {
+            fn shapes(out: &mut #runtime::schema::Shapes) {
+                out.add::<Self>(<Self as #runtime::Event>::NAME, <Self as #runtime::Event>::SHAPE_VERSION);
+                #older
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::history::{self, History};
 use crate::args;
 use crate::checks::Checks;
 use crate::errors::Errors;
-use crate::message::{Message, Words, assert_values};
+use crate::message::{Message, Words, assert_shapes, assert_values};
 use crate::runtime::Runtime;
 
 const WORDS: Words = Words {
@@ -60,12 +60,15 @@ impl Event {
     /// What to put above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         let fields = self.message.assert_fields(&self.runtime);
-        let old_fields = match &self.older {
-            Older::History(history) => assert_values(&self.runtime, history.old_types()),
-            Older::None | Older::Shape(_) => None,
+        let old_types: Vec<_> = match &self.older {
+            Older::History(history) => history.old_types().collect(),
+            Older::None | Older::Shape(_) => Vec::new(),
         };
+        let old_fields = assert_values(&self.runtime, old_types.iter().copied());
+        let shapes = assert_shapes(&self.runtime, self.message.fields.iter().chain(old_types));
         let derives = self.message.derives.missing(&self.runtime);
-        quote!(#fields #old_fields #derives)
+        let schema = self.message.derives.schema(&self.runtime);
+        quote!(#fields #old_fields #shapes #derives #schema)
     }
 }
 

@@ -24,9 +24,11 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         Ok(())
     });
     let value = structure(item, &mut errors);
-    let derives = value
-        .as_ref()
-        .map(|value| Derives::of(attributes(value)).missing(&runtime));
+    let derives = value.as_ref().map(|value| {
+        let derives = Derives::of(attributes(value));
+        let (missing, schema) = (derives.missing(&runtime), derives.schema(&runtime));
+        quote!(#missing #schema)
+    });
     let shape = value.as_ref().map(|value| shape(value, &runtime));
     quote!(#derives #item #shape #errors)
 }

@@ -10,6 +10,7 @@ mod event;
 #[cfg(feature = "garde")]
 mod garde;
 mod retired;
+mod schema;
 mod shape;
 mod unique;
 mod upcast;
@@ -31,9 +32,12 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
+pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
     Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
 };
+#[cfg(feature = "schema")]
+pub use value::assert_shape;
 pub use value::assert_value;

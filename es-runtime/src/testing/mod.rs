@@ -2,7 +2,11 @@
 
 mod clock;
 mod diff;
+#[cfg(feature = "schema")]
+mod events_lock;
 mod scenario;
 
 pub use clock::ManualClock;
+#[cfg(feature = "schema")]
+pub use events_lock::events_lock;
 pub use scenario::{Given, Scenario, Then};

@@ -158,6 +158,11 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             _ if #private::is_named::<#aggregate, #ty>(name) => #private::decode::<#aggregate, #ty>(shape_version, payload),
         }
     });
+    let shapes = events.each(|Listed { ty, .. }| quote!(#private::shapes::<#aggregate, #ty>(out);));
+    let retired_shapes = block.retired.iter().map(|retired| {
+        let Listed { ty, cfgs, .. } = &retired.event;
+        quote!(#(#cfgs)* #private::retired_shapes::<#aggregate, #ty>(out);)
+    });
     let decode_retired = block.retired.iter().map(|retired| decode_retired(block, retired));
     let encode_as =
         events.dispatch(|Listed { ty, .. }| quote!(#private::encode_as::<#aggregate, #ty>(item, shape_version, out)));
@@ -223,6 +228,13 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             ) -> ::core::result::Result<(), #runtime::Misapplied> {
                 match self {
                     #(#apply)*
+                }
+            }
+
+            #private::with_schema! {
+                fn shapes(out: &mut #runtime::schema::Shapes) {
+                    #shapes
+                    #(#retired_shapes)*
                 }
             }
         }

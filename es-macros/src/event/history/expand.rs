@@ -1,13 +1,14 @@
 //! The struct of each older version, and the steps between them.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprClosure, LitStr, Meta, Pat, PatType, ReturnType, Type, parse_quote};
 
 use super::check::{metas, parameter};
 use super::{Field, History};
 use crate::derives::Derives;
+use crate::event::expand::shapes;
 use crate::event::model::Event;
 use crate::message::Message;
 
@@ -42,13 +43,24 @@ fn shape_ident(event: &Event, version: u32) -> Ident {
     }
 }
 
+/// The struct of the version before, if there is one.
+fn before(event: &Event, version: u32) -> Option<TokenStream> {
+    (version > 1).then(|| shape_ident(event, version - 1).into_token_stream())
+}
+
+/// The struct of the version before today's.
+pub(crate) fn shape_before(event: &Event) -> Option<TokenStream> {
+    before(event, event.version)
+}
+
 /// The struct of an older version, as an event of its own.
 fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
     let Event { runtime, message, .. } = event;
     let Message { ident, name, .. } = message;
     let private = runtime.private();
     let (shape, next) = (shape_ident(event, version), shape_ident(event, version + 1));
-    let derives = Derives::of(&[]).missing(runtime);
+    let derives = Derives::of(&[]);
+    let (derives, schema) = (derives.missing(runtime), derives.schema(runtime));
     let (serde, serde_name) = (&history.serde, ident.to_string());
     let fields = history.fields.iter().filter(|field| field.is_in(version)).map(|field| {
         let (attrs, name, ty) = (
@@ -62,8 +74,10 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         let items = items(event, history, version);
         quote!(const SHAPE_VERSION: u32 = #version; #items)
     });
+    let shapes = shapes(runtime, before(event, version));
     quote! {
         #derives
+        #schema
         #(#serde)*
         #[serde(rename = #serde_name)]
         #[doc(hidden)]
@@ -75,6 +89,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         impl #runtime::Event for #shape {
             const NAME: &'static str = #name;
             #items
+            #shapes
         }
 
         #[automatically_derived]
@@ -293,7 +308,9 @@ fn attributes(field: &Field, version: u32) -> Vec<Attribute> {
             let Some(metas) = metas(attribute) else { continue };
             let metas = metas.iter().filter(|meta| holds(meta));
             kept.push(parse_quote!(#[serde(#(#metas),*)]));
-        } else if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+        } else if ["cfg", "cfg_attr"].iter().any(|name| attribute.path().is_ident(name))
+            || (attribute.path().is_ident("schemars") && !changed)
+        {
             kept.push(attribute.clone());
         }
     }

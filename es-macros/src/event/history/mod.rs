@@ -12,7 +12,7 @@ use syn::{Attribute, Expr, LitStr, Path, Type};
 use super::arguments::Version;
 use crate::message::is_special;
 
-pub(super) use expand::expand;
+pub(super) use expand::{expand, shape_before};
 pub(super) use parse::{fields, removed};
 pub(super) use strip::strip;
 

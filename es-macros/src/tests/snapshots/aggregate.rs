@@ -323,6 +323,12 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
             }
         }
     }
+    ::es_runtime::__private::with_schema! {
+        fn shapes(out : & mut ::es_runtime::schema::Shapes) {
+        ::es_runtime::__private::shapes:: < Account, Opened > (out); #[cfg(feature =
+        "deposits")] ::es_runtime::__private::shapes:: < Account, events::Deposited >
+        (out); ::es_runtime::__private::retired_shapes:: < Account, Noted > (out); }
+    }
 }
 #[automatically_derived]
 impl ::es_runtime::IntoEvents<Account> for AccountEvent {

@@ -1,6 +1,9 @@
 const _: fn() = || {
     ::es_runtime::__private::assert_value::<String>();
 };
+::es_runtime::__private::with_schema! {
+    const _ : fn () = || { ::es_runtime::__private::assert_shape:: < String > (); };
+}
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
@@ -9,6 +12,8 @@ const _: fn() = || {
     ::es_runtime::__private::serde::Deserialize
 )]
 #[serde(crate = "::es_runtime::__private::serde")]
+#[derive(::es_runtime::__private::JsonSchema)]
+#[schemars(crate = "::es_runtime::__private::schemars")]
 pub struct Opened {
     pub owner: String,
 }
@@ -51,6 +56,11 @@ impl ::es_runtime::Event for Opened {
             out,
             ::es_runtime::__private::Back::<Self, OpenedV1>::step,
         )
+    }
+    ::es_runtime::__private::with_schema! {
+        fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
+        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Event > ::shapes(out); }
     }
 }
 #[automatically_derived]

@@ -5,6 +5,11 @@ const _: fn() = || {
     ::es_runtime::__private::assert_value::<u32>();
     ::es_runtime::__private::assert_value::<String>();
 };
+::es_runtime::__private::with_schema! {
+    const _ : fn () = || { ::es_runtime::__private::assert_shape:: < u64 > ();
+    ::es_runtime::__private::assert_shape:: < u32 > ();
+    ::es_runtime::__private::assert_shape:: < String > (); };
+}
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
@@ -13,6 +18,8 @@ const _: fn() = || {
     ::es_runtime::__private::serde::Deserialize
 )]
 #[serde(crate = "::es_runtime::__private::serde")]
+#[derive(::es_runtime::__private::JsonSchema)]
+#[schemars(crate = "::es_runtime::__private::schemars")]
 #[serde(rename_all = "camelCase")]
 pub struct Deposited {
     pub amount: u64,
@@ -56,6 +63,11 @@ const _: () = {
                 __DepositedV1,
             >(self, shape_version, out, <Deposited>::__back_from_2)
         }
+        ::es_runtime::__private::with_schema! {
+            fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (<
+            Self as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+            ::SHAPE_VERSION); < __DepositedV1 as ::es_runtime::Event > ::shapes(out); }
+        }
     }
     #[derive(
         ::core::fmt::Debug,
@@ -65,6 +77,8 @@ const _: () = {
         ::es_runtime::__private::serde::Deserialize
     )]
     #[serde(crate = "::es_runtime::__private::serde")]
+    #[derive(::es_runtime::__private::JsonSchema)]
+    #[schemars(crate = "::es_runtime::__private::schemars")]
     #[serde(rename_all = "camelCase")]
     #[serde(rename = "Deposited")]
     #[doc(hidden)]
@@ -76,6 +90,11 @@ const _: () = {
     #[automatically_derived]
     impl ::es_runtime::Event for __DepositedV1 {
         const NAME: &'static str = "deposited";
+        ::es_runtime::__private::with_schema! {
+            fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (<
+            Self as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+            ::SHAPE_VERSION); }
+        }
     }
     #[automatically_derived]
     impl ::es_runtime::__private::OldShape<Deposited> for __DepositedV1 {}

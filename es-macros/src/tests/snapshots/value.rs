@@ -6,6 +6,8 @@
     ::es_runtime::__private::serde::Deserialize
 )]
 #[serde(crate = "::es_runtime::__private::serde")]
+#[derive(::es_runtime::__private::JsonSchema)]
+#[schemars(crate = "::es_runtime::__private::schemars")]
 pub enum Channel {
     Counter,
     Online,

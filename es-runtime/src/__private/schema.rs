@@ -1,0 +1,41 @@
+//! What generated code holds with the feature `schema` alone: it is the same with and without, and these decide.
+
+#[cfg(not(feature = "schema"))]
+pub use es_macros::NoSchema as JsonSchema;
+#[cfg(feature = "schema")]
+pub use schemars::{self, JsonSchema};
+
+#[cfg(feature = "schema")]
+use super::RetiredOf;
+#[cfg(feature = "schema")]
+use crate::{EventOf, EventSourced, schema::Shapes};
+
+/// The tokens, with the feature `schema`.
+#[cfg(feature = "schema")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_schema {
+    ($($tokens:tt)*) => { $($tokens)* };
+}
+
+/// Nothing: the feature `schema` is off.
+#[cfg(not(feature = "schema"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __with_schema {
+    ($($tokens:tt)*) => {};
+}
+
+pub use crate::__with_schema as with_schema;
+
+/// The shapes from which one of the aggregate's events can be read.
+#[cfg(feature = "schema")]
+pub fn shapes<A: EventSourced, E: EventOf<A>>(out: &mut Shapes) {
+    E::shapes(out);
+}
+
+/// The shapes from which one of the aggregate's retired events can be read.
+#[cfg(feature = "schema")]
+pub fn retired_shapes<A: EventSourced, E: RetiredOf<A>>(out: &mut Shapes) {
+    E::shapes(out);
+}

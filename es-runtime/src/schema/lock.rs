@@ -1,0 +1,117 @@
+//! The file `events.lock`.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use super::shape::Definition;
+use super::text::Parser;
+
+const HEADER: &str = "\
+# The stored shape of every event, written and checked by a test. After an addition: ES_EVENTS_LOCK=accept cargo test
+#
+#   field?: T = v   may be missing, and is then read as v (without one: as nothing)
+#   ...: T          any further fields; what is not listed is not read
+#   T[]   [T, U]    a list; a tuple
+#   T | U   T / U   either; the first that fits
+#   @T              a type that contains itself, given below the event by `with`
+";
+
+/// Under what an event is stored.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) category: String,
+    pub(super) name: String,
+    pub(super) version: u32,
+}
+
+impl Key {
+    /// Whether `other` is a newer version of the same event.
+    pub(super) fn is_older_than(&self, other: &Self) -> bool {
+        self.category == other.category && self.name == other.name && self.version < other.version
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{} {}", self.category, self.name, self.version)
+    }
+}
+
+/// What its name is used for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Role {
+    /// It is written, or was before a newer version.
+    Event,
+    /// It is only read.
+    Retired,
+    /// The name stands for the event that has this one now.
+    AliasOf(String),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) role: Role,
+    pub(super) definition: Definition,
+}
+
+pub(super) type Lock = BTreeMap<Key, Entry>;
+
+pub(super) fn write(lock: &Lock) -> String {
+    let mut text = HEADER.to_owned();
+    for (key, entry) in lock {
+        let role = match &entry.role {
+            Role::Event => String::new(),
+            Role::Retired => " (retired)".to_owned(),
+            Role::AliasOf(name) => format!(" (alias of {name})"),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n{key}{role} {}", entry.definition.lines());
+    }
+    text
+}
+
+/// Reads the file. The error says in which line of it what is wrong.
+pub(super) fn read(text: &str) -> Result<Lock, String> {
+    let mut parser = Parser::new(text);
+    let mut lock = Lock::new();
+    while !parser.is_at_end() {
+        let entry = entry(&mut parser);
+        let (key, entry) = entry.map_err(|error| format!("line {}: {error}", parser.line()))?;
+        if lock.contains_key(&key) {
+            return Err(format!("line {}: `{key}` is there twice", parser.line()));
+        }
+        lock.insert(key, entry);
+    }
+    Ok(lock)
+}
+
+fn entry(parser: &mut Parser<'_>) -> Result<(Key, Entry), String> {
+    let category = parser.word("the name of an aggregate")?.to_owned();
+    parser.expect("/")?;
+    let name = parser.word("the name of an event")?.to_owned();
+    let version = parser.word("the version of its shape")?;
+    let version = version
+        .parse()
+        .map_err(|_| format!("`{version}` is not the version of a shape"))?;
+    let role = role(parser)?;
+    let definition = parser.definition()?;
+    let key = Key {
+        category,
+        name,
+        version,
+    };
+    Ok((key, Entry { role, definition }))
+}
+
+/// `(retired)` and `(alias of …)` are no shapes: a shape in parentheses holds a `|` or `/`.
+fn role(parser: &mut Parser<'_>) -> Result<Role, String> {
+    if parser.take("(retired)") {
+        return Ok(Role::Retired);
+    }
+    if !parser.take("(alias of ") {
+        return Ok(Role::Event);
+    }
+    let name = parser.word("the name of an event")?.to_owned();
+    parser.expect(")")?;
+    Ok(Role::AliasOf(name))
+}
