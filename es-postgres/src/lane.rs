@@ -156,28 +156,35 @@ impl Worker {
                     return;
                 }
                 Some(Request::Append(encoded, reply)) => {
-                    let batch = self.fill(Waiting { encoded, reply });
+                    let batch = self.fill(Waiting { encoded, reply }).await;
                     self.append(batch).await;
                 }
             }
         }
     }
 
-    /// The batch that starts with `first`: what waits in the queue, while it fits.
-    fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
+    /// The batch that starts with `first`: what waits in the queue, and what is put there by tasks that are ready to run, such
+    /// as those that the batch before has just answered. Else the first of them would be sent alone, and the others after it.
+    async fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
         let mut filling = Filling::default();
         filling.take(&first.encoded);
         let mut batch = vec![first];
-        while let Ok(request) = self.queue.try_recv() {
-            match request {
-                Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
-                other => {
-                    self.held_back = Some(other);
-                    break;
+        loop {
+            tokio::task::yield_now().await;
+            let before = batch.len();
+            while let Ok(request) = self.queue.try_recv() {
+                match request {
+                    Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
+                    other => {
+                        self.held_back = Some(other);
+                        return batch;
+                    }
                 }
             }
+            if batch.len() == before {
+                return batch;
+            }
         }
-        batch
     }
 
     /// Sends a batch and answers all who wait for it.
