@@ -44,6 +44,7 @@ macro_rules! __cases {
             reads::b09_read_is_a_prefix_under_writers [] "while writers append every read is a prefix of the stream, and none is shorter than the one before";
             reads::b10_read_your_append [] "a read that begins after an acknowledged append sees it, through every handle";
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
+            reads::b14_load_is_read_without_the_envelope [] "a load gives what a read gives, in both directions, with range and limit, also where a page ends";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";

@@ -22,6 +22,7 @@ pub mod store;
 mod stream;
 pub mod testing;
 mod time;
+mod wakes;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
@@ -35,7 +36,7 @@ pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
-pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
+pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, DryRun, Execute, Load, Loaded, Receipt, Recorded, Results, RetryPolicy, Runtime,
     Transaction,
@@ -43,6 +44,7 @@ pub use runtime::{
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
+pub use wakes::{WakeSource, Wakes};
 
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]

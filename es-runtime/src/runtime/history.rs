@@ -3,7 +3,9 @@ use futures_util::{StreamExt as _, stream};
 use super::state::Current;
 use super::{Results, Runtime};
 use crate::store::ReadStream;
-use crate::{EventId, EventSourced, LoadError, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
+use crate::{
+    EventId, EventSourced, LoadError, Metadata, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version,
+};
 
 /// An event with its envelope.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,8 +80,9 @@ fn advance<A>(current: &mut Current<A>, stored: RecordedEvent) -> Result<(Record
 where
     A: EventSourced<Event: Clone> + Clone,
 {
-    let event = current.decode(&stored)?;
-    current.apply(&stored, event.clone())?;
+    let lean = StoredEvent::from(stored.clone());
+    let event = current.decode(&stored.stream, &lean)?;
+    current.apply(&stored.stream, &lean, event.clone())?;
     let state = current
         .state
         .clone()

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, EventEnum, EventSourced, EventStore, LoadError, Position, RecordedEvent, StoreError, StoreErrorKind,
+    DecodeError, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind, StoredEvent,
     StreamId, UnknownEvent, Version,
 };
 
@@ -97,52 +97,56 @@ impl<A: EventSourced> Current<A> {
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
             let before = self.version;
-            let mut events = store.read_stream(ReadStream::new(stream.clone()).from(before.next()));
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.next()));
             while let Some(event) = events.try_next().await? {
-                self.fold(&event)?;
+                self.fold(stream, &event)?;
             }
             Ok(self.version > before)
         })
     }
 
     /// Folds the next event of the stream.
-    pub(super) fn fold(&mut self, event: &RecordedEvent) -> Result<(), LoadError> {
-        let decoded = self.decode(event)?;
-        self.apply(event, decoded)
+    pub(super) fn fold(&mut self, stream: &StreamId, event: &StoredEvent) -> Result<(), LoadError> {
+        let decoded = self.decode(stream, event)?;
+        self.apply(stream, event, decoded)
     }
 
     /// Reads the next event of the stream.
-    pub(super) fn decode(&self, event: &RecordedEvent) -> Result<A::Event, LoadError> {
+    pub(super) fn decode(&self, stream: &StreamId, event: &StoredEvent) -> Result<A::Event, LoadError> {
         if event.version != self.version.next() {
-            return Err(out_of_order(event, self.version.next()).into());
+            return Err(out_of_order(stream, event.version, self.version.next()).into());
         }
         A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
             DecodeError::Unknown => UnknownEvent {
-                stream: event.stream.clone(),
+                stream: stream.clone(),
                 version: event.version,
                 position: event.position,
                 name: event.name.clone(),
                 shape_version: event.shape_version,
             }
             .into(),
-            malformed @ DecodeError::Malformed(_) => unreadable(event, malformed),
+            malformed @ DecodeError::Malformed(_) => unreadable(stream, event, malformed),
         })
     }
 
     /// Folds `decoded`, which was read from `event`.
-    pub(super) fn apply(&mut self, event: &RecordedEvent, decoded: A::Event) -> Result<(), LoadError> {
+    pub(super) fn apply(&mut self, stream: &StreamId, event: &StoredEvent, decoded: A::Event) -> Result<(), LoadError> {
         decoded
             .apply(&mut self.state)
-            .map_err(|misapplied| unreadable(event, misapplied))?;
+            .map_err(|misapplied| unreadable(stream, event, misapplied))?;
         self.version = event.version;
         self.position = event.position;
         Ok(())
     }
 }
 
-fn unreadable(event: &RecordedEvent, source: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+fn unreadable(
+    stream: &StreamId,
+    event: &StoredEvent,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> LoadError {
     UnreadableEvent {
-        stream: event.stream.clone(),
+        stream: stream.clone(),
         version: event.version,
         position: event.position,
         name: event.name.clone(),
@@ -151,12 +155,9 @@ fn unreadable(event: &RecordedEvent, source: impl std::error::Error + Send + Syn
     .into()
 }
 
-fn out_of_order(event: &RecordedEvent, expected: Version) -> StoreError {
+fn out_of_order(stream: &StreamId, version: Version, expected: Version) -> StoreError {
     StoreError::new(
         StoreErrorKind::Corrupt,
-        format!(
-            "the store returned version {} of stream `{}` where {expected} comes next",
-            event.version, event.stream
-        ),
+        format!("the store returned version {version} of stream `{stream}` where {expected} comes next"),
     )
 }
