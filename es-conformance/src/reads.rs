@@ -307,7 +307,7 @@ pub(crate) async fn b14_load_is_read_without_the_envelope(subject: &Subject<'_>)
             .map(StoredEvent::from)
             .collect();
         let loaded: Vec<StoredEvent> = store.load_stream(query.clone()).try_collect().await?;
-        same(&format!("a load of {query:?}"), loaded, read)?;
+        same(format!("a load of {query:?}"), loaded, read)?;
     }
     Ok(())
 }

@@ -45,11 +45,13 @@ impl Link {
     }
 }
 
+type Notified = Box<dyn Fn(&Notification) + Send + Sync>;
+
 /// What the server said that changes the meaning of an answer.
 #[derive(Default)]
 pub(crate) struct Notices {
     /// Where to pass on what is notified.
-    notified: Option<Box<dyn Fn(&Notification) + Send + Sync>>,
+    notified: Option<Notified>,
     unconfirmed: AtomicBool,
 }
 

@@ -117,7 +117,7 @@ type Seen = Arc<Mutex<HashMap<Position, Instant>>>;
 /// Reads the log from its end on, and waits for a hint at its end.
 async fn subscribe(store: &PostgresStore) -> Result<(JoinHandle<()>, Seen), Failure> {
     let seen = Seen::default();
-    let (store, sees) = (store.clone(), Arc::clone(&seen));
+    let (store, noted) = (store.clone(), Arc::clone(&seen));
     let mut wakes = store.wakes();
     let mut last = store.head().await?;
     let task = tokio::spawn(async move {
@@ -125,7 +125,7 @@ async fn subscribe(store: &PostgresStore) -> Result<(JoinHandle<()>, Seen), Fail
             let mut events = store.read_log(ReadLog::new().from(last.next()));
             while let Some(event) = events.try_next().await.expect("the log is read") {
                 last = event.position;
-                sees.lock().expect("no panic").insert(last, Instant::now());
+                noted.lock().expect("no panic").insert(last, Instant::now());
             }
             let _ = tokio::time::timeout(Duration::from_secs(1), wakes.beyond(last)).await;
         }
