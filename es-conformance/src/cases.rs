@@ -50,6 +50,7 @@ macro_rules! __cases {
             kinds::b14_stored_events_are_complete [] "every kind of event that was appended is told, once, and no other";
             kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
             kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
+            reads::b17_load_is_read_without_the_envelope [] "a load gives what a read gives, in both directions, with range and limit, also where a page ends";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::store::{ListStreams, ReadLog, ReadStream};
-use es_runtime::{ExpectedVersion, Position, RecordedEvent, StreamId, Version};
+use es_runtime::{ExpectedVersion, Position, RecordedEvent, StoredEvent, StreamId, Version};
+use futures_util::TryStreamExt;
 
 use crate::check::{Among, Checked, holds, same};
 use crate::sample::{event, events, stream};
@@ -270,6 +271,43 @@ pub(crate) async fn b10_read_your_append(subject: &Subject<'_>) -> Checked {
             let tail = store.read_positions(ReadLog::new().from(part.position)).await?;
             same("the log's tail", positions(&tail), vec![part.position]).among(format_args!("{name} handle"))?;
         }
+    }
+    Ok(())
+}
+
+pub(crate) async fn b17_load_is_read_without_the_envelope(subject: &Subject<'_>) -> Checked {
+    let (store, _) = filled(subject, 7).await?;
+    let long = stream("long");
+    let length = subject.fixture.page().unwrap_or(256) as u64 * 2 + 3;
+    let mut start = 0;
+    while start < length {
+        let end = length.min(start + 100);
+        let batch = events(start..end);
+        start = end;
+        store.put(&long, ExpectedVersion::Any, batch).await?;
+    }
+    let queries = [
+        of_a(),
+        of_a().from(3).to(5),
+        of_a().from(5).to(3),
+        of_a().limit(2),
+        of_a().limit(0),
+        of_a().backwards(),
+        of_a().backwards().from(2).limit(3),
+        of_a().from(8),
+        ReadStream::new(stream("missing")),
+        ReadStream::new(long.clone()),
+        ReadStream::new(long).backwards(),
+    ];
+    for query in queries {
+        let read: Vec<StoredEvent> = store
+            .read(query.clone())
+            .await?
+            .into_iter()
+            .map(StoredEvent::from)
+            .collect();
+        let loaded: Vec<StoredEvent> = store.load_stream(query.clone()).try_collect().await?;
+        same(format!("a load of {query:?}"), loaded, read)?;
     }
     Ok(())
 }

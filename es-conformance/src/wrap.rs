@@ -7,8 +7,9 @@ use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
     WriteCap,
 };
-use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StreamId, Version};
+use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
 
 /// What stands in front of a store: passes every call on, except those that it overrides. [`Wrapped`] makes it a store.
 #[async_trait]
@@ -51,9 +52,19 @@ pub trait Wrap: Send + Sync + 'static {
         self.inner().read_stream(query)
     }
 
+    /// See [`EventStore::load_stream`]. Goes by [`read_stream`](Self::read_stream), so that one of them is enough to override.
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        self.read_stream(query).map_ok(StoredEvent::from).boxed()
+    }
+
     /// See [`EventStore::read_log`].
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         self.inner().read_log(query)
+    }
+
+    /// See [`EventStore::wakes`].
+    fn wakes(&self) -> Wakes {
+        self.inner().wakes()
     }
 
     /// See [`EventStore::streams`].
@@ -132,8 +143,16 @@ impl<W: Wrap> EventStore for Wrapped<W> {
         self.0.read_stream(query)
     }
 
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        self.0.load_stream(query)
+    }
+
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         self.0.read_log(query)
+    }
+
+    fn wakes(&self) -> Wakes {
+        self.0.wakes()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

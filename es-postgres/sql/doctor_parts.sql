@@ -15,6 +15,8 @@ SELECT p.part
                SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass('"es".idempotency_keys') AND i.indisprimary AND i.indisvalid)),
            ('the function append', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'append')),
+           ('the function append_in_turn', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'append_in_turn')),
            ('the function lock_log', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'lock_log')),
            ('the function resolve', EXISTS (

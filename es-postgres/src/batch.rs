@@ -196,6 +196,7 @@ struct Columns<'a> {
     append_ids: Vec<Uuid>,
     keys: Vec<Option<&'a str>>,
     fingerprints: Vec<Option<Uuid>>,
+    has_key: bool,
 }
 
 impl<'a> Columns<'a> {
@@ -210,6 +211,7 @@ impl<'a> Columns<'a> {
     fn add(&mut self, number: i32, encoded: &'a Encoded) {
         let append = &encoded.append;
         self.append_ids.push(append.id.0);
+        self.has_key |= append.key.is_some();
         self.keys.push(append.key.as_ref().map(|key| key.key.as_str()));
         self.fingerprints.push(append.key.as_ref().map(|key| key.fingerprint));
         for part in &append.streams {
@@ -238,6 +240,10 @@ impl<'a> Columns<'a> {
     }
 
     async fn call(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Problem> {
+        let (keys, fingerprints) = (
+            self.has_key.then_some(&self.keys),
+            self.has_key.then_some(&self.fingerprints),
+        );
         let arguments: [&(dyn ToSql + Sync); 14] = [
             &self.categories,
             &self.stream_ids,
@@ -251,8 +257,8 @@ impl<'a> Columns<'a> {
             &self.shape_versions,
             &self.metadata,
             &self.append_ids,
-            &self.keys,
-            &self.fingerprints,
+            &keys,
+            &fingerprints,
         ];
         Ok(client.query(statement, &arguments).await?)
     }

@@ -11,8 +11,9 @@ use deadpool_postgres::Connect;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_postgres::error::DbError;
-use tokio_postgres::{AsyncMessage, Client, Config, Connection};
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Notification};
 
 use crate::tls::Tls;
 
@@ -33,15 +34,24 @@ pub(crate) struct Link {
 }
 
 impl Link {
+    /// Whether the connection ends within this time.
+    pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
+        timeout(time, &mut self.task).await.is_ok()
+    }
+
     /// Closes the connection at once, whatever is under way on it.
     pub(crate) fn discard(self) {
         self.task.abort();
     }
 }
 
+type Notified = Box<dyn Fn(&Notification) + Send + Sync>;
+
 /// What the server said that changes the meaning of an answer.
 #[derive(Default)]
 pub(crate) struct Notices {
+    /// Where to pass on what is notified.
+    notified: Option<Notified>,
     unconfirmed: AtomicBool,
 }
 
@@ -63,8 +73,24 @@ impl Notices {
 impl Connector {
     /// A connection that reads its own notices.
     pub(crate) async fn connect(&self) -> Result<Link, tokio_postgres::Error> {
+        self.connect_with(Notices::default()).await
+    }
+
+    /// A connection that passes on what is notified on it.
+    pub(crate) async fn listen(
+        &self,
+        notified: impl Fn(&Notification) + Send + Sync + 'static,
+    ) -> Result<Link, tokio_postgres::Error> {
+        self.connect_with(Notices {
+            notified: Some(Box::new(notified)),
+            ..Notices::default()
+        })
+        .await
+    }
+
+    async fn connect_with(&self, notices: Notices) -> Result<Link, tokio_postgres::Error> {
         let (client, connection) = self.tls.connect(&self.config).await?;
-        let notices = Arc::new(Notices::default());
+        let notices = Arc::new(notices);
         let task = tokio::spawn(drive(connection, Arc::clone(&notices)));
         client.batch_execute(&self.settings()).await?;
         Ok(Link { client, notices, task })
@@ -72,7 +98,10 @@ impl Connector {
 
     fn settings(&self) -> String {
         let timeout = self.lock_timeout.as_millis();
-        format!("SET default_transaction_isolation = 'read committed'; SET lock_timeout = {timeout}")
+        format!(
+            "SET default_transaction_isolation = 'read committed'; SET lock_timeout = {timeout}; {}",
+            include_str!("../sql/notice_lost_clients.sql")
+        )
     }
 }
 
@@ -96,6 +125,11 @@ where
         loop {
             match ready!(connection.as_mut().get_mut().poll_message(context)) {
                 Some(Ok(AsyncMessage::Notice(notice))) => notices.hear(&notice),
+                Some(Ok(AsyncMessage::Notification(notification))) => {
+                    if let Some(notified) = &notices.notified {
+                        notified(&notification);
+                    }
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),

@@ -17,6 +17,7 @@ use crate::error::Problem;
 use crate::holder;
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::schema::Schema;
+use crate::wake::Wake;
 
 /// Where appends are handed over to the lane. What arrives while a batch is under way goes into the next one, so that the
 /// appends of many callers share one round trip, one lock and one flush; a lone append is sent at once.
@@ -53,6 +54,8 @@ pub(crate) struct LaneSettings {
     pub(crate) patience: Duration,
     /// What the doctor may find.
     pub(crate) allowed: Vec<Risk>,
+    /// Told of every commit.
+    pub(crate) wake: Arc<Wake>,
 }
 
 impl Lane {
@@ -156,28 +159,35 @@ impl Worker {
                     return;
                 }
                 Some(Request::Append(encoded, reply)) => {
-                    let batch = self.fill(Waiting { encoded, reply });
+                    let batch = self.fill(Waiting { encoded, reply }).await;
                     self.append(batch).await;
                 }
             }
         }
     }
 
-    /// The batch that starts with `first`: what waits in the queue, while it fits.
-    fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
+    /// The batch that starts with `first`: what waits in the queue, and what is put there by tasks that are ready to run, such
+    /// as those that the batch before has just answered. Else the first of them would be sent alone, and the others after it.
+    async fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
         let mut filling = Filling::default();
         filling.take(&first.encoded);
         let mut batch = vec![first];
-        while let Ok(request) = self.queue.try_recv() {
-            match request {
-                Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
-                other => {
-                    self.held_back = Some(other);
-                    break;
+        loop {
+            tokio::task::yield_now().await;
+            let before = batch.len();
+            while let Ok(request) = self.queue.try_recv() {
+                match request {
+                    Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
+                    other => {
+                        self.held_back = Some(other);
+                        return batch;
+                    }
                 }
             }
+            if batch.len() == before {
+                return batch;
+            }
         }
-        batch
     }
 
     /// Sends a batch and answers all who wait for it.
@@ -189,7 +199,7 @@ impl Worker {
         }
         let encoded: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
         match self.send(&encoded).await {
-            Ok(results) => reply(batch, results),
+            Ok(results) => self.reply(batch, results),
             Err((Outcome::BadValue, _)) if batch.len() > 1 => {
                 for waiting in batch {
                     let results = self.send(&[&waiting.encoded]).await;
@@ -202,7 +212,7 @@ impl Worker {
 
     async fn conclude(&mut self, batch: Vec<Waiting>, results: Result<Vec<Answered>, (Outcome, Problem)>) {
         match results {
-            Ok(results) => reply(batch, results),
+            Ok(results) => self.reply(batch, results),
             Err((outcome, problem)) => {
                 let holder = self.holder(&problem).await;
                 for waiting in batch {
@@ -211,6 +221,20 @@ impl Worker {
                     let _ = waiting.reply.send(Err(error));
                 }
             }
+        }
+    }
+
+    fn reply(&self, batch: Vec<Waiting>, results: Vec<Answered>) {
+        let heads = results.iter().filter_map(|answered| match &answered.answer {
+            Answer::Appended(appended) => appended.head(),
+            _ => None,
+        });
+        if let Some(head) = heads.max() {
+            self.settings.wake.appended(head);
+        }
+        for (waiting, answered) in batch.into_iter().zip(results) {
+            // Who waited may be gone.
+            let _ = waiting.reply.send(result(answered, waiting.encoded.append));
         }
     }
 
@@ -326,13 +350,6 @@ struct Answered {
 fn pause(attempt: u32) -> Duration {
     let random = uuid::Uuid::now_v7().as_u64_pair().1 % 4096;
     Duration::from_micros(u64::from(attempt) * random)
-}
-
-fn reply(batch: Vec<Waiting>, results: Vec<Answered>) {
-    for (waiting, answered) in batch.into_iter().zip(results) {
-        // Who waited may be gone.
-        let _ = waiting.reply.send(result(answered, waiting.encoded.append));
-    }
 }
 
 fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {

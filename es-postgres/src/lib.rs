@@ -18,6 +18,7 @@ mod sql;
 mod store;
 mod tls;
 mod url;
+mod wake;
 
 pub use options::PostgresOptions;
 pub use schema::{Lock, Schema};

@@ -18,6 +18,7 @@ use crate::schema::{self, Schema};
 use crate::sql::Sql;
 use crate::tls::{SslMode, Tls, TlsSettings};
 use crate::url;
+use crate::wake::Wake;
 
 /// How a [`PostgresStore`] connects.
 #[derive(Clone)]
@@ -160,7 +161,9 @@ impl PostgresOptions {
             closed: AtomicBool::new(false),
             sql,
         };
+        let wake = Wake::new(connector.clone(), &self.schema, self.answer_timeout);
         let lane = Lane::open(LaneSettings {
+            wake: Arc::clone(&wake),
             connector,
             schema: self.schema,
             patience: self.answer_timeout,
@@ -170,6 +173,7 @@ impl PostgresOptions {
         Ok(PostgresStore {
             lane,
             reader: Arc::new(reader),
+            wake,
             limits: self.limits,
             patience: self.answer_timeout,
             owns_pool: self.pool.is_none(),

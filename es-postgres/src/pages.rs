@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
-use es_runtime::{RecordedEvent, StoreError, StreamId, Version};
+use es_runtime::{RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
 
 use crate::error::Problem;
-use crate::reader::{Page, Reader};
+use crate::reader::{Page, Paged, Reader};
 use crate::rows::{column, number};
+use crate::sql::Sql;
 use crate::store::holds_nul;
 
 /// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
 /// vacuum.
 pub(crate) const PAGE: u64 = 1000;
 
-/// With how many a read begins, so that the first page is not large whatever the events are.
+/// With how many a read begins, so that the first page is not large whatever the events are. They tell how many fit into the
+/// next one.
 const FIRST: u64 = 64;
 
 /// How many bytes of rows are held at a time.
@@ -28,6 +30,8 @@ const BYTES: usize = 4 << 20;
 struct Rest {
     /// The stream whose versions they are; without one they are positions.
     stream: Option<StreamId>,
+    forwards: fn(&Sql) -> &str,
+    backwards: fn(&Sql) -> &str,
     low: u64,
     high: u64,
     direction: Direction,
@@ -41,37 +45,27 @@ impl Rest {
     }
 
     /// Fetches the next page, and what is left behind it.
-    async fn fetch(mut self, reader: &Reader) -> Result<(Page, Self), Problem> {
+    async fn fetch<E: Paged>(mut self, reader: &Reader) -> Result<(Page<E>, Self), Problem> {
         let limit = self.page.min(self.left);
         let (low, high, rows) = (column(self.low), column(self.high), column(limit));
-        let sql = &reader.sql;
-        let page = match (&self.stream, self.direction) {
-            (Some(stream), direction) => {
-                let statement = match direction {
-                    Direction::Forwards => &sql.stream_forwards,
-                    Direction::Backwards => &sql.stream_backwards,
-                };
+        let statement = match self.direction {
+            Direction::Forwards => (self.forwards)(&reader.sql),
+            Direction::Backwards => (self.backwards)(&reader.sql),
+        };
+        let page = match &self.stream {
+            Some(stream) => {
                 let (category, id) = (stream.category(), stream.id());
                 reader
                     .page(statement, &[&category, &id, &low, &high, &rows], BYTES, Some(stream))
                     .await?
             }
-            (None, Direction::Forwards) => {
-                reader
-                    .page(&sql.log_forwards, &[&low, &high, &rows], BYTES, None)
-                    .await?
-            }
-            (None, Direction::Backwards) => {
-                reader
-                    .page(&sql.log_backwards, &[&low, &high, &rows], BYTES, None)
-                    .await?
-            }
+            None => reader.page(statement, &[&low, &high, &rows], BYTES, None).await?,
         };
         self.go_behind(&page, limit);
         Ok((page, self))
     }
 
-    fn go_behind(&mut self, page: &Page, limit: u64) {
+    fn go_behind<E: Paged>(&mut self, page: &Page<E>, limit: u64) {
         let read = page.events.len() as u64;
         let Some(last) = page.events.last().filter(|_| read == limit || page.is_cut) else {
             // There was no more when the page was read.
@@ -79,8 +73,8 @@ impl Rest {
             return;
         };
         let last = match self.stream {
-            Some(_) => last.version.0,
-            None => last.position.0,
+            Some(_) => last.version().0,
+            None => last.position().0,
         };
         match self.direction {
             Direction::Forwards => self.low = last + 1,
@@ -88,7 +82,7 @@ impl Rest {
         }
         self.left -= read;
         let fitting = BYTES as u64 / (page.size as u64 / read).max(1);
-        self.page = fitting.min(self.page * 4).clamp(1, PAGE);
+        self.page = fitting.clamp(1, PAGE);
     }
 }
 
@@ -96,6 +90,22 @@ pub(crate) fn read_stream(
     reader: &Arc<Reader>,
     query: ReadStream,
 ) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    of_stream(reader, query, |sql| &sql.stream_forwards, |sql| &sql.stream_backwards)
+}
+
+pub(crate) fn load_stream(
+    reader: &Arc<Reader>,
+    query: ReadStream,
+) -> BoxStream<'static, Result<StoredEvent, StoreError>> {
+    of_stream(reader, query, |sql| &sql.load_forwards, |sql| &sql.load_backwards)
+}
+
+fn of_stream<E: Paged>(
+    reader: &Arc<Reader>,
+    query: ReadStream,
+    forwards: fn(&Sql) -> &str,
+    backwards: fn(&Sql) -> &str,
+) -> BoxStream<'static, Result<E, StoreError>> {
     if holds_nul(query.stream.category()) || holds_nul(query.stream.id()) {
         return stream::empty().boxed();
     }
@@ -103,6 +113,8 @@ pub(crate) fn read_stream(
         reader,
         Rest {
             stream: Some(query.stream),
+            forwards,
+            backwards,
             low: query.from.0,
             high: query.to.0,
             direction: query.direction,
@@ -117,6 +129,8 @@ pub(crate) fn read_log(reader: &Arc<Reader>, query: ReadLog) -> BoxStream<'stati
         reader,
         Rest {
             stream: None,
+            forwards: |sql| &sql.log_forwards,
+            backwards: |sql| &sql.log_backwards,
             low: query.from.0,
             high: query.to.0,
             direction: query.direction,
@@ -126,7 +140,7 @@ pub(crate) fn read_log(reader: &Arc<Reader>, query: ReadLog) -> BoxStream<'stati
     )
 }
 
-fn events(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+fn events<E: Paged>(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<E, StoreError>> {
     let state = (Arc::clone(reader), Next::Rest(rest));
     stream::try_unfold(state, |(reader, next)| async move {
         let Some((page, rest)) = next.page(&reader).await? else {
@@ -142,12 +156,12 @@ fn events(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<Recorde
 }
 
 /// The next page of a read: still to be asked for, or asked for already while the one before is being taken in.
-enum Next {
+enum Next<E> {
     Rest(Rest),
-    Ahead(Ahead),
+    Ahead(Ahead<E>),
 }
 
-impl Next {
+impl<E: Paged> Next<E> {
     /// Long reads have the next page fetched ahead. Nothing is known yet of the length of those that have just begun.
     fn ahead(reader: &Arc<Reader>, rest: Rest) -> Self {
         if rest.is_empty() || rest.page <= FIRST {
@@ -157,7 +171,7 @@ impl Next {
         Self::Ahead(Ahead(tokio::spawn(async move { rest.fetch(&reader).await })))
     }
 
-    async fn page(self, reader: &Reader) -> Result<Option<(Page, Rest)>, Problem> {
+    async fn page(self, reader: &Reader) -> Result<Option<(Page<E>, Rest)>, Problem> {
         match self {
             Self::Rest(rest) if rest.is_empty() => Ok(None),
             Self::Rest(rest) => rest.fetch(reader).await.map(Some),
@@ -172,9 +186,9 @@ impl Next {
 }
 
 /// A page that is being fetched, by a task that ends with the read.
-struct Ahead(JoinHandle<Result<(Page, Rest), Problem>>);
+struct Ahead<E>(JoinHandle<Result<(Page<E>, Rest), Problem>>);
 
-impl Drop for Ahead {
+impl<E> Drop for Ahead<E> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended, WriteCap};
-use es_runtime::{AppendId, Position, RecordedEvent, StreamId, Version};
+use es_runtime::{AppendId, Position, RecordedEvent, StoredEvent, StreamId, Version};
 use futures_util::{TryStreamExt, pin_mut};
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 use crate::names::Names;
-use crate::rows::{Time, event, number, stream_number};
+use crate::rows::{Time, event, number, stored_event, stream_number};
 use crate::sql::Sql;
 
 /// Reads through the pool.
@@ -171,26 +171,26 @@ impl Reader {
     }
 
     /// A page of events: as many as the statement gives, unless they come to more than `bytes`.
-    pub(crate) async fn page(
+    pub(crate) async fn page<E: Paged>(
         &self,
         sql: &str,
         arguments: Arguments<'_>,
         bytes: usize,
         stream: Option<&StreamId>,
-    ) -> Result<Page, Problem> {
+    ) -> Result<Page<E>, Problem> {
         match self.page_once(sql, arguments, bytes, stream).await {
             Err(problem) if problem.is_disconnect() => self.page_once(sql, arguments, bytes, stream).await,
             result => result,
         }
     }
 
-    async fn page_once(
+    async fn page_once<E: Paged>(
         &self,
         sql: &str,
         arguments: Arguments<'_>,
         bytes: usize,
         stream: Option<&StreamId>,
-    ) -> Result<Page, Problem> {
+    ) -> Result<Page<E>, Problem> {
         let client = self.client().await?;
         match timeout(self.patience, self.page_of(&client, sql, arguments, bytes, stream)).await {
             Ok(page) => page,
@@ -198,14 +198,14 @@ impl Reader {
         }
     }
 
-    async fn page_of(
+    async fn page_of<E: Paged>(
         &self,
         client: &ClientWrapper,
         sql: &str,
         arguments: Arguments<'_>,
         bytes: usize,
         stream: Option<&StreamId>,
-    ) -> Result<Page, Problem> {
+    ) -> Result<Page<E>, Problem> {
         let statement = client.prepare_cached(sql).await?;
         let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
         pin_mut!(sent);
@@ -218,21 +218,60 @@ impl Reader {
                 break;
             }
         }
-        let events = self.events(client, &rows, stream).await?;
+        let events = E::of_rows(self, client, &rows, stream).await?;
         Ok(Page { events, size, is_cut })
     }
+}
 
-    async fn events(
-        &self,
+/// What a page holds.
+pub(crate) trait Paged: Sized + Send + 'static {
+    fn version(&self) -> Version;
+
+    fn position(&self) -> Position;
+
+    /// The events of these rows, which are of this stream, if one is named.
+    fn of_rows(
+        reader: &Reader,
         client: &ClientWrapper,
         rows: &[Row],
         stream: Option<&StreamId>,
-    ) -> Result<Vec<RecordedEvent>, Problem> {
+    ) -> impl Future<Output = Result<Vec<Self>, Problem>> + Send;
+}
+
+impl Paged for StoredEvent {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    async fn of_rows(_: &Reader, _: &ClientWrapper, rows: &[Row], _: Option<&StreamId>) -> Result<Vec<Self>, Problem> {
+        rows.iter().map(stored_event).collect()
+    }
+}
+
+impl Paged for RecordedEvent {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    async fn of_rows(
+        reader: &Reader,
+        client: &ClientWrapper,
+        rows: &[Row],
+        stream: Option<&StreamId>,
+    ) -> Result<Vec<Self>, Problem> {
         if let Some(stream) = stream {
             return rows.iter().map(|row| event(row, stream.clone())).collect();
         }
         let numbers = rows.iter().map(stream_number).collect::<Result<Vec<_>, _>>()?;
-        let names = self.names.resolve(client, numbers.clone()).await?;
+        let names = reader.names.resolve(client, numbers.clone()).await?;
         rows.iter()
             .zip(numbers)
             .map(|(row, number)| match names.get(&number) {
@@ -246,8 +285,8 @@ impl Reader {
 }
 
 /// Some events that follow one another.
-pub(crate) struct Page {
-    pub(crate) events: Vec<RecordedEvent>,
+pub(crate) struct Page<E> {
+    pub(crate) events: Vec<E>,
     /// Their bytes.
     pub(crate) size: usize,
     /// Whether there were more in the answer.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use es_runtime::{EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
+use es_runtime::{EventId, Metadata, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -67,6 +67,22 @@ impl FromSql<'_> for Time {
 /// The columns that [`event`] reads, in its order, of `recorded_events AS e`.
 pub(crate) const EVENT_COLUMNS: &str =
     "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.metadata, e.payload, e.stream";
+
+/// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
+pub(crate) const STORED_COLUMNS: &str = "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload";
+
+/// What folding takes of a row that starts with [`STORED_COLUMNS`].
+pub(crate) fn stored_event(row: &Row) -> Result<StoredEvent, Problem> {
+    let shape_version: i32 = row.try_get(4)?;
+    Ok(StoredEvent {
+        position: Position(number(row.try_get(0)?)),
+        version: Version(number(row.try_get(1)?)),
+        recorded_at: row.try_get::<_, Time>(2)?.0,
+        name: Cow::Owned(row.try_get(3)?),
+        shape_version: shape_version.cast_unsigned(),
+        payload: Bytes::copy_from_slice(row.try_get::<_, Json<'_>>(5)?.0),
+    })
+}
 
 /// The number of the stream's row, for which the name is found in the cache.
 pub(crate) fn stream_number(row: &Row) -> Result<i64, Problem> {

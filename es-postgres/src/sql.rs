@@ -1,5 +1,5 @@
 use crate::names::Names;
-use crate::rows::EVENT_COLUMNS;
+use crate::rows::{EVENT_COLUMNS, STORED_COLUMNS};
 use crate::schema::Schema;
 
 /// The statements of reads, for one schema. Each is prepared once on each connection.
@@ -13,6 +13,8 @@ pub(crate) struct Sql {
     pub(crate) events_of: String,
     pub(crate) stream_forwards: String,
     pub(crate) stream_backwards: String,
+    pub(crate) load_forwards: String,
+    pub(crate) load_backwards: String,
     pub(crate) log_forwards: String,
     pub(crate) log_backwards: String,
     pub(crate) streams: String,
@@ -29,9 +31,9 @@ impl Sql {
         let sql = |text: &str| schema.render(text);
         let events = format!("SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e");
         let of_stream = "e.stream = (SELECT s.id FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2)";
-        let by_version = |order| {
+        let by_version = |columns, order| {
             sql(&format!(
-                "{events} WHERE {of_stream} AND e.version BETWEEN $3 AND $4 ORDER BY e.version {order} LIMIT $5"
+                "SELECT {columns} FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.version BETWEEN $3 AND $4 ORDER BY e.version {order} LIMIT $5"
             ))
         };
         let by_position = |order| {
@@ -53,8 +55,10 @@ impl Sql {
                  ON e.position BETWEEN f.position AND f.position + f.append_size - 1 \
                  WHERE f.append_id = $1 AND f.append_size > 0 ORDER BY e.position"
             )),
-            stream_forwards: by_version("ASC"),
-            stream_backwards: by_version("DESC"),
+            stream_forwards: by_version(EVENT_COLUMNS, "ASC"),
+            stream_backwards: by_version(EVENT_COLUMNS, "DESC"),
+            load_forwards: by_version(STORED_COLUMNS, "ASC"),
+            load_backwards: by_version(STORED_COLUMNS, "DESC"),
             log_forwards: by_position("ASC"),
             log_backwards: by_position("DESC"),
             streams: sql(

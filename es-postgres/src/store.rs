@@ -7,7 +7,9 @@ use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
 };
-use es_runtime::{AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StreamId, Version};
+use es_runtime::{
+    AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+};
 use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
@@ -18,12 +20,14 @@ use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
 use crate::rows::number;
+use crate::wake::Wake;
 
 /// A store in a PostgreSQL database. Clones share the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(crate) lane: Lane,
     pub(crate) reader: Arc<Reader>,
+    pub(crate) wake: Arc<Wake>,
     pub(crate) limits: Limits,
     pub(crate) patience: Duration,
     pub(crate) owns_pool: bool,
@@ -154,8 +158,18 @@ impl EventStore for PostgresStore {
         pages::read_stream(&self.reader, query)
     }
 
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        pages::load_stream(&self.reader, query)
+    }
+
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         pages::read_log(&self.reader, query)
+    }
+
+    /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is
+    /// closed when nobody holds hints any more.
+    fn wakes(&self) -> Wakes {
+        self.wake.wakes()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
@@ -212,6 +226,7 @@ impl EventStore for PostgresStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.lane.close().await;
+        self.wake.close();
         self.reader.close(self.owns_pool);
         Ok(())
     }

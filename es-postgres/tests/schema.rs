@@ -79,7 +79,7 @@ async fn an_unfinished_schema_is_finished() {
     let mut client = database.client().await;
     schema::apply(&mut client, &Schema::default()).await.unwrap();
     // As after a kill between the steps.
-    let undo = "DROP FUNCTION es.append; DROP FUNCTION es.resolve; DROP FUNCTION es.stored; DROP FUNCTION es.lock_log; \
+    let undo = "DROP FUNCTION es.append; DROP FUNCTION es.append_in_turn; DROP FUNCTION es.resolve; DROP FUNCTION es.stored; DROP FUNCTION es.lock_log; \
                 DROP TYPE es.appended; DELETE FROM es.schema_steps WHERE step = 2";
     client.batch_execute(undo).await.unwrap();
     let error = schema::check(&client, &Schema::default()).await.unwrap_err();

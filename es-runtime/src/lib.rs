@@ -26,6 +26,7 @@ mod stored_events;
 mod stream;
 pub mod testing;
 mod time;
+mod wakes;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
@@ -41,14 +42,15 @@ pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
-pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
+pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Load, Loaded, Readable, Receipt,
-    Recorded, Results, RetryPolicy, Runtime, StartError, StoredEvent, Transaction, UnwritableEvent,
+    Recorded, Results, RetryPolicy, Runtime, StartError, StoredKind, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
+pub use wakes::{WakeSource, Wakes};
 
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]

@@ -11,7 +11,9 @@ use crate::store::{
     Append, AppendError, AppendRef, Appended, Direction, EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams,
     ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
-use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
+use crate::{
+    AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
+};
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
 /// the durability. Clones share the events.
@@ -28,6 +30,7 @@ use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemCl
 #[derive(Clone)]
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
+    wakes: WakeSource,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
@@ -43,6 +46,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             log: Arc::default(),
+            wakes: WakeSource::new(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
         }
@@ -90,7 +94,9 @@ impl EventStore for MemoryStore {
         }
         log.check_versions(&append)?;
         let recorded_at = self.clock.now().max(log.last_recorded_at());
-        Ok(log.write(append, recorded_at))
+        let appended = log.write(append, recorded_at);
+        self.wakes.wake(log.head());
+        Ok(appended)
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
@@ -126,6 +132,10 @@ impl EventStore for MemoryStore {
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         let cursor = Cursor::new(query.from.0, query.to.0, query.direction, query.limit);
         self.read(cursor, |log| Numbered { log, positions: None })
+    }
+
+    fn wakes(&self) -> Wakes {
+        self.wakes.wakes()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -68,6 +68,36 @@ pub struct NewEvent {
     pub metadata: Metadata,
 }
 
+/// What folding an event takes: its stored form, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its number in the stream.
+    pub version: Version,
+    /// Its number in the store.
+    pub position: Position,
+    /// When the store recorded it.
+    pub recorded_at: Timestamp,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+    /// The version of its shape.
+    pub shape_version: u32,
+    /// The event itself, exactly as it was given.
+    pub payload: Bytes,
+}
+
+impl From<RecordedEvent> for StoredEvent {
+    fn from(event: RecordedEvent) -> Self {
+        Self {
+            version: event.version,
+            position: event.position,
+            recorded_at: event.recorded_at,
+            name: event.name,
+            shape_version: event.shape_version,
+            payload: event.payload,
+        }
+    }
+}
+
 /// An event as a store returns it: its stored form and its envelope.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedEvent {

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::{LimitExceeded, Limits};
 pub use crate::stored_events::{EventKind, WriteCap};
-use crate::{AppendId, EventId, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
+use crate::{
+    AppendId, EventId, ExpectedVersion, NewEvent, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version,
+    Wakes,
+};
 
 /// Where streams of events are kept. Object safe: the runtime holds an `Arc<dyn EventStore>`.
 ///
@@ -55,10 +59,22 @@ pub trait EventStore: Send + Sync + 'static {
     /// never out of order and never with a gap. Dropping the stream at any point is safe.
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>>;
 
+    /// Reads what folding the events of a stream takes: the same events as [`read_stream`](Self::read_stream), in the same
+    /// order, and with the same promises. Every command loads its state by this.
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        self.read_stream(query).map_ok(StoredEvent::from).boxed()
+    }
+
     /// Reads events of all streams by position: once each, in commit order, and none is skipped however writers interleave.
     ///
     /// Memory is bounded. Ends at the head as it is when the reader gets there. Dropping the stream at any point is safe.
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>>;
+
+    /// Hints that something was appended, to read the log again at once instead of after a while. A store may have none, and
+    /// need not hint at what other processes append.
+    fn wakes(&self) -> Wakes {
+        Wakes::never()
+    }
 
     /// Lists the streams of a category in the order of their ids' bytes.
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>>;
@@ -122,8 +138,16 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         (**self).read_stream(query)
     }
 
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        (**self).load_stream(query)
+    }
+
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         (**self).read_log(query)
+    }
+
+    fn wakes(&self) -> Wakes {
+        (**self).wakes()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
@@ -227,6 +251,13 @@ pub struct Appended {
     pub recorded_at: Timestamp,
     /// What became of each stream, in the order of [`Append::streams`].
     pub streams: Vec<StreamAppended>,
+}
+
+impl Appended {
+    /// The highest position that the append tells of: of its last event, or of the store's head if it has none.
+    pub fn head(&self) -> Option<Position> {
+        self.streams.iter().map(|part| part.position).max()
+    }
 }
 
 /// What became of one stream by an append.

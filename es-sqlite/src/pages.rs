@@ -1,5 +1,5 @@
 use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
-use es_runtime::{Position, RecordedEvent, StoreError, Version};
+use es_runtime::{Position, RecordedEvent, StoreError, StoredEvent, Version};
 use futures_core::stream::BoxStream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -62,14 +62,38 @@ impl Paged for ReadStream {
         reader.stream_page(self)
     }
 
-    fn after(mut self, items: u64, last: &RecordedEvent) -> Self {
-        match self.direction {
-            Direction::Forwards => self.from = last.version.next(),
-            Direction::Backwards => self.to = Version(last.version.0 - 1),
-        }
-        self.limit = remaining(self.limit, items);
-        self
+    fn after(self, items: u64, last: &RecordedEvent) -> Self {
+        behind(self, items, last.version)
     }
+}
+
+/// A read of what folding takes.
+pub(crate) struct LoadStream(pub(crate) ReadStream);
+
+impl Paged for LoadStream {
+    type Item = StoredEvent;
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<StoredEvent>, Problem> {
+        reader.load_page(&self.0)
+    }
+
+    fn after(self, items: u64, last: &StoredEvent) -> Self {
+        Self(behind(self.0, items, last.version))
+    }
+}
+
+/// What is left of a read after so many events, the last of which has this version.
+fn behind(mut query: ReadStream, items: u64, last: Version) -> ReadStream {
+    match query.direction {
+        Direction::Forwards => query.from = last.next(),
+        Direction::Backwards => query.to = Version(last.0 - 1),
+    }
+    query.limit = remaining(query.limit, items);
+    query
 }
 
 impl Paged for ReadLog {

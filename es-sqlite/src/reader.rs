@@ -1,10 +1,10 @@
 use es_runtime::store::{Direction, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo, WriteCap};
-use es_runtime::{Position, RecordedEvent, StreamId, Version};
+use es_runtime::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 use rusqlite::{Connection, Row, Rows};
 
 use crate::appends::Appends;
 use crate::error::Problem;
-use crate::rows::{self, event_columns};
+use crate::rows::{self, event_columns, stored_columns};
 use crate::statement::Prepared;
 
 /// How many rows one page has at most.
@@ -16,6 +16,8 @@ const PAGE_BYTES: usize = 1 << 20;
 pub(crate) struct Reader<'c> {
     stream_forwards: Prepared<'c>,
     stream_backwards: Prepared<'c>,
+    load_forwards: Prepared<'c>,
+    load_backwards: Prepared<'c>,
     log_forwards: Prepared<'c>,
     log_backwards: Prepared<'c>,
     list: Prepared<'c>,
@@ -48,6 +50,20 @@ impl<'c> Reader<'c> {
             stream_backwards: prepared(concat!(
                 "SELECT ",
                 event_columns!(),
+                " FROM recorded_events AS e
+                 WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)
+                 AND e.version BETWEEN ?3 AND ?4 ORDER BY e.version DESC LIMIT ?5"
+            )),
+            load_forwards: prepared(concat!(
+                "SELECT ",
+                stored_columns!(),
+                " FROM recorded_events AS e
+                 WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)
+                 AND e.version BETWEEN ?3 AND ?4 ORDER BY e.version LIMIT ?5"
+            )),
+            load_backwards: prepared(concat!(
+                "SELECT ",
+                stored_columns!(),
                 " FROM recorded_events AS e
                  WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)
                  AND e.version BETWEEN ?3 AND ?4 ORDER BY e.version DESC LIMIT ?5"
@@ -140,14 +156,23 @@ impl<'c> Reader<'c> {
             Direction::Backwards => &mut self.stream_backwards,
         };
         let wanted = wanted(query.limit);
-        let rows = statement.get()?.query((
-            query.stream.category(),
-            query.stream.id(),
-            rows::column(query.from.0),
-            rows::column(query.to.0),
-            rows::column(wanted),
-        ))?;
-        Page::of_events(rows, wanted, |row| rows::event(row, query.stream.clone()))
+        let rows = of_stream(statement, query, wanted)?;
+        Page::collect(
+            rows,
+            wanted,
+            |event: &RecordedEvent| event.payload.len(),
+            |row| rows::event(row, query.stream.clone()),
+        )
+    }
+
+    pub(crate) fn load_page(&mut self, query: &ReadStream) -> Result<Page<StoredEvent>, Problem> {
+        let statement = match query.direction {
+            Direction::Forwards => &mut self.load_forwards,
+            Direction::Backwards => &mut self.load_backwards,
+        };
+        let wanted = wanted(query.limit);
+        let rows = of_stream(statement, query, wanted)?;
+        Page::collect(rows, wanted, |event| event.payload.len(), rows::stored_event)
     }
 
     pub(crate) fn log_page(&mut self, query: &ReadLog) -> Result<Page<RecordedEvent>, Problem> {
@@ -161,7 +186,12 @@ impl<'c> Reader<'c> {
             rows::column(query.to.0),
             rows::column(wanted),
         ))?;
-        Page::of_events(rows, wanted, |row| rows::event(row, rows::stream(row, 8, 9)?))
+        Page::collect(
+            rows,
+            wanted,
+            |event: &RecordedEvent| event.payload.len(),
+            |row| rows::event(row, rows::stream(row, 8, 9)?),
+        )
     }
 
     pub(crate) fn list_page(&mut self, query: &ListStreams) -> Result<Page<StreamInfo>, Problem> {
@@ -177,14 +207,14 @@ fn wanted(limit: Option<u64>) -> u64 {
     limit.unwrap_or(PAGE).min(PAGE)
 }
 
-impl Page<RecordedEvent> {
-    fn of_events(
-        rows: Rows<'_>,
-        wanted: u64,
-        read: impl Fn(&Row<'_>) -> Result<RecordedEvent, Problem>,
-    ) -> Result<Self, Problem> {
-        Self::collect(rows, wanted, |event| event.payload.len(), read)
-    }
+fn of_stream<'s>(statement: &'s mut Prepared<'_>, query: &ReadStream, wanted: u64) -> Result<Rows<'s>, Problem> {
+    Ok(statement.get()?.query((
+        query.stream.category(),
+        query.stream.id(),
+        rows::column(query.from.0),
+        rows::column(query.to.0),
+        rows::column(wanted),
+    ))?)
 }
 
 impl<T> Page<T> {

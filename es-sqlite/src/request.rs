@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use es_runtime::store::{Append, AppendError, AppendRef, Appended, WriteCap};
-use es_runtime::{AppendId, Metadata, StoreError, StoreErrorKind};
+use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
 /// What callers ask of the writer.
@@ -19,6 +19,14 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    /// The position of the last event that was stored for it, if any was.
+    pub(crate) fn head(&self) -> Option<Position> {
+        match self {
+            Self::Append(Ok(appended)) if !appended.repeated => appended.head(),
+            _ => None,
+        }
+    }
+
     /// How many events were stored for it.
     pub(crate) fn stored_events(&self) -> usize {
         match self {

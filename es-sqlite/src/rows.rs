@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use es_runtime::store::StreamInfo;
-use es_runtime::{EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
+use es_runtime::{EventId, Metadata, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 use rusqlite::Row;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use uuid::Uuid;
@@ -81,6 +81,26 @@ pub(crate) fn event(row: &Row<'_>, stream: StreamId) -> Result<RecordedEvent, Pr
             .map_err(|error| Problem::Damaged(format!("the metadata at position {position}: {error}")))?,
         payload: Bytes::copy_from_slice(bytes(row, 7)?),
         stream,
+    })
+}
+
+/// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
+macro_rules! stored_columns {
+    () => {
+        "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload"
+    };
+}
+pub(crate) use stored_columns;
+
+/// What folding takes of a row that starts with [`stored_columns`].
+pub(crate) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, Problem> {
+    Ok(StoredEvent {
+        position: Position(number(row.get(0)?)),
+        version: Version(number(row.get(1)?)),
+        recorded_at: time(row, 2)?,
+        name: Cow::Owned(row.get(3)?),
+        shape_version: row.get(4)?,
+        payload: Bytes::copy_from_slice(bytes(row, 5)?),
     })
 }
 

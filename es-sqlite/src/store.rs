@@ -8,7 +8,7 @@ use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
 };
-use es_runtime::{Limits, Position, RecordedEvent, StoreError, StreamId, Version};
+use es_runtime::{Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, WakeSource, Wakes};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
@@ -17,7 +17,7 @@ use crate::connection::Connections;
 use crate::health::Health;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
-use crate::pages;
+use crate::pages::{self, LoadStream};
 use crate::pool::Pool;
 use crate::queue::Queue;
 use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
@@ -39,6 +39,7 @@ struct Handle {
     limits: Limits,
     durability: Durability,
     requests: Arc<Queue<Request>>,
+    wakes: WakeSource,
     pool: Pool,
     /// Each gives its connection back at its end.
     threads: Mutex<Vec<JoinHandle<Connection>>>,
@@ -82,6 +83,7 @@ impl Handle {
             limits: options.limits.clone(),
             durability: connections.durability,
             requests: Arc::new(Queue::new()),
+            wakes: WakeSource::new(),
             pool: Pool::new(Arc::clone(&health)),
             threads: Mutex::new(Vec::new()),
             health,
@@ -95,6 +97,7 @@ impl Handle {
         let writer = Writer {
             queue: Arc::clone(&self.requests),
             health: Arc::clone(&self.health),
+            wakes: self.wakes.clone(),
             clock: Arc::clone(&options.clock),
             checkpoints,
         };
@@ -195,8 +198,17 @@ impl EventStore for SqliteStore {
         pages::read(self.handle.pool.clone(), query)
     }
 
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        pages::read(self.handle.pool.clone(), LoadStream(query))
+    }
+
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         pages::read(self.handle.pool.clone(), query)
+    }
+
+    /// Hints at what is appended through this handle. Other processes append without a hint.
+    fn wakes(&self) -> Wakes {
+        self.handle.wakes.wakes()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

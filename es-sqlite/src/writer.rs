@@ -1,7 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use es_runtime::{Clock, StoreError};
+use es_runtime::{Clock, StoreError, WakeSource};
 use rusqlite::Connection;
 
 use crate::checkpoint::Checkpoints;
@@ -20,6 +20,7 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) health: Arc<Health>,
+    pub(crate) wakes: WakeSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpoints: Checkpoints,
 }
@@ -92,6 +93,9 @@ impl Writer {
             return 0;
         }
         let events = answers.iter().map(Answer::stored_events).sum();
+        if let Some(head) = answers.iter().filter_map(Answer::head).max() {
+            self.wakes.wake(head);
+        }
         for (request, answer) in requests.into_iter().zip(answers) {
             request.answer(answer);
         }

@@ -2,16 +2,18 @@
 //! a transaction that reads the version and inserts row by row, and one bare statement that keeps no order; then reads,
 //! beside a bare query. `scripts/postgres run -- cargo run --release -p es-benches --bin postgres`
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use es_benches::per_second;
 use es_postgres::PostgresStore;
 use es_runtime::store::{Append, EventStore, ReadLog, ReadStream};
-use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, StreamId, Version};
+use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, Position, StreamId, Version};
 use futures_util::future::BoxFuture;
 use futures_util::{SinkExt, TryStreamExt, pin_mut};
+use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -66,7 +68,69 @@ async fn measure(database: &Config) -> Result<(), Failure> {
         }
         report(callers, events, rounds);
     }
+    live(&store, database).await?;
     reads(&store, &setup).await
+}
+
+/// A subscriber in another store, as if in another process: what it costs the appends, and how soon it sees them.
+async fn live(store: &PostgresStore, database: &Config) -> Result<(), Failure> {
+    let other = PostgresStore::options().connect_with(database.clone()).await?;
+    let mut ratios = Vec::new();
+    for _ in 0..ROUNDS {
+        let alone = closed_loop(ours(store, 32, 1)).await;
+        let subscriber = subscribe(&other).await?;
+        let watched = closed_loop(ours(store, 32, 1)).await;
+        subscriber.0.abort();
+        ratios.push((watched.rate() / alone.rate(), alone.rate(), watched.rate()));
+    }
+    ratios.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ratio, alone, watched) = ratios[ROUNDS / 2];
+    println!("32 callers: {alone:.0}/s, with a live subscriber {watched:.0}/s, ratio {ratio:.2}");
+
+    let (task, seen) = subscribe(&other).await?;
+    let mut answered = Vec::new();
+    let mut turns = ours(store, 1, 1);
+    for turn in 0..1_000 {
+        turns[0](turn).await;
+        answered.push((store.head().await?, Instant::now()));
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    task.abort();
+    let seen = seen.lock().expect("no panic").clone();
+    let mut delays: Vec<Duration> = answered
+        .iter()
+        .filter_map(|(position, at)| Some(seen.get(position)?.saturating_duration_since(*at)))
+        .collect();
+    assert_eq!(delays.len(), answered.len(), "each is seen");
+    delays.sort_unstable();
+    println!(
+        "seen behind the answer by: p50 {:?}, p99 {:?}",
+        delays[delays.len() / 2],
+        delays[delays.len() * 99 / 100]
+    );
+    Ok(())
+}
+
+type Seen = Arc<Mutex<HashMap<Position, Instant>>>;
+
+/// Reads the log from its end on, and waits for a hint at its end.
+async fn subscribe(store: &PostgresStore) -> Result<(JoinHandle<()>, Seen), Failure> {
+    let seen = Seen::default();
+    let (store, noted) = (store.clone(), Arc::clone(&seen));
+    let mut wakes = store.wakes();
+    let mut last = store.head().await?;
+    let task = tokio::spawn(async move {
+        loop {
+            let mut events = store.read_log(ReadLog::new().from(last.next()));
+            while let Some(event) = events.try_next().await.expect("the log is read") {
+                last = event.position;
+                noted.lock().expect("no panic").insert(last, Instant::now());
+            }
+            let _ = tokio::time::timeout(Duration::from_secs(1), wakes.beyond(last)).await;
+        }
+    });
+    Ok((task, seen))
 }
 
 /// What the callers of one contender did in the time.
@@ -281,7 +345,7 @@ async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
             let start = Instant::now();
             for _ in 0..loads {
                 let events: usize = store
-                    .read_stream(ReadStream::new(stream.clone()))
+                    .load_stream(ReadStream::new(stream.clone()))
                     .try_fold(0, async |n, event| {
                         assert!(serde_json_typed(&event.payload), "it is a deposit");
                         Ok(n + 1)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use es_runtime::store::{Append, AppendError, Appended, Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
-use es_runtime::{EventStore, ExpectedVersion, MemoryStore, RecordedEvent, StoreError, StreamId, Version};
+use es_runtime::{EventStore, ExpectedVersion, MemoryStore, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
 
@@ -30,6 +30,23 @@ pub(super) fn reuses_a_version() -> Box<dyn Fixture> {
     }
 
     faulty(|store, _| ReusesAVersion(store))
+}
+
+pub(super) fn loads_forwards_only() -> Box<dyn Fixture> {
+    struct LoadsForwardsOnly(MemoryStore);
+
+    impl Wrap for LoadsForwardsOnly {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+
+        fn load_stream(&self, mut query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+            query.direction = Direction::Forwards;
+            self.0.load_stream(query)
+        }
+    }
+
+    faulty(|store, _| LoadsForwardsOnly(store))
 }
 
 pub(super) fn tells_a_wrong_version() -> Box<dyn Fixture> {

@@ -73,6 +73,8 @@ broken! {
         caught by ["b02_read_range_inclusive_bounds"];
     answers::repeats_at_the_seam "reads the last event of a page again as the first of the next"
         caught by ["b08_paging_crosses_chunk_seam"];
+    answers::loads_forwards_only "loads a stream forwards, whatever the direction asked for"
+        caught by ["b17_load_is_read_without_the_envelope"];
     answers::reads_a_stale_version "tells the version that a stream had before the newest append"
         caught by ["b10_read_your_append"];
     answers::lists_in_another_order "lists streams in alphabetical order, ignoring case"

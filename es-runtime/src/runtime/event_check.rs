@@ -83,7 +83,7 @@ impl Readable {
 /// An event that is stored, in one version of its shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StoredEvent {
+pub struct StoredKind {
     /// What it is.
     pub kind: EventKind,
     /// Whether this build can read it.
@@ -93,7 +93,7 @@ pub struct StoredEvent {
     pub count: Option<u64>,
 }
 
-impl fmt::Display for StoredEvent {
+impl fmt::Display for StoredKind {
     /// What it is, and what to do if it cannot be read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.kind.name;
@@ -131,7 +131,7 @@ impl fmt::Display for StoredEvent {
 #[non_exhaustive]
 pub struct EventReport {
     /// All that is stored, in the order of category, name and version.
-    pub stored: Vec<StoredEvent>,
+    pub stored: Vec<StoredKind>,
     /// What the registered aggregates can read and has never been stored: events that are new, and older shapes and former names
     /// that nobody needs unless a build still runs that writes them.
     pub never_stored: Vec<EventKind>,
@@ -139,7 +139,7 @@ pub struct EventReport {
 
 impl EventReport {
     /// Those that are stored and cannot be read.
-    pub fn unreadable(&self) -> impl Iterator<Item = &StoredEvent> {
+    pub fn unreadable(&self) -> impl Iterator<Item = &StoredKind> {
         self.stored.iter().filter(|stored| stored.readable.is_unreadable())
     }
 }
@@ -158,7 +158,7 @@ pub(super) async fn compare(store: &dyn EventStore, aggregates: &[Registered]) -
         } else {
             None
         };
-        stored.push(StoredEvent { kind, readable, count });
+        stored.push(StoredKind { kind, readable, count });
     }
     Ok(EventReport {
         stored,

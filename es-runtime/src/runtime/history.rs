@@ -3,7 +3,9 @@ use futures_util::{StreamExt as _, stream};
 use super::state::Current;
 use super::{Results, Runtime};
 use crate::store::ReadStream;
-use crate::{EventId, EventSourced, LoadError, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
+use crate::{
+    EventId, EventSourced, LoadError, Metadata, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version,
+};
 
 /// An event with its envelope.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,15 +76,16 @@ fn advance<A>(current: &mut Current<A>, stored: &RecordedEvent) -> Result<Vec<St
 where
     A: EventSourced<Event: Clone> + Clone,
 {
+    let lean = StoredEvent::from(stored.clone());
     let mut items = Vec::with_capacity(1);
-    for event in current.decode(stored)? {
-        current.apply(stored, event.clone())?;
+    for event in current.decode(&stored.stream, &lean)? {
+        current.apply(&stored.stream, &lean, event.clone())?;
         let state = current
             .state
             .clone()
             .unwrap_or_else(|| unreachable!("an event that folds leaves a state"));
         items.push((Recorded::new(stored, event), state));
     }
-    current.passed(stored);
+    current.passed(&lean);
     Ok(items)
 }

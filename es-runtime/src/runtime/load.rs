@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use super::Runtime;
 use super::state::Current;
 use crate::store::ReadStream;
-use crate::{EventSourced, LoadError, Position, RecordedEvent, StreamId, Timestamp, Version};
+use crate::{EventSourced, LoadError, Position, StoredEvent, StreamId, Timestamp, Version};
 
 /// The state of an aggregate instance at a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ enum Until {
 }
 
 impl Until {
-    fn admits(self, event: &RecordedEvent) -> bool {
+    fn admits(self, event: &StoredEvent) -> bool {
         match self {
             Self::Now | Self::Version(_) => true,
             Self::Time(time) => event.recorded_at <= time,
@@ -96,12 +96,13 @@ impl<'a, A: EventSourced> Load<'a, A> {
                 Version::MAX
             };
             let mut current = Current::default();
-            let mut events = self.runtime.0.store.read_stream(ReadStream::new(self.stream).to(to));
+            let query = ReadStream::new(self.stream.clone()).to(to);
+            let mut events = self.runtime.0.store.load_stream(query);
             while let Some(event) = events.try_next().await? {
                 if !self.until.admits(&event) {
                     break;
                 }
-                current.fold(&event)?;
+                current.fold(&self.stream, &event)?;
             }
             Ok(current)
         }

@@ -27,7 +27,7 @@ pub use atomically::Atomically;
 pub use builder::Builder;
 pub use caps::{CapError, UnwritableEvent};
 pub use dry_run::DryRun;
-pub use event_check::{EventReport, Readable, StoredEvent};
+pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use history::Recorded;
 pub use load::{Load, Loaded};

@@ -3,7 +3,7 @@
 use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
-use super::event_check::{Readable, StoredEvent, compare};
+use super::event_check::{Readable, StoredKind, compare};
 use super::{Inner, Runtime};
 use crate::{EventStore, StoreError};
 
@@ -14,7 +14,7 @@ pub enum StartError {
     /// The store holds events of a registered aggregate that this build cannot read.
     /// [`allow_unreadable_events`](Builder::allow_unreadable_events) starts it all the same.
     #[error("{}", lines("the store holds events that this build cannot read", .0))]
-    UnreadableEvents(Vec<StoredEvent>),
+    UnreadableEvents(Vec<StoredKind>),
     /// Events of a registered aggregate may only be written in versions that this build cannot write.
     #[error("{}", lines("events may not be written as this build writes them", .0))]
     UnwritableEvents(Vec<UnwritableEvent>),

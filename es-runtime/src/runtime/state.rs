@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, RecordedEvent, StoreError,
-    StoreErrorKind, StreamId, UnknownEvent, Version,
+    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind,
+    StoredEvent, StreamId, UnknownEvent, Version,
 };
 
 /// The state of an instance at a version.
@@ -97,32 +97,34 @@ impl<A: EventSourced> Current<A> {
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
             let before = self.version;
-            let mut events = store.read_stream(ReadStream::new(stream.clone()).from(before.next()));
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.next()));
             while let Some(event) = events.try_next().await? {
-                self.fold(&event)?;
+                self.fold(stream, &event)?;
             }
             Ok(self.version > before)
         })
     }
 
     /// Folds the next event of the stream.
-    pub(super) fn fold(&mut self, event: &RecordedEvent) -> Result<(), LoadError> {
-        match self.decode(event)? {
-            Decoded::One(decoded) => self.apply(event, decoded)?,
-            other => other.into_iter().try_for_each(|decoded| self.apply(event, decoded))?,
+    pub(super) fn fold(&mut self, stream: &StreamId, event: &StoredEvent) -> Result<(), LoadError> {
+        match self.decode(stream, event)? {
+            Decoded::One(decoded) => self.apply(stream, event, decoded)?,
+            other => other
+                .into_iter()
+                .try_for_each(|decoded| self.apply(stream, event, decoded))?,
         }
         self.passed(event);
         Ok(())
     }
 
     /// Reads the next event of the stream.
-    pub(super) fn decode(&self, event: &RecordedEvent) -> Result<Decoded<A::Event>, LoadError> {
+    pub(super) fn decode(&self, stream: &StreamId, event: &StoredEvent) -> Result<Decoded<A::Event>, LoadError> {
         if event.version != self.version.next() {
-            return Err(out_of_order(event, self.version.next()).into());
+            return Err(out_of_order(stream, event.version, self.version.next()).into());
         }
         let unknown = |readable| {
             UnknownEvent {
-                stream: event.stream.clone(),
+                stream: stream.clone(),
                 version: event.version,
                 position: event.position,
                 name: event.name.clone(),
@@ -134,27 +136,31 @@ impl<A: EventSourced> Current<A> {
         A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
             DecodeError::UnknownName => unknown(None),
             DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
-            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(event, error),
+            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
         })
     }
 
     /// Folds `decoded`, which was read from `event`. The state is of no version until the event has [passed](Self::passed).
-    pub(super) fn apply(&mut self, event: &RecordedEvent, decoded: A::Event) -> Result<(), LoadError> {
+    pub(super) fn apply(&mut self, stream: &StreamId, event: &StoredEvent, decoded: A::Event) -> Result<(), LoadError> {
         decoded
             .apply(&mut self.state)
-            .map_err(|misapplied| unreadable(event, misapplied))
+            .map_err(|misapplied| unreadable(stream, event, misapplied))
     }
 
     /// Takes note that all that `event` was read as is folded.
-    pub(super) fn passed(&mut self, event: &RecordedEvent) {
+    pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
     }
 }
 
-fn unreadable(event: &RecordedEvent, source: impl std::error::Error + Send + Sync + 'static) -> LoadError {
+fn unreadable(
+    stream: &StreamId,
+    event: &StoredEvent,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> LoadError {
     UnreadableEvent {
-        stream: event.stream.clone(),
+        stream: stream.clone(),
         version: event.version,
         position: event.position,
         name: event.name.clone(),
@@ -163,12 +169,9 @@ fn unreadable(event: &RecordedEvent, source: impl std::error::Error + Send + Syn
     .into()
 }
 
-fn out_of_order(event: &RecordedEvent, expected: Version) -> StoreError {
+fn out_of_order(stream: &StreamId, version: Version, expected: Version) -> StoreError {
     StoreError::new(
         StoreErrorKind::Corrupt,
-        format!(
-            "the store returned version {} of stream `{}` where {expected} comes next",
-            event.version, event.stream
-        ),
+        format!("the store returned version {version} of stream `{stream}` where {expected} comes next"),
     )
 }

@@ -11,7 +11,7 @@ use super::{Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
     AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, LoadError, Metadata, NewEvent,
-    RecordedEvent, StoreError, StreamId, Timestamp, Version,
+    StoreError, StoredEvent, StreamId, Timestamp, Version,
 };
 
 /// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
@@ -128,17 +128,15 @@ impl Transaction {
             .current()
             .await?;
         for (event, version) in std::iter::zip(&part.events, part.start.0 + 1..) {
-            copy.fold(&RecordedEvent {
-                id: event.id,
-                stream: part.stream.clone(),
+            let event = StoredEvent {
                 version: Version(version),
                 position: copy.position,
                 recorded_at: Timestamp::MIN,
                 name: event.name.clone(),
                 shape_version: event.shape_version,
                 payload: event.payload.clone(),
-                metadata: event.metadata.clone(),
-            })?;
+            };
+            copy.fold(&part.stream, &event)?;
         }
         Ok(copy)
     }

@@ -1,0 +1,79 @@
+//! Hints at appends, from the same process and from others.
+
+mod support;
+
+use std::time::Duration;
+
+use es_runtime::{EventStore, Position};
+use support::{Database, append};
+use tokio::time::timeout;
+
+/// Only so that a test without a hint ends.
+const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn an_append_is_hinted_at_here_and_elsewhere() {
+    let database = Database::new().await;
+    // Two stores know of each other no more than two processes do.
+    let (here, elsewhere) = (database.open().await, database.open().await);
+    let (mut own, mut other) = (here.wakes(), elsewhere.wakes());
+    for number in 0..20 {
+        let appended = here.append(append(&number.to_string(), 0..2)).await.unwrap();
+        let head = appended.head().unwrap();
+        for wakes in [&mut own, &mut other] {
+            while timeout(LONG, wakes.beyond(Position(head.0 - 1)))
+                .await
+                .expect("a hint comes")
+                < head
+            {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_begins_to_listen_hears_of_the_head_and_a_lost_connection_is_replaced() {
+    let database = Database::new().await;
+    let (here, elsewhere) = (database.open().await, database.open().await);
+    here.append(append("1", 0..3)).await.unwrap();
+    let mut wakes = elsewhere.wakes();
+    assert_eq!(
+        timeout(LONG, wakes.beyond(Position::ZERO))
+            .await
+            .expect("the head is hinted at"),
+        3
+    );
+    let listening =
+        "query LIKE 'SELECT coalesce(max(position)%' AND datname = current_database() AND pid <> pg_backend_pid()";
+    let ended = database
+        .client()
+        .await
+        .query_one(
+            &format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {listening}"),
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(ended.get::<_, i64>(0), 1);
+    here.append(append("2", 0..3)).await.unwrap();
+    assert_eq!(
+        timeout(LONG, wakes.beyond(Position(5)))
+            .await
+            .expect("it listens again"),
+        6
+    );
+}
+
+#[tokio::test]
+async fn nobody_listens_unless_somebody_asked() {
+    let database = Database::new().await;
+    let store = database.open().await;
+    store.append(append("1", 0..1)).await.unwrap();
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' OR query LIKE 'SELECT coalesce(max(position)%' \
+               AND datname = current_database()";
+    let client = database.client().await;
+    let listening = async || client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+    let before = listening().await;
+    let mut wakes = store.wakes();
+    timeout(LONG, wakes.beyond(Position::ZERO)).await.unwrap();
+    assert_eq!(before, 0);
+}
