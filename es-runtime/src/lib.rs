@@ -16,6 +16,7 @@ mod memory;
 mod metadata;
 mod outcome;
 pub mod prelude;
+pub mod projection;
 mod recorded;
 mod runtime;
 pub mod store;

@@ -1,0 +1,3 @@
+//! Read models folded from the events of all streams.
+
+pub mod store;
