@@ -1,12 +1,15 @@
 //! What a store keeps for projections and subscriptions: leases, checkpoints, rows, parked events.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use foldhash::{HashSet, HashSetExt};
+use serde::de::IgnoredAny;
 
-use crate::{EventId, EventStore, Position, StoreError, Timestamp};
+use super::rows::rejected;
+pub use super::rows::{Compare, FieldValue, Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, path};
+use crate::limits::depth_above;
+use crate::{EventId, EventStore, Limits, Position, StoreError, Timestamp};
 
 /// A store that keeps read models beside the events. What a projection did with a batch of events is one transaction: its
 /// rows, its checkpoint and the proof that it is still the one to write them.
@@ -15,7 +18,7 @@ use crate::{EventId, EventStore, Position, StoreError, Timestamp};
 #[async_trait]
 pub trait ProjectionStore: EventStore {
     /// Takes the lease for `owner` until `ttl` from now, by the store's own clock: those of the processes do not matter. `None`
-    /// if another owner holds it. The owner that holds it gets it again, with the same epoch.
+    /// if another owner holds it. The owner that has not lost it gets it again, with the same epoch.
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError>;
 
     /// Keeps the lease until `ttl` from now. `false` if another owner has taken it since: then nothing may be written under it.
@@ -32,9 +35,13 @@ pub trait ProjectionStore: EventStore {
     /// to an earlier point.
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError>;
 
-    /// Writes what a reader did with the events after `from` up to `to`: all of it or nothing.
+    /// Writes what a reader did with the events after `from` up to `to`: all of it or nothing. A lease that has run out is good
+    /// until another owner takes it.
     ///
     /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`Commit::check`] finds something, if there is no event at `to`, or if
+    /// the table was not [created](Self::create_table).
     ///
     /// [`CommitError::Indeterminate`] if the outcome could not be learnt: read the [`checkpoint`](Self::checkpoint), which has
     /// moved if it was written. After every other error nothing is.
@@ -44,19 +51,31 @@ pub trait ProjectionStore: EventStore {
     /// Dropping the future leaves the commit done as a whole or not at all.
     async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
 
-    /// Removes the checkpoint, the rows and the parked events of a reader, so that it begins anew.
+    /// Removes the checkpoint and the parked events of a reader and the rows of the table, so that it begins anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError>;
 
-    /// Creates the table and its indexes, if they are not there.
+    /// Creates the table and its indexes, if they are not there. Several processes may do it at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`RowTable::check`] finds something, or if the database does not let us.
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError>;
 
-    /// The rows with these keys, in the order of the keys.
+    /// The rows with these keys, in the order in which they are asked for.
     async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
 
     /// The rows that a query asks for, in its order.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`RowQuery::check`] finds something.
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
 
-    /// The events that a reader has parked, in the order of their positions, from `after` on.
+    /// The events that a reader has parked, in the order of their positions: those above `after`.
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError>;
 }
 
@@ -67,8 +86,14 @@ pub struct Lease {
     pub name: String,
     /// Who holds it.
     pub owner: String,
-    /// Rises each time that another owner takes it: what is written under an older one is refused.
+    /// Rises each time that it is taken anew, after another owner or after it was given back: what is written under an older
+    /// one is refused.
     pub epoch: u64,
+}
+
+impl Lease {
+    /// For how long a lease is given at most, whatever is asked for.
+    pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
 /// How far a reader of the log has come.
@@ -89,49 +114,87 @@ pub struct Commit {
     pub lease: Lease,
     /// Where its checkpoint stands: [`Position::ZERO`] if it has none.
     pub from: Position,
-    /// Where its checkpoint goes: an event of the log. The store keeps the event's id with it.
+    /// Where its checkpoint goes: an event of the log, or [`Position::ZERO`] for a reader that begins at the beginning. Not below
+    /// `from`. The store keeps the event's id with it.
     pub to: Position,
     /// The table of `rows`.
     pub table: Option<RowTable>,
     /// The rows that change, each key once.
     pub rows: Vec<RowChange>,
-    /// Events that are put aside.
+    /// Events that are put aside; of one that is parked already error and attempts are replaced.
     pub park: Vec<Parked>,
     /// Positions of parked events that are done now.
     pub unpark: Vec<Position>,
 }
 
-/// The table of one version of a projection. Another version has a table of its own, beside it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RowTable {
-    /// The projection's name.
-    pub projection: Cow<'static, str>,
-    /// The projection's version.
-    pub version: u32,
-    /// The fields by which rows are looked up or ordered: paths such as `owner` or `address.city`.
-    pub indexes: Cow<'static, [Cow<'static, str>]>,
+impl Commit {
+    /// How many bytes a key of a row may have.
+    pub const LONGEST_KEY: usize = 2000;
+
+    /// Checks what every store checks before any I/O: that each part can be stored in every database as it is. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected), for the first thing found.
+    pub fn check(&self) -> Result<(), StoreError> {
+        check_name("reader", &self.reader)?;
+        check_name("lease", &self.lease.name)?;
+        if self.to < self.from {
+            return Err(rejected(format!(
+                "the checkpoint of `{}` cannot go back from {} to {}: forget the reader to begin anew",
+                self.reader, self.from, self.to
+            )));
+        }
+        match &self.table {
+            Some(table) => table.check()?,
+            None if self.rows.is_empty() => {}
+            None => return Err(rejected(format!("the rows of `{}` need a table", self.reader))),
+        }
+        let mut keys = HashSet::with_capacity(self.rows.len());
+        for row in &self.rows {
+            let key = &*row.key;
+            if key.is_empty() || key.len() > Self::LONGEST_KEY || key.contains('\0') {
+                return Err(rejected(format!(
+                    "{key:?} cannot be the key of a row: use 1 to {} bytes without NUL",
+                    Self::LONGEST_KEY
+                )));
+            }
+            if !keys.insert(key) {
+                return Err(rejected(format!("key {key:?} stands twice in one commit")));
+            }
+            if let Some(data) = &row.data {
+                let most = Limits::default().payload_depth;
+                let json: Result<IgnoredAny, _> = serde_json::from_slice(data);
+                if let Err(error) = json {
+                    return Err(rejected(format!("the row of key {key:?} is not JSON")).caused_by(error));
+                }
+                if depth_above(data, most) > most {
+                    return Err(rejected(format!("the row of key {key:?} is deeper than {most} levels")));
+                }
+            }
+        }
+        let parked = self.park.iter().find(|parked| parked.error.contains('\0'));
+        parked.map_or(Ok(()), |parked| {
+            Err(rejected(format!(
+                "the error of position {} holds a NUL",
+                parked.position
+            )))
+        })
+    }
 }
 
-/// What becomes of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowChange {
-    /// The key.
-    pub key: String,
-    /// The row in JSON; `None` deletes it.
-    pub data: Option<Bytes>,
-    /// The event that changed it last.
-    pub position: Position,
-}
-
-/// A row of a projection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The key.
-    pub key: String,
-    /// The row in JSON, as it was written.
-    pub data: Bytes,
-    /// The event that changed it last.
-    pub position: Position,
+/// Whether a reader, a lease or an owner can be named so in every database. For stores.
+///
+/// # Errors
+///
+/// [`Rejected`](crate::StoreErrorKind::Rejected) unless it has 1 to 512 bytes without NUL.
+pub fn check_name(what: &str, name: &str) -> Result<(), StoreError> {
+    if name.is_empty() || name.len() > 512 || name.contains('\0') {
+        return Err(rejected(format!(
+            "{name:?} cannot name a {what}: use 1 to 512 bytes without NUL"
+        )));
+    }
+    Ok(())
 }
 
 /// An event that a reader could not handle and put aside.
@@ -147,70 +210,6 @@ pub struct Parked {
     pub attempts: u32,
 }
 
-/// Which rows to list: all in the order of their keys, unless told otherwise.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RowQuery {
-    /// What the rows must fulfil, all of it.
-    pub filters: Vec<RowFilter>,
-    /// By which field they are ordered, then by key; by key alone if `None`. Numbers go before text; rows without the field are
-    /// left out.
-    pub order_by: Option<Cow<'static, str>>,
-    /// From the largest to the smallest.
-    pub descending: bool,
-    /// Only rows behind this one in the order: where the page before ended.
-    pub after: Option<RowCursor>,
-    /// How many at most.
-    pub limit: Option<u32>,
-}
-
-/// A condition on one field of a row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RowFilter {
-    /// The path of the field, such as `owner` or `address.city`.
-    pub field: Cow<'static, str>,
-    /// How it compares.
-    pub compare: Compare,
-    /// With what.
-    pub value: FieldValue,
-}
-
-/// How a field compares with a value. A field of another type than the value does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compare {
-    /// It is equal.
-    Equal,
-    /// It is less.
-    Less,
-    /// It is less or equal.
-    AtMost,
-    /// It is greater.
-    Greater,
-    /// It is greater or equal.
-    AtLeast,
-}
-
-/// A field's value, as far as rows are filtered and ordered by it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FieldValue {
-    /// `true` or `false`, in this order: `false` first.
-    Bool(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Float(f64),
-    /// Text, ordered by its bytes.
-    Text(String),
-}
-
-/// The place of a row in the order of a query.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RowCursor {
-    /// The row's value of the field by which is ordered.
-    pub value: Option<FieldValue>,
-    /// The row's key.
-    pub key: String,
-}
-
 /// Why a checkpoint was not given.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -218,7 +217,11 @@ pub enum CheckpointError {
     /// The event that stood at the checkpoint does not stand there now: the store was restored to an earlier point.
     #[error(
         "`{reader}` stands at position {position} with event {expected}, but {}: the store was restored to an earlier point. Rebuild it",
-        match found { Some(found) => format!("event {found} stands there now"), None => "no event stands there now".to_owned() }
+        match found {
+            Some(found) if found == expected => "the log was marked as another one since".to_owned(),
+            Some(found) => format!("event {found} stands there now"),
+            None => "no event stands there now".to_owned(),
+        }
     )]
     Diverged {
         /// The reader.
@@ -227,7 +230,7 @@ pub enum CheckpointError {
         position: Position,
         /// The event that stood there.
         expected: EventId,
-        /// The event that stands there now.
+        /// The event that stands there now. The same if the log was given a new epoch since.
         found: Option<EventId>,
     },
     /// The store failed.
