@@ -48,6 +48,9 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
 pub trait EventOf<A: EventSourced>: Event {
     /// The event as a variant of the aggregate's enum.
     fn into_event(self) -> A::Event;
+
+    /// What the variant of this event holds. `None` if it is another.
+    fn from_event(event: A::Event) -> Option<Self>;
 }
 
 /// Ties an event or a command to the one aggregate that it belongs to.

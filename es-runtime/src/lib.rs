@@ -29,17 +29,18 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, value};
+pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, value};
 pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
+pub use projection::{CommandError, Health, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, DryRun, Execute, Load, Loaded, Receipt, Recorded, Results, RetryPolicy, Runtime,
-    Transaction,
+    AppendEvents, Atomically, Builder, DryRun, Execute, Get, List, Load, Loaded, Page, ProjectionHandle, Receipt,
+    Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown, Transaction,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -2,11 +2,11 @@
 
 mod apply;
 mod expand;
-mod handler;
-mod listed;
+pub(crate) mod handler;
+pub(crate) mod listed;
 mod methods;
 mod model;
-mod signature;
+pub(crate) mod signature;
 
 use proc_macro2::TokenStream;
 use quote::quote;

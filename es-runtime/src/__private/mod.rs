@@ -7,9 +7,11 @@
 mod aggregate;
 mod command;
 mod event;
+mod row;
 mod unique;
 mod value;
 
+pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use serde;
@@ -23,5 +25,6 @@ pub use event::{
     change, clone_event, create, debug_event, decode, encode, eq_event, event_name, info, info_of, one_event,
     push_event, vec_of,
 };
+pub use row::{change_row, create_row, one_key, replace_row, row_event, several_keys, stream_key};
 pub use unique::{assert_unique_command, assert_unique_event};
 pub use value::assert_value;

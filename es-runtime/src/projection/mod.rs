@@ -1,4 +1,35 @@
-//! Read models folded from the events of all streams.
+//! Read models: rows folded from the events of all streams, kept by the store beside the events, each event exactly once.
+//!
+//! `docs/projections.md` shows how they are written, read and run.
 
+mod cache;
+mod command;
+mod error;
+mod feed;
+mod fold;
+mod health;
+mod lease;
+mod life;
+mod meta;
+mod plan;
+mod row;
 pub(crate) mod rows;
+mod set;
+mod source;
+mod standing;
 pub mod store;
+mod wake;
+mod worker;
+
+pub use error::{CommandError, ReadError, Unprojectable};
+pub use health::{Failure, Health, ProjectionHealth, Status};
+pub use meta::Meta;
+pub use plan::{Plan, Project};
+pub use row::{ApplyRow, Misfit, Poison, Projected, Projection, RowKey, RowProjection};
+pub use source::RowEvent;
+pub use store::ProjectionStore;
+
+pub(crate) use command::What;
+pub(crate) use set::{Projections, Running};
+pub(crate) use standing::position_of;
+pub(crate) use wake::Wakes;

@@ -203,6 +203,26 @@ pub enum FieldValue {
     Text(String),
 }
 
+macro_rules! field_value {
+    ($($from:ty => |$value:ident| $to:expr;)+) => {
+        $(impl From<$from> for FieldValue {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        })+
+    };
+}
+
+field_value! {
+    bool => |value| Self::Bool(value);
+    i64 => |value| Self::Integer(value);
+    i32 => |value| Self::Integer(value.into());
+    u32 => |value| Self::Integer(value.into());
+    f64 => |value| Self::Float(value);
+    &str => |value| Self::Text(value.to_owned());
+    String => |value| Self::Text(value);
+}
+
 impl FieldValue {
     /// A number as two that order all numbers, the first one first: it as a float, and what a whole number is above that float
     /// (or below: negative). `None` for text.

@@ -1,5 +1,6 @@
 //! What a store keeps for projections and subscriptions: leases, checkpoints, rows, parked events.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,6 +78,49 @@ pub trait ProjectionStore: EventStore {
 
     /// The events that a reader has parked, in the order of their positions: those above `after`.
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError>;
+}
+
+#[async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        (**self).acquire(lease, owner, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        (**self).renew(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        (**self).release(lease).await
+    }
+
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        (**self).checkpoint(reader).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        (**self).commit(commit).await
+    }
+
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        (**self).forget(reader, table, lease).await
+    }
+
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        (**self).create_table(table).await
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        (**self).rows(table, keys).await
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        (**self).list_rows(table, query).await
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        (**self).parked(reader, after, limit).await
+    }
 }
 
 /// The right to write under a name, until another owner takes it.

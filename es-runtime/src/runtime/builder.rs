@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::{Inner, RetryPolicy, Runtime};
+use crate::projection::{Plan, Project, Projections, Wakes};
 use crate::{Clock, EventStore, StoreError, SystemClock};
 
 /// Settings of a [`Runtime`].
@@ -11,6 +12,7 @@ pub struct Builder<S> {
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cached: usize,
+    plans: Vec<Plan<S>>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -20,6 +22,7 @@ impl<S: EventStore> Builder<S> {
             clock: Arc::new(SystemClock),
             retry: RetryPolicy::default(),
             cached: 10_000,
+            plans: Vec::new(),
         }
     }
 
@@ -45,15 +48,38 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Starts the runtime.
+    /// Runs projection `P` from [`start`](Self::start) on: in this process or, if another one that shares the store runs it, in
+    /// that one, until it ends.
+    ///
+    /// # Panics
+    ///
+    /// If another projection of this name and version was given before.
+    #[track_caller]
+    pub fn projection<P: Project<S>>(mut self) -> Self {
+        let plan = P::plan();
+        let of = |plan: &Plan<S>| (plan.standing.name, plan.standing.version);
+        let (name, version) = of(&plan);
+        assert!(
+            !self.plans.iter().any(|other| of(other) == (name, version)),
+            "two projections are named `{name}` with version {version}: give one of them another name or version"
+        );
+        self.plans.push(plan);
+        self
+    }
+
+    /// Starts the runtime, and its projections.
     ///
     /// # Errors
     ///
-    /// If the store cannot be reached.
+    /// If the store cannot be reached, or refuses the table of a projection.
     pub async fn start(self) -> Result<Runtime, StoreError> {
         self.store.head().await?;
+        let (store, wakes) = (Arc::new(self.store), Wakes::new());
+        let projections = Projections::start(self.plans, &store, &wakes, &self.clock).await?;
         Ok(Runtime(Arc::new(Inner {
-            store: Arc::new(self.store),
+            store,
+            wakes,
+            projections,
             clock: self.clock,
             retry: self.retry,
             cache: Cache::new(self.cached),

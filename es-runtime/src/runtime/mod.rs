@@ -9,6 +9,8 @@ mod dry_run;
 mod execute;
 mod history;
 mod load;
+mod projections;
+mod read;
 mod receipt;
 mod request;
 mod results;
@@ -26,6 +28,8 @@ pub use dry_run::DryRun;
 pub use execute::Execute;
 pub use history::Recorded;
 pub use load::{Load, Loaded};
+pub use projections::{ProjectionHandle, Shutdown};
+pub use read::{Get, List, Page, Shown};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
@@ -33,6 +37,7 @@ pub use transaction::Transaction;
 
 use cache::Cache;
 
+use crate::projection::{Projections, Wakes};
 use crate::store::{AppendRef, Appended, ListStreams};
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
@@ -58,6 +63,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cache: Cache,
+    wakes: Wakes,
+    projections: Projections,
 }
 
 impl Runtime {
@@ -144,7 +151,8 @@ impl Runtime {
     }
 
     /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
-    /// file then. Not needed to keep events: what was answered is stored.
+    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections is [shut
+    /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await
     }
