@@ -1,6 +1,6 @@
 //! Reads of a part of the log.
 
-use es_runtime::store::{EventFilter, EventKind, ReadLog};
+use es_runtime::store::{CategoryFilter, EventFilter, ReadLog};
 use es_runtime::{ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId};
 
 use crate::check::{Among, Checked, same};
@@ -16,8 +16,8 @@ fn named(name: &'static str, number: u64) -> NewEvent {
     }
 }
 
-fn kind(category: &'static str, names: Option<&[&'static str]>) -> EventKind {
-    EventKind {
+fn of(category: &'static str, names: Option<&[&'static str]>) -> CategoryFilter {
+    CategoryFilter {
         category: category.into(),
         names: names.map(|names| names.iter().map(|name| (*name).into()).collect()),
     }
@@ -50,12 +50,12 @@ pub(crate) async fn b14_filter_equals_filtering_in_process(subject: &Subject<'_>
         EventFilter::category("none"),
         EventFilter::events("b", ["opened", "closed"]),
         EventFilter::events("b", ["none"]),
-        EventFilter::Kinds(vec![]),
-        EventFilter::Kinds(vec![kind("a", Some(&[]))]),
-        EventFilter::Kinds(vec![
-            kind("a", Some(&["opened"])),
-            kind("rare", None),
-            kind("B", Some(&["Opened", "closed"])),
+        EventFilter::Categories(vec![]),
+        EventFilter::Categories(vec![of("a", Some(&[]))]),
+        EventFilter::Categories(vec![
+            of("a", Some(&["opened"])),
+            of("rare", None),
+            of("B", Some(&["Opened", "closed"])),
         ]),
         EventFilter::Stream(StreamId::new("a", "1")),
         EventFilter::Stream(StreamId::new("rare", "0")),
