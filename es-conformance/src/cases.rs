@@ -1,6 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
-use crate::{append, cancellation, decisions, durability, fidelity, idempotency, limits, multi_stream, order, reads};
+use crate::{
+    append, cancellation, decisions, durability, fidelity, filters, idempotency, leases, limits, multi_stream, order,
+    projections, queries, reads, rows,
+};
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
 /// [`cases`] are made.
@@ -44,6 +47,7 @@ macro_rules! __cases {
             reads::b09_read_is_a_prefix_under_writers [] "while writers append every read is a prefix of the stream, and none is shorter than the one before";
             reads::b10_read_your_append [] "a read that begins after an acknowledged append sees it, through every handle";
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
+            filters::b14_filter_equals_filtering_in_process [] "a filter gives what an unfiltered read gives of it, by category, name and stream, both ways, with range and limit";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";
@@ -68,6 +72,19 @@ macro_rules! __cases {
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
             multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
             multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            filters::f12_filter_does_not_stall_checkpoint [TxProjections] "a reader whose filter lets nothing through moves its checkpoint to the head, and begins there when it comes back";
+            projections::g01_state_and_checkpoint_commit_together [TxProjections] "rows and checkpoint change together, and so do the rows of one commit";
+            projections::g04_checkpoint_write_failure_rolls_back_state [TxProjections] "a commit that is refused for whatever reason changes neither rows nor parked events nor the checkpoint";
+            projections::g05_commit_reply_lost_in_projection [TxProjections] "whoever reads the checkpoint again after a commit whose answer is lost does each event once";
+            projections::g09_parked_event_can_be_replayed [TxProjections] "a parked event is listed until it is done, together with the rows that it changes";
+            projections::g12_checkpoint_ahead_of_store_halts [TxProjections] "a checkpoint above the head is told as diverged";
+            projections::g13_checkpoint_identity_is_checked [TxProjections] "a checkpoint at which another event stands now is told as diverged";
+            projections::g15_rebuild_equals_incremental [TxProjections] "a reader that was forgotten begins at the beginning with no row, and writes the same rows again";
+            projections::g17_two_runners_one_writer [TxProjections] "of several runners each event is taken in by one, once";
+            rows::g19_rows_come_back_as_written [TxProjections] "keys and rows come back byte for byte; tables of versions are apart";
+            queries::g20_queries_mean_the_same [TxProjections] "filters, order and pages mean the same on every store, whatever the type of a field";
+            rows::g21_bad_input_is_refused [TxProjections] "names, keys, rows and queries that some database could not take are refused, and nothing is changed";
+            rows::g22_tables_are_created_once [TxProjections] "a table is created once, however many ask for it at once, and keeps its rows when an index is added";
             fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
             fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
             fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";
@@ -86,13 +103,20 @@ macro_rules! __cases {
             cancellation::l01_drop_append_at_every_poll [] "an append that is dropped after any poll is stored whole or not at all, and the store goes on";
             cancellation::l02_drop_read_at_every_poll [] "a read that is dropped at any point leaves nothing behind";
             cancellation::l05_timeout_wrapper_gives_indeterminate [] "what became of an append that a time-out dropped can be resolved";
+            projections::l13_drop_commit_at_every_poll [TxProjections] "a commit that is dropped after any poll is done whole or not at all, and the reader goes on";
             decisions::l10_runtime_dropped_without_shutdown [] "a runtime or an executor that is dropped while at work neither panics nor hangs, and tears no append";
             durability::m01_reopen_keeps_everything [Durable] "opened again, the store tells the same";
             durability::m02_acked_survive_client_kill [Durable] "every append that a process acknowledged before it was killed is there, once, 50 times";
             durability::m04_unacked_are_whole_or_absent [Durable] "of an append that a killed process did not acknowledge all is there, or nothing";
             durability::m06_embedded_syncs_before_ack [Durable] "the open store reads back that it flushes before it acknowledges";
             durability::m07_flush_error_poisons_the_handle [Durable] "after a failed flush a handle acknowledges nothing any more";
+            projections::m15_reopen_keeps_projections [Durable, TxProjections] "opened again, the store has the same checkpoints, rows, parked events and leases";
             durability::m09_two_processes_one_embedded_store [Durable] "several processes on one store wait or are refused, and never corrupt it";
+            leases::o01_one_owner_at_a_time [TxProjections] "of many that want a lease at once one gets it, and has it until it gives it back";
+            leases::o02_lost_lease_fences_writes [TxProjections] "an owner that lost its lease writes nothing, forgets nothing and cannot renew it";
+            leases::o03_paused_owner_cannot_write [TxProjections] "once a lease is taken over nothing of the owner before is written any more";
+            leases::o04_brief_ownership_leaves_no_zombie [TxProjections] "a lease that was given back is good for nothing, not even when the same owner takes it again";
+            leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
         }
     };
 }

@@ -64,6 +64,12 @@ impl MemoryStore {
         self
     }
 
+    /// Forgets the events above `to`, as the restore of an older backup would. What is kept for projections stays: for tests of
+    /// what they then do.
+    pub fn rewind(&self, to: Position) {
+        self.log().rewind(usize_of(to.0));
+    }
+
     // A panic under the lock can only come from running out of memory: appends are checked before they are written.
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
@@ -237,6 +243,11 @@ impl Appends {
         }
     }
 
+    fn retain(&mut self, keep: impl Fn(&AppendRecord) -> bool) {
+        self.in_order.retain(|(_, record)| keep(record));
+        self.others.retain(|_, record| keep(record));
+    }
+
     fn is_newest(&self, id: AppendId) -> bool {
         self.in_order.last().is_none_or(|(last, _)| *last < id)
     }
@@ -251,6 +262,17 @@ impl Log {
         self.streams
             .get(stream)
             .map_or(Version::ZERO, |positions| version_of(positions))
+    }
+
+    fn rewind(&mut self, to: usize) {
+        self.events.truncate(to);
+        for positions in self.streams.values_mut() {
+            positions.retain(|position| usize_of(*position) <= to);
+        }
+        self.streams.retain(|_, positions| !positions.is_empty());
+        self.appends.retain(|append| append.first + append.events <= to);
+        let appends = &self.appends;
+        self.keys.retain(|_, (_, append)| appends.get(*append).is_some());
     }
 
     fn stream(&self, stream: &StreamId) -> Numbered<'_> {

@@ -382,13 +382,13 @@ range!(ReadLog, Position, "position");
 pub enum EventFilter {
     /// Those of one stream.
     Stream(StreamId),
-    /// Those of any of these kinds; none at all if there is no kind.
-    Kinds(Vec<EventKind>),
+    /// Those that any of these lets through; none at all if there is none.
+    Categories(Vec<CategoryFilter>),
 }
 
-/// Events of one category.
+/// Which events of one category are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventKind {
+pub struct CategoryFilter {
     /// The category of their streams.
     pub category: Cow<'static, str>,
     /// Their names; whatever they are called if `None`.
@@ -398,7 +398,7 @@ pub struct EventKind {
 impl EventFilter {
     /// All events of the streams of a category.
     pub fn category(category: impl Into<Cow<'static, str>>) -> Self {
-        Self::Kinds(vec![EventKind {
+        Self::Categories(vec![CategoryFilter {
             category: category.into(),
             names: None,
         }])
@@ -409,7 +409,7 @@ impl EventFilter {
         category: impl Into<Cow<'static, str>>,
         names: impl IntoIterator<Item = N>,
     ) -> Self {
-        Self::Kinds(vec![EventKind {
+        Self::Categories(vec![CategoryFilter {
             category: category.into(),
             names: Some(names.into_iter().map(Into::into).collect()),
         }])
@@ -419,12 +419,12 @@ impl EventFilter {
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         match self {
             Self::Stream(stream) => event.stream == *stream,
-            Self::Kinds(kinds) => kinds.iter().any(|kind| kind.matches(event)),
+            Self::Categories(categories) => categories.iter().any(|category| category.matches(event)),
         }
     }
 }
 
-impl EventKind {
+impl CategoryFilter {
     fn matches(&self, event: &RecordedEvent) -> bool {
         event.stream.category() == self.category && self.names.as_ref().is_none_or(|names| names.contains(&event.name))
     }

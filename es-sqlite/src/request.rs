@@ -4,24 +4,32 @@ use es_runtime::store::{Append, AppendError, AppendRef, Appended};
 use es_runtime::{AppendId, Metadata, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
+use crate::projections::Job;
+
 /// What callers ask of the writer.
 pub(crate) enum Request {
     Append(AppendRequest),
     Resolve(ResolveRequest),
+    Job(Box<dyn Job>),
 }
 
 /// What the writer answers.
 pub(crate) enum Answer {
     Append(Result<Appended, AppendError>),
     Resolve(Result<Option<Appended>, StoreError>),
+    /// The job has it itself.
+    Job {
+        rows: usize,
+    },
 }
 
 impl Answer {
-    /// How many events were stored for it.
-    pub(crate) fn stored_events(&self) -> usize {
+    /// How many events or rows were written for it.
+    pub(crate) fn written(&self) -> usize {
         match self {
             Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
-            _ => 0,
+            Self::Job { rows } => *rows,
+            Self::Append(_) | Self::Resolve(_) => 0,
         }
     }
 }
@@ -32,6 +40,7 @@ impl Request {
         match self {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
             Self::Resolve(request) => request.reply.is_closed(),
+            Self::Job(job) => job.is_abandoned(),
         }
     }
 
@@ -40,6 +49,7 @@ impl Request {
         match self {
             Self::Append(request) => request.append.events().map(|event| event.payload.len()).sum(),
             Self::Resolve(_) => 0,
+            Self::Job(job) => job.size(),
         }
     }
 
@@ -47,6 +57,7 @@ impl Request {
         match (self, answer) {
             (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
+            (Self::Job(job), Answer::Job { .. }) => job.answer(),
             _ => unreachable!("an answer is made for its request"),
         }
     }
@@ -56,6 +67,7 @@ impl Request {
         match self {
             Self::Append(request) => request.answer(Err(AppendError::Store(error))),
             Self::Resolve(request) => request.answer(Err(error)),
+            Self::Job(job) => job.fail(error),
         }
     }
 
@@ -64,6 +76,7 @@ impl Request {
         match self {
             Self::Append(request) => request.doubt(error),
             Self::Resolve(request) => request.answer(Err(error)),
+            Self::Job(job) => job.doubt(error),
         }
     }
 }

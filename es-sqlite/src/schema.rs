@@ -9,7 +9,10 @@ use crate::error::Problem;
 pub(crate) const APPLICATION_ID: i32 = 0x6573_7273;
 
 /// The steps that lead from an empty file to the present schema. Its version is how many of them were taken.
-const STEPS: [&str; 1] = [include_str!("../sql/001_create.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../sql/001_create.sql"),
+    include_str!("../sql/002_projections.sql"),
+];
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: usize = STEPS.len();

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
 use crate::error::Problem;
+use crate::projections::ProjectionWriter;
 use crate::request::{Answer, AppendRequest, Request};
 use crate::rows;
 use crate::schema;
@@ -36,6 +37,7 @@ pub(crate) struct Transactions<'c> {
     find_version: Prepared<'c>,
     insert_event: Prepared<'c>,
     appends: Appends<'c>,
+    projections: ProjectionWriter<'c>,
     /// Rows of `streams`, which are never changed.
     streams: HashMap<StreamId, i64>,
     /// The streams of the append at hand, as they are before it. Kept for its memory.
@@ -76,13 +78,14 @@ impl<'c> Transactions<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             ),
             appends: Appends::new(connection),
+            projections: ProjectionWriter::new(connection),
             streams: HashMap::new(),
             targets: Vec::new(),
         }
     }
 
     /// Does all requests in one transaction. A request that is refused does not disturb the others.
-    pub(crate) fn run(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
+    pub(crate) fn run(&mut self, requests: &mut [Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
         self.begin().map_err(Failure::NotBegun)?;
         match self.answer_all(requests, clock) {
             Ok(answers) => self.commit().map(|()| answers),
@@ -131,7 +134,7 @@ impl<'c> Transactions<'c> {
         }
     }
 
-    fn answer_all(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
+    fn answer_all(&mut self, requests: &mut [Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
         let mut head = self.head(clock)?;
         let mut in_doubt = false;
         let mut answers = Vec::with_capacity(requests.len());
@@ -142,6 +145,10 @@ impl<'c> Transactions<'c> {
                     let found = self.find(request.append)?;
                     in_doubt |= found.is_none();
                     Answer::Resolve(Ok(found))
+                }
+                Request::Job(job) => {
+                    job.run(&mut self.projections)?;
+                    Answer::Job { rows: job.rows() }
                 }
             });
         }

@@ -66,7 +66,7 @@ pub trait ProjectionStore: EventStore {
     /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`RowTable::check`] finds something, or if the database does not let us.
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError>;
 
-    /// The rows with these keys, in the order in which they are asked for.
+    /// The rows with these keys as of one moment, in the order in which they are asked for.
     async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
 
     /// The rows that a query asks for, in its order.
@@ -208,10 +208,12 @@ impl Commit {
             }
             if let Some(data) = &row.data {
                 let most = Limits::default().payload_depth;
-                let json: Result<IgnoredAny, _> = serde_json::from_slice(data);
-                if let Err(error) = json {
-                    return Err(rejected(format!("the row of key {key:?} is not JSON")).caused_by(error));
-                }
+                let no_json = |error: Box<dyn std::error::Error + Send + Sync>| {
+                    rejected(format!("the row of key {key:?} is not JSON")).caused_by(error)
+                };
+                // Parsing alone does not look into strings.
+                let text = std::str::from_utf8(data).map_err(|error| no_json(Box::new(error)))?;
+                let _: IgnoredAny = serde_json::from_str(text).map_err(|error| no_json(Box::new(error)))?;
                 if depth_above(data, most) > most {
                     return Err(rejected(format!("the row of key {key:?} is deeper than {most} levels")));
                 }
