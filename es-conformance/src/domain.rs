@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use es_runtime::{
-    Aggregate, Command, CommandOf, Context, DecodeError, Either, EncodeError, Event, EventEnum, EventInfo,
+    Aggregate, Command, CommandOf, Context, DecodeError, Decoded, Either, EncodeError, Event, EventEnum, EventInfo,
     EventSourced, IntoEvents, KeyOf, Misapplied,
 };
 use serde::de::DeserializeOwned;
@@ -56,11 +56,11 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
     const EVENTS: &'static [EventInfo] = &[
         EventInfo {
             name: "first",
-            shape_version: 1,
+            ..EventInfo::of::<Stored<T>>()
         },
         EventInfo {
             name: "next",
-            shape_version: 1,
+            ..EventInfo::of::<Stored<T>>()
         },
     ];
 
@@ -80,12 +80,17 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
         Stored(value.clone()).encode(out)
     }
 
-    fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {
+    fn encode_as(&self, shape_version: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let (Self::First(value) | Self::Next(value)) = self;
+        Stored(value.clone()).encode_as(shape_version, out)
+    }
+
+    fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Decoded<Self>, DecodeError> {
         let decode = || Stored::<T>::decode(shape_version, payload).map(|stored| stored.0);
         match name {
-            "first" => decode().map(Self::First),
-            "next" => decode().map(Self::Next),
-            _ => Err(DecodeError::Unknown),
+            "first" => decode().map(Self::First).map(Decoded::One),
+            "next" => decode().map(Self::Next).map(Decoded::One),
+            _ => Err(DecodeError::UnknownName),
         }
     }
 

@@ -6,8 +6,8 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use es_runtime::store::{Append, AppendError};
 use es_runtime::{
-    AppendId, DecodeError, EventEnum as _, EventId, ExecuteError, ExpectedVersion, NewEvent, RecordedEvent, Runtime,
-    StreamId, Timestamp,
+    AppendId, DecodeError, EncodeError, EventEnum as _, EventId, ExecuteError, ExpectedVersion, NewEvent,
+    RecordedEvent, Runtime, StreamId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -197,7 +197,7 @@ pub(crate) async fn j03_floats_round_trip_bits(subject: &Subject<'_>) -> Checked
 async fn not_encoded<T: Value>(runtime: &Runtime, value: T) -> Checked {
     let shown = format!("{value:?}");
     let result = keep(runtime, "refused", value).await;
-    let right = matches!(&result, Err(ExecuteError::Encode(error)) if error.name == "first" || error.name == "kept");
+    let right = matches!(&result, Err(ExecuteError::Encode(EncodeError::Value { name, .. })) if *name == "first" || *name == "kept");
     holds(
         right,
         format_args!("an event that holds {shown}"),

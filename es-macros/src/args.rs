@@ -11,6 +11,8 @@ pub(crate) struct Known {
     pub(crate) attribute: &'static str,
     /// The names of the arguments that it takes.
     pub(crate) arguments: &'static [&'static str],
+    /// Those of them that may be given several times.
+    pub(crate) repeatable: &'static [&'static str],
 }
 
 impl Known {
@@ -73,7 +75,7 @@ fn one(
         );
         return Err(syn::Error::new(name.span(), message));
     }
-    if seen.contains(name) {
+    if seen.contains(name) && !known.repeatable.iter().any(|argument| name == argument) {
         return Err(syn::Error::new(
             name.span(),
             format!("`{name}` is given twice: keep one of them"),

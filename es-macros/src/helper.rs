@@ -1,4 +1,4 @@
-//! `#[handle]` and `#[apply]`: real attributes that do nothing, so that an IDE knows them and an import of them is used.
+//! `#[handle]`, `#[apply]` and `#[retired]`: real attributes that do nothing, so that an IDE knows them and an import of them is used.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -9,7 +9,7 @@ use crate::errors::Errors;
 const INSIDE: &str = "__in_aggregate";
 
 /// The helper attributes by name.
-pub(crate) const NAMES: [&str; 2] = ["handle", "apply"];
+pub(crate) const NAMES: [&str; 3] = ["handle", "apply", "retired"];
 
 /// The attribute itself, run by the compiler after `#[aggregate]`.
 pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> TokenStream {

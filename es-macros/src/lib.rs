@@ -259,3 +259,57 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 pub fn apply(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("apply", args.into(), &item.into()).into()
 }
+
+/// Marks a method of an [`#[aggregate]`](macro@aggregate) block for an event that is read and no longer written: it says what
+/// the event is read as.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened { pub owner: String }
+/// # #[event] pub struct Deposited { pub amount: i64 }
+/// # #[command] pub struct Open { pub owner: String }
+/// # #[derive(Aggregate)] pub struct Account { balance: i64 }
+/// /// Nobody reads notes any more.
+/// #[event]
+/// pub struct Noted {
+///     pub note: String,
+/// }
+///
+/// /// Became two events.
+/// #[event]
+/// pub struct OpenedWithDeposit {
+///     pub owner: String,
+///     pub amount: i64,
+/// }
+///
+/// #[aggregate]
+/// impl Account {
+///     #[retired]
+///     fn noted(_: Noted) {}
+///
+///     #[retired]
+///     fn opened_with_deposit(old: OpenedWithDeposit) -> (Opened, Deposited) {
+///         (Opened { owner: old.owner }, Deposited { amount: old.amount })
+///     }
+/// #     #[handle] fn open(cmd: Open) -> Opened { Opened { owner: cmd.owner } }
+/// #     #[apply] fn opened(_: Opened) -> Self { Account { balance: 0 } }
+/// #     #[apply] fn deposited(&mut self, event: Deposited) { self.balance += event.amount; }
+/// }
+///
+/// use es_runtime::testing::Given as _;
+/// Account::given(())
+///     .and_stored("opened_with_deposit", 1, r#"{"owner": "Alice", "amount": 5}"#)
+///     .and_stored("noted", 1, r#"{"note": "a regular"}"#)
+///     .when(Open { owner: "Bob".into() })
+///     .then_already_exists()
+///     .then_state(|account| assert_eq!(account.balance, 5));
+/// ```
+///
+/// The method takes the event by value, without a receiver, and returns what a handler may: nothing, an event, an `Option`, a
+/// tuple, an array or a `Vec`. All that one stored event is read as has its version and its position, so that those of its
+/// neighbours stay as they are. It runs at each read, so that it must give the same each time. A retired event cannot be
+/// returned by a handler nor appended.
+#[proc_macro_attribute]
+pub fn retired(args: TokenStream, item: TokenStream) -> TokenStream {
+    helper::attribute("retired", args.into(), &item.into()).into()
+}

@@ -8,9 +8,9 @@ use crate::errors::Errors;
 /// The longest name that every store takes.
 const MAX_LEN: usize = 128;
 
-/// Reads the `= "…"` of `name = "…"`.
+/// Reads the `= "…"` of `name = "…"` or another argument that is a name.
 pub(crate) fn parse(argument: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
-    let expected = |span| syn::Error::new(span, "expected a string: `name = \"…\"`");
+    let expected = |span| syn::Error::new(span, format!("expected a string: `{argument} = \"…\"`"));
     let equals: Option<Token![=]> = input.parse()?;
     if equals.is_none() || input.is_empty() {
         return Err(expected(argument.span()));
@@ -28,6 +28,13 @@ pub(crate) fn check(given: Option<LitStr>, ident: &Ident, errors: &mut Errors) -
         errors.at(&name, format!("the name {:?} {mistake}{fix}", name.value()));
     }
     name
+}
+
+/// Reports a name that is given and cannot be stored.
+pub(crate) fn check_given(name: &LitStr, errors: &mut Errors) {
+    if let Some(mistake) = mistake(&name.value()) {
+        errors.at(name, format!("the name {:?} {mistake}", name.value()));
+    }
 }
 
 fn mistake(name: &str) -> Option<String> {

@@ -1,5 +1,5 @@
 use crate::error::Misapplied;
-use crate::event::{DecodeError, EncodeError, EventInfo};
+use crate::event::{DecodeError, Decoded, EncodeError, EventInfo};
 use crate::id::AggregateId;
 
 /// A type whose state is folded from one stream: its name and the type of its id. Written by `#[derive(Aggregate)]`.
@@ -30,7 +30,7 @@ pub trait EventSourced: Aggregate {
 
 /// The events of aggregate `A` as one enum: the `AccountEvent` that `#[aggregate]` generates.
 pub trait EventEnum<A>: Sized + Send + Sync + 'static {
-    /// Every event that can be read, in the order of the `#[apply]` methods.
+    /// Every event that can be read, in the order of the `#[apply]` methods; behind them the retired ones.
     const EVENTS: &'static [EventInfo];
 
     /// Name and version of the shape under which the event is stored.
@@ -42,13 +42,16 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     /// Appends the stored form of the event to `out`.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// Reads an event from its stored form.
+    /// Appends the event in the shape of an older version to `out`, see [`Event::encode_as`](crate::Event::encode_as).
+    fn encode_as(&self, shape_version: u32, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+
+    /// Reads an event, or what a retired one is read as, from its stored form.
     ///
     /// # Errors
     ///
-    /// [`DecodeError::Unknown`] if no event has this name, or if its shape is of a version that this build does not
-    /// know; [`DecodeError::Malformed`] if the payload is not of that shape.
-    fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError>;
+    /// [`DecodeError::UnknownName`] if no event has or had this name; besides those of
+    /// [`Event::decode`](crate::Event::decode).
+    fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Decoded<Self>, DecodeError>;
 
     /// Folds the event into `state`, which is `None` before the first event.
     ///

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::event::EncodeError;
 use crate::projection::ReadError;
@@ -18,10 +19,11 @@ pub enum Misapplied {
     NotCreated(&'static str),
 }
 
-/// A stream holds an event that this build does not know: run the build that wrote it, or a later one.
+/// A stream holds an event that this build does not know, either by its name or in the version of its shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "stream `{stream}` holds event `{name}` with shape version {shape_version} at version {version} (position {position}), which this build does not know: run a build that does"
+    "stream `{stream}` holds event `{name}` with shape version {shape_version} at version {version} (position {position}), {}",
+    self.reason()
 )]
 pub struct UnknownEvent {
     /// The stream.
@@ -34,6 +36,32 @@ pub struct UnknownEvent {
     pub name: Cow<'static, str>,
     /// The version of its shape.
     pub shape_version: u32,
+    /// The versions of the shape that this build reads: `None` if it knows no event of that name.
+    pub readable: Option<RangeInclusive<u32>>,
+}
+
+impl UnknownEvent {
+    /// What is unknown, and what to do.
+    fn reason(&self) -> String {
+        let Self {
+            name, shape_version, ..
+        } = self;
+        match &self.readable {
+            None => format!(
+                "and this build knows no event of that name: run the build that wrote it, or a later one; if the event was renamed, add `#[event(alias = \"{name}\")]` to it; if it is no longer used, keep its struct and read it in a `#[retired]` method"
+            ),
+            Some(known) if shape_version > known.end() => format!(
+                "and this build knows its shape versions {} to {} only: run the build that wrote it, or a later one",
+                known.start(),
+                known.end()
+            ),
+            Some(known) => format!(
+                "and this build knows its shape versions {} to {} only: give the event back the older shape, with `#[event(from = …)]` or the history of its fields",
+                known.start(),
+                known.end()
+            ),
+        }
+    }
 }
 
 /// A stream holds an event that is known but does not fit: its payload is not of its shape, or its place is wrong.

@@ -1,3 +1,4 @@
+use std::error::Error as StdError;
 use std::fmt::Debug;
 
 use serde::Serialize;
@@ -18,24 +19,55 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
     /// The version of the shape that is written today.
     const SHAPE_VERSION: u32 = 1;
 
+    /// The oldest version of the shape that can be read.
+    const OLDEST_VERSION: u32 = Self::SHAPE_VERSION;
+
+    /// The oldest version of the shape that [`encode_as`](Self::encode_as) can write.
+    const WRITES_FROM: u32 = Self::SHAPE_VERSION;
+
+    /// Names under which it was stored before: they are read, but no longer written.
+    const ALIASES: &'static [&'static str] = &[];
+
     /// Appends the stored form of the event to `out`: JSON that reads back as the same value.
     ///
     /// # Errors
     ///
     /// If the event holds a NaN or an infinity, for which JSON has no form, or if its `Serialize` implementation fails.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        crate::json::encode(self, out).map_err(|source| EncodeError {
+        crate::json::encode(self, out).map_err(|source| EncodeError::Value {
             name: Self::NAME,
             source,
         })
     }
 
-    /// Reads the event from a payload that was stored with `shape_version`.
-    fn decode(shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {
-        if shape_version != Self::SHAPE_VERSION {
-            return Err(DecodeError::Unknown);
+    /// Appends the event in the shape of an older version, for a store that builds read which do not know the current one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encode`](Self::encode), and [`EncodeError::NoWayBack`] for a version that is not in
+    /// `WRITES_FROM..=SHAPE_VERSION`.
+    fn encode_as(&self, shape_version: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if shape_version == Self::SHAPE_VERSION {
+            self.encode(out)
+        } else {
+            Err(EncodeError::no_way_back::<Self>(shape_version))
         }
-        crate::json::decode(payload)
+    }
+
+    /// Reads the event from a payload that was stored with `shape_version`: in the shape of that version, which is then
+    /// turned into the next one until it is the current one.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::UnknownVersion`] for a version that is not in `OLDEST_VERSION..=SHAPE_VERSION`,
+    /// [`DecodeError::Malformed`] for a payload that is not of that shape, and [`DecodeError::Upcast`] if a step between two
+    /// versions fails.
+    fn decode(shape_version: u32, payload: &[u8]) -> Result<Self, DecodeError> {
+        if shape_version == Self::SHAPE_VERSION {
+            crate::json::decode(payload)
+        } else {
+            Err(DecodeError::unknown_version::<Self>())
+        }
     }
 }
 
@@ -62,13 +94,29 @@ pub trait BelongsToOneAggregate {
     type Aggregate;
 }
 
-/// Under what an event is stored.
+/// Says that aggregate `Self` writes event `E`: never true of one that is `#[retired]`, which is what it is there to say.
+#[diagnostic::on_unimplemented(
+    message = "event `{E}` of aggregate `{Self}` is retired: it is read, but no longer written",
+    label = "`{E}` has a `#[retired]` method",
+    note = "write an event that `{Self}` applies; to write `{E}` again, make its `#[retired]` method an `#[apply]` method"
+)]
+pub trait Writes<E> {}
+
+/// Under what an event is stored, and which of its older forms are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventInfo {
     /// Its name, unique within the aggregate.
     pub name: &'static str,
     /// The version of its shape.
     pub shape_version: u32,
+    /// The oldest version of its shape that is read.
+    pub oldest: u32,
+    /// The oldest version of its shape that can be written: `shape_version` if there is no way back.
+    pub writes_from: u32,
+    /// Its former names, which are read.
+    pub aliases: &'static [&'static str],
+    /// Whether it is only read.
+    pub retired: bool,
 }
 
 impl EventInfo {
@@ -77,28 +125,135 @@ impl EventInfo {
         Self {
             name: E::NAME,
             shape_version: E::SHAPE_VERSION,
+            oldest: E::OLDEST_VERSION,
+            writes_from: E::WRITES_FROM,
+            aliases: E::ALIASES,
+            retired: false,
         }
     }
 }
 
-/// An event could not be turned into its stored form.
+/// What a stored event is read as. One event, as a rule; none or several, if it is `#[retired]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded<E> {
+    /// Nothing any more.
+    Nothing,
+    /// An event.
+    One(E),
+    /// Two events or more, in this order.
+    Several(Vec<E>),
+}
+
+impl<E> From<Vec<E>> for Decoded<E> {
+    fn from(mut events: Vec<E>) -> Self {
+        match events.len() {
+            0 => Self::Nothing,
+            1 => events.pop().map_or(Self::Nothing, Self::One),
+            _ => Self::Several(events),
+        }
+    }
+}
+
+impl<E> IntoIterator for Decoded<E> {
+    type Item = E;
+    type IntoIter = std::iter::Chain<std::option::IntoIter<E>, std::vec::IntoIter<E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let (one, several) = match self {
+            Self::Nothing => (None, Vec::new()),
+            Self::One(event) => (Some(event), Vec::new()),
+            Self::Several(events) => (None, events),
+        };
+        one.into_iter().chain(several)
+    }
+}
+
+/// An event or a command could not be turned into its stored form.
 #[derive(Debug, thiserror::Error)]
-#[error("event `{name}` cannot be stored")]
-pub struct EncodeError {
-    /// The event's name.
-    pub name: &'static str,
-    /// What its `Serialize` implementation, or the check of the value, said.
-    #[source]
-    pub source: serde_json::Error,
+#[non_exhaustive]
+pub enum EncodeError {
+    /// Its `Serialize` implementation failed, or it holds a value that JSON has no form for.
+    #[error("event `{name}` cannot be stored")]
+    Value {
+        /// The event's or the command's name.
+        name: &'static str,
+        /// What its `Serialize` implementation, or the check of the value, said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The event is to be written in a shape that there is no way back to.
+    #[error(
+        "event `{name}` cannot be written with shape version {shape_version}, only with {writes_from} to {current}: give the steps between them a way back, such as `impl From<New> for Old`, or let version {current} be written"
+    )]
+    NoWayBack {
+        /// The event's name.
+        name: &'static str,
+        /// The version asked for.
+        shape_version: u32,
+        /// The oldest version that can be written.
+        writes_from: u32,
+        /// The version that is written today.
+        current: u32,
+    },
+}
+
+impl EncodeError {
+    /// Event `E` cannot be written in this version.
+    pub fn no_way_back<E: Event>(shape_version: u32) -> Self {
+        Self::NoWayBack {
+            name: E::NAME,
+            shape_version,
+            writes_from: E::WRITES_FROM,
+            current: E::SHAPE_VERSION,
+        }
+    }
 }
 
 /// A stored event could not be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
-    /// This build knows no event of that name, or not in that version of its shape.
-    #[error("this build does not know the event")]
-    Unknown,
+    /// This build knows no event of that name.
+    #[error("this build knows no event of that name")]
+    UnknownName,
+    /// This build knows the event, but not in that version of its shape.
+    #[error("this build reads shape versions {oldest} to {newest} of the event, and not this one")]
+    UnknownVersion {
+        /// The oldest version that this build reads.
+        oldest: u32,
+        /// The version that this build writes.
+        newest: u32,
+    },
     /// The payload is not of the shape under which it is stored.
     #[error("the payload is not of the stored shape")]
     Malformed(#[source] serde_json::Error),
+    /// The payload is of its shape, but a step to the current one has failed.
+    #[error("shape version {from} of the event could not be turned into version {to}")]
+    Upcast {
+        /// The version before the step.
+        from: u32,
+        /// The version after the step; the same if the event is `#[retired]`, and its method has failed.
+        to: u32,
+        /// The error of the step, or an [`UpcastPanic`].
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl DecodeError {
+    /// A version of event `E` that it cannot be read in.
+    pub fn unknown_version<E: Event>() -> Self {
+        Self::UnknownVersion {
+            oldest: E::OLDEST_VERSION,
+            newest: E::SHAPE_VERSION,
+        }
+    }
+}
+
+/// A step from one version of an event to the next has panicked. The panic was caught.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the upcaster panicked: {message}")]
+pub struct UpcastPanic {
+    /// What the panic said.
+    pub message: String,
 }

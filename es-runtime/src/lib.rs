@@ -29,8 +29,10 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, value};
-pub use event::{BelongsToOneAggregate, DecodeError, EncodeError, Event, EventInfo, EventOf};
+pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, retired, value};
+pub use event::{
+    BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
+};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;

@@ -3,5 +3,5 @@
 pub use crate::testing::Given as _;
 pub use crate::{
     Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Result, Runtime, Timestamp,
-    aggregate, apply, command, event, handle, projection, value,
+    aggregate, apply, command, event, handle, projection, retired, value,
 };

@@ -8,7 +8,8 @@ use std::convert::Infallible;
 use es_runtime::prelude::*;
 use es_runtime::testing::Given;
 use es_runtime::{
-    AnyRefusal, Command, CommandEnum, DecodeError, Event, EventEnum, EventInfo, Key, KeyOf, Misapplied, WrongTarget,
+    AnyRefusal, Command, CommandEnum, DecodeError, Decoded, Event, EventEnum, EventInfo, Key, KeyOf, Misapplied,
+    WrongTarget,
 };
 
 /// Return shapes, and kinds of handlers.
@@ -228,7 +229,10 @@ fn validation_runs_first() {
 
 #[test]
 fn events_are_stored_under_their_names() -> Result<()> {
-    let info = |name| EventInfo { name, shape_version: 1 };
+    let info = |name| EventInfo {
+        name,
+        ..EventInfo::of::<Started>()
+    };
     assert_eq!(
         CounterEvent::EVENTS,
         [info("started"), info("counter.added"), info("stopped")]
@@ -241,14 +245,14 @@ fn events_are_stored_under_their_names() -> Result<()> {
     let mut payload = Vec::new();
     event.encode(&mut payload)?;
     assert_eq!(payload, br#"{"step":{"Many":{"count":2}}}"#);
-    assert_eq!(CounterEvent::decode("counter.added", 1, &payload)?, event);
+    assert_eq!(CounterEvent::decode("counter.added", 1, &payload)?, Decoded::One(event));
     assert!(matches!(
         CounterEvent::decode("added", 1, &payload),
-        Err(DecodeError::Unknown)
+        Err(DecodeError::UnknownName)
     ));
     assert!(matches!(
         CounterEvent::decode("counter.added", 2, &payload),
-        Err(DecodeError::Unknown)
+        Err(DecodeError::UnknownVersion { oldest: 1, newest: 1 })
     ));
     assert!(matches!(
         CounterEvent::decode("counter.added", 1, b"{}"),

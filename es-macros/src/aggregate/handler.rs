@@ -157,7 +157,7 @@ fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Option<Listed>
     listed
 }
 
-fn collect_events<'a>(ty: &'a Type, events: &mut Vec<&'a Type>) {
+pub(super) fn collect_events<'a>(ty: &'a Type, events: &mut Vec<&'a Type>) {
     match ungrouped(ty) {
         Type::Tuple(tuple) => tuple.elems.iter().for_each(|ty| collect_events(ty, events)),
         Type::Array(array) => collect_events(&array.elem, events),

@@ -6,6 +6,7 @@ use super::apply::Apply;
 use super::handler::Handler;
 use super::listed::Listed;
 use super::model::Block;
+use super::retired::Retired;
 use crate::errors::Errors;
 use crate::helper;
 
@@ -14,6 +15,7 @@ use crate::helper;
 enum Role {
     Handler,
     Apply,
+    Retired,
 }
 
 /// How many methods are marked as what, whether or not they make sense.
@@ -68,6 +70,18 @@ impl Block {
                     self.applies.push(apply);
                 }
             }
+            Some(Role::Retired) => {
+                if let Some(retired) = Retired::parse(sig, attrs, &self.aggregate, errors)
+                    && is_first(
+                        &retired.event,
+                        self.retired.iter().map(|other| &other.event),
+                        Role::Retired,
+                        errors,
+                    )
+                {
+                    self.retired.push(retired);
+                }
+            }
             None => {}
         }
     }
@@ -86,10 +100,11 @@ fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
             }
             Some(_) => errors.at(
                 attribute,
-                "a method either decides a command or applies an event: keep one of `#[handle]` and `#[apply]`",
+                "a method decides a command, applies an event, or replaces a retired one: keep one of `#[handle]`, `#[apply]` and `#[retired]`",
             ),
             None if name == "handle" => found = Some((Role::Handler, name)),
-            None => found = Some((Role::Apply, name)),
+            None if name == "apply" => found = Some((Role::Apply, name)),
+            None => found = Some((Role::Retired, name)),
         }
         if !matches!(attribute.meta, Meta::Path(_)) {
             errors.at(
@@ -143,6 +158,7 @@ fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role
     let (noun, attribute, verb) = match role {
         Role::Handler => ("command", "a `#[handle]`", "handled"),
         Role::Apply => ("event", "an `#[apply]`", "applied"),
+        Role::Retired => ("event", "a `#[retired]`", "retired"),
     };
     if first.text == new.text {
         errors.at(

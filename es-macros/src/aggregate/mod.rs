@@ -6,6 +6,7 @@ pub(crate) mod handler;
 pub(crate) mod listed;
 mod methods;
 mod model;
+mod retired;
 pub(crate) mod signature;
 
 use proc_macro2::TokenStream;

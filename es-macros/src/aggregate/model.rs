@@ -6,6 +6,7 @@ use super::apply::Apply;
 use super::handler::{Handler, On};
 use super::listed::text;
 use super::methods::Marked;
+use super::retired::Retired;
 use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
@@ -15,6 +16,7 @@ use crate::runtime::Runtime;
 const KNOWN: Known = Known {
     attribute: "#[aggregate]",
     arguments: &["vis", "crate"],
+    repeatable: &[],
 };
 
 /// An impl block with `#[aggregate]`.
@@ -28,6 +30,7 @@ pub(crate) struct Block {
     pub(crate) vis: Visibility,
     pub(crate) handlers: Vec<Handler>,
     pub(crate) applies: Vec<Apply>,
+    pub(crate) retired: Vec<Retired>,
     /// Whether the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
 }
@@ -53,9 +56,11 @@ impl Block {
             vis,
             handlers: Vec::new(),
             applies: Vec::new(),
+            retired: Vec::new(),
             sound: true,
         };
         let marked = block.read_methods(&item.items, errors);
+        block.check_retired(errors);
         block.check_creation(&marked, errors);
         block.check_returned_events(errors);
         block.sound = errors.is_empty();
@@ -91,6 +96,28 @@ impl Block {
             );
             errors.at(&self.aggregate, message);
         }
+    }
+
+    /// Reports events that are both retired and applied, and takes them for applied.
+    fn check_retired(&mut self, errors: &mut Errors) {
+        self.retired.retain(|retired| {
+            let name = &retired.event.variant;
+            let Some(apply) = self
+                .applies
+                .iter()
+                .find(|apply| apply.event.variant == *name && apply.event.meets(&retired.event))
+            else {
+                return true;
+            };
+            errors.at(
+                &retired.event.ty,
+                format!(
+                    "`{name}` is applied and cannot be retired too: keep one of its `#[apply]` and `#[retired]` methods"
+                ),
+            );
+            errors.at(&apply.event.ty, format!("`{name}` is applied here"));
+            false
+        });
     }
 
     /// The method that applies the event, as far as the text of its type shows it.

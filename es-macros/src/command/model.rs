@@ -12,6 +12,7 @@ use crate::stored_name;
 const KNOWN: Known = Known {
     attribute: "#[command]",
     arguments: &["name", "validate", "crate"],
+    repeatable: &[],
 };
 
 const WORDS: Words = Words {

@@ -11,6 +11,7 @@ use crate::stored_name;
 const KNOWN: Known = Known {
     attribute: "#[es(…)]",
     arguments: &["name", "id", "foreign", "crate"],
+    repeatable: &[],
 };
 
 /// Types of std and its friends that serve as natural keys, and that users write without a path.

@@ -1,16 +1,90 @@
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
 
-use super::model::Event;
+use super::arguments::OldShape;
+use super::model::{Event, Older};
 use crate::message::Message;
 
 pub(crate) fn event(event: &Event) -> TokenStream {
-    let Event { runtime, message } = event;
+    let Event {
+        runtime,
+        message,
+        version,
+        aliases,
+        older,
+    } = event;
     let Message { ident, name, .. } = message;
+    let version = (*version > 1).then(|| quote!(const SHAPE_VERSION: u32 = #version;));
+    let aliases = (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
+    let (items, around) = match older {
+        Older::None => Default::default(),
+        Older::Shape(shape) => (from_shape(event, shape), around_shape(event, shape)),
+    };
     quote! {
         #[automatically_derived]
         impl #runtime::Event for #ident {
             const NAME: &'static str = #name;
+            #version
+            #aliases
+            #items
         }
+
+        #around
+    }
+}
+
+/// The items of `Event` for a shape that comes from another struct. What may fail to compile is called by its bare name, as
+/// a path's first token would take the error to the macro's name.
+fn from_shape(event: &Event, shape: &OldShape) -> TokenStream {
+    let private = event.runtime.private();
+    let (runtime, old, span) = (&event.runtime, &shape.ty, shape.ident.span());
+    let step = Ident::new(if shape.is_fallible() { "try_upcast" } else { "upcast" }, span);
+    // A closure, as a function that is passed on is checked, and reported, a second time there.
+    let call = quote_spanned!(span=> |old| #step::<Self, #old>(old));
+    quote! {
+        const OLDEST_VERSION: u32 = #private::oldest::<Self, #old>();
+        const WRITES_FROM: u32 = {
+            use #private::NoWayBack as _;
+            #private::writes_from::<Self, #old>(#private::Back::<Self, #old>::EXISTS)
+        };
+
+        #[allow(clippy::redundant_closure)]
+        fn decode(shape_version: u32, payload: &[u8]) -> ::core::result::Result<Self, #runtime::DecodeError> {
+            use #private::#step;
+            #private::decode_chain::<Self, #old>(shape_version, payload, #call)
+        }
+
+        fn encode_as(
+            &self,
+            shape_version: u32,
+            out: &mut #private::Vec<u8>,
+        ) -> ::core::result::Result<(), #runtime::EncodeError> {
+            use #private::NoWayBack as _;
+            #private::encode_chain::<Self, #old>(self, shape_version, out, #private::Back::<Self, #old>::step)
+        }
+    }
+}
+
+/// What is said of the old shape, and checked of both.
+fn around_shape(event: &Event, shape: &OldShape) -> TokenStream {
+    let private = event.runtime.private();
+    let (new, old, span) = (&event.message.ident, &shape.ty, shape.ident.span());
+    let (new_name, old_name) = (new.to_string(), shape.ident.to_string());
+    let assert = Ident::new("assert_chain", span);
+    let constant = Ident::new("OLD_SHAPE_OF_ONE_EVENT", span);
+    quote_spanned! {span=>
+        #[automatically_derived]
+        impl #private::OldShape<#new> for #old {}
+
+        impl #old {
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            pub const #constant: ::core::option::Option<&'static str> = ::core::option::Option::Some(#new_name);
+        }
+
+        const _: () = {
+            use #private::#assert;
+            const _: () = #assert::<#new, #old>(#new_name, #old_name);
+        };
     }
 }

@@ -1,5 +1,6 @@
 //! `#[event]`.
 
+mod arguments;
 mod expand;
 mod model;
 

@@ -1,16 +1,12 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
+use syn::LitStr;
 
-use crate::args::{self, Known};
+use super::arguments::{Arguments, KNOWN, OldShape, Version};
+use crate::args;
 use crate::errors::Errors;
 use crate::message::{Message, Words};
 use crate::runtime::Runtime;
-use crate::stored_name;
-
-const KNOWN: Known = Known {
-    attribute: "#[event]",
-    arguments: &["name", "crate"],
-};
 
 const WORDS: Words = Words {
     attribute: "#[event]",
@@ -21,21 +17,35 @@ const WORDS: Words = Words {
 pub(crate) struct Event {
     pub(crate) runtime: Runtime,
     pub(crate) message: Message,
+    pub(crate) version: u32,
+    /// Former names.
+    pub(crate) aliases: Vec<LitStr>,
+    pub(crate) older: Older,
+}
+
+/// Where the shapes before the current one are.
+pub(crate) enum Older {
+    /// There are none.
+    None,
+    /// The one before in a struct of its own, which knows those before it.
+    Shape(OldShape),
 }
 
 impl Event {
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
-        let (mut runtime, mut name) = (Runtime::default(), None);
-        args::read(args, &KNOWN, errors, |argument, input| {
-            if argument == "name" {
-                name = Some(stored_name::parse(argument, input)?);
-            } else {
-                runtime = Runtime::parse(input)?;
-            }
-            Ok(())
-        });
-        let message = Message::parse(item, name, &WORDS, errors)?;
-        Some(Self { runtime, message })
+        let mut given = Arguments::default();
+        args::read(args, &KNOWN, errors, |argument, input| given.read(argument, input));
+        let message = Message::parse(item, given.name.take(), &WORDS, errors)?;
+        given.check_aliases(&message.name, errors);
+        let version = version(given.version, errors);
+        let older = older(given.from, version, &message.ident, errors);
+        Some(Self {
+            runtime: given.runtime,
+            version: version.map_or(1, |version| version.number),
+            message,
+            aliases: given.aliases,
+            older,
+        })
     }
 
     /// What to put above the struct.
@@ -44,4 +54,52 @@ impl Event {
         let derives = self.message.derives.missing(&self.runtime);
         quote!(#fields #derives)
     }
+}
+
+fn version(given: Option<Version>, errors: &mut Errors) -> Option<Version> {
+    let version = given?;
+    if version.number == 0 {
+        errors.push(syn::Error::new(
+            version.span,
+            "versions begin at 1: write `version = 1`, or leave it out",
+        ));
+        return None;
+    }
+    Some(version)
+}
+
+/// The shape that the event comes from.
+fn older(from: Vec<OldShape>, version: Option<Version>, ident: &Ident, errors: &mut Errors) -> Older {
+    if let [_, second, ..] = &from[..] {
+        let message = "a shape comes from one other: keep one of `from` and `try_from`";
+        errors.at(&second.argument, message);
+    }
+    let sound = errors.is_empty();
+    let Some(shape) = from.into_iter().next() else {
+        if let Some(version) = version.filter(|version| version.number > 1 && sound) {
+            let before = version.number - 1;
+            let message = format!(
+                "nothing reads version {before} of `{ident}`: say `from = {ident}V{before}`, the struct as it was, or mark the fields that have changed since, `#[event(added(since = {}, default = …))]`",
+                version.number
+            );
+            errors.push(syn::Error::new(version.span, message));
+        }
+        return Older::None;
+    };
+    if shape.ty.path.is_ident(ident) || shape.ty.path.is_ident("Self") {
+        let message = format!(
+            "`{ident}` cannot come from itself: keep the struct of the version before, say as `{ident}V1`, and name that"
+        );
+        errors.at(&shape.ident, message);
+        return Older::None;
+    }
+    if sound && version.is_none_or(|version| version.number == 1) {
+        let message = format!(
+            "version 1 comes from nothing: write `version = 2` if `{}` is version 1, or remove `{}`",
+            shape.ident, shape.argument
+        );
+        errors.at(&shape.argument, message);
+        return Older::None;
+    }
+    Older::Shape(shape)
 }

@@ -12,6 +12,7 @@ use crate::runtime::Runtime;
 const KNOWN: Known = Known {
     attribute: "#[projection] impl",
     arguments: &["crate"],
+    repeatable: &[],
 };
 
 /// An impl block with `#[projection]`.

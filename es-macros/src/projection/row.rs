@@ -14,6 +14,7 @@ use crate::stored_name;
 const KNOWN: Known = Known {
     attribute: "#[projection]",
     arguments: &["name", "version", "index", "park", "crate"],
+    repeatable: &[],
 };
 
 const WORDS: Words = Words {

@@ -12,6 +12,7 @@ use crate::runtime::Runtime;
 const KNOWN: Known = Known {
     attribute: "#[value]",
     arguments: &["crate"],
+    repeatable: &[],
 };
 
 pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {

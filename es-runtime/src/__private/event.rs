@@ -1,11 +1,7 @@
 use std::convert::Infallible;
 use std::fmt;
 
-use crate::{DecodeError, EncodeError, EventInfo, EventOf, EventSourced, Misapplied};
-
-pub const fn event_name<A: EventSourced, E: EventOf<A>>() -> &'static str {
-    E::NAME
-}
+use crate::{DecodeError, Decoded, EncodeError, EventInfo, EventOf, EventSourced, Misapplied};
 
 pub const fn info<A: EventSourced, E: EventOf<A>>() -> EventInfo {
     EventInfo::of::<E>()
@@ -20,9 +16,26 @@ pub fn encode<A: EventSourced, E: EventOf<A>>(event: &E, out: &mut Vec<u8>) -> R
     event.encode(out)
 }
 
+/// Appends the form that `event` had in an older shape to `out`.
+pub fn encode_as<A: EventSourced, E: EventOf<A>>(
+    event: &E,
+    shape_version: u32,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    event.encode_as(shape_version, out)
+}
+
+/// Whether events `E` are or were stored under this name.
+pub fn is_named<A: EventSourced, E: EventOf<A>>(name: &str) -> bool {
+    name == E::NAME || E::ALIASES.contains(&name)
+}
+
 /// Reads an event that is known to be an `E`.
-pub fn decode<A: EventSourced, E: EventOf<A>>(shape_version: u32, payload: &[u8]) -> Result<A::Event, DecodeError> {
-    E::decode(shape_version, payload).map(E::into_event)
+pub fn decode<A: EventSourced, E: EventOf<A>>(
+    shape_version: u32,
+    payload: &[u8],
+) -> Result<Decoded<A::Event>, DecodeError> {
+    E::decode(shape_version, payload).map(|event| Decoded::One(event.into_event()))
 }
 
 /// Folds an event that creates the state.

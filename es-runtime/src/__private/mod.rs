@@ -7,8 +7,10 @@
 mod aggregate;
 mod command;
 mod event;
+mod retired;
 mod row;
 mod unique;
+mod upcast;
 mod value;
 
 pub use std::string::String;
@@ -22,9 +24,13 @@ pub use command::{
     handle_any, serialize_command, unknown_command,
 };
 pub use event::{
-    change, clone_event, create, debug_event, decode, encode, eq_event, event_name, info, info_of, one_event,
+    change, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of, is_named, one_event,
     push_event, vec_of,
 };
+pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{change_row, create_row, one_key, replace_row, row_event, several_keys, stream_key};
-pub use unique::{assert_unique_command, assert_unique_event};
+pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
+pub use upcast::{
+    Back, NoWayBack, OldShape, StepError, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,
+};
 pub use value::assert_value;

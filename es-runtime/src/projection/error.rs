@@ -1,3 +1,4 @@
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Misfit;
@@ -53,13 +54,15 @@ pub enum Unprojectable {
 }
 
 impl Unprojectable {
-    pub(crate) fn unknown(event: &RecordedEvent) -> Self {
+    /// `readable` holds the versions of its shape that this build reads, if it knows the name.
+    pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
         Self::Unknown(UnknownEvent {
             stream: event.stream.clone(),
             version: event.version,
             position: event.position,
             name: event.name.clone(),
             shape_version: event.shape_version,
+            readable,
         })
     }
 }

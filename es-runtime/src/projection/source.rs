@@ -8,8 +8,8 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::row::{ApplyRow, Misfit, Projected, RowProjection};
 use super::store::Commit;
 use super::{Meta, Unprojectable};
-use crate::store::{EventFilter, EventKind};
-use crate::{Aggregate, DecodeError, EventEnum as _, EventInfo, EventSourced, RecordedEvent};
+use crate::store::{CategoryFilter, EventFilter};
+use crate::{Aggregate, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent};
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
 pub struct RowEvent<P> {
@@ -78,12 +78,18 @@ fn check_key(key: &str) -> Result<(), Unprojectable> {
 }
 
 /// What a stored event is read as today.
-fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Vec<A::Event>, Unprojectable> {
-    match A::Event::decode(&recorded.name, recorded.shape_version, &recorded.payload) {
-        Ok(event) => Ok(vec![event]),
-        Err(DecodeError::Unknown) => Err(Unprojectable::unknown(recorded)),
-        Err(error) => Err(Unprojectable::Unreadable(error)),
-    }
+fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, Unprojectable> {
+    let decoded = A::Event::decode(&recorded.name, recorded.shape_version, &recorded.payload);
+    decoded.map_err(|error| match error {
+        DecodeError::UnknownName => Unprojectable::unknown(recorded, None),
+        DecodeError::UnknownVersion { oldest, newest } => Unprojectable::unknown(recorded, Some(oldest..=newest)),
+        error => Unprojectable::Unreadable(error),
+    })
+}
+
+/// The names under which an event is or was stored.
+fn names(info: &EventInfo) -> impl Iterator<Item = &'static str> + use<> {
+    std::iter::once(info.name).chain(info.aliases.iter().copied())
 }
 
 /// All events that a projection applies, by category and stored name.
@@ -101,12 +107,17 @@ impl<P: RowProjection> Sources<P> {
         let mut categories: HashMap<&'static str, Category<P>> = HashMap::new();
         for event in P::EVENTS {
             let category = categories.entry(event.category).or_insert_with(|| Category {
-                names: event.known.iter().map(|info| (info.name, Vec::new())).collect(),
+                names: event
+                    .known
+                    .iter()
+                    .flat_map(names)
+                    .map(|name| (name, Vec::new()))
+                    .collect(),
             });
-            for info in event.known {
-                if info.name == event.name {
-                    category.names.entry(info.name).or_default().push(event);
-                }
+            // What a retired event is read as, only reading it tells.
+            let may_be = |info: &&EventInfo| info.retired || info.name == event.name;
+            for name in event.known.iter().filter(may_be).flat_map(names) {
+                category.names.entry(name).or_default().push(event);
             }
         }
         Self { categories }
@@ -115,11 +126,11 @@ impl<P: RowProjection> Sources<P> {
     /// The events to read: those of the categories, whatever they are called, as one that this build does not know must stop the
     /// projection rather than be passed over.
     pub(crate) fn filter(&self) -> EventFilter {
-        let kind = |category: &&'static str| EventKind {
+        let kind = |category: &&'static str| CategoryFilter {
             category: (*category).into(),
             names: None,
         };
-        EventFilter::Kinds(self.categories.keys().map(kind).collect())
+        EventFilter::Categories(self.categories.keys().map(kind).collect())
     }
 
     /// What `recorded` does to which rows, in order. A panic of the user's code is an error.
@@ -128,7 +139,7 @@ impl<P: RowProjection> Sources<P> {
             return Ok(Vec::new());
         };
         let Some(events) = category.names.get(&*recorded.name) else {
-            return Err(Unprojectable::unknown(recorded));
+            return Err(Unprojectable::unknown(recorded, None));
         };
         contain(|| {
             let mut changes = Vec::new();

@@ -139,7 +139,7 @@ fn fingerprinted<C: Command>(
 ) -> Result<Option<IdempotencyKey>, EncodeError> {
     request.key(|| {
         let mut content = format!("execute {stream} {} ", C::NAME).into_bytes();
-        crate::json::encode(command, &mut content).map_err(|source| EncodeError { name: C::NAME, source })?;
+        crate::json::encode(command, &mut content).map_err(|source| EncodeError::Value { name: C::NAME, source })?;
         Ok(content)
     })
 }

@@ -26,23 +26,14 @@ pub struct Recorded<E> {
 }
 
 impl<E> Recorded<E> {
-    fn new(stored: RecordedEvent, event: E) -> Self {
-        let RecordedEvent {
-            id,
-            stream,
-            version,
-            position,
-            recorded_at,
-            metadata,
-            ..
-        } = stored;
+    fn new(stored: &RecordedEvent, event: E) -> Self {
         Self {
-            id,
-            stream,
-            version,
-            position,
-            recorded_at,
-            metadata,
+            id: stored.id,
+            stream: stored.stream.clone(),
+            version: stored.version,
+            position: stored.position,
+            recorded_at: stored.recorded_at,
+            metadata: stored.metadata.clone(),
             event,
         }
     }
@@ -53,36 +44,45 @@ impl<E> Recorded<E> {
     }
 }
 
-pub(super) fn history<A>(runtime: &Runtime, id: StreamId) -> Results<'_, (Recorded<A::Event>, A), LoadError>
+/// An event with the state after it.
+type Step<A> = (Recorded<<A as EventSourced>::Event>, A);
+
+pub(super) fn history<A>(runtime: &Runtime, id: StreamId) -> Results<'_, Step<A>, LoadError>
 where
     A: EventSourced<Event: Clone> + Clone,
 {
     let events = runtime.0.store.read_stream(ReadStream::new(id));
     let start = Some((events, Current::<A>::default()));
     // The state is given up at the first error, which ends the stream.
-    Results::new(stream::unfold(start, |step| async {
+    let steps = stream::unfold(start, |step| async {
         let (mut events, mut current) = step?;
         match events
             .next()
             .await?
             .map_err(LoadError::from)
-            .and_then(|stored| advance(&mut current, stored))
+            .and_then(|stored| advance(&mut current, &stored))
         {
-            Ok(item) => Some((Ok(item), Some((events, current)))),
-            Err(error) => Some((Err(error), None)),
+            Ok(items) => Some((items.into_iter().map(Ok).collect(), Some((events, current)))),
+            Err(error) => Some((vec![Err(error)], None)),
         }
-    }))
+    });
+    Results::new(steps.flat_map(stream::iter))
 }
 
-fn advance<A>(current: &mut Current<A>, stored: RecordedEvent) -> Result<(Recorded<A::Event>, A), LoadError>
+/// Each event that `stored` was read as, with the state after it.
+fn advance<A>(current: &mut Current<A>, stored: &RecordedEvent) -> Result<Vec<Step<A>>, LoadError>
 where
     A: EventSourced<Event: Clone> + Clone,
 {
-    let event = current.decode(&stored)?;
-    current.apply(&stored, event.clone())?;
-    let state = current
-        .state
-        .clone()
-        .unwrap_or_else(|| unreachable!("an event that folds leaves a state"));
-    Ok((Recorded::new(stored, event), state))
+    let mut items = Vec::with_capacity(1);
+    for event in current.decode(stored)? {
+        current.apply(stored, event.clone())?;
+        let state = current
+            .state
+            .clone()
+            .unwrap_or_else(|| unreachable!("an event that folds leaves a state"));
+        items.push((Recorded::new(stored, event), state));
+    }
+    current.passed(stored);
+    Ok(items)
 }

@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, EventEnum, EventSourced, EventStore, LoadError, Position, RecordedEvent, StoreError, StoreErrorKind,
-    StreamId, UnknownEvent, Version,
+    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, RecordedEvent, StoreError,
+    StoreErrorKind, StreamId, UnknownEvent, Version,
 };
 
 /// The state of an instance at a version.
@@ -107,36 +107,48 @@ impl<A: EventSourced> Current<A> {
 
     /// Folds the next event of the stream.
     pub(super) fn fold(&mut self, event: &RecordedEvent) -> Result<(), LoadError> {
-        let decoded = self.decode(event)?;
-        self.apply(event, decoded)
+        match self.decode(event)? {
+            Decoded::One(decoded) => self.apply(event, decoded)?,
+            other => other.into_iter().try_for_each(|decoded| self.apply(event, decoded))?,
+        }
+        self.passed(event);
+        Ok(())
     }
 
     /// Reads the next event of the stream.
-    pub(super) fn decode(&self, event: &RecordedEvent) -> Result<A::Event, LoadError> {
+    pub(super) fn decode(&self, event: &RecordedEvent) -> Result<Decoded<A::Event>, LoadError> {
         if event.version != self.version.next() {
             return Err(out_of_order(event, self.version.next()).into());
         }
-        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
-            DecodeError::Unknown => UnknownEvent {
+        let unknown = |readable| {
+            UnknownEvent {
                 stream: event.stream.clone(),
                 version: event.version,
                 position: event.position,
                 name: event.name.clone(),
                 shape_version: event.shape_version,
+                readable,
             }
-            .into(),
-            malformed @ DecodeError::Malformed(_) => unreadable(event, malformed),
+            .into()
+        };
+        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+            DecodeError::UnknownName => unknown(None),
+            DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
+            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(event, error),
         })
     }
 
-    /// Folds `decoded`, which was read from `event`.
+    /// Folds `decoded`, which was read from `event`. The state is of no version until the event has [passed](Self::passed).
     pub(super) fn apply(&mut self, event: &RecordedEvent, decoded: A::Event) -> Result<(), LoadError> {
         decoded
             .apply(&mut self.state)
-            .map_err(|misapplied| unreadable(event, misapplied))?;
+            .map_err(|misapplied| unreadable(event, misapplied))
+    }
+
+    /// Takes note that all that `event` was read as is folded.
+    pub(super) fn passed(&mut self, event: &RecordedEvent) {
         self.version = event.version;
         self.position = event.position;
-        Ok(())
     }
 }
 

@@ -4,7 +4,8 @@ use super::diff::diff;
 use crate::command::{Declined, WrongTarget};
 use crate::outcome::collect;
 use crate::{
-    Aggregate, CommandOf, Context, EventEnum, EventSourced, IntoEvents, Invalid, Metadata, StreamId, Timestamp, Version,
+    Aggregate, CommandOf, Context, Decoded, EventEnum, EventSourced, IntoEvents, Invalid, Metadata, StreamId,
+    Timestamp, Version,
 };
 
 /// Begins a test of an aggregate: *given* these events, *when* this command is sent, *then* that happens.
@@ -124,35 +125,73 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
         }
     }
 
+    /// Then this happened, as a store holds it: for an event in an older shape, under a former name, or `#[retired]`.
+    ///
+    /// # Panics
+    ///
+    /// If this build does not read it, or what it is read as does not fold.
+    #[track_caller]
+    pub fn and_stored(mut self, name: &str, shape_version: u32, payload: impl AsRef<[u8]>) -> Self {
+        match A::Event::decode(name, shape_version, payload.as_ref()) {
+            Ok(stored) => self.apply(stored),
+            Err(error) => panic!(
+                "event `{name}` with shape version {shape_version} cannot be read: {}",
+                chain(&error)
+            ),
+        }
+        self
+    }
+
     /// Folds the event as it comes back from a store.
     #[track_caller]
     fn fold(&mut self, event: &A::Event) {
         let info = event.info();
         let mut payload = Vec::new();
         if let Err(error) = event.encode(&mut payload) {
-            panic!("{error}: {}", error.source);
+            panic!("{}", chain(&error));
         }
         match A::Event::decode(info.name, info.shape_version, &payload) {
-            Ok(stored) if stored == *event => {
-                if let Err(error) = stored.apply(&mut self.state) {
-                    panic!("{error}");
-                }
-            }
+            Ok(Decoded::One(stored)) if stored == *event => self.apply(Decoded::One(stored)),
             Ok(stored) => {
-                let diff = diff(event, &stored);
+                let diff = match &stored {
+                    Decoded::One(stored) => diff(event, stored),
+                    other => diff(event, other),
+                };
                 panic!(
                     "event `{}` comes back from a store as another value\n\n  - stored\n  + read\n\n{diff}",
                     info.name
                 )
             }
             Err(error) => panic!(
-                "event `{}` can be stored, but not be read again ({error}); stored was\n\n{}",
+                "event `{}` can be stored, but not be read again ({}); stored was\n\n{}",
                 info.name,
+                chain(&error),
                 String::from_utf8_lossy(&payload)
             ),
         }
+    }
+
+    /// Folds what the next event of the stream was read as.
+    #[track_caller]
+    fn apply(&mut self, stored: Decoded<A::Event>) {
+        for event in stored {
+            if let Err(error) = event.apply(&mut self.state) {
+                panic!("{error}");
+            }
+        }
         self.version = self.version.next();
     }
+}
+
+/// The error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// What became of the command.

@@ -1,4 +1,4 @@
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
@@ -17,6 +17,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         noun: "command",
     };
     let definition = commands.define();
+    let unique = unique(&commands);
     let command_of: TokenStream = block
         .handlers
         .iter()
@@ -24,7 +25,36 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         .collect();
     let serde = serde(&commands);
     let command_enum = command_enum(&commands);
-    quote!(#definition #command_of #serde #command_enum)
+    quote!(#definition #unique #command_of #serde #command_enum)
+}
+
+/// A call of the constant function that gives the command's name.
+fn name_of(commands: &Enum<'_>, Listed { ty, .. }: &Listed) -> TokenStream {
+    let Block { runtime, aggregate, .. } = commands.block;
+    quote!(#runtime::__private::command_name::<#aggregate, #ty>())
+}
+
+/// Compares the names of all commands while compiling, as `unique` of the events does.
+fn unique(commands: &Enum<'_>) -> TokenStream {
+    let Block { runtime, ident, .. } = commands.block;
+    let private = runtime.private();
+    let aggregate = ident.to_string();
+    let names = commands.each(|listed| {
+        let (variant, name) = (listed.variant.to_string(), name_of(commands, listed));
+        quote!((#variant, #name),)
+    });
+    let assertions = commands.each(|Listed { variant, .. }| {
+        let span = variant.span();
+        let (function, variant) = (Ident::new("assert_unique_command", span), variant.to_string());
+        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
+    });
+    quote! {
+        const _: () = {
+            use #private::assert_unique_command;
+            const NAMES: &[(&str, &str)] = &[#names];
+            #assertions
+        };
+    }
 }
 
 fn command_of(block: &Block, handler: &Handler) -> TokenStream {
@@ -147,11 +177,11 @@ fn command_enum(commands: &Enum<'_>) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let private = runtime.private();
     let names = commands.each(|listed| {
-        let name = commands.name_of(listed);
+        let name = name_of(commands, listed);
         quote!(#name,)
     });
     let known = commands.each(|listed| {
-        let (name, ty) = (commands.name_of(listed), &listed.ty);
+        let (name, ty) = (name_of(commands, listed), &listed.ty);
         quote!(_ if name == #name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
     });
     let check = commands.dispatch(|Listed { ty, .. }| quote!(#private::check::<#aggregate, #ty>(item)));

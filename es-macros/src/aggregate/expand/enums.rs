@@ -1,7 +1,7 @@
 //! What the enum of all events and that of all commands have in common.
 
 use proc_macro2::{Ident, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{format_ident, quote};
 
 use crate::aggregate::listed::Listed;
 use crate::aggregate::model::Block;
@@ -39,8 +39,7 @@ impl Enum<'_> {
         let definition = self.definition();
         let from = self.conversions();
         let std = self.std_traits();
-        let unique = self.unique_names();
-        quote!(#definition #from #std #unique)
+        quote!(#definition #from #std)
     }
 
     fn definition(&self) -> TokenStream {
@@ -119,38 +118,6 @@ impl Enum<'_> {
                     }
                 }
             }
-        }
-    }
-
-    /// A call of the constant function that gives the item's name.
-    pub(super) fn name_of(&self, listed: &Listed) -> TokenStream {
-        let Block { runtime, aggregate, .. } = self.block;
-        let (name_of, ty) = (format_ident!("{}_name", self.noun), &listed.ty);
-        quote!(#runtime::__private::#name_of::<#aggregate, #ty>())
-    }
-
-    /// Compares the names of all items while compiling. The call carries the span of the item, which is why its function
-    /// is imported: a path's first token would take the error to the macro's name.
-    fn unique_names(&self) -> TokenStream {
-        let Block { runtime, ident, .. } = self.block;
-        let aggregate = ident.to_string();
-        let function = format!("assert_unique_{}", self.noun);
-        let import = format_ident!("{function}");
-        let names = self.each(|listed| {
-            let (variant, name) = (listed.variant.to_string(), self.name_of(listed));
-            quote!((#variant, #name),)
-        });
-        let assertions = self.each(|Listed { variant, .. }| {
-            let span = variant.span();
-            let (function, variant) = (Ident::new(&function, span), variant.to_string());
-            quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
-        });
-        quote! {
-            const _: () = {
-                use #runtime::__private::#import;
-                const NAMES: &[(&str, &str)] = &[#names];
-                #assertions
-            };
         }
     }
 }

@@ -1,11 +1,14 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 
 use super::belongs;
 use super::enums::Enum;
 use crate::aggregate::apply::Apply;
 use crate::aggregate::listed::Listed;
 use crate::aggregate::model::Block;
+use crate::aggregate::retired::Retired;
+use crate::aggregate::signature::last_segment;
 
 pub(super) fn expand(block: &Block) -> TokenStream {
     let events = Enum {
@@ -15,6 +18,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         noun: "event",
     };
     let definition = events.define();
+    let unique = unique(&events);
     let event_of: TokenStream = block
         .applies
         .iter()
@@ -22,7 +26,78 @@ pub(super) fn expand(block: &Block) -> TokenStream {
         .collect();
     let event_enum = event_enum(&events);
     let into_events = into_events(&events);
-    quote!(#definition #event_of #event_enum #into_events)
+    let retired: TokenStream = block.retired.iter().map(|retired| retired_of(block, retired)).collect();
+    quote!(#definition #unique #event_of #event_enum #into_events #retired)
+}
+
+/// The implementations for a retired event. It could be written only if the aggregate did, which is never so.
+fn retired_of(block: &Block, retired: &Retired) -> TokenStream {
+    let Block { runtime, aggregate, .. } = block;
+    let Listed { ty, variant, cfgs, .. } = &retired.event;
+    let belongs = belongs(block, &retired.event);
+    let private = runtime.private();
+    quote_spanned! {variant.span()=>
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #private::RetiredOf<#aggregate> for #ty {}
+
+        #(#cfgs)*
+        #[automatically_derived]
+        impl<__A: #runtime::EventSourced + #runtime::Writes<#ty>> #runtime::IntoEvents<__A> for #ty {
+            fn into_events(self, _: &mut #private::Vec<__A::Event>) {
+                #private::after_error(self)
+            }
+        }
+
+        #(#cfgs)*
+        #[automatically_derived]
+        impl<__A: #runtime::EventSourced + #runtime::Writes<#ty>> #runtime::Outcome<__A> for #ty {
+            type Refusal = ::core::convert::Infallible;
+
+            fn into_result(self) -> ::core::result::Result<#private::Vec<__A::Event>, Self::Refusal> {
+                #private::after_error(self)
+            }
+        }
+
+        #belongs
+    }
+}
+
+/// Compares what all events are stored under while compiling. The call carries the span of the event, which is why its
+/// function is imported: a path's first token would take the error to the macro's name.
+fn unique(events: &Enum<'_>) -> TokenStream {
+    let Block {
+        runtime,
+        aggregate,
+        ident,
+        retired,
+        ..
+    } = events.block;
+    let private = runtime.private();
+    let aggregate_name = ident.to_string();
+    let applied = events.variants.iter().map(|listed| (*listed, quote!(info)));
+    let listed: Vec<_> = applied
+        .chain(retired.iter().map(|retired| (&retired.event, quote!(retired_info))))
+        .collect();
+    let named = listed.iter().map(|(Listed { ty, variant, cfgs, .. }, info)| {
+        let variant = variant.to_string();
+        quote! {
+            #(#cfgs)*
+            #private::Named { variant: #variant, info: #private::#info::<#aggregate, #ty>(), old_shape_of: <#ty>::OLD_SHAPE_OF_ONE_EVENT },
+        }
+    });
+    let assertions = listed.iter().map(|(Listed { variant, cfgs, .. }, _)| {
+        let span = variant.span();
+        let (function, variant) = (Ident::new("assert_unique_event", span), variant.to_string());
+        quote_spanned!(span=> #(#cfgs)* const _: () = #function(#aggregate_name, NAMES, #variant);)
+    });
+    quote! {
+        const _: () = {
+            use #private::{NewestShape as _, assert_unique_event};
+            const NAMES: &[#private::Named] = &[#(#named)*];
+            #(#assertions)*
+        };
+    }
 }
 
 /// The implementations for one event. Those of `IntoEvents` and `Outcome` are for its type alone: with a blanket over all events
@@ -77,12 +152,23 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let private = runtime.private();
     let infos = events.each(|Listed { ty, .. }| quote!(#private::info::<#aggregate, #ty>(),));
+    let retired_infos = block.retired.iter().map(
+        |Retired {
+             event: Listed { ty, cfgs, .. },
+             ..
+         }| { quote!(#(#cfgs)* #private::retired_info::<#aggregate, #ty>(),) },
+    );
     let info = events.dispatch(|Listed { ty, .. }| quote!(#private::info_of::<#aggregate, #ty>(item)));
     let encode = events.dispatch(|Listed { ty, .. }| quote!(#private::encode::<#aggregate, #ty>(item, out)));
     let decode = events.each(|event| {
-        let (name, ty) = (events.name_of(event), &event.ty);
-        quote!(_ if name == #name => #private::decode::<#aggregate, #ty>(shape_version, payload),)
+        let ty = &event.ty;
+        quote! {
+            _ if #private::is_named::<#aggregate, #ty>(name) => #private::decode::<#aggregate, #ty>(shape_version, payload),
+        }
     });
+    let decode_retired = block.retired.iter().map(|retired| decode_retired(block, retired));
+    let encode_as =
+        events.dispatch(|Listed { ty, .. }| quote!(#private::encode_as::<#aggregate, #ty>(item, shape_version, out)));
     let arms = block
         .applies
         .iter()
@@ -98,7 +184,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #runtime::EventEnum<#aggregate> for #ident {
-            const EVENTS: &'static [#runtime::EventInfo] = &[#infos];
+            const EVENTS: &'static [#runtime::EventInfo] = &[#infos #(#retired_infos)*];
 
             fn info(&self) -> #runtime::EventInfo {
                 #info
@@ -114,14 +200,23 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
                 #encode
             }
 
+            fn encode_as(
+                &self,
+                shape_version: u32,
+                out: &mut #private::Vec<u8>,
+            ) -> ::core::result::Result<(), #runtime::EncodeError> {
+                #encode_as
+            }
+
             fn decode(
                 name: &str,
                 shape_version: u32,
                 payload: &[u8],
-            ) -> ::core::result::Result<Self, #runtime::DecodeError> {
+            ) -> ::core::result::Result<#runtime::Decoded<Self>, #runtime::DecodeError> {
                 match name {
                     #decode
-                    _ => ::core::result::Result::Err(#runtime::DecodeError::Unknown),
+                    #(#decode_retired)*
+                    _ => ::core::result::Result::Err(#runtime::DecodeError::UnknownName),
                 }
             }
 
@@ -135,6 +230,30 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             }
         }
     }
+}
+
+fn decode_retired(block: &Block, retired: &Retired) -> TokenStream {
+    let Block { runtime, aggregate, .. } = block;
+    let (Listed { ty, cfgs, .. }, method) = (&retired.event, &retired.method);
+    let private = runtime.private();
+    let decode = if block.sound {
+        // The culprit is in the returned type, if that is not what the aggregate applies.
+        let culprit = retired
+            .returned_events()
+            .into_iter()
+            .find(|ty| block.apply_of(ty).is_none());
+        let culprit = culprit.unwrap_or(&retired.returns);
+        let span = last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span());
+        let function = Ident::new("decode_retired", span);
+        let method = quote_spanned!(method.span()=> <#aggregate>::#method);
+        quote_spanned! {span=> {
+            use #private::#function;
+            #function::<#aggregate, #ty, _>(shape_version, payload, #method)
+        }}
+    } else {
+        quote!(#private::after_error((shape_version, payload)))
+    };
+    quote!(#(#cfgs)* _ if #private::was_named::<#aggregate, #ty>(name) => #decode,)
 }
 
 fn fold(block: &Block, apply: &Apply) -> TokenStream {

@@ -112,14 +112,19 @@ impl ::core::cmp::PartialEq for AccountEvent {
     }
 }
 const _: () = {
-    use ::es_runtime::__private::assert_unique_event;
-    const NAMES: &[(&str, &str)] = &[
-        ("Opened", ::es_runtime::__private::event_name::<Account, Opened>()),
+    use ::es_runtime::__private::{NewestShape as _, assert_unique_event};
+    const NAMES: &[::es_runtime::__private::Named] = &[
+        ::es_runtime::__private::Named {
+            variant: "Opened",
+            info: ::es_runtime::__private::info::<Account, Opened>(),
+            old_shape_of: <Opened>::OLD_SHAPE_OF_ONE_EVENT,
+        },
         #[cfg(feature = "deposits")]
-        (
-            "Deposited",
-            ::es_runtime::__private::event_name::<Account, events::Deposited>(),
-        ),
+        ::es_runtime::__private::Named {
+            variant: "Deposited",
+            info: ::es_runtime::__private::info::<Account, events::Deposited>(),
+            old_shape_of: <events::Deposited>::OLD_SHAPE_OF_ONE_EVENT,
+        },
     ];
     const _: () = assert_unique_event("Account", NAMES, "Opened");
     #[cfg(feature = "deposits")]
@@ -224,30 +229,50 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
             }
         }
     }
+    fn encode_as(
+        &self,
+        shape_version: u32,
+        out: &mut ::es_runtime::__private::Vec<u8>,
+    ) -> ::core::result::Result<(), ::es_runtime::EncodeError> {
+        match *self {
+            Self::Opened(ref item) => {
+                ::es_runtime::__private::encode_as::<
+                    Account,
+                    Opened,
+                >(item, shape_version, out)
+            }
+            #[cfg(feature = "deposits")]
+            Self::Deposited(ref item) => {
+                ::es_runtime::__private::encode_as::<
+                    Account,
+                    events::Deposited,
+                >(item, shape_version, out)
+            }
+        }
+    }
     fn decode(
         name: &str,
         shape_version: u32,
         payload: &[u8],
-    ) -> ::core::result::Result<Self, ::es_runtime::DecodeError> {
+    ) -> ::core::result::Result<::es_runtime::Decoded<Self>, ::es_runtime::DecodeError> {
         match name {
-            _ if name == ::es_runtime::__private::event_name::<Account, Opened>() => {
+            _ if ::es_runtime::__private::is_named::<Account, Opened>(name) => {
                 ::es_runtime::__private::decode::<
                     Account,
                     Opened,
                 >(shape_version, payload)
             }
             #[cfg(feature = "deposits")]
-            _ if name
-                == ::es_runtime::__private::event_name::<
-                    Account,
-                    events::Deposited,
-                >() => {
+            _ if ::es_runtime::__private::is_named::<
+                Account,
+                events::Deposited,
+            >(name) => {
                 ::es_runtime::__private::decode::<
                     Account,
                     events::Deposited,
                 >(shape_version, payload)
             }
-            _ => ::core::result::Result::Err(::es_runtime::DecodeError::Unknown),
+            _ => ::core::result::Result::Err(::es_runtime::DecodeError::UnknownName),
         }
     }
     fn apply(

@@ -1,0 +1,121 @@
+//! The arguments of `#[event(…)]` on the struct.
+
+use proc_macro2::{Ident, Span};
+use syn::ext::IdentExt;
+use syn::parse::ParseStream;
+use syn::{LitInt, LitStr, Token, TypePath};
+
+use crate::args::Known;
+use crate::errors::Errors;
+use crate::runtime::Runtime;
+use crate::stored_name;
+
+pub(super) const KNOWN: Known = Known {
+    attribute: "#[event]",
+    arguments: &["name", "version", "from", "try_from", "alias", "crate"],
+    repeatable: &["alias"],
+};
+
+/// As they are written.
+#[derive(Default)]
+pub(super) struct Arguments {
+    pub(super) runtime: Runtime,
+    pub(super) name: Option<LitStr>,
+    pub(super) version: Option<Version>,
+    pub(super) from: Vec<OldShape>,
+    pub(super) aliases: Vec<LitStr>,
+}
+
+/// A version with its place.
+#[derive(Clone, Copy)]
+pub(crate) struct Version {
+    pub(crate) number: u32,
+    pub(crate) span: Span,
+}
+
+/// What `from = …` or `try_from = …` names.
+pub(crate) struct OldShape {
+    /// `from` or `try_from`.
+    pub(crate) argument: Ident,
+    pub(crate) ty: TypePath,
+    /// The last segment, where an error about it is reported.
+    pub(crate) ident: Ident,
+}
+
+impl OldShape {
+    /// Whether the step from it can fail.
+    pub(crate) fn is_fallible(&self) -> bool {
+        self.argument == "try_from"
+    }
+}
+
+impl Arguments {
+    /// Reads the one of this name.
+    pub(super) fn read(&mut self, argument: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+        match argument.unraw().to_string().as_str() {
+            "name" => self.name = Some(stored_name::parse(argument, input)?),
+            "alias" => self.aliases.push(stored_name::parse(argument, input)?),
+            "version" => self.version = Some(Version::parse(argument, input)?),
+            "from" | "try_from" => self.from.push(OldShape::parse(argument, input)?),
+            _ => self.runtime = Runtime::parse(input)?,
+        }
+        Ok(())
+    }
+
+    /// Reports aliases that say nothing.
+    pub(super) fn check_aliases(&self, name: &LitStr, errors: &mut Errors) {
+        for (index, alias) in self.aliases.iter().enumerate() {
+            let value = alias.value();
+            if value == name.value() {
+                errors.at(
+                    alias,
+                    format!(
+                        "{value:?} is the event's own name: an alias is a name that it had before, so remove this one"
+                    ),
+                );
+            } else if self.aliases[..index].iter().any(|other| other.value() == value) {
+                errors.at(alias, format!("the alias {value:?} is given twice: keep one of them"));
+            } else {
+                stored_name::check_given(alias, errors);
+            }
+        }
+    }
+}
+
+impl Version {
+    /// Reads the `= n` of `version = n` or `since = n`.
+    pub(super) fn parse(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        let expected = |span| syn::Error::new(span, format!("expected a whole number: `{argument} = 2`"));
+        let equals: Option<Token![=]> = input.parse()?;
+        if equals.is_none() || input.is_empty() {
+            return Err(expected(argument.span()));
+        }
+        let literal: LitInt = input.parse().map_err(|error| expected(error.span()))?;
+        let number = literal.base10_parse().map_err(|_| expected(literal.span()))?;
+        Ok(Self {
+            number,
+            span: literal.span(),
+        })
+    }
+}
+
+impl OldShape {
+    fn parse(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Self> {
+        let expected = |span| {
+            let message = format!("expected the struct of the version before: `{argument} = OpenedV1`");
+            syn::Error::new(span, message)
+        };
+        let equals: Option<Token![=]> = input.parse()?;
+        if equals.is_none() || input.is_empty() {
+            return Err(expected(argument.span()));
+        }
+        let ty: TypePath = input.parse().map_err(|error| expected(error.span()))?;
+        let ident = ty.path.segments.last().map(|segment| segment.ident.clone());
+        let ident = ident.ok_or_else(|| expected(argument.span()))?;
+        Ok(Self {
+            argument: argument.clone(),
+            ty,
+            ident,
+        })
+    }
+}

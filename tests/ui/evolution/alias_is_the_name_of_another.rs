@@ -1,0 +1,29 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event(alias = "opened")]
+struct Deposited;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[apply]
+    fn deposited(&mut self, _: Deposited) {}
+}
+
+fn main() {}

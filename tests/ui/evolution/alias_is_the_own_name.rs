@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event(alias = "opened")]
+struct Opened;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[event(version = 2)]
+struct Opened;
+
+fn main() {}

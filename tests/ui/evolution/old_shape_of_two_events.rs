@@ -1,0 +1,24 @@
+use es_runtime::prelude::*;
+
+#[event(version = 2, from = OpenedV1)]
+struct Opened;
+
+#[event(name = "opened", version = 2, from = OpenedV1)]
+struct Reopened;
+
+#[event(name = "opened")]
+struct OpenedV1;
+
+impl From<OpenedV1> for Opened {
+    fn from(_: OpenedV1) -> Self {
+        Opened
+    }
+}
+
+impl From<OpenedV1> for Reopened {
+    fn from(_: OpenedV1) -> Self {
+        Reopened
+    }
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[retired]
+    fn no_longer_opened(_: Opened) {}
+}
+
+fn main() {}

@@ -1,0 +1,33 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event]
+struct Noted;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[retired]
+    fn noted(_: Noted) {}
+}
+
+async fn append(runtime: &Runtime, id: Id<Account>) {
+    let _ = runtime.append(id, Noted).await;
+}
+
+fn main() {}

@@ -1,0 +1,33 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event]
+struct Noted;
+#[event]
+struct Written;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[retired]
+    fn noted(_: Noted) -> Option<Written> {
+        None
+    }
+}
+
+fn main() {}
