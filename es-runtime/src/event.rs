@@ -89,9 +89,14 @@ pub trait EventOf<A: EventSourced>: Event {
 ///
 /// Written by `#[aggregate]` for each `#[apply]` and `#[handle]` method. A second aggregate that applies the same event, or
 /// handles the same command, is a conflicting implementation: give each its own struct.
+#[diagnostic::on_unimplemented(
+    message = "no aggregate applies `{Self}`, so that it never happens",
+    label = "not an event of any aggregate",
+    note = "add `#[event]` to `struct {Self}`, and `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate]` block of its aggregate"
+)]
 pub trait BelongsToOneAggregate {
     /// The aggregate.
-    type Aggregate;
+    type Aggregate: EventSourced;
 }
 
 /// Says that aggregate `Self` writes event `E`: never true of one that is `#[retired]`, which is what it is there to say.

@@ -1,13 +1,13 @@
 //! One test on every store.
 
-/// Makes each `async fn name(store: _, clock: _)` a test on every store, with the store as `Arc<dyn EventStore>` and the clock
+/// Makes each `async fn name(store: _, clock: _)` a test on every store, with the store as `Arc<dyn ProjectionStore>` and the clock
 /// that it reads as `ManualClock`.
 #[macro_export]
 macro_rules! on_every_store {
     ($($(#[$doc:meta])* async fn $name:ident($store:ident: _, $clock:ident: _) $body:block)+) => {
         mod promises {
             use super::*;
-            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::EventStore>, $clock: es_runtime::testing::ManualClock) $body)+
+            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::projection::ProjectionStore>, $clock: es_runtime::testing::ManualClock) $body)+
         }
 
         mod memory {

@@ -63,12 +63,21 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     } else {
         quote!(#private::after_error((row, event, meta)))
     };
-    let meta = quote!(&#runtime::projection::Meta<<#ty as #runtime::projection::Projected>::Aggregate>);
+    let span = apply.event.variant.span();
+    // One span for all that fails with the event, so that it is reported once.
+    let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
+    let meta = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
     let [event_name, meta_name] = &apply.names;
     quote_spanned! {apply.event.variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::projection::ApplyRow<#ty> for #row {
+            fn event(
+                event: <#aggregate as #runtime::EventSourced>::Event,
+            ) -> ::core::option::Option<#ty> {
+                #private::own_event::<#aggregate, #ty>(event)
+            }
+
             #[allow(unused_variables)]
             fn keys(#event_name: &#ty, #meta_name: #meta) -> #private::Vec<#private::String> {
                 #keys

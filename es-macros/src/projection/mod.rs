@@ -17,7 +17,8 @@ use row::Row;
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2::<Item>(item.clone()) {
         Ok(Item::Impl(block)) => on_block(args, block, item),
-        _ => on_struct(args, &item),
+        // Marked, as it may be a block that is being typed.
+        _ => on_struct(args, &helper::mark(item)),
     }
 }
 

@@ -70,15 +70,56 @@ fn aggregate() {
     );
 }
 
+#[test]
+fn projection() {
+    check(
+        "projection",
+        r#"name = "balances", version = 2, index = ["owner"], park"#,
+        "pub struct Balance { pub owner: String, pub cents: i64 }",
+    );
+}
+
+#[test]
+fn projection_block() {
+    check_as(
+        "projection_block",
+        "projection",
+        "",
+        r#"
+        impl Balance {
+            #[apply]
+            fn opened(event: Opened) -> Self {
+                Self { owner: event.owner, cents: 0 }
+            }
+
+            #[apply(keys = [received.from, received.to])]
+            #[cfg(feature = "transfers")]
+            fn received(&mut self, received: events::Received, meta: &Meta<Transfer>) {
+                self.cents += event.amount;
+            }
+
+            #[apply(key = event.account)]
+            fn closed(self, _: Closed) -> Option<Self> {
+                None
+            }
+        }
+        "#,
+    );
+}
+
 fn check(name: &str, args: &str, item: &str) {
+    check_as(name, name, args, item);
+}
+
+fn check_as(snapshot: &str, name: &str, args: &str, item: &str) {
     let parse = |text: &str| text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
     let expansion = expand(name, parse(args), parse(item));
     let file = syn::parse2(expansion).unwrap_or_else(|error| panic!("`{name}` writes no items: {error}"));
     let actual = prettyplease::unparse(&file);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/snapshots/{name}.rs"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/tests/snapshots/{snapshot}.rs"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &actual).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(actual, expected, "the expansion of `{name}` has changed");
+    assert_eq!(actual, expected, "the expansion of `{snapshot}` has changed");
 }

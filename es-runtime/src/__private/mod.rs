@@ -28,7 +28,7 @@ pub use event::{
     push_event, vec_of,
 };
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
-pub use row::{change_row, create_row, one_key, replace_row, row_event, several_keys, stream_key};
+pub use row::{change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
     Back, NoWayBack, OldShape, StepError, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,

@@ -1,8 +1,12 @@
-use crate::projection::{ApplyRow, Meta, Misfit, Projected, RowEvent, RowKey};
-use crate::{Aggregate, Event};
+use crate::projection::{ApplyRow, Meta, Misfit, RowEvent, RowKey};
+use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced};
 
-pub const fn row_event<P: ApplyRow<E>, E: Projected>() -> RowEvent<P> {
+pub const fn row_event<P: ApplyRow<E>, E: Event + BelongsToOneAggregate>() -> RowEvent<P> {
     RowEvent::of::<E>()
+}
+
+pub fn own_event<A: EventSourced, E: EventOf<A>>(event: A::Event) -> Option<E> {
+    E::from_event(event)
 }
 
 /// The id of the event's stream.

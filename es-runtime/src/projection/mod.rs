@@ -25,7 +25,7 @@ pub use error::{CommandError, ReadError, Unprojectable};
 pub use health::{Failure, Health, ProjectionHealth, Status};
 pub use meta::Meta;
 pub use plan::{Plan, Project};
-pub use row::{ApplyRow, Misfit, Poison, Projected, Projection, RowKey, RowProjection};
+pub use row::{ApplyRow, Misfit, Poison, Projection, RowKey, RowProjection};
 pub use source::RowEvent;
 pub use store::ProjectionStore;
 

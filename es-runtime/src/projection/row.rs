@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::Meta;
 use super::source::RowEvent;
-use crate::{BelongsToOneAggregate, EventOf, EventSourced};
+use crate::{BelongsToOneAggregate, EventSourced};
 
 /// A read model: its name, and what a row of it is. Written by `#[projection]` on the struct.
 #[diagnostic::on_unimplemented(
@@ -50,7 +50,10 @@ pub trait RowProjection: Projection {
 }
 
 /// How event `E` changes a row. Written by `#[projection]` for each `#[apply]` method.
-pub trait ApplyRow<E: Projected>: Sized {
+pub trait ApplyRow<E: BelongsToOneAggregate>: Sized {
+    /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
+    fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
+
     /// The keys of the rows that the event changes. A key that stands twice counts once.
     fn keys(event: &E, meta: &Meta<E::Aggregate>) -> Vec<String>;
 
@@ -60,25 +63,6 @@ pub trait ApplyRow<E: Projected>: Sized {
     ///
     /// If the event does not fit the row.
     fn apply(row: Option<Self>, event: E, meta: &Meta<E::Aggregate>) -> Result<Option<Self>, Misfit>;
-}
-
-/// An event that belongs to an aggregate, and so stands in the log.
-#[diagnostic::on_unimplemented(
-    message = "no aggregate applies `{Self}`, so that it never happens",
-    label = "not an event of any aggregate",
-    note = "add `#[event]` to `struct {Self}`, and `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate]` block of its aggregate"
-)]
-pub trait Projected: EventOf<<Self as Projected>::Aggregate> {
-    /// The aggregate.
-    type Aggregate: EventSourced;
-}
-
-#[diagnostic::do_not_recommend]
-impl<E> Projected for E
-where
-    E: BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<<E as BelongsToOneAggregate>::Aggregate>,
-{
-    type Aggregate = <E as BelongsToOneAggregate>::Aggregate;
 }
 
 /// What names a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.

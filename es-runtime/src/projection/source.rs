@@ -5,11 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::row::{ApplyRow, Misfit, Projected, RowProjection};
+use super::row::{ApplyRow, Misfit, RowProjection};
 use super::store::Commit;
 use super::{Meta, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
-use crate::{Aggregate, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent};
+use crate::{
+    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
+    RecordedEvent,
+};
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
 pub struct RowEvent<P> {
@@ -22,7 +25,7 @@ pub struct RowEvent<P> {
 
 impl<P> RowEvent<P> {
     /// Event `E`.
-    pub const fn of<E: Projected>() -> Self
+    pub const fn of<E: Event + BelongsToOneAggregate>() -> Self
     where
         P: ApplyRow<E>,
     {
@@ -42,12 +45,14 @@ pub(crate) struct Change<P> {
 }
 
 /// The changes of those events `E` that `recorded` is read as, each with its number among all that it is read as.
-fn changes<P: ApplyRow<E>, E: Projected>(recorded: &RecordedEvent) -> Result<Vec<(usize, Change<P>)>, Unprojectable> {
+fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate>(
+    recorded: &RecordedEvent,
+) -> Result<Vec<(usize, Change<P>)>, Unprojectable> {
     let read = decode::<E::Aggregate>(recorded)?;
     let own = read
         .into_iter()
         .enumerate()
-        .filter_map(|(number, event)| Some((number, E::from_event(event)?)));
+        .filter_map(|(number, event)| Some((number, P::event(event)?)));
     let mut changes = Vec::with_capacity(1);
     for (number, event) in own {
         let meta = || Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()));
