@@ -1,6 +1,7 @@
 //! Tests of the workspace as a user sees it, in `tests/`: what compiles, with which message it does not, and what it does.
 
 pub mod bank;
+pub mod faults;
 pub mod foreign;
 pub mod stores;
 
