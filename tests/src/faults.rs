@@ -1,7 +1,8 @@
 //! A store that fails when it is told to, at each point where a projection asks it for something.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
@@ -65,8 +66,7 @@ pub struct Faulty {
 
 #[derive(Default)]
 struct Plan {
-    next: Mutex<Option<Fault>>,
-    met: AtomicU32,
+    next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
 }
 
@@ -79,14 +79,14 @@ impl Faulty {
         }
     }
 
-    /// The next call that can meet this fault does.
-    pub fn meet(&self, fault: Fault) {
-        *self.plan.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    /// These faults are to be met, one after the other, each by the next call that can.
+    pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.next().extend(faults);
     }
 
-    /// How many faults were met.
-    pub fn met(&self) -> u32 {
-        self.plan.met.load(Ordering::SeqCst)
+    /// The faults that were not met yet.
+    pub fn planned(&self) -> Vec<Fault> {
+        self.next().iter().copied().collect()
     }
 
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
@@ -101,13 +101,16 @@ impl Faulty {
     }
 
     fn meets(&self, fault: Fault) -> bool {
-        let mut next = self.plan.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let meets = *next == Some(fault);
+        let mut next = self.next();
+        let meets = next.front() == Some(&fault);
         if meets {
-            *next = None;
-            self.plan.met.fetch_add(1, Ordering::SeqCst);
+            next.pop_front();
         }
         meets
+    }
+
+    fn next(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.plan.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn or_fails(&self, fault: Fault) -> Result<(), StoreError> {
