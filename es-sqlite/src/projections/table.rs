@@ -141,11 +141,12 @@ impl List {
         self.compares(&filter.field)
     }
 
-    /// What else an index holds does not compare: arrays and objects as their JSON, text with a NUL.
+    /// What else an index holds does not compare: arrays and objects as their JSON, text with a NUL or too long.
     fn compares(&mut self, field: &str) -> Result<(), StoreError> {
         let (path, field) = (json_path(field)?, expression(field)?);
         self.conditions.push(format!(
-            "json_type(data, {path}) IN ('text', 'integer', 'real', 'true', 'false') AND instr({field}, char(0)) = 0"
+            "json_type(data, {path}) IN ('text', 'integer', 'real', 'true', 'false')
+             AND instr({field}, char(0)) = 0 AND octet_length({field}) <= 1024"
         ));
         Ok(())
     }
