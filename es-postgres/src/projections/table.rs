@@ -143,6 +143,8 @@ fn order_key(value: &FieldValue) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use es_runtime::projection::store::RowCursor;
+
     use super::*;
 
     #[test]
@@ -161,5 +163,80 @@ mod tests {
             FieldValue::Text("a".to_owned()),
         ];
         assert!(ascending.iter().map(order_key).is_sorted_by(|one, other| one < other));
+    }
+
+    /// Asks a server how it answers each query on a table of many rows.
+    #[tokio::test]
+    async fn an_index_serves_filters_order_and_pages() {
+        let server = std::env::var("ES_TEST_DATABASE_URL")
+            .expect("this test needs PostgreSQL: run `scripts/postgres run -- cargo test -p es-postgres`");
+        let (mut client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let schema = Schema::new(format!("es_plans_{}", std::process::id())).unwrap();
+        crate::schema::apply(&mut client, &schema).await.unwrap();
+        let fields = ["owner", "address.city", "it's {odd}, so"];
+        let table = RowTable {
+            projection: "balances".into(),
+            version: 1,
+            indexes: fields.map(Into::into).to_vec().into(),
+        };
+        let create = schema.render("SELECT \"es\".create_rows($1, $2, $3)");
+        let names = index_names(&table);
+        client
+            .execute(&create, &[&table.name(), &names, &&fields[..]])
+            .await
+            .unwrap();
+        let fill = "INSERT INTO \"es\".balances_v1 SELECT 'key ' || n, json_build_object('owner', 'owner ' || n % 5000, \
+                    'address', json_build_object('city', n), 'it''s {odd}, so', n, 'cents', n), 1 \
+                    FROM generate_series(1, 20000) AS n; ANALYZE \"es\".balances_v1";
+        client.batch_execute(&schema.render(fill)).await.unwrap();
+
+        let cursor = RowCursor {
+            value: Some(FieldValue::Integer(19_990)),
+            key: "a".to_owned(),
+        };
+        for (field, index) in fields.iter().zip(&names) {
+            let filter = |compare, value| RowQuery {
+                filters: vec![RowFilter {
+                    field: (*field).into(),
+                    compare,
+                    value,
+                }],
+                ..RowQuery::default()
+            };
+            let ordered = RowQuery {
+                order_by: Some((*field).into()),
+                limit: Some(10),
+                ..RowQuery::default()
+            };
+            let paged = RowQuery {
+                after: Some(cursor.clone()),
+                ..ordered.clone()
+            };
+            for query in [
+                filter(Compare::Equal, FieldValue::Text("owner 7".to_owned())),
+                filter(Compare::Greater, FieldValue::Integer(19_990)),
+                filter(Compare::Less, FieldValue::Text("a".to_owned())),
+                ordered.clone(),
+                RowQuery {
+                    descending: true,
+                    ..paged.clone()
+                },
+                paged,
+            ] {
+                let (sql, parameters) = list(&schema, &table, &query).unwrap();
+                let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| &**value as _).collect();
+                let plan = client.query(&format!("EXPLAIN {sql}"), &parameters).await.unwrap();
+                let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+                let plan = plan.join("\n");
+                assert!(
+                    plan.contains(index.as_str()) && !plan.contains("Seq Scan"),
+                    "{query:?}:\n{plan}"
+                );
+                assert!(query.order_by.is_none() || !plan.contains("Sort"), "{query:?}:\n{plan}");
+            }
+        }
+        let drop = schema.render("DROP SCHEMA \"es\" CASCADE");
+        client.batch_execute(&drop).await.unwrap();
     }
 }
