@@ -97,9 +97,10 @@ fn json_path(field: &str) -> Result<String, StoreError> {
     let mut json_path = "'$".to_owned();
     for name in path(field)? {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        match is_plain {
-            true => json_path.extend([".", name]),
-            false => json_path.extend([".\"", &name.replace('\'', "''"), "\""]),
+        if is_plain {
+            json_path.extend([".", name]);
+        } else {
+            json_path.extend([".\"", &name.replace('\'', "''"), "\""]);
         }
     }
     json_path.push('\'');
