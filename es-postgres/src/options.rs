@@ -162,7 +162,7 @@ impl PostgresOptions {
         };
         let lane = Lane::open(LaneSettings {
             connector,
-            schema: self.schema,
+            schema: self.schema.clone(),
             patience: self.answer_timeout,
             allowed: self.allowed,
         })
@@ -171,6 +171,7 @@ impl PostgresOptions {
             lane,
             reader: Arc::new(reader),
             limits: self.limits,
+            schema: self.schema,
             patience: self.answer_timeout,
             owns_pool: self.pool.is_none(),
         })

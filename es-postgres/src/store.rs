@@ -17,6 +17,7 @@ use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
 use crate::rows::number;
+use crate::schema::Schema;
 
 /// A store in a PostgreSQL database. Clones share the connections.
 #[derive(Clone)]
@@ -24,6 +25,7 @@ pub struct PostgresStore {
     pub(crate) lane: Lane,
     pub(crate) reader: Arc<Reader>,
     pub(crate) limits: Limits,
+    pub(crate) schema: Schema,
     pub(crate) patience: Duration,
     pub(crate) owns_pool: bool,
 }
@@ -154,7 +156,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, query)
+        pages::read_log(&self.reader, &self.schema, query)
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -94,6 +94,18 @@ impl Log {
         if event.is_none() && commit.to > Position::ZERO {
             return Err(no_event(&commit).into());
         }
+        let parked = self
+            .projections
+            .readers
+            .get(&commit.reader)
+            .map(|reader| &reader.parked);
+        let is_parked = |position| parked.is_some_and(|parked| parked.contains_key(position));
+        if let Some(position) = commit.unpark.iter().find(|position| !is_parked(position)) {
+            return Err(CommitError::NotParked {
+                reader: commit.reader,
+                position: *position,
+            });
+        }
         if let Some(table) = &commit.table {
             let rows = self.projections.table(table)?;
             commit.rows.into_iter().for_each(|change| write(rows, change));

@@ -72,7 +72,7 @@ pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
 /// What becomes of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowChange {
-    /// The key: 1 to 2000 bytes, without NUL.
+    /// The key: 1 to 1024 bytes, without NUL.
     pub key: String,
     /// The row in JSON; `None` deletes it.
     pub data: Option<Bytes>,
@@ -190,7 +190,7 @@ pub enum Compare {
 }
 
 /// A field's value, as far as rows are filtered and ordered by it. A field that is none of these does not compare: one that is
-/// missing, `null`, an array, an object, or text with a NUL in it.
+/// missing, `null`, an array, an object, or text with a NUL in it or of more than 1024 bytes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue {
     /// `false` or `true`, which compare as the numbers 0 and 1.
@@ -276,7 +276,8 @@ pub(crate) fn field_of(data: &[u8], field: &str) -> Option<FieldValue> {
             Some(integer) => Some(FieldValue::Integer(integer)),
             None => number.as_f64().map(FieldValue::Float),
         },
-        Value::String(text) if !text.contains('\0') => Some(FieldValue::Text(text.clone())),
+        // What fits into an index of every database.
+        Value::String(text) if text.len() <= 1024 && !text.contains('\0') => Some(FieldValue::Text(text.clone())),
         _ => None,
     }
 }

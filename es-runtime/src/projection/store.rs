@@ -167,13 +167,14 @@ pub struct Commit {
     pub rows: Vec<RowChange>,
     /// Events that are put aside; of one that is parked already error and attempts are replaced.
     pub park: Vec<Parked>,
-    /// Positions of parked events that are done now.
+    /// Positions of parked events that are done now. All of them are parked, or else nothing is written: what two have in hand
+    /// is done by one.
     pub unpark: Vec<Position>,
 }
 
 impl Commit {
     /// How many bytes a key of a row may have.
-    pub const LONGEST_KEY: usize = 2000;
+    pub const LONGEST_KEY: usize = 1024;
 
     /// Checks what every store checks before any I/O: that each part can be stored in every database as it is. For stores.
     ///
@@ -303,6 +304,14 @@ pub enum CommitError {
         expected: Position,
         /// Where it stands.
         actual: Position,
+    },
+    /// An event that was to be parked no more is not parked: it was done meanwhile.
+    #[error("position {position} is not parked for `{reader}`")]
+    NotParked {
+        /// The reader.
+        reader: String,
+        /// Where the event stands.
+        position: Position,
     },
     /// It is not known whether the commit was done: read the checkpoint.
     #[error("it is not known whether the batch was written")]

@@ -97,9 +97,10 @@ fn json_path(field: &str) -> Result<String, StoreError> {
     let mut json_path = "'$".to_owned();
     for name in path(field)? {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        match is_plain {
-            true => json_path.extend([".", name]),
-            false => json_path.extend([".\"", &name.replace('\'', "''"), "\""]),
+        if is_plain {
+            json_path.extend([".", name]);
+        } else {
+            json_path.extend([".\"", &name.replace('\'', "''"), "\""]);
         }
     }
     json_path.push('\'');
@@ -141,11 +142,12 @@ impl List {
         self.compares(&filter.field)
     }
 
-    /// What else an index holds does not compare: arrays and objects as their JSON, text with a NUL.
+    /// What else an index holds does not compare: arrays and objects as their JSON, text with a NUL or too long.
     fn compares(&mut self, field: &str) -> Result<(), StoreError> {
         let (path, field) = (json_path(field)?, expression(field)?);
         self.conditions.push(format!(
-            "json_type(data, {path}) IN ('text', 'integer', 'real', 'true', 'false') AND instr({field}, char(0)) = 0"
+            "json_type(data, {path}) IN ('text', 'integer', 'real', 'true', 'false')
+             AND instr({field}, char(0)) = 0 AND octet_length({field}) <= 1024"
         ));
         Ok(())
     }

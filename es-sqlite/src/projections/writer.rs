@@ -175,6 +175,14 @@ impl<'c> ProjectionWriter<'c> {
             ))
             .into()));
         }
+        for position in &commit.unpark {
+            if !self.is_parked(&commit.reader, *position)? {
+                return Ok(Err(CommitError::NotParked {
+                    reader: commit.reader.clone(),
+                    position: *position,
+                }));
+            }
+        }
         match &commit.table {
             None => Ok(Ok(())),
             Some(table) => Ok(self.check_table(table)?.map_err(CommitError::from)),
@@ -200,6 +208,11 @@ impl<'c> ProjectionWriter<'c> {
     fn is_event(&mut self, position: Position) -> Result<bool, Problem> {
         let sql = "SELECT 1 FROM recorded_events WHERE position = ?1";
         Ok(self.statements.get(sql)?.exists([rows::column(position.0)])?)
+    }
+
+    fn is_parked(&mut self, reader: &str, position: Position) -> Result<bool, Problem> {
+        let sql = "SELECT 1 FROM parked WHERE reader = ?1 AND position = ?2";
+        Ok(self.statements.get(sql)?.exists((reader, rows::column(position.0)))?)
     }
 
     fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
