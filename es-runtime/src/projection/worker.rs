@@ -69,8 +69,9 @@ impl From<CommitError> for Trouble {
         match error {
             CommitError::LeaseLost { .. } => Self::LeaseLost,
             CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
-            moved @ CommitError::Moved { .. } => {
-                Self::Store(StoreError::new(StoreErrorKind::Unavailable, moved.to_string()))
+            // Somebody was faster: what is there now is read before it is tried again.
+            stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
+                Self::Store(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
             }
         }
     }
