@@ -29,6 +29,49 @@ macro_rules! on_every_store {
     };
 }
 
+/// [`on_every_store!`](crate::on_every_store), and on PostgreSQL, which takes the time from the server: for tests that do not
+/// look at the clock.
+#[macro_export]
+macro_rules! on_every_store_and_postgres {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident: _, $clock:ident: _) $body:block)+) => {
+        $crate::on_every_store! {
+            $($(#[$doc])* async fn $name($store: _, $clock: _) $body)+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let store = $crate::stores::postgres().await;
+                super::promises::$name(std::sync::Arc::new(store), $crate::stores::clock()).await;
+            })+
+        }
+    };
+}
+
+/// A store in a database of its own, on the server of `ES_TEST_DATABASE_URL`.
+///
+/// # Panics
+///
+/// If there is no such server.
+pub async fn postgres() -> es_postgres::PostgresStore {
+    let url = std::env::var("ES_TEST_DATABASE_URL").unwrap_or_else(|_| {
+        panic!("this test needs PostgreSQL: run scripts/test, or `scripts/postgres run -- cargo test -p es-tests`")
+    });
+    let mut config: tokio_postgres::Config = url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database");
+    let (admin, connection) = config
+        .connect(tokio_postgres::NoTls)
+        .await
+        .expect("the test server lets us in");
+    tokio::spawn(connection);
+    let name = format!("es_test_{}", uuid::Uuid::now_v7().simple());
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log");
+    admin.batch_execute(&create).await.expect("a database can be created");
+    let options = es_postgres::PostgresStore::options().readers(2).apply_schema();
+    options
+        .connect_with(config.dbname(&*name).clone())
+        .await
+        .expect("the store opens")
+}
+
 /// A clock that stands still until it is told to move.
 ///
 /// # Panics

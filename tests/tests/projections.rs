@@ -270,7 +270,7 @@ async fn trade(runtime: &Runtime, rounds: i64) -> Vec<Id<Account>> {
     accounts
 }
 
-es_tests::on_every_store! {
+es_tests::on_every_store_and_postgres! {
     async fn rows_show_what_happened(store: _, _clock: _) {
         let runtime = start(&store).await;
         let alice = account_with(&runtime, 50).await;
