@@ -1,6 +1,4 @@
-//! Read models: rows folded from the events of all streams, kept by the store beside the events, each event exactly once.
-//!
-//! `docs/projections.md` shows how they are written, read and run.
+#![doc = include_str!("../../docs/projections.md")]
 
 mod cache;
 mod command;
