@@ -5,6 +5,8 @@
 pub mod account;
 mod accounts;
 mod audit;
+pub mod balance;
+mod balances;
 pub mod cli;
 mod entry;
 mod error;
@@ -16,6 +18,7 @@ mod money;
 mod number;
 mod posted;
 mod progress;
+mod projections;
 mod refused;
 mod report;
 mod show;
@@ -25,6 +28,7 @@ mod tally;
 mod turn;
 
 pub use account::Account;
+pub use balance::Balance;
 pub use money::{Cents, ParseCentsError};
 pub use number::{AccountNumber, ParseAccountNumberError};
 pub use refused::Refused;
