@@ -53,10 +53,29 @@ macro_rules! on_every_store_and_postgres {
 ///
 /// If there is no such server.
 pub async fn postgres() -> es_postgres::PostgresStore {
+    postgres_at(&postgres_address().await).await
+}
+
+/// The store in this database.
+///
+/// # Panics
+///
+/// If it cannot be opened.
+pub async fn postgres_at(address: &str) -> es_postgres::PostgresStore {
+    let options = es_postgres::PostgresStore::options().readers(2).apply_schema();
+    options.connect(address).await.expect("the store opens")
+}
+
+/// The address of a new database on the server of `ES_TEST_DATABASE_URL`.
+///
+/// # Panics
+///
+/// If there is no such server.
+pub async fn postgres_address() -> String {
     let url = std::env::var("ES_TEST_DATABASE_URL").unwrap_or_else(|_| {
         panic!("this test needs PostgreSQL: run scripts/test, or `scripts/postgres run -- cargo test -p es-tests`")
     });
-    let mut config: tokio_postgres::Config = url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database");
+    let config: tokio_postgres::Config = url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database");
     let (admin, connection) = config
         .connect(tokio_postgres::NoTls)
         .await
@@ -65,11 +84,18 @@ pub async fn postgres() -> es_postgres::PostgresStore {
     let name = format!("es_test_{}", uuid::Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log");
     admin.batch_execute(&create).await.expect("a database can be created");
-    let options = es_postgres::PostgresStore::options().readers(2).apply_schema();
-    options
-        .connect_with(config.dbname(&*name).clone())
-        .await
-        .expect("the store opens")
+    with_database(&url, &name)
+}
+
+/// The URL with this database in the place of its own.
+fn with_database(url: &str, name: &str) -> String {
+    let (before, query) = url
+        .split_once('?')
+        .map_or((url, None), |(before, query)| (before, Some(query)));
+    let authority = before.find("://").map_or(0, |at| at + 3);
+    let end = before[authority..].find('/').map_or(before.len(), |at| authority + at);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{name}{query}", &before[..end])
 }
 
 /// A clock that stands still until it is told to move.

@@ -1,117 +1,16 @@
 //! What projections promise, on every store: each event in the rows exactly once, whatever fails.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::store::{Compare, RowQuery, RowTable};
-use es_runtime::projection::{ProjectionStore, Status};
-use es_runtime::store::{Append, ReadLog};
-use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position, ReadError, Version};
+use es_runtime::projection::store::Compare;
+use es_runtime::projection::{ProjectionHealth, Status};
+use es_runtime::store::Append;
+use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position, ReadError};
+use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Open, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
-use futures_util::TryStreamExt as _;
-
-type Store = Arc<dyn ProjectionStore>;
-
-/// Money was sent from one account to another.
-#[event]
-struct Sent {
-    from: Id<Account>,
-    to: Id<Account>,
-    amount: i64,
-}
-
-#[event]
-struct Settled {
-    account: Id<Account>,
-}
-
-#[command]
-struct Send {
-    from: Id<Account>,
-    to: Id<Account>,
-    amount: i64,
-}
-
-#[command]
-struct Settle {
-    account: Id<Account>,
-}
-
-#[derive(Aggregate)]
-struct Transfer;
-
-#[aggregate]
-impl Transfer {
-    #[handle]
-    fn send(cmd: Send) -> Sent {
-        Sent {
-            from: cmd.from,
-            to: cmd.to,
-            amount: cmd.amount,
-        }
-    }
-
-    #[handle]
-    fn settle(&self, cmd: Settle) -> Settled {
-        Settled { account: cmd.account }
-    }
-
-    #[apply]
-    fn sent(_: Sent) -> Self {
-        Transfer
-    }
-
-    #[apply]
-    fn settled(&mut self, _: Settled) {}
-}
-
-/// One row an account.
-#[projection(name = "balances", index = ["owner", "cents"])]
-struct Balance {
-    owner: String,
-    cents: i64,
-    events: u64,
-}
-
-#[projection]
-impl Balance {
-    #[apply]
-    fn opened(event: Opened) -> Self {
-        Self {
-            owner: event.owner,
-            cents: 0,
-            events: 1,
-        }
-    }
-
-    #[apply]
-    fn deposited(&mut self, event: Deposited) {
-        self.cents += event.amount;
-        self.events += 1;
-    }
-
-    #[apply]
-    fn withdrawn(&mut self, event: Withdrawn, meta: &Meta<Account>) {
-        assert!(meta.version() > Version::ZERO);
-        self.cents -= event.amount;
-        self.events += 1;
-    }
-
-    #[apply(keys = [event.from, event.to])]
-    fn sent(&mut self, event: Sent) {
-        // Applied to both rows: what one loses, the other gets.
-        self.cents += event.amount % 2;
-        self.events += 1;
-    }
-
-    #[apply(key = event.account)]
-    fn settled(self, _: Settled) -> Option<Self> {
-        None
-    }
-}
 
 /// Fails as it is told to.
 #[projection(name = "fragile")]
@@ -166,73 +65,6 @@ fn scaled(quick: usize, full: usize) -> usize {
     }
 }
 
-async fn start(store: &Store) -> Runtime {
-    Runtime::builder(Arc::clone(store))
-        .projection::<Balance>()
-        .start()
-        .await
-        .unwrap()
-}
-
-fn table() -> RowTable {
-    RowTable {
-        projection: "balances".into(),
-        version: 1,
-        indexes: Vec::new().into(),
-    }
-}
-
-/// Key, data and position of each row, byte by byte.
-async fn dump(store: &Store) -> Vec<(String, String, u64)> {
-    let rows = store.list_rows(&table(), &RowQuery::default()).await.unwrap();
-    rows.into_iter()
-        .map(|row| (row.key, String::from_utf8(row.data.to_vec()).unwrap(), row.position.0))
-        .collect()
-}
-
-/// What [`dump`] must show: the log folded by hand.
-async fn folded(store: &Store) -> Vec<(String, String, u64)> {
-    let mut rows = BTreeMap::new();
-    let mut log = store.read_log(ReadLog::new());
-    while let Some(event) = log.try_next().await.unwrap() {
-        let field = |name: &str| {
-            let payload: serde_json::Value = serde_json::from_slice(&event.payload).unwrap();
-            payload[name].clone()
-        };
-        let own = event.stream.id().to_owned();
-        let mut change = |key: String, cents: i64| {
-            let (_, sum, events, position): &mut (String, i64, u64, u64) = rows.get_mut(&key).unwrap();
-            *sum += cents;
-            *events += 1;
-            *position = event.position.0;
-        };
-        match &*event.name {
-            "opened" => {
-                let owner = field("owner").as_str().unwrap().to_owned();
-                rows.insert(own, (owner, 0, 1, event.position.0));
-            }
-            "deposited" => change(own, field("amount").as_i64().unwrap()),
-            "withdrawn" => change(own, -field("amount").as_i64().unwrap()),
-            "sent" => {
-                let (from, to) = (field("from"), field("to"));
-                let cents = field("amount").as_i64().unwrap() % 2;
-                change(from.as_str().unwrap().to_owned(), cents);
-                if from != to {
-                    change(to.as_str().unwrap().to_owned(), cents);
-                }
-            }
-            "settled" => drop(rows.remove(field("account").as_str().unwrap())),
-            other => panic!("{other}"),
-        }
-    }
-    rows.into_iter()
-        .map(|(key, (owner, cents, events, position))| {
-            let data = format!(r#"{{"owner":"{owner}","cents":{cents},"events":{events}}}"#);
-            (key, data, position)
-        })
-        .collect()
-}
-
 /// Waits until the projection has taken in everything.
 async fn caught_up(runtime: &Runtime) {
     reached(runtime, runtime.store().head().await.unwrap()).await;
@@ -244,7 +76,7 @@ async fn reached(runtime: &Runtime, head: Position) {
 }
 
 /// Waits until the projection is as `wanted` says.
-async fn until(runtime: &Runtime, wanted: Status) -> es_runtime::projection::ProjectionHealth {
+async fn until(runtime: &Runtime, wanted: Status) -> ProjectionHealth {
     for _ in 0..3_000 {
         let health = runtime.health().await.unwrap();
         let projection = health.projections.into_iter().next().unwrap();
