@@ -18,10 +18,10 @@ use uuid::Uuid;
 /// Rows in a commit.
 const ROWS: u64 = 1_000;
 /// Commits in a round.
-const COMMITS: u64 = 50;
+const COMMITS: u64 = 20;
 /// Keys that are written to again and again.
 const KEYS: u64 = 20_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
