@@ -150,6 +150,10 @@ async fn bad_names(store: &Projections) -> Checked {
             format_args!("a lease called {name:?}"),
         )?;
         rejected(
+            store.parked(name, Position::ZERO, 1).await,
+            format_args!("a reader called {name:?}"),
+        )?;
+        rejected(
             store.acquire(READER, name, LONG).await,
             format_args!("an owner called {name:?}"),
         )?;

@@ -46,15 +46,18 @@ DECLARE
     above    integer := 0;
     bits     bigint;
 BEGIN
-    BEGIN
+    -- PostgreSQL cannot look into JSON with a NUL in it. Another character takes its place, where no backslash stands before it.
+    IF strpos(data::text, '\u0000') > 0 THEN
+        field := replace(replace(data::text, '\\', '\u005c'), '\u0000', '\ue000')::json;
+    END IF;
+    IF strpos(field::text, '\u') = 0 THEN
         FOREACH name IN ARRAY path LOOP
             field := field -> name;
         END LOOP;
         content := field #>> '{}';
-    -- PostgreSQL cannot look into JSON with a NUL in it. Another character takes its place, where no backslash stands before it.
-    EXCEPTION WHEN untranslatable_character THEN
+    ELSE
+        -- Half a surrogate pair is no text either. A block with a handler costs more than all else here.
         BEGIN
-            field := replace(replace(data::text, '\\', '\u005c'), '\u0000', '\ue000')::json;
             FOREACH name IN ARRAY path LOOP
                 field := field -> name;
             END LOOP;
@@ -62,10 +65,10 @@ BEGIN
         EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
             RETURN NULL;
         END;
-        IF content LIKE '%' || chr(57344) || '%' THEN
+        IF strpos(content, chr(57344)) > 0 THEN
             RETURN NULL;
         END IF;
-    END;
+    END IF;
     CASE json_typeof(field)
     WHEN 'string' THEN
         RETURN CASE WHEN octet_length(content) <= 1024 THEN '\x02'::bytea || convert_to(content, 'UTF8') END;
@@ -77,12 +80,16 @@ BEGIN
             nearest := bits;
             above := bits - nearest::bigint;
         ELSE
-            BEGIN
-                -- Zero is added because there are two of them.
+            -- Zero is added because there are two of them.
+            IF content !~ '[eE]' AND length(content) < 300 THEN
                 nearest := content::double precision + 0;
-            EXCEPTION WHEN numeric_value_out_of_range THEN
-                RETURN NULL;
-            END;
+            ELSE
+                BEGIN
+                    nearest := content::double precision + 0;
+                EXCEPTION WHEN numeric_value_out_of_range THEN
+                    RETURN NULL;
+                END;
+            END IF;
             IF content ~ '^-?[0-9]{19}$' THEN
                 whole := content::numeric;
                 IF whole BETWEEN -9223372036854775808 AND 9223372036854775807 THEN

@@ -185,6 +185,7 @@ impl ProjectionStore for MemoryStore {
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        check_name("reader", reader)?;
         let log = self.log();
         let Some(stored) = log.projections.checkpoint(reader) else {
             return Ok(None);
@@ -211,6 +212,7 @@ impl ProjectionStore for MemoryStore {
     }
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        check_name("reader", reader)?;
         let mut log = self.log();
         log.projections.check_lease(lease)?;
         if let Some(table) = table {
@@ -260,6 +262,7 @@ impl ProjectionStore for MemoryStore {
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        check_name("reader", reader)?;
         let log = self.log();
         let Some(reader) = log.projections.readers.get(reader) else {
             return Ok(Vec::new());

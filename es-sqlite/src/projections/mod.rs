@@ -74,6 +74,7 @@ impl ProjectionStore for SqliteStore {
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        check_name("reader", reader)?;
         let name = reader.to_owned();
         self.read(move |reader| reader.projections.checkpoint(&name)).await?
     }
@@ -87,6 +88,7 @@ impl ProjectionStore for SqliteStore {
     }
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        check_name("reader", reader)?;
         let (reader, table, lease) = (reader.to_owned(), table.cloned(), lease.clone());
         self.write(0, 1, move |writer| writer.forget(&reader, table.as_ref(), &lease))
             .await
@@ -110,6 +112,7 @@ impl ProjectionStore for SqliteStore {
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        check_name("reader", reader)?;
         let name = reader.to_owned();
         self.read(move |reader| reader.projections.parked(&name, after, limit))
             .await
