@@ -96,7 +96,7 @@ pub trait EventOf<A: EventSourced>: Event {
 )]
 pub trait BelongsToOneAggregate {
     /// The aggregate.
-    type Aggregate: EventSourced;
+    type Aggregate;
 }
 
 /// Says that aggregate `Self` writes event `E`: never true of one that is `#[retired]`, which is what it is there to say.

@@ -93,13 +93,13 @@ impl Effect {
                 Self::Change
             }
             This::Other(receiver) => {
-                if !matches!(receiver.kind, ReceiverKind::Value) {
+                if matches!(receiver.kind, ReceiverKind::Value) {
+                    returns_maybe_row(returned, signature, row, errors);
+                } else {
                     errors.at(
                         receiver,
                         "an apply takes `&mut self` to change the row, or `self` to delete it",
                     );
-                } else {
-                    returns_maybe_row(returned, signature, row, errors);
                 }
                 Self::Replace
             }

@@ -1,7 +1,7 @@
 use crate::projection::{ApplyRow, Meta, Misfit, RowEvent, RowKey};
 use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced};
 
-pub const fn row_event<P: ApplyRow<E>, E: Event + BelongsToOneAggregate>() -> RowEvent<P> {
+pub const fn row_event<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> RowEvent<P> {
     RowEvent::of::<E>()
 }
 

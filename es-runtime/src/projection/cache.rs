@@ -6,10 +6,12 @@ pub(crate) struct Rows<P> {
     bytes: usize,
 }
 
-struct Cached<P> {
+/// What is known of a row.
+pub(crate) struct Cached<P> {
     /// `None` if there is none.
-    row: Option<P>,
-    bytes: usize,
+    pub(crate) row: Option<P>,
+    /// How many bytes its stored form has.
+    pub(crate) stored: usize,
 }
 
 impl<P> Rows<P> {
@@ -25,23 +27,27 @@ impl<P> Rows<P> {
         }
     }
 
-    pub(crate) fn take(&mut self, key: &str) -> Option<Option<P>> {
-        let cached = self.rows.pop(key)?;
-        self.bytes -= cached.bytes;
-        Some(cached.row)
+    pub(crate) fn take(&mut self, key: &str) -> Option<Cached<P>> {
+        let (key, cached) = self.rows.pop_entry(key)?;
+        self.bytes -= Self::cost(&key, &cached);
+        Some(cached)
     }
 
-    /// Keeps a row whose stored form has so many bytes.
-    pub(crate) fn put(&mut self, key: String, row: Option<P>, stored: usize) {
-        let bytes = stored + key.len() + Self::OVERHEAD;
-        self.bytes += bytes;
-        if let Some(before) = self.rows.put(key, Cached { row, bytes }) {
-            self.bytes -= before.bytes;
+    pub(crate) fn put(&mut self, key: String, cached: Cached<P>) {
+        self.bytes += Self::cost(&key, &cached);
+        if let Some((key, before)) = self.rows.push(key, cached) {
+            self.bytes -= Self::cost(&key, &before);
         }
         while self.bytes > Self::CAPACITY {
-            let Some((_, oldest)) = self.rows.pop_lru() else { break };
-            self.bytes -= oldest.bytes;
+            let Some((key, oldest)) = self.rows.pop_lru() else {
+                break;
+            };
+            self.bytes -= Self::cost(&key, &oldest);
         }
+    }
+
+    fn cost(key: &str, cached: &Cached<P>) -> usize {
+        cached.stored + key.len() + Self::OVERHEAD
     }
 
     pub(crate) fn clear(&mut self) {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::cache::Rows;
+use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::store::{ProjectionStore, Row, RowChange, RowTable};
@@ -48,8 +48,8 @@ pub(crate) struct RowFold<P: 'static> {
     table: RowTable,
     sources: Sources<P>,
     cache: Rows<P>,
-    /// The rows of the last batch with the size of their stored form.
-    uncommitted: Vec<(String, Option<P>, usize)>,
+    /// The rows of the last batch.
+    uncommitted: Vec<(String, Cached<P>)>,
 }
 
 /// A row while events are folded into it.
@@ -123,11 +123,11 @@ impl<P: RowProjection> RowFold<P> {
                 missing.push(key.clone());
                 first.push(*index);
             }
-            let row = cached.flatten();
+            let Cached { row, stored } = cached.unwrap_or(Cached { row: None, stored: 0 });
             let open = Open {
                 row,
                 changed: None,
-                stored: 0,
+                stored,
             };
             rows.insert(key.clone(), open);
         }
@@ -157,17 +157,17 @@ impl<P: RowProjection> RowFold<P> {
     /// The changes of the rows, in the order of their keys.
     fn close(&mut self, events: &[RecordedEvent], rows: HashMap<String, Open<P>>) -> Result<Vec<RowChange>, FoldError> {
         let mut changes = Vec::with_capacity(rows.len());
-        for (key, open) in rows {
-            let Some(position) = open.changed else {
-                self.uncommitted.push((key, open.row, open.stored));
+        for (key, Open { row, changed, stored }) in rows {
+            let Some(position) = changed else {
+                self.uncommitted.push((key, Cached { row, stored }));
                 continue;
             };
-            let data = encode(&key, open.row.as_ref()).map_err(|error| FoldError::Poison {
+            let data = encode(&key, row.as_ref()).map_err(|error| FoldError::Poison {
                 index: events.len(),
                 error,
             })?;
-            self.uncommitted
-                .push((key.clone(), open.row, data.as_ref().map_or(0, Bytes::len)));
+            let stored = data.as_ref().map_or(0, Bytes::len);
+            self.uncommitted.push((key.clone(), Cached { row, stored }));
             changes.push(RowChange { key, data, position });
         }
         // The same order for all writers, so that the locks of a database are too.
@@ -205,8 +205,8 @@ impl<P: RowProjection> Fold for RowFold<P> {
     }
 
     fn committed(&mut self) {
-        for (key, row, stored) in self.uncommitted.drain(..) {
-            self.cache.put(key, row, stored);
+        for (key, cached) in self.uncommitted.drain(..) {
+            self.cache.put(key, cached);
         }
     }
 

@@ -36,7 +36,7 @@ pub(crate) struct Life {
     /// What this runtime is called as the owner of leases.
     pub(crate) owner: Arc<str>,
     /// How many leases this runtime has.
-    pub(crate) owned: Arc<AtomicU32>,
+    pub(crate) leases: Arc<AtomicU32>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -60,10 +60,10 @@ impl Life {
         let mut pause = Duration::ZERO;
         let mut holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
         while let Some((tenure, order)) = self.stand_by(pause).await {
-            self.owned.fetch_add(1, Ordering::Relaxed);
+            self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
             let end = self.own(&tenure, order, &mut holding).await;
-            self.owned.fetch_sub(1, Ordering::Relaxed);
+            self.leases.fetch_sub(1, Ordering::Relaxed);
             if self.position() > before {
                 holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
             }
@@ -99,7 +99,7 @@ impl Life {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
         let mut pause = first;
         loop {
-            let spread = FAIRNESS * self.owned.load(Ordering::Relaxed);
+            let spread = FAIRNESS * self.leases.load(Ordering::Relaxed);
             let order = {
                 let call = call(&mut self.stop, &mut self.orders, None);
                 match select(pin!(sleep(pause + spread)), pin!(call)).await {

@@ -50,7 +50,7 @@ pub trait RowProjection: Projection {
 }
 
 /// How event `E` changes a row. Written by `#[projection]` for each `#[apply]` method.
-pub trait ApplyRow<E: BelongsToOneAggregate>: Sized {
+pub trait ApplyRow<E: BelongsToOneAggregate<Aggregate: EventSourced>>: Sized {
     /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
     fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
 

@@ -59,7 +59,7 @@ impl Projections {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
         let owner: Arc<str> = format!("process {} runtime {}", std::process::id(), Uuid::now_v7()).into();
-        let owned = Arc::new(AtomicU32::new(0));
+        let leases = Arc::new(AtomicU32::new(0));
         let (stop, stopped) = watch::channel(false);
         let (mut running, mut lives) = (Vec::new(), Vec::new());
         for plan in plans {
@@ -79,7 +79,7 @@ impl Projections {
                 orders: plan.orders,
                 stop: stopped.clone(),
                 owner: Arc::clone(&owner),
-                owned: Arc::clone(&owned),
+                leases: Arc::clone(&leases),
                 clock: Arc::clone(clock),
             });
             let standing = plan.standing;

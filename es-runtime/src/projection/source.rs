@@ -20,12 +20,12 @@ pub struct RowEvent<P> {
     name: &'static str,
     /// Every event of its aggregate.
     known: &'static [EventInfo],
-    changes: fn(&RecordedEvent) -> Result<Vec<(usize, Change<P>)>, Unprojectable>,
+    changes: fn(&RecordedEvent) -> Result<Numbered<P>, Unprojectable>,
 }
 
 impl<P> RowEvent<P> {
     /// Event `E`.
-    pub const fn of<E: Event + BelongsToOneAggregate>() -> Self
+    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
     where
         P: ApplyRow<E>,
     {
@@ -41,13 +41,18 @@ impl<P> RowEvent<P> {
 /// What an event does to the row of `key`.
 pub(crate) struct Change<P> {
     pub(crate) key: String,
-    pub(crate) apply: Box<dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync>,
+    pub(crate) apply: Box<Apply<P>>,
 }
 
-/// The changes of those events `E` that `recorded` is read as, each with its number among all that it is read as.
-fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate>(
+type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync;
+
+/// Changes, each with the number of its event among all that a stored one is read as.
+type Numbered<P> = Vec<(usize, Change<P>)>;
+
+/// The changes of those events `E` that `recorded` is read as.
+fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
     recorded: &RecordedEvent,
-) -> Result<Vec<(usize, Change<P>)>, Unprojectable> {
+) -> Result<Numbered<P>, Unprojectable> {
     let read = decode::<E::Aggregate>(recorded)?;
     let own = read
         .into_iter()

@@ -226,14 +226,11 @@ impl Worker {
         let has_time = rows.is_empty() && aside.park.is_empty() && aside.unpark.is_empty();
         if !has_time {
             let commit = Commit {
-                reader: self.standing.reader.clone(),
-                lease: lease.clone(),
-                from: place.stored,
-                to,
                 table: Some(self.standing.table.clone()),
                 rows,
                 park: aside.park,
                 unpark: aside.unpark,
+                ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
             };
             if let Err(error) = self.store.commit(commit).await {
                 if matches!(&error, CommitError::Store(error) if error.kind() == StoreErrorKind::Rejected) {
@@ -269,7 +266,7 @@ impl Worker {
         if waited < CHECKPOINT {
             return Ok(CHECKPOINT.saturating_sub(waited));
         }
-        let commit = self.checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
+        let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
         self.store.commit(commit).await?;
         self.progressed = true;
         place.stored = place.done;
@@ -279,25 +276,11 @@ impl Worker {
 
     /// Says that the rows may be shown: they are as new as the log was.
     async fn mark(&mut self, done: Position, lease: &Lease) -> Result<(), Trouble> {
-        let commit = self.checkpoint(self.standing.mark.clone(), Position::ZERO, done, lease);
+        let commit = checkpoint(self.standing.mark.clone(), Position::ZERO, done, lease);
         self.store.commit(commit).await?;
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
-    }
-
-    /// Moves a checkpoint, and nothing else.
-    fn checkpoint(&self, reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
-        Commit {
-            reader,
-            lease: lease.clone(),
-            from,
-            to,
-            table: None,
-            rows: Vec::new(),
-            park: Vec::new(),
-            unpark: Vec::new(),
-        }
     }
 
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
@@ -391,7 +374,7 @@ impl Worker {
             rows,
             park: aside.park,
             unpark: aside.unpark,
-            ..self.checkpoint(self.standing.reader.clone(), place.stored, to, lease)
+            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
         };
         let committed = self.store.commit(commit).await;
         committed.map_err(|error| refused(self.standing.name, error))
@@ -446,6 +429,20 @@ impl Worker {
             let message = format!("the parked event at position {position} is not in the log");
             StoreError::new(StoreErrorKind::Corrupt, message)
         })
+    }
+}
+
+/// Moves a checkpoint, and nothing else.
+fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
+    Commit {
+        reader,
+        lease: lease.clone(),
+        from,
+        to,
+        table: None,
+        rows: Vec::new(),
+        park: Vec::new(),
+        unpark: Vec::new(),
     }
 }
 
