@@ -1,8 +1,8 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, decisions, deployments, durability, fidelity, idempotency, kinds, limits, multi_stream,
-    order, reads,
+    append, cancellation, decisions, deployments, durability, fidelity, filters, idempotency, kinds, leases, limits,
+    multi_stream, order, projections, queries, reads, rows,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -51,6 +51,7 @@ macro_rules! __cases {
             kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
             kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
             reads::b17_load_is_read_without_the_envelope [] "a load gives what a read gives, in both directions, with range and limit, also where a page ends";
+            filters::b18_filter_equals_filtering_in_process [] "a filter gives what an unfiltered read gives of it, by category, name and stream, both ways, with range and limit";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
             order::c02_position_order_extends_stream_order [] "in each stream positions rise as versions do";
             order::c03_position_order_respects_real_time [] "an append called after another was acknowledged gets a higher position, across streams and handles";
@@ -75,6 +76,19 @@ macro_rules! __cases {
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
             multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
             multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            filters::f12_filter_does_not_stall_checkpoint [TxProjections] "a reader whose filter lets nothing through moves its checkpoint to the head, and begins there when it comes back";
+            projections::g01_state_and_checkpoint_commit_together [TxProjections] "rows and checkpoint change together, and so do the rows of one commit";
+            projections::g04_checkpoint_write_failure_rolls_back_state [TxProjections] "a commit that is refused for whatever reason changes neither rows nor parked events nor the checkpoint";
+            projections::g05_commit_reply_lost_in_projection [TxProjections] "whoever reads the checkpoint again after a commit whose answer is lost does each event once";
+            projections::g09_parked_event_can_be_replayed [TxProjections] "a parked event is listed until it is done, together with the rows that it changes";
+            projections::g12_checkpoint_ahead_of_store_halts [TxProjections] "a checkpoint above the head is told as diverged";
+            projections::g13_checkpoint_identity_is_checked [TxProjections] "a checkpoint at which another event stands now is told as diverged";
+            projections::g15_rebuild_equals_incremental [TxProjections] "a reader that was forgotten begins at the beginning with no row, and writes the same rows again";
+            projections::g17_two_runners_one_writer [TxProjections] "of several runners each event is taken in by one, once";
+            rows::g19_rows_come_back_as_written [TxProjections] "keys and rows come back byte for byte; tables of versions are apart";
+            queries::g20_queries_mean_the_same [TxProjections] "filters, order and pages mean the same on every store, whatever the type of a field";
+            rows::g21_bad_input_is_refused [TxProjections] "names, keys, rows and queries that some database could not take are refused, and nothing is changed";
+            rows::g22_tables_are_created_once [TxProjections] "a table is created once, however many ask for it at once, and keeps its rows when an index is added";
             deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";
@@ -96,13 +110,20 @@ macro_rules! __cases {
             cancellation::l01_drop_append_at_every_poll [] "an append that is dropped after any poll is stored whole or not at all, and the store goes on";
             cancellation::l02_drop_read_at_every_poll [] "a read that is dropped at any point leaves nothing behind";
             cancellation::l05_timeout_wrapper_gives_indeterminate [] "what became of an append that a time-out dropped can be resolved";
+            projections::l13_drop_commit_at_every_poll [TxProjections] "a commit that is dropped after any poll is done whole or not at all, and the reader goes on";
             decisions::l10_runtime_dropped_without_shutdown [] "a runtime or an executor that is dropped while at work neither panics nor hangs, and tears no append";
             durability::m01_reopen_keeps_everything [Durable] "opened again, the store tells the same";
             durability::m02_acked_survive_client_kill [Durable] "every append that a process acknowledged before it was killed is there, once, 50 times";
             durability::m04_unacked_are_whole_or_absent [Durable] "of an append that a killed process did not acknowledge all is there, or nothing";
             durability::m06_embedded_syncs_before_ack [Durable] "the open store reads back that it flushes before it acknowledges";
             durability::m07_flush_error_poisons_the_handle [Durable] "after a failed flush a handle acknowledges nothing any more";
+            projections::m15_reopen_keeps_projections [Durable, TxProjections] "opened again, the store has the same checkpoints, rows, parked events and leases";
             durability::m09_two_processes_one_embedded_store [Durable] "several processes on one store wait or are refused, and never corrupt it";
+            leases::o01_one_owner_at_a_time [TxProjections] "of many that want a lease at once one gets it, and has it until it gives it back";
+            leases::o02_lost_lease_fences_writes [TxProjections] "an owner that lost its lease writes nothing, forgets nothing and cannot renew it";
+            leases::o03_paused_owner_cannot_write [TxProjections] "once a lease is taken over nothing of the owner before is written any more";
+            leases::o04_brief_ownership_leaves_no_zombie [TxProjections] "a lease that was given back is good for nothing, not even when the same owner takes it again";
+            leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
         }
     };
 }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug, Display};
 use std::panic::Location;
 
+use es_runtime::projection::store::{CheckpointError, CommitError};
 use es_runtime::store::AppendError;
 use es_runtime::{ExpectedVersion, StartError, StoreError, StreamId, Version};
 
@@ -80,6 +81,24 @@ impl From<AppendError> for Stop {
     #[track_caller]
     fn from(error: AppendError) -> Self {
         Self::broken("an append", "success", format_args!("{error} ({error:?})"))
+    }
+}
+
+impl From<CheckpointError> for Stop {
+    #[track_caller]
+    fn from(error: CheckpointError) -> Self {
+        Self::broken("a read of a checkpoint", "success", format_args!("{error} ({error:?})"))
+    }
+}
+
+impl From<CommitError> for Stop {
+    #[track_caller]
+    fn from(error: CommitError) -> Self {
+        Self::broken(
+            "a commit of a projection",
+            "success",
+            format_args!("{error} ({error:?})"),
+        )
     }
 }
 

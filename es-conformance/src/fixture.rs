@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
-use es_runtime::{Clock, EventStore};
+use es_runtime::{Clock, EventStore, Position};
 
 use crate::Capability;
 
@@ -22,6 +23,18 @@ pub trait Fixture: Send + Sync {
     /// Opened again it holds the same events, whether the handles before are still there or not: a store that lives in this
     /// process gives the handle that it has.
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore>;
+
+    /// Opens the store as [`open`](Self::open) does, if it keeps projections.
+    async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        let _ = clock;
+        None
+    }
+
+    /// Removes the events above `to`, as the restore of an older backup would, and leaves the rest as it is. Whether it did.
+    async fn rewind(&self, to: Position) -> bool {
+        let _ = to;
+        false
+    }
 
     /// Where another process finds the store: its path, its URL. `None` if only this process can open it.
     fn address(&self) -> Option<String> {

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::{Append, AppendError, Appended, ListStreams, ReadLog, ReadStream, StreamAppended, StreamInfo};
 use es_runtime::testing::ManualClock;
 use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
@@ -46,6 +47,17 @@ impl<'a> Subject<'a> {
         Store(self.fixture.open(Arc::new(clock)).await)
     }
 
+    /// A handle of the store that keeps projections.
+    pub(crate) async fn projections(&self) -> Checked<Projections> {
+        self.projections_with(self.clock.clone()).await
+    }
+
+    /// A handle with a clock of its own.
+    pub(crate) async fn projections_with(&self, clock: ManualClock) -> Checked<Projections> {
+        let store = self.fixture.open_projections(Arc::new(clock)).await;
+        Ok(Projections(present("the store as one that keeps projections", store)?))
+    }
+
     /// An outside transaction that has done `work` and is left open.
     pub(crate) async fn begin(&self, work: Work<'_>) -> Checked<Box<dyn Transaction>> {
         let transaction = self.fixture.begin(work).await;
@@ -84,6 +96,25 @@ impl Deref for Store {
 
     fn deref(&self) -> &Self::Target {
         &*self.0
+    }
+}
+
+/// A handle of the store under test that keeps projections.
+#[derive(Clone)]
+pub(crate) struct Projections(pub(crate) Arc<dyn ProjectionStore>);
+
+impl Deref for Projections {
+    type Target = dyn ProjectionStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl Projections {
+    /// The same handle, as far as it is a store of events.
+    pub(crate) fn events(&self) -> Store {
+        Store(Arc::clone(&self.0) as Arc<dyn EventStore>)
     }
 }
 

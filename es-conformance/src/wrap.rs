@@ -1,5 +1,7 @@
 //! Stores that stand in front of another one: faults, interference, counting.
 
+mod projections;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +12,8 @@ use es_runtime::store::{
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
+
+pub use projections::WrapProjections;
 
 /// What stands in front of a store: passes every call on, except those that it overrides. [`Wrapped`] makes it a store.
 #[async_trait]

@@ -4,18 +4,32 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture};
-use es_runtime::{Clock, EventStore, MemoryStore};
+use es_runtime::projection::store::ProjectionStore;
+use es_runtime::{Clock, EventStore, MemoryStore, Position};
 
 struct Memory(MemoryStore);
 
 #[async_trait]
 impl Fixture for Memory {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::MultiStream, Capability::AnyPayload]
+        &[
+            Capability::MultiStream,
+            Capability::AnyPayload,
+            Capability::TxProjections,
+        ]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
         Arc::new(self.0.clone().with_clock(clock))
+    }
+
+    async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::new(self.0.clone().with_clock(clock)))
+    }
+
+    async fn rewind(&self, to: Position) -> bool {
+        self.0.rewind(to);
+        true
     }
 }
 

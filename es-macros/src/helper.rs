@@ -18,7 +18,10 @@ pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> To
         .into_iter()
         .any(|token| matches!(token, TokenTree::Ident(ident) if ident == INSIDE))
     {
-        let message = format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block");
+        let message = match name {
+            "apply" => "`#[apply]` marks a method of an aggregate or a projection: add `#[aggregate]` or `#[projection]` to the impl block".to_owned(),
+            name => format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block"),
+        };
         errors.push(syn::Error::new(Span::call_site(), message));
     }
     quote!(#item #errors)

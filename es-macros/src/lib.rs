@@ -10,6 +10,7 @@ mod errors;
 mod event;
 mod helper;
 mod message;
+mod projection;
 mod runtime;
 mod shape;
 mod stored_name;
@@ -284,10 +285,74 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("handle", args.into(), &item.into()).into()
 }
 
-/// Marks a method of an [`#[aggregate]`](macro@aggregate) block that folds an event into the state.
+/// A read model: goes on the struct, which is a row of it, and on its impl block, whose [`#[apply]`](macro@apply) methods are the
+/// list of its events.
 ///
-/// Without a receiver it returns `Self`, for the event that creates the aggregate; with `&mut self` it changes the state. The event
-/// comes by value. It cannot fail: what has happened has happened.
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened { pub owner: String }
+/// # #[event] pub struct Deposited { pub amount: i64 }
+/// # #[event] pub struct Closed;
+/// # #[command] pub struct Open;
+/// # #[derive(Aggregate)] pub struct Account;
+/// # #[aggregate]
+/// # impl Account {
+/// #     #[handle] fn open(_: Open) -> Opened { Opened { owner: String::new() } }
+/// #     #[apply] fn opened(_: Opened) -> Self { Self }
+/// #     #[apply] fn deposited(&mut self, _: Deposited) {}
+/// #     #[apply] fn closed(&mut self, _: Closed) {}
+/// # }
+/// #[projection(name = "balances", index = ["owner"])]
+/// pub struct Balance {
+///     pub owner: String,
+///     pub cents: i64,
+/// }
+///
+/// #[projection]
+/// impl Balance {
+///     #[apply]
+///     fn opened(event: Opened) -> Self {
+///         Self { owner: event.owner, cents: 0 }
+///     }
+///
+///     #[apply]
+///     fn deposited(&mut self, event: Deposited) {
+///         self.cents += event.amount;
+///     }
+///
+///     #[apply]
+///     fn closed(self, _: Closed) -> Option<Self> {
+///         None
+///     }
+/// }
+/// ```
+///
+/// On the struct:
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `name = "…"` | the name of its table, its checkpoint and its lease | the struct's in snake case |
+/// | `version = n` | rises when the rows are to be built anew: in a table of their own, beside those of the version before | 1 |
+/// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
+/// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// It derives what [`#[event]`](macro@event) does, and goes first as well. The impl block takes `crate = path` only.
+#[proc_macro_attribute]
+pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
+    projection::attribute(args.into(), item.into()).into()
+}
+
+/// Marks a method of an [`#[aggregate]`](macro@aggregate) block that folds an event into the state, or one of a
+/// [`#[projection]`](macro@projection) block that folds it into a row.
+///
+/// Without a receiver it returns `Self`, for the event that creates the aggregate or the row; with `&mut self` it changes it. The
+/// event comes by value. It cannot fail: what has happened has happened.
+///
+/// That of a projection may also take `self` and return `Option<Self>`, where `None` deletes the row, and behind the event
+/// `&Meta<…>`, with the aggregate of the event. The row's key is the id of the event's stream, unless `#[apply(key = event.to)]`
+/// says otherwise; `#[apply(keys = [event.from, event.to])]` applies the event to several rows. The expressions know the parameters
+/// of the method, by reference.
 #[proc_macro_attribute]
 pub fn apply(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("apply", args.into(), &item.into()).into()

@@ -56,15 +56,6 @@ CREATE TABLE "es".log (
 );
 INSERT INTO "es".log DEFAULT VALUES;
 
--- How far each subscription has come. The one table whose rows are changed, so they have room to stay where they are.
-CREATE TABLE "es".checkpoints (
-    subscription text COLLATE "C" PRIMARY KEY,
-    position     bigint      NOT NULL,
-    event_id     uuid,                    -- the event at that position: compared when the subscription resumes
-    epoch        uuid        NOT NULL,
-    updated_at   timestamptz NOT NULL DEFAULT clock_timestamp()
-) WITH (fillfactor = 50);
-
 -- The events as people read them.
 CREATE VIEW "es".events AS
 SELECT

@@ -13,6 +13,17 @@ SELECT p.part
                 WHERE i.indrelid = to_regclass('"es".streams') AND c.contype = 'u' AND i.indisvalid)),
            ('the primary key of idempotency_keys', EXISTS (
                SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass('"es".idempotency_keys') AND i.indisprimary AND i.indisvalid)),
+           ('the key of leases (name, epoch)', EXISTS (
+               SELECT FROM pg_index AS i JOIN pg_constraint AS c ON c.conindid = i.indexrelid
+                WHERE i.indrelid = to_regclass('"es".leases') AND c.contype = 'u' AND i.indisvalid)),
+           ('the primary key of checkpoints', EXISTS (
+               SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass('"es".checkpoints') AND i.indisprimary AND i.indisvalid)),
+           ('the primary key of parked', EXISTS (
+               SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass('"es".parked') AND i.indisprimary AND i.indisvalid)),
+           ('the function commit_batch', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'commit_batch')),
+           ('the function move_checkpoint', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'move_checkpoint')),
            ('the function append', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'append')),
            ('the function append_in_turn', EXISTS (

@@ -165,7 +165,7 @@ impl PostgresOptions {
         let lane = Lane::open(LaneSettings {
             wake: Arc::clone(&wake),
             connector,
-            schema: self.schema,
+            schema: self.schema.clone(),
             patience: self.answer_timeout,
             allowed: self.allowed,
         })
@@ -175,6 +175,7 @@ impl PostgresOptions {
             reader: Arc::new(reader),
             wake,
             limits: self.limits,
+            schema: self.schema,
             patience: self.answer_timeout,
             owns_pool: self.pool.is_none(),
         })

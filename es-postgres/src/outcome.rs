@@ -1,4 +1,4 @@
-//! What a failure says about the batch of appends that met it.
+//! What a failure says about the batch of appends, or about the commit of a projection, that met it.
 
 use tokio_postgres::error::{Severity, SqlState};
 

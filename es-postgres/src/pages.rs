@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::store::{Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
 use es_runtime::{RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::task::JoinHandle;
+use tokio_postgres::types::ToSql;
 
 use crate::error::Problem;
 use crate::reader::{Page, Paged, Reader};
 use crate::rows::{column, number};
-use crate::sql::Sql;
+use crate::schema::Schema;
+use crate::sql::{Filtered, Sql};
 use crate::store::holds_nul;
 
 /// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
@@ -21,6 +23,10 @@ pub(crate) const PAGE: u64 = 1000;
 /// With how many a read begins, so that the first page is not large whatever the events are. They tell how many fit into the
 /// next one.
 const FIRST: u64 = 64;
+
+/// How many positions one statement looks through for events that a filter lets through, so that it comes to its end in time
+/// however few they are.
+const WINDOW: u64 = 50_000;
 
 /// How many bytes of rows are held at a time.
 const BYTES: usize = 4 << 20;
@@ -32,6 +38,8 @@ struct Rest {
     stream: Option<StreamId>,
     forwards: fn(&Sql) -> &str,
     backwards: fn(&Sql) -> &str,
+    /// The statement that leaves out what is not wanted.
+    only: Option<Arc<Filtered>>,
     low: u64,
     high: u64,
     direction: Direction,
@@ -47,6 +55,9 @@ impl Rest {
     /// Fetches the next page, and what is left behind it.
     async fn fetch<E: Paged>(mut self, reader: &Reader) -> Result<(Page<E>, Self), Problem> {
         let limit = self.page.min(self.left);
+        if let Some(only) = self.only.clone() {
+            return self.fetch_only(reader, &only, limit).await;
+        }
         let (low, high, rows) = (column(self.low), column(self.high), column(limit));
         let statement = match self.direction {
             Direction::Forwards => (self.forwards)(&reader.sql),
@@ -62,6 +73,39 @@ impl Rest {
             None => reader.page(statement, &[&low, &high, &rows], BYTES, None).await?,
         };
         self.go_behind(&page, limit);
+        Ok((page, self))
+    }
+
+    /// The same of what a filter lets through: what is found in one window.
+    async fn fetch_only<E: Paged>(
+        mut self,
+        reader: &Reader,
+        only: &Filtered,
+        limit: u64,
+    ) -> Result<(Page<E>, Self), Problem> {
+        let (low, high) = match self.direction {
+            Direction::Forwards => (self.low, self.high.min(self.low.saturating_add(WINDOW - 1))),
+            Direction::Backwards => (self.low.max(self.high.saturating_sub(WINDOW - 1)), self.high),
+        };
+        let (from, to, rows) = (column(low), column(high), column(limit));
+        let mut arguments: Vec<&(dyn ToSql + Sync)> = vec![&from, &to, &rows];
+        arguments.extend(
+            only.parameters
+                .iter()
+                .map(|parameter| &**parameter as &(dyn ToSql + Sync)),
+        );
+        let page = reader.page(&only.sql, &arguments, BYTES, None).await?;
+        let left = self.left;
+        self.go_behind(&page, limit);
+        if self.left == 0 {
+            // The window was looked through.
+            self.left = left - page.events.len() as u64;
+            match self.direction {
+                Direction::Forwards => self.low = high + 1,
+                Direction::Backwards if low == 0 => self.left = 0,
+                Direction::Backwards => self.high = low - 1,
+            }
+        }
         Ok((page, self))
     }
 
@@ -115,6 +159,7 @@ fn of_stream<E: Paged>(
             stream: Some(query.stream),
             forwards,
             backwards,
+            only: None,
             low: query.from.0,
             high: query.to.0,
             direction: query.direction,
@@ -124,20 +169,64 @@ fn of_stream<E: Paged>(
     )
 }
 
-pub(crate) fn read_log(reader: &Arc<Reader>, query: ReadLog) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
-    events(
-        reader,
-        Rest {
-            stream: None,
-            forwards: |sql| &sql.log_forwards,
-            backwards: |sql| &sql.log_backwards,
-            low: query.from.0,
-            high: query.to.0,
-            direction: query.direction,
-            left: query.limit.unwrap_or(u64::MAX),
-            page: FIRST,
-        },
-    )
+pub(crate) fn read_log(
+    reader: &Arc<Reader>,
+    schema: &Schema,
+    query: ReadLog,
+) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    let rest = Rest {
+        stream: None,
+        forwards: |sql| &sql.log_forwards,
+        backwards: |sql| &sql.log_backwards,
+        only: None,
+        low: query.from.0,
+        high: query.to.0,
+        direction: query.direction,
+        left: query.limit.unwrap_or(u64::MAX),
+        page: FIRST,
+    };
+    let is_of_nobody = |stream: &StreamId| holds_nul(stream.category()) || holds_nul(stream.id());
+    if rest.is_empty() || matches!(&query.only, Some(EventFilter::Stream(stream)) if is_of_nobody(stream)) {
+        return stream::empty().boxed();
+    }
+    let reader = Arc::clone(reader);
+    match &query.only {
+        None => events(&reader, rest),
+        Some(EventFilter::Stream(stream)) => {
+            let stream = stream.clone();
+            later(async move {
+                let (category, id) = (stream.category(), stream.id());
+                let part = (column(query.from.0), column(query.to.0));
+                let rows = reader
+                    .rows(&reader.sql.versions_between, &[&category, &id, &part.0, &part.1])
+                    .await?;
+                let mut read = ReadStream::new(stream.clone())
+                    .from(number(rows[0].try_get(0)?))
+                    .to(number(rows[0].try_get(1)?));
+                read.direction = query.direction;
+                read.limit = query.limit;
+                Ok(read_stream(&reader, read))
+            })
+        }
+        Some(EventFilter::Categories(categories)) => {
+            let only = Some(Arc::new(Sql::categories(schema, &query, categories)));
+            later(async move {
+                let head = reader.rows(&reader.sql.head, &[]).await?[0].try_get(0)?;
+                let high = rest.high.min(number(head));
+                Ok(events(&reader, Rest { only, high, ..rest }))
+            })
+        }
+    }
+}
+
+/// Events of which it must first be learnt which they are.
+fn later(
+    found: impl Future<Output = Result<BoxStream<'static, Result<RecordedEvent, StoreError>>, Problem>> + Send + 'static,
+) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    stream::once(found)
+        .map_err(|problem| problem.while_doing("read events"))
+        .try_flatten()
+        .boxed()
 }
 
 fn events<E: Paged>(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<E, StoreError>> {

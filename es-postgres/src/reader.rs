@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// The connection is not used again: nobody knows what is under way on it.
-    fn silent(&self, client: Object) -> Problem {
+    pub(crate) fn silent(&self, client: Object) -> Problem {
         drop(Object::take(client));
         Problem::Silent(format!(
             "the server did not answer within {} s",

@@ -1,6 +1,16 @@
+use es_runtime::store::{CategoryFilter, Direction, ReadLog};
+use tokio_postgres::types::ToSql;
+
 use crate::names::Names;
 use crate::rows::{EVENT_COLUMNS, STORED_COLUMNS};
 use crate::schema::Schema;
+use crate::store::holds_nul;
+
+/// A read of a part of the log.
+pub(crate) struct Filtered {
+    pub(crate) sql: String,
+    pub(crate) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
+}
 
 /// The statements of reads, for one schema. Each is prepared once on each connection.
 pub(crate) struct Sql {
@@ -23,6 +33,7 @@ pub(crate) struct Sql {
     pub(crate) caps: String,
     pub(crate) set_cap: String,
     pub(crate) lift_cap: String,
+    pub(crate) versions_between: String,
     names: String,
 }
 
@@ -76,8 +87,57 @@ impl Sql {
                  ON CONFLICT (category, name) DO UPDATE SET highest = excluded.highest",
             ),
             lift_cap: sql("DELETE FROM \"es\".write_caps WHERE category = $1 AND name = $2"),
+            // From the end of the stream, where most readers are.
+            versions_between: sql(&format!(
+                "SELECT coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position < $3 \
+                 ORDER BY e.version DESC LIMIT 1), 0) + 1, \
+                 coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position <= $4 \
+                 ORDER BY e.version DESC LIMIT 1), 0)"
+            )),
             names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
         }
+    }
+
+    /// The statement that reads the events between two positions, of some categories only, with what it takes beside positions
+    /// and limit.
+    pub(crate) fn categories(schema: &Schema, query: &ReadLog, categories: &[CategoryFilter]) -> Filtered {
+        let mut parameters: Vec<Box<dyn ToSql + Sync + Send>> = Vec::new();
+        let mut parameter = |value: Box<dyn ToSql + Sync + Send>| {
+            parameters.push(value);
+            // Behind the two positions and the limit.
+            format!("${}", parameters.len() + 3)
+        };
+        let of_each: Vec<String> = categories
+            .iter()
+            .filter(|of| !holds_nul(&of.category))
+            .map(|of| {
+                // A look into the index for each event, whatever the statistics say of a join.
+                let category = format!(
+                    "(SELECT s.category FROM \"es\".streams AS s WHERE s.id = e.stream) = {}",
+                    parameter(Box::new(of.category.to_string()))
+                );
+                let Some(names) = &of.names else { return category };
+                let names: Vec<String> = names
+                    .iter()
+                    .filter(|name| !holds_nul(name))
+                    .map(ToString::to_string)
+                    .collect();
+                format!("e.name = ANY ({}) AND {category}", parameter(Box::new(names)))
+            })
+            .collect();
+        let condition = match of_each.as_slice() {
+            [] => "false".to_owned(),
+            of_each => of_each.join(" OR "),
+        };
+        let order = match query.direction {
+            Direction::Forwards => "ASC",
+            Direction::Backwards => "DESC",
+        };
+        let sql = schema.render(&format!(
+            "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e \
+             WHERE e.position BETWEEN $1 AND $2 AND ({condition}) ORDER BY e.position {order} LIMIT $3"
+        ));
+        Filtered { sql, parameters }
     }
 
     pub(crate) fn names(&self) -> Names {

@@ -20,6 +20,7 @@ use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
 use crate::rows::number;
+use crate::schema::Schema;
 use crate::wake::Wake;
 
 /// A store in a PostgreSQL database. Clones share the connections.
@@ -29,6 +30,7 @@ pub struct PostgresStore {
     pub(crate) reader: Arc<Reader>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) limits: Limits,
+    pub(crate) schema: Schema,
     pub(crate) patience: Duration,
     pub(crate) owns_pool: bool,
 }
@@ -163,7 +165,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, query)
+        pages::read_log(&self.reader, &self.schema, query)
     }
 
     /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is

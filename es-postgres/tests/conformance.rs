@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture, Transaction, Work};
 use es_postgres::PostgresStore;
-use es_runtime::{Clock, EventStore, ExpectedVersion};
+use es_runtime::projection::store::ProjectionStore;
+use es_runtime::{Clock, EventStore, ExpectedVersion, Position};
 use support::Database;
 use tokio_postgres::Client;
 
@@ -22,10 +23,16 @@ impl Postgres {
     }
 }
 
+async fn open(database: &str) -> PostgresStore {
+    let options = PostgresStore::options().readers(3).lock_timeout(Duration::from_secs(1));
+    let store = options.connect_with(support::server().dbname(database).clone()).await;
+    store.expect("the store opens")
+}
+
 #[async_trait]
 impl Fixture for Postgres {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Durable, Capability::MultiStream]
+        &[Capability::Durable, Capability::MultiStream, Capability::TxProjections]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
@@ -38,9 +45,21 @@ impl Fixture for Postgres {
 
     // The time is the server's.
     async fn open_at(&self, address: &str, _: Arc<dyn Clock>) -> Arc<dyn EventStore> {
-        let options = PostgresStore::options().readers(3).lock_timeout(Duration::from_secs(1));
-        let store = options.connect_with(support::server().dbname(address).clone()).await;
-        Arc::new(store.expect("the store opens"))
+        Arc::new(open(address).await)
+    }
+
+    async fn open_projections(&self, _: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::new(open(&self.database().name).await))
+    }
+
+    async fn rewind(&self, to: Position) -> bool {
+        let client = self.database().client().await;
+        let delete = "DELETE FROM es.recorded_events WHERE position > $1";
+        client
+            .execute(delete, &[&to.0.cast_signed()])
+            .await
+            .expect("events are deleted");
+        true
     }
 
     fn page(&self) -> Option<usize> {

@@ -4,8 +4,9 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::event::EncodeError;
+use crate::projection::ReadError;
 use crate::store::AppendRef;
-use crate::{ExpectedVersion, Invalid, LimitExceeded, Position, StoreError, StreamId, Version};
+use crate::{ExpectedVersion, Invalid, LimitExceeded, Position, Receipt, StoreError, StreamId, Version};
 
 /// An event does not fit the state that it is to be folded into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -176,6 +177,15 @@ pub enum ExecuteError<E> {
         /// What to ask about.
         append: Box<AppendRef>,
     },
+    /// The command is done, but a projection that was [waited for](crate::Execute::wait_for) does not show it yet.
+    #[error("the command is done (position {}), but not projected yet", receipt.position)]
+    NotProjected {
+        /// What became of the command.
+        receipt: Box<Receipt>,
+        /// How far the projection has come.
+        #[source]
+        source: Box<ReadError>,
+    },
     /// The stream holds an event that this build does not know; the command was not decided.
     #[error(transparent)]
     UnknownEvent(#[from] UnknownEvent),
@@ -214,6 +224,7 @@ impl<E> ExecuteError<E> {
             Self::LimitExceeded(error) => To::LimitExceeded(error),
             Self::Indeterminate { append, source } => To::Indeterminate { append, source },
             Self::UnderReplicated { append } => To::UnderReplicated { append },
+            Self::NotProjected { receipt, source } => To::NotProjected { receipt, source },
             Self::UnknownEvent(error) => To::UnknownEvent(error),
             Self::UnreadableEvent(error) => To::UnreadableEvent(error),
             Self::Store(error) => To::Store(error),

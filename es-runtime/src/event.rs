@@ -93,12 +93,20 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
 pub trait EventOf<A: EventSourced>: Event {
     /// The event as a variant of the aggregate's enum.
     fn into_event(self) -> A::Event;
+
+    /// What the variant of this event holds. `None` if it is another.
+    fn from_event(event: A::Event) -> Option<Self>;
 }
 
 /// Ties an event or a command to the one aggregate that it belongs to.
 ///
 /// Written by `#[aggregate]` for each `#[apply]` and `#[handle]` method. A second aggregate that applies the same event, or
 /// handles the same command, is a conflicting implementation: give each its own struct.
+#[diagnostic::on_unimplemented(
+    message = "no aggregate applies `{Self}`, so that it never happens",
+    label = "not an event of any aggregate",
+    note = "add `#[event]` to `struct {Self}`, and `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate]` block of its aggregate"
+)]
 pub trait BelongsToOneAggregate {
     /// The aggregate.
     type Aggregate;

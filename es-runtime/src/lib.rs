@@ -17,6 +17,7 @@ mod memory;
 mod metadata;
 mod outcome;
 pub mod prelude;
+pub mod projection;
 mod recorded;
 mod runtime;
 #[cfg(feature = "schema")]
@@ -33,7 +34,7 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, retired, value};
+pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, retired, value};
 pub use event::{
     BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
 };
@@ -42,10 +43,12 @@ pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
+pub use projection::{CommandError, Health, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Load, Loaded, Readable, Receipt,
-    Recorded, Results, RetryPolicy, Runtime, StartError, StoredKind, Transaction, UnwritableEvent,
+    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Get, List, Load, Loaded, Page,
+    ProjectionHandle, Readable, Receipt, Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown, StartError,
+    StoredKind, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -151,7 +151,7 @@ fn unique_event_ids(append: &Append) -> Result<(), AppendError> {
 }
 
 /// How deep the JSON text nests, or 0 if it is too short to nest deeper than `limit`.
-fn depth_above(json: &[u8], limit: usize) -> usize {
+pub(crate) fn depth_above(json: &[u8], limit: usize) -> usize {
     if json.len() < 2 * (limit + 1) {
         return 0;
     }

@@ -1,3 +1,5 @@
+mod projections;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,12 +10,13 @@ use futures_util::stream;
 use uuid::Uuid;
 
 use crate::store::{
-    Append, AppendError, AppendRef, Appended, Direction, EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams,
-    ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, Appended, Direction, EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord,
+    ListStreams, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{
     AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
 };
+use projections::Projections;
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
 /// the durability. Clones share the events.
@@ -66,6 +69,12 @@ impl MemoryStore {
         self
     }
 
+    /// Forgets the events above `to`, as the restore of an older backup would. What is kept for projections stays: for tests of
+    /// what they then do.
+    pub fn rewind(&self, to: Position) {
+        self.log().rewind(usize_of(to.0));
+    }
+
     // A panic under the lock can only come from running out of memory: appends are checked before they are written.
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
@@ -116,22 +125,24 @@ impl EventStore for MemoryStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let cursor = Cursor::new(query.from.0, query.to.0, query.direction, query.limit);
-        self.read(cursor, move |log| match log.streams.get(&query.stream) {
-            Some(positions) => Numbered {
-                log,
-                positions: Some(positions),
-            },
-            None => Numbered {
-                log,
-                positions: Some(&[]),
-            },
-        })
+        let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
+        self.read(cursor, query.limit, None, move |log| log.stream(&query.stream))
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let cursor = Cursor::new(query.from.0, query.to.0, query.direction, query.limit);
-        self.read(cursor, |log| Numbered { log, positions: None })
+        if let Some(EventFilter::Stream(stream)) = query.only {
+            // Between positions p and q of the log stand the versions above those before p, up to those before q + 1.
+            let (from, to) = {
+                let log = self.log();
+                let positions = log.stream(&stream).positions.unwrap_or_default();
+                let before = |position: u64| positions.partition_point(|other| *other < position) as u64;
+                (before(query.from.0) + 1, before(query.to.0.saturating_add(1)))
+            };
+            let cursor = Cursor::new(from, to, query.direction);
+            return self.read(cursor, query.limit, None, move |log| log.stream(&stream));
+        }
+        let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
+        self.read(cursor, query.limit, query.only, |log| Numbered { log, positions: None })
     }
 
     fn wakes(&self) -> Wakes {
@@ -193,23 +204,32 @@ impl EventStore for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Reads what `select` numbers, a page at a time, so that the lock is held briefly.
+    /// Reads what `select` numbers and the filter lets through, a page at a time, so that the lock is held briefly.
     fn read<'a>(
         &'a self,
         mut cursor: Cursor,
+        limit: Option<u64>,
+        only: Option<EventFilter>,
         select: impl Fn(&Log) -> Numbered<'_> + Send + 'a,
     ) -> BoxStream<'a, Result<RecordedEvent, StoreError>> {
         const PAGE: usize = 256;
         let mut page = Vec::new().into_iter();
-        Box::pin(stream::iter(std::iter::from_fn(move || {
-            if page.len() == 0 {
+        let events = std::iter::from_fn(move || {
+            let mut is_end = false;
+            while page.len() == 0 && !is_end {
                 let log = self.log();
                 let events = select(&log);
-                let next = std::iter::from_fn(|| cursor.next(events.last()).map(|number| events.get(number).clone()));
-                page = next.take(PAGE).collect::<Vec<_>>().into_iter();
+                let numbers: Vec<u64> = std::iter::from_fn(|| cursor.next(events.last())).take(PAGE).collect();
+                is_end = numbers.len() < PAGE;
+                let wanted = numbers
+                    .into_iter()
+                    .map(|number| events.get(number))
+                    .filter(|event| only.as_ref().is_none_or(|only| only.matches(event)));
+                page = wanted.cloned().collect::<Vec<_>>().into_iter();
             }
             page.next().map(Ok)
-        })))
+        });
+        Box::pin(stream::iter(events.take(limit.map_or(usize::MAX, usize_of))))
     }
 }
 
@@ -223,6 +243,7 @@ struct Log {
     appends: Appends,
     keys: HashMap<String, (Uuid, AppendId)>,
     kinds: Kinds,
+    projections: Projections,
     /// By category and name.
     write_caps: BTreeMap<(String, String), u32>,
 }
@@ -292,6 +313,11 @@ impl Appends {
         }
     }
 
+    fn retain(&mut self, keep: impl Fn(&AppendRecord) -> bool) {
+        self.in_order.retain(|(_, record)| keep(record));
+        self.others.retain(|_, record| keep(record));
+    }
+
     fn is_newest(&self, id: AppendId) -> bool {
         self.in_order.last().is_none_or(|(last, _)| *last < id)
     }
@@ -306,6 +332,34 @@ impl Log {
         self.streams
             .get(stream)
             .map_or(Version::ZERO, |positions| version_of(positions))
+    }
+
+    fn rewind(&mut self, to: usize) {
+        self.events.truncate(to);
+        for positions in self.streams.values_mut() {
+            positions.retain(|position| usize_of(*position) <= to);
+        }
+        self.streams.retain(|_, positions| !positions.is_empty());
+        self.appends.retain(|append| append.first + append.events <= to);
+        let appends = &self.appends;
+        self.keys.retain(|_, (_, append)| appends.get(*append).is_some());
+        self.kinds = Kinds::default();
+        for event in &self.events {
+            self.kinds
+                .note(event.stream.category(), &event.name, event.shape_version);
+        }
+    }
+
+    fn stream(&self, stream: &StreamId) -> Numbered<'_> {
+        Numbered {
+            log: self,
+            positions: Some(self.streams.get(stream).map_or(&[], Vec::as_slice)),
+        }
+    }
+
+    /// The event at this position.
+    fn at(&self, position: Position) -> Option<&RecordedEvent> {
+        self.events.get(usize_of(position.0.checked_sub(1)?))
     }
 
     fn last_recorded_at(&self) -> Timestamp {
@@ -499,26 +553,23 @@ struct Cursor {
     low: u64,
     high: u64,
     direction: Direction,
-    left: u64,
 }
 
 impl Cursor {
-    fn new(from: u64, to: u64, direction: Direction, limit: Option<u64>) -> Self {
+    fn new(from: u64, to: u64, direction: Direction) -> Self {
         Self {
             low: from.max(1),
             high: to,
             direction,
-            left: limit.unwrap_or(u64::MAX),
         }
     }
 
     /// The next number, if there is one up to `last`.
     fn next(&mut self, last: u64) -> Option<u64> {
         let high = self.high.min(last);
-        if self.left == 0 || self.low > high {
+        if self.low > high {
             return None;
         }
-        self.left -= 1;
         match self.direction {
             Direction::Forwards => {
                 self.low += 1;

@@ -2,6 +2,6 @@
 
 pub use crate::testing::Given as _;
 pub use crate::{
-    Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Result, Runtime, Timestamp,
-    aggregate, apply, command, event, handle, retired, value,
+    Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Result, Runtime, Timestamp,
+    aggregate, apply, command, event, handle, projection, retired, value,
 };

@@ -1,5 +1,6 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,7 +68,8 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Reads events of all streams by position: once each, in commit order, and none is skipped however writers interleave.
     ///
-    /// Memory is bounded. Ends at the head as it is when the reader gets there. Dropping the stream at any point is safe.
+    /// Memory is bounded. Ends at the head as it is when the reader gets there; with a [filter](ReadLog::only) perhaps at the head
+    /// as it was when the read began. Dropping the stream at any point is safe.
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>>;
 
     /// Hints that something was appended, to read the log again at once instead of after a while. A store may have none, and
@@ -405,11 +407,20 @@ pub struct ReadLog {
     pub to: Position,
     /// The direction.
     pub direction: Direction,
-    /// How many events at most; the bound of the range is met first.
+    /// How many events at most, of those that are wanted; the bound of the range is met first.
     pub limit: Option<u64>,
+    /// Which events are wanted; all of them if `None`.
+    pub only: Option<EventFilter>,
 }
 
 impl ReadLog {
+    /// Only the events that the filter lets through. The store itself leaves the others out.
+    #[must_use]
+    pub fn only(mut self, filter: EventFilter) -> Self {
+        self.only = Some(filter);
+        self
+    }
+
     /// All events of the store, forwards.
     #[expect(
         clippy::new_without_default,
@@ -421,11 +432,73 @@ impl ReadLog {
             to: Position::MAX,
             direction: Direction::Forwards,
             limit: None,
+            only: None,
         }
     }
 }
 
 range!(ReadLog, Position, "position");
+
+/// Which events of the log are wanted.
+///
+/// ```
+/// # use es_runtime::{StreamId, store::EventFilter};
+/// # let alice = StreamId::new("account", "alice");
+/// let of_alice = EventFilter::Stream(alice);
+/// let all_transfers = EventFilter::category("transfer");
+/// let money = EventFilter::events("account", ["deposited", "withdrawn"]);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventFilter {
+    /// Those of one stream.
+    Stream(StreamId),
+    /// Those that any of these lets through; none at all if there is none.
+    Categories(Vec<CategoryFilter>),
+}
+
+/// Which events of one category are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CategoryFilter {
+    /// The category of their streams.
+    pub category: Cow<'static, str>,
+    /// Their names; whatever they are called if `None`.
+    pub names: Option<Vec<Cow<'static, str>>>,
+}
+
+impl EventFilter {
+    /// All events of the streams of a category.
+    pub fn category(category: impl Into<Cow<'static, str>>) -> Self {
+        Self::Categories(vec![CategoryFilter {
+            category: category.into(),
+            names: None,
+        }])
+    }
+
+    /// The events of these names, of the streams of a category.
+    pub fn events<N: Into<Cow<'static, str>>>(
+        category: impl Into<Cow<'static, str>>,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        Self::Categories(vec![CategoryFilter {
+            category: category.into(),
+            names: Some(names.into_iter().map(Into::into).collect()),
+        }])
+    }
+
+    /// Whether it lets the event through.
+    pub fn matches(&self, event: &RecordedEvent) -> bool {
+        match self {
+            Self::Stream(stream) => event.stream == *stream,
+            Self::Categories(categories) => categories.iter().any(|category| category.matches(event)),
+        }
+    }
+}
+
+impl CategoryFilter {
+    fn matches(&self, event: &RecordedEvent) -> bool {
+        event.stream.category() == self.category && self.names.as_ref().is_none_or(|names| names.contains(&event.name))
+    }
+}
 
 /// Which streams to list.
 #[derive(Debug, Clone, PartialEq, Eq)]

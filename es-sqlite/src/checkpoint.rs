@@ -55,12 +55,12 @@ pub(crate) fn checkpoints(connection: Connection, health: Arc<Health>) -> (Check
 }
 
 impl Checkpoints {
-    /// The writer has committed so many events, and answered. `connection` is its own.
-    pub(crate) fn committed(&mut self, events: usize, connection: &Connection, health: &Health) {
+    /// The writer has committed so many events or rows, and answered. `connection` is its own.
+    pub(crate) fn committed(&mut self, written: usize, connection: &Connection, health: &Health) {
         if self.bulk_moved.swap(false, Ordering::Relaxed) {
             move_log(connection, health);
         }
-        self.written += events + PAGES_PER_COMMIT;
+        self.written += written + PAGES_PER_COMMIT;
         if self.written >= PAGES {
             self.written = 0;
             // If it is busy, the next one will do.

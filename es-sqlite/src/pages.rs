@@ -1,4 +1,4 @@
-use es_runtime::store::{Direction, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::store::{Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
 use es_runtime::{Position, RecordedEvent, StoreError, StoredEvent, Version};
 use futures_core::stream::BoxStream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -33,6 +33,24 @@ pub(crate) fn read<Q: Paged>(pool: Pool, query: Q) -> BoxStream<'static, Result<
     });
     pages
         .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
+        .try_flatten()
+        .boxed()
+}
+
+/// Reads the log. The part of it that is one stream is read as that.
+pub(crate) fn read_log(pool: Pool, query: ReadLog) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
+    let Some(EventFilter::Stream(stream)) = query.only.clone() else {
+        return read(pool, query);
+    };
+    if ReadLog::is_empty(&query) {
+        return stream::empty().boxed();
+    }
+    let found = {
+        let pool = pool.clone();
+        async move { pool.read(move |reader| reader.stream_between(stream, &query)).await }
+    };
+    stream::once(found)
+        .map_ok(move |part| read(pool.clone(), part))
         .try_flatten()
         .boxed()
 }
@@ -104,7 +122,10 @@ impl Paged for ReadLog {
     }
 
     fn page(&self, reader: &mut Reader<'_>) -> Result<Page<RecordedEvent>, Problem> {
-        reader.log_page(self)
+        match &self.only {
+            Some(EventFilter::Categories(categories)) => reader.categories_page(self, categories),
+            _ => reader.log_page(self),
+        }
     }
 
     fn after(mut self, items: u64, last: &RecordedEvent) -> Self {

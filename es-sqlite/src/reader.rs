@@ -1,11 +1,16 @@
-use es_runtime::store::{Direction, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo, WriteCap};
+use es_runtime::store::{
+    CategoryFilter, Direction, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo, WriteCap,
+};
 use es_runtime::{Position, RecordedEvent, StoredEvent, StreamId, Version};
-use rusqlite::{Connection, Row, Rows};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, Rows, params_from_iter};
 
 use crate::appends::Appends;
 use crate::error::Problem;
+use crate::projections::ProjectionReader;
 use crate::rows::{self, event_columns, stored_columns};
 use crate::statement::Prepared;
+use crate::statements::Statements;
 
 /// How many rows one page has at most.
 const PAGE: u64 = 512;
@@ -26,7 +31,9 @@ pub(crate) struct Reader<'c> {
     kinds: Prepared<'c>,
     count: Prepared<'c>,
     caps: Prepared<'c>,
+    filtered: Statements<'c>,
     appends: Appends<'c>,
+    pub(crate) projections: ProjectionReader<'c>,
 }
 
 /// A part of what is read, in the order asked for.
@@ -99,7 +106,9 @@ impl<'c> Reader<'c> {
                  WHERE e.name = ?2 AND e.shape_version = ?3 AND s.category = ?1",
             ),
             caps: prepared("SELECT category, name, highest FROM write_caps ORDER BY category, name"),
+            filtered: Statements::new(connection),
             appends: Appends::new(connection),
+            projections: ProjectionReader::new(connection),
         }
     }
 
@@ -194,12 +203,86 @@ impl<'c> Reader<'c> {
         )
     }
 
+    /// As [`log_page`](Self::log_page), of some categories only.
+    pub(crate) fn categories_page(
+        &mut self,
+        query: &ReadLog,
+        categories: &[CategoryFilter],
+    ) -> Result<Page<RecordedEvent>, Problem> {
+        let wanted = wanted(query.limit);
+        let mut parameters: Vec<Value> = [query.from.0, query.to.0, wanted]
+            .map(|number| Value::Integer(rows::column(number)))
+            .into();
+        let condition = condition(categories, &mut parameters);
+        let order = match query.direction {
+            Direction::Forwards => "ASC",
+            Direction::Backwards => "DESC",
+        };
+        let sql = format!(
+            concat!(
+                "SELECT ",
+                event_columns!(),
+                ", s.category, s.stream_id
+                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 WHERE e.position BETWEEN ?1 AND ?2 AND ({}) ORDER BY e.position {} LIMIT ?3"
+            ),
+            condition, order
+        );
+        let rows = self.filtered.get(&sql)?.query(params_from_iter(parameters))?;
+        Page::collect(
+            rows,
+            wanted,
+            |event: &RecordedEvent| event.payload.len(),
+            |row| rows::event(row, rows::stream(row, 8, 9)?),
+        )
+    }
+
+    /// The read of a stream that gives its events between two positions of the log.
+    pub(crate) fn stream_between(&mut self, stream: StreamId, query: &ReadLog) -> Result<ReadStream, Problem> {
+        // The highest version up to a position, found from the end of the stream, where most readers are.
+        let sql = "SELECT e.version FROM recorded_events AS e
+                   WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2) AND e.position <= ?3
+                   ORDER BY e.version DESC LIMIT 1";
+        let statement = self.filtered.get(sql)?;
+        let mut version_at = |position: u64| -> Result<u64, Problem> {
+            let mut found = statement.query((stream.category(), stream.id(), rows::column(position)))?;
+            let version = found.next()?.map(|row| row.get(0)).transpose()?;
+            Ok(rows::number(version.unwrap_or(0)))
+        };
+        let (from, to) = (version_at(query.from.0.saturating_sub(1))?, version_at(query.to.0)?);
+        let mut read = ReadStream::new(stream).from(from + 1).to(to);
+        read.direction = query.direction;
+        read.limit = query.limit;
+        Ok(read)
+    }
+
     pub(crate) fn list_page(&mut self, query: &ListStreams) -> Result<Page<StreamInfo>, Problem> {
         let wanted = wanted(query.limit);
         // No id is empty.
         let after = query.after.as_deref().unwrap_or_default();
         let rows = self.list.get()?.query((&query.category, after, rows::column(wanted)))?;
         Page::collect(rows, wanted, |_| 0, |row| Ok(rows::stream_info(&query.category, row)?))
+    }
+}
+
+/// Whether an event is of one of the categories. Adds what it compares with to the parameters.
+fn condition(categories: &[CategoryFilter], parameters: &mut Vec<Value>) -> String {
+    let mut parameter = |text: &str| {
+        parameters.push(Value::Text(text.to_owned()));
+        format!("?{}", parameters.len())
+    };
+    let of_each: Vec<String> = categories
+        .iter()
+        .map(|of| {
+            let category = format!("s.category = {}", parameter(&of.category));
+            let Some(names) = &of.names else { return category };
+            let names: Vec<String> = names.iter().map(|name| parameter(name)).collect();
+            format!("{category} AND e.name IN ({})", names.join(", "))
+        })
+        .collect();
+    match of_each.as_slice() {
+        [] => "FALSE".to_owned(),
+        of_each => of_each.join(" OR "),
     }
 }
 

@@ -4,11 +4,14 @@ use es_runtime::store::{Append, AppendError, AppendRef, Appended, WriteCap};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
+use crate::projections::Job;
+
 /// What callers ask of the writer.
 pub(crate) enum Request {
     Append(AppendRequest),
     Resolve(ResolveRequest),
     Cap(CapRequest),
+    Job(Box<dyn Job>),
 }
 
 /// What the writer answers.
@@ -16,6 +19,10 @@ pub(crate) enum Answer {
     Append(Result<Appended, AppendError>),
     Resolve(Result<Option<Appended>, StoreError>),
     Cap(Result<(), StoreError>),
+    /// The job has it itself.
+    Job {
+        rows: usize,
+    },
 }
 
 impl Answer {
@@ -27,11 +34,12 @@ impl Answer {
         }
     }
 
-    /// How many events were stored for it.
-    pub(crate) fn stored_events(&self) -> usize {
+    /// How many events or rows were written for it.
+    pub(crate) fn written(&self) -> usize {
         match self {
             Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
-            _ => 0,
+            Self::Job { rows } => *rows,
+            Self::Append(_) | Self::Resolve(_) | Self::Cap(_) => 0,
         }
     }
 }
@@ -43,6 +51,7 @@ impl Request {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
             Self::Resolve(request) => request.reply.is_closed(),
             Self::Cap(request) => request.reply.is_closed(),
+            Self::Job(job) => job.is_abandoned(),
         }
     }
 
@@ -51,6 +60,7 @@ impl Request {
         match self {
             Self::Append(request) => request.append.events().map(|event| event.payload.len()).sum(),
             Self::Resolve(_) | Self::Cap(_) => 0,
+            Self::Job(job) => job.size(),
         }
     }
 
@@ -59,6 +69,7 @@ impl Request {
             (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
             (Self::Cap(request), Answer::Cap(answer)) => request.answer(answer),
+            (Self::Job(job), Answer::Job { .. }) => job.answer(),
             _ => unreachable!("an answer is made for its request"),
         }
     }
@@ -69,6 +80,7 @@ impl Request {
             Self::Append(request) => request.answer(Err(AppendError::Store(error))),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Cap(request) => request.answer(Err(error)),
+            Self::Job(job) => job.fail(error),
         }
     }
 
@@ -78,6 +90,7 @@ impl Request {
             Self::Append(request) => request.doubt(error),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Cap(request) => request.answer(Err(error)),
+            Self::Job(job) => job.doubt(error),
         }
     }
 }

@@ -14,12 +14,15 @@ use rusqlite::Connection;
 
 use crate::checkpoint;
 use crate::connection::Connections;
+use crate::error::Problem;
 use crate::health::Health;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
 use crate::pool::Pool;
+use crate::projections::Job;
 use crate::queue::Queue;
+use crate::reader::Reader;
 use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
 use crate::thread;
 use crate::writer::Writer;
@@ -63,6 +66,20 @@ impl SqliteStore {
     /// When an append counts as stored, as SQLite answered when it was asked back at opening.
     pub fn durability(&self) -> Durability {
         self.handle.durability
+    }
+
+    /// Has the writer do it.
+    pub(crate) fn request_job(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
+        self.handle.request(Request::Job(job))
+    }
+
+    /// Reads on one of the reading threads.
+    pub(crate) async fn read<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        self.handle.pool.read(read).await
     }
 
     pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
@@ -203,7 +220,7 @@ impl EventStore for SqliteStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read(self.handle.pool.clone(), query)
+        pages::read_log(self.handle.pool.clone(), query)
     }
 
     /// Hints at what is appended through this handle. Other processes append without a hint.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use crate::appends::Appends;
 use crate::error::Problem;
 use crate::kinds::Kinds;
+use crate::projections::ProjectionWriter;
 use crate::request::{Answer, AppendRequest, CapChange, Request};
 use crate::rows;
 use crate::schema;
@@ -40,6 +41,7 @@ pub(crate) struct Transactions<'c> {
     lift_cap: Prepared<'c>,
     appends: Appends<'c>,
     kinds: Kinds<'c>,
+    projections: ProjectionWriter<'c>,
     /// Rows of `streams`, which are never changed.
     streams: HashMap<StreamId, i64>,
     /// The streams of the append at hand, as they are before it. Kept for its memory.
@@ -83,13 +85,14 @@ impl<'c> Transactions<'c> {
             lift_cap: prepared("DELETE FROM write_caps WHERE category = ?1 AND name = ?2"),
             appends: Appends::new(connection),
             kinds: Kinds::new(connection),
+            projections: ProjectionWriter::new(connection),
             streams: HashMap::new(),
             targets: Vec::new(),
         }
     }
 
     /// Does all requests in one transaction. A request that is refused does not disturb the others.
-    pub(crate) fn run(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
+    pub(crate) fn run(&mut self, requests: &mut [Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
         self.begin().map_err(Failure::NotBegun)?;
         match self.answer_all(requests, clock) {
             Ok(answers) => self.commit().map(|()| answers),
@@ -139,7 +142,7 @@ impl<'c> Transactions<'c> {
         }
     }
 
-    fn answer_all(&mut self, requests: &[Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
+    fn answer_all(&mut self, requests: &mut [Request], clock: &dyn Clock) -> Result<Vec<Answer>, Problem> {
         let mut head = self.head(clock)?;
         let mut in_doubt = false;
         let mut answers = Vec::with_capacity(requests.len());
@@ -154,6 +157,10 @@ impl<'c> Transactions<'c> {
                 Request::Cap(request) => {
                     self.change_cap(&request.change)?;
                     Answer::Cap(Ok(()))
+                }
+                Request::Job(job) => {
+                    job.run(&mut self.projections)?;
+                    Answer::Job { rows: job.rows() }
                 }
             });
         }

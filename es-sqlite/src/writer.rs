@@ -35,7 +35,7 @@ impl Writer {
                 return;
             }
             match catch_unwind(AssertUnwindSafe(|| self.serve(&mut transactions, requests))) {
-                Ok(events) => self.checkpoints.committed(events, connection, &self.health),
+                Ok(written) => self.checkpoints.committed(written, connection, &self.health),
                 Err(_) => {
                     // The requests answered for themselves when they were dropped.
                     self.health.fail("its writer panicked".to_owned());
@@ -57,7 +57,7 @@ impl Writer {
         batch
     }
 
-    /// Does the requests and answers them. Returns how many events were stored.
+    /// Does the requests and answers them. Returns how many events and rows were written.
     fn serve(&self, transactions: &mut Transactions<'_>, mut requests: Vec<Request>) -> usize {
         if self.health.has_failed() {
             fail(requests, || self.health.error());
@@ -67,7 +67,7 @@ impl Writer {
         if requests.is_empty() {
             return 0;
         }
-        match transactions.run(&requests, &*self.clock) {
+        match transactions.run(&mut requests, &*self.clock) {
             Ok(answers) => self.answer(requests, answers),
             Err(Failure::Undone(_)) if requests.len() > 1 => requests
                 .into_iter()
@@ -92,18 +92,18 @@ impl Writer {
             doubt(requests, || self.health.error());
             return 0;
         }
-        let events = answers.iter().map(Answer::stored_events).sum();
+        let written = answers.iter().map(Answer::written).sum();
         if let Some(head) = answers.iter().filter_map(Answer::head).max() {
             self.wakes.wake(head);
         }
         for (request, answer) in requests.into_iter().zip(answers) {
             request.answer(answer);
         }
-        events
+        written
     }
 
     fn error(&self, problem: Problem) -> StoreError {
-        problem.while_doing("append to", self.health.path())
+        problem.while_doing("write to", self.health.path())
     }
 }
 

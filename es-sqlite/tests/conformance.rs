@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture, Transaction, Work};
+use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
-use es_runtime::{Clock, EventStore};
+use es_runtime::{Clock, EventStore, Position};
 use es_sqlite::{Durability, SqliteStore};
 use rusqlite::Connection;
 
@@ -26,19 +27,37 @@ impl Sqlite {
     }
 }
 
-async fn open(path: PathBuf, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+async fn open(path: PathBuf, clock: Arc<dyn Clock>) -> SqliteStore {
     let store = SqliteStore::options().clock(clock).open(path).await;
-    Arc::new(store.expect("the store opens"))
+    store.expect("the store opens")
 }
 
 #[async_trait]
 impl Fixture for Sqlite {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Durable, Capability::MultiStream, Capability::AnyPayload]
+        &[
+            Capability::Durable,
+            Capability::MultiStream,
+            Capability::AnyPayload,
+            Capability::TxProjections,
+        ]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
-        open(self.path(), clock).await
+        Arc::new(open(self.path(), clock).await)
+    }
+
+    async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::new(open(self.path(), clock).await))
+    }
+
+    async fn rewind(&self, to: Position) -> bool {
+        let connection = Connection::open(self.path()).expect("the file opens");
+        for table in ["recorded_events WHERE position", "appends WHERE last_position"] {
+            let deleted = connection.execute(&format!("DELETE FROM {table} > ?1"), [to.0.cast_signed()]);
+            deleted.expect("events are deleted");
+        }
+        true
     }
 
     fn address(&self) -> Option<String> {
@@ -46,7 +65,7 @@ impl Fixture for Sqlite {
     }
 
     async fn open_at(&self, address: &str, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
-        open(address.into(), clock).await
+        Arc::new(open(address.into(), clock).await)
     }
 
     fn page(&self) -> Option<usize> {

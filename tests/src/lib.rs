@@ -1,6 +1,8 @@
 //! Tests of the workspace as a user sees it, in `tests/`: what compiles, with which message it does not, and what it does.
 
+pub mod balances;
 pub mod bank;
+pub mod faults;
 pub mod foreign;
 pub mod stores;
 

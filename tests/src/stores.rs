@@ -1,13 +1,13 @@
 //! One test on every store.
 
-/// Makes each `async fn name(store: _, clock: _)` a test on every store, with the store as `Arc<dyn EventStore>` and the clock
+/// Makes each `async fn name(store: _, clock: _)` a test on every store, with the store as `Arc<dyn ProjectionStore>` and the clock
 /// that it reads as `ManualClock`.
 #[macro_export]
 macro_rules! on_every_store {
     ($($(#[$doc:meta])* async fn $name:ident($store:ident: _, $clock:ident: _) $body:block)+) => {
         mod promises {
             use super::*;
-            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::EventStore>, $clock: es_runtime::testing::ManualClock) $body)+
+            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::projection::ProjectionStore>, $clock: es_runtime::testing::ManualClock) $body)+
         }
 
         mod memory {
@@ -27,6 +27,75 @@ macro_rules! on_every_store {
             })+
         }
     };
+}
+
+/// [`on_every_store!`](crate::on_every_store), and on PostgreSQL, which takes the time from the server: for tests that do not
+/// look at the clock.
+#[macro_export]
+macro_rules! on_every_store_and_postgres {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident: _, $clock:ident: _) $body:block)+) => {
+        $crate::on_every_store! {
+            $($(#[$doc])* async fn $name($store: _, $clock: _) $body)+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let store = $crate::stores::postgres().await;
+                super::promises::$name(std::sync::Arc::new(store), $crate::stores::clock()).await;
+            })+
+        }
+    };
+}
+
+/// A store in a database of its own, on the server of `ES_TEST_DATABASE_URL`.
+///
+/// # Panics
+///
+/// If there is no such server.
+pub async fn postgres() -> es_postgres::PostgresStore {
+    postgres_at(&postgres_address().await).await
+}
+
+/// The store in this database.
+///
+/// # Panics
+///
+/// If it cannot be opened.
+pub async fn postgres_at(address: &str) -> es_postgres::PostgresStore {
+    let options = es_postgres::PostgresStore::options().readers(2).apply_schema();
+    options.connect(address).await.expect("the store opens")
+}
+
+/// The address of a new database on the server of `ES_TEST_DATABASE_URL`.
+///
+/// # Panics
+///
+/// If there is no such server.
+pub async fn postgres_address() -> String {
+    let url = std::env::var("ES_TEST_DATABASE_URL").unwrap_or_else(|_| {
+        panic!("this test needs PostgreSQL: run scripts/test, or `scripts/postgres run -- cargo test -p es-tests`")
+    });
+    let config: tokio_postgres::Config = url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database");
+    let (admin, connection) = config
+        .connect(tokio_postgres::NoTls)
+        .await
+        .expect("the test server lets us in");
+    tokio::spawn(connection);
+    let name = format!("es_test_{}", uuid::Uuid::now_v7().simple());
+    let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log");
+    admin.batch_execute(&create).await.expect("a database can be created");
+    with_database(&url, &name)
+}
+
+/// The URL with this database in the place of its own.
+fn with_database(url: &str, name: &str) -> String {
+    let (before, query) = url
+        .split_once('?')
+        .map_or((url, None), |(before, query)| (before, Some(query)));
+    let authority = before.find("://").map_or(0, |at| at + 3);
+    let end = before[authority..].find('/').map_or(before.len(), |at| authority + at);
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{}/{name}{query}", &before[..end])
 }
 
 /// A clock that stands still until it is told to move.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use es_runtime::prelude::*;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::{EventStore, ExecuteError, RetryPolicy, Runtime};
 use es_tests::bank::{Account, Deposit, InsufficientFunds, Withdraw, account_with, balance};
 
-async fn start(store: &Arc<dyn EventStore>) -> Runtime {
+async fn start(store: &Arc<dyn ProjectionStore>) -> Runtime {
     Runtime::builder(Arc::clone(store)).start().await.unwrap()
 }
 

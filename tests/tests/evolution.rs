@@ -6,12 +6,13 @@
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::Append;
 use es_runtime::{
     AppendId, DecodeError, Decoded, EncodeError, Event, EventEnum as _, EventId, ExpectedVersion, Key as _, LoadError,
     Metadata, NewEvent, Position, UnknownEvent, UnreadableEvent, UpcastPanic, Version,
 };
-use es_tests::on_every_store;
+use es_tests::on_every_store_and_postgres;
 use futures_util::TryStreamExt as _;
 
 /// Three versions of one event as structs of their own.
@@ -583,12 +584,12 @@ fn a_test_that_begins_with_what_is_not_known_fails() {
     drop(Account::given(()).and_stored("closed", 1, "{}"));
 }
 
-async fn started(store: &Arc<dyn EventStore>) -> Runtime {
+async fn started(store: &Arc<dyn ProjectionStore>) -> Runtime {
     Runtime::builder(Arc::clone(store)).start().await.unwrap()
 }
 
 /// Appends the events to the account as a build of another time would have.
-async fn append(store: &Arc<dyn EventStore>, id: Id<Account>, events: &[(&str, u32, &str)]) -> Position {
+async fn append(store: &Arc<dyn ProjectionStore>, id: Id<Account>, events: &[(&str, u32, &str)]) -> Position {
     let new = |&(name, shape_version, payload): &(&str, u32, &str)| NewEvent {
         id: EventId(AppendId::new().0),
         name: name.to_owned().into(),
@@ -602,7 +603,7 @@ async fn append(store: &Arc<dyn EventStore>, id: Id<Account>, events: &[(&str, u
     store.head().await.unwrap()
 }
 
-on_every_store! {
+on_every_store_and_postgres! {
     /// I02, I05: old shapes, former names, and events that were split, merged and dropped, in one stream.
     async fn split_and_merge_keep_versions(store: _, _clock: _) {
         let runtime = started(&store).await;

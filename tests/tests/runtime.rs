@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{Append, ReadLog};
 use es_runtime::testing::ManualClock;
 use es_runtime::{
@@ -15,11 +16,11 @@ use es_tests::bank::{
 };
 use futures_util::TryStreamExt;
 
-async fn start(store: &Arc<dyn EventStore>) -> Runtime {
+async fn start(store: &Arc<dyn ProjectionStore>) -> Runtime {
     Runtime::builder(Arc::clone(store)).start().await.unwrap()
 }
 
-async fn events(store: &Arc<dyn EventStore>) -> usize {
+async fn events(store: &Arc<dyn ProjectionStore>) -> usize {
     store
         .read_log(ReadLog::new())
         .try_collect::<Vec<_>>()

@@ -5,14 +5,16 @@ mod contents;
 mod kinds;
 mod order;
 mod outcomes;
+mod projections;
 mod storage;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use es_runtime::projection::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, MemoryStore};
 
-use crate::wrap::{Wrap, Wrapped};
+use crate::wrap::{Wrap, WrapProjections, Wrapped};
 use crate::{Capability, Fixture, Transaction, Work};
 
 /// A store in memory with one fault.
@@ -103,6 +105,36 @@ broken! {
         caught by ["d13_same_idempotency_key_same_result"];
     outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
         caught by ["d02_same_append_id_other_content"];
+    order::ignores_filters "reads all events whatever the filter"
+        caught by ["b18_filter_equals_filtering_in_process"];
+    projections::moves_the_checkpoint_first "moves the checkpoint, then writes the rows"
+        caught by ["g01_state_and_checkpoint_commit_together", "l13_drop_commit_at_every_poll"];
+    projections::tears_rows "writes the rows of a commit in two parts"
+        caught by ["g01_state_and_checkpoint_commit_together", "l13_drop_commit_at_every_poll"];
+    projections::does_not_compare_checkpoints "commits from wherever the checkpoint stands"
+        caught by ["g04_checkpoint_write_failure_rolls_back_state"];
+    projections::does_a_parked_event_twice "takes a parked event for done whether it is parked or not"
+        caught by ["g09_parked_event_can_be_replayed"];
+    projections::stays_where_nothing_changed "leaves the checkpoint where it is if no row changes"
+        caught by ["f12_filter_does_not_stall_checkpoint"];
+    projections::trusts_checkpoints "does not look which event stands at a checkpoint"
+        caught by ["g12_checkpoint_ahead_of_store_halts", "g13_checkpoint_identity_is_checked"];
+    projections::leaves_rows_behind "forgets a reader, but not its rows"
+        caught by ["g15_rebuild_equals_incremental"];
+    projections::rewrites_rows "gives a row as the JSON value that it is"
+        caught by ["g19_rows_come_back_as_written"];
+    projections::repeats_rows_at_the_seam "gives the first row of a page twice"
+        caught by ["g20_queries_mean_the_same"];
+    projections::answers_what_it_cannot "gives no rows instead of an error"
+        caught by ["g21_bad_input_is_refused"];
+    projections::creates_tables_anew "clears a table that is to be created and is there"
+        caught by ["g22_tables_are_created_once"];
+    projections::gives_a_lease_twice "gives a lease to whoever asks"
+        caught by ["o01_one_owner_at_a_time"];
+    projections::does_not_fence "writes under the lease of whoever has it, for whoever asks"
+        caught by ["o02_lost_lease_fences_writes", "o03_paused_owner_cannot_write", "o04_brief_ownership_leaves_no_zombie"];
+    projections::believes_the_callers_clock "ends leases by the clock of whoever asks"
+        caught by ["o05_lease_ignores_client_clock"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }
@@ -117,7 +149,13 @@ pub fn honest() -> Box<dyn Fixture> {
         }
     }
 
-    faulty(|store, _| Honest(store))
+    impl WrapProjections for Honest {
+        fn projections(&self) -> &dyn ProjectionStore {
+            &self.0
+        }
+    }
+
+    projections::faulty(|store, _| Honest(store))
 }
 
 type Make = Box<dyn Fn(MemoryStore, Arc<dyn Clock>) -> Arc<dyn EventStore> + Send + Sync>;

@@ -192,3 +192,20 @@ pub(super) fn interleaves_batches() -> Box<dyn Fixture> {
 
     faulty(|store, _| InterleavesBatches(store))
 }
+
+pub(super) fn ignores_filters() -> Box<dyn Fixture> {
+    struct IgnoresFilters(MemoryStore);
+
+    impl Wrap for IgnoresFilters {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+
+        fn read_log(&self, mut query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+            query.only = None;
+            self.0.read_log(query)
+        }
+    }
+
+    faulty(|store, _| IgnoresFilters(store))
+}

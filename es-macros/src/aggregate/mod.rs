@@ -2,12 +2,12 @@
 
 mod apply;
 mod expand;
-mod handler;
-mod listed;
+pub(crate) mod handler;
+pub(crate) mod listed;
 mod methods;
 mod model;
 mod retired;
-mod signature;
+pub(crate) mod signature;
 
 use proc_macro2::TokenStream;
 use quote::quote;

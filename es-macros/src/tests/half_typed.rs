@@ -181,6 +181,17 @@ const ARGUMENTS: &[&str] = &[
     "version = 2, removed(note: String, since = 2)",
     "version = 2, removed(note: String, since = 2, added(",
     "version = 3, removed(#[serde(] note: String, since = 2)",
+    "version = ",
+    "version = x",
+    "index",
+    "index = ",
+    "index = [",
+    "index = [\"owner\", ",
+    "index = [owner]",
+    "index = \"owner\"",
+    "park",
+    "park,",
+    "park = ",
 ];
 
 /// What is typed before a field.
@@ -214,9 +225,37 @@ const HISTORY: &[&str] = &[
     "added(since = 2, default = 1), renamed(from = \"a\", since = 3), changed(since = 2, from = u8)",
 ];
 
+/// Like [`METHODS`], in the block of a projection.
+const PROJECTION_METHODS: &[&str] = &[
+    "#[apply(k",
+    "#[apply(key",
+    "#[apply(key =",
+    "#[apply(key = )] fn",
+    "#[apply(key = event.)] fn received(&mut self, event: Received) {}",
+    "#[apply(key = event.to, )] fn received(&mut self, event: Received) {}",
+    "#[apply(key = event.to, x)] fn received(&mut self, event: Received) {}",
+    "#[apply(keys = [event.from, ])] fn moved(&mut self, event: Moved) {}",
+    "#[apply(keys = [event.from, event.to] fn moved",
+    "#[apply(by = event.to)] fn received(&mut self, event: Received) {}",
+    "#[apply = 1] fn received(&mut self, event: Received) {}",
+    "#[apply] #[apply] fn received(&mut self, event: Received) {}",
+    "#[apply] fn received(&mut self, event: Received, ) {}",
+    "#[apply] fn received(&mut self, event: Received, meta) {}",
+    "#[apply] fn received(&mut self, event: Received, meta: ) {}",
+    "#[apply] fn received(&mut self, event: Received, meta: &) {}",
+    "#[apply] fn received(&mut self, event: Received, meta: &Meta<) {}",
+    "#[apply] fn received(&mut self, event: Received, meta: Meta<Transfer>) {}",
+    "#[apply] fn closed(self",
+    "#[apply] fn closed(self, _: Closed) ->",
+    "#[apply] fn closed(self, _: Closed) -> Option<",
+    "#[apply] fn closed(self, _: Closed) -> Option<Self> { None",
+    "#[apply] fn closed(self: Box<Self>, _: Closed) {}",
+    "#[apply] fn closed(self, Closed { at }: Closed) -> Option<Self> { None }",
+];
+
 const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
 
-const ATTRIBUTES: [&str; 4] = ["event", "command", "value", "aggregate"];
+const ATTRIBUTES: [&str; 5] = ["event", "command", "value", "aggregate", "projection"];
 
 #[test]
 fn methods() {
@@ -228,6 +267,18 @@ fn methods() {
             "aggregate",
             "",
             &format!("impl Account {{ {method} #[apply] fn opened(_: Opened) -> Self {{ Self }} }}"),
+        );
+    }
+}
+
+#[test]
+fn methods_of_projections() {
+    for method in METHODS.iter().chain(PROJECTION_METHODS) {
+        comes_through("projection", "", &format!("impl Balance {{ {method} }}"));
+        comes_through(
+            "projection",
+            "",
+            &format!("impl Balance {{ {method} #[apply] fn opened(_: Opened) -> Self {{ Self }} }}"),
         );
     }
 }

@@ -6,7 +6,7 @@ mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{aggregate, command, derive_aggregate, event, value};
+use crate::{aggregate, command, derive_aggregate, event, projection, value};
 
 /// Runs the macro of this name.
 fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
@@ -15,6 +15,7 @@ fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
         "command" => command::attribute(args, &item),
         "value" => value::attribute(args, &item),
         "aggregate" => aggregate::attribute(args, item),
+        "projection" => projection::attribute(args, item),
         "derive_aggregate" => derive_aggregate::derive(item),
         name => panic!("there is no macro `{name}`"),
     }

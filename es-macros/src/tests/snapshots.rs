@@ -102,6 +102,43 @@ fn aggregate() {
     );
 }
 
+#[test]
+fn projection() {
+    check(
+        "projection",
+        r#"name = "balances", version = 2, index = ["owner"], park"#,
+        "pub struct Balance { pub owner: String, pub cents: i64 }",
+    );
+}
+
+#[test]
+fn projection_block() {
+    check_as(
+        "projection",
+        "projection_block",
+        "",
+        r#"
+        impl Balance {
+            #[apply]
+            fn opened(event: Opened) -> Self {
+                Self { owner: event.owner, cents: 0 }
+            }
+
+            #[apply(keys = [received.from, received.to])]
+            #[cfg(feature = "transfers")]
+            fn received(&mut self, received: events::Received, meta: &Meta<Transfer>) {
+                self.cents += event.amount;
+            }
+
+            #[apply(key = event.account)]
+            fn closed(self, _: Closed) -> Option<Self> {
+                None
+            }
+        }
+        "#,
+    );
+}
+
 fn check(name: &str, args: &str, item: &str) {
     check_as(name, name, args, item);
 }
@@ -117,5 +154,5 @@ fn check_as(name: &str, snapshot: &str, args: &str, item: &str) {
         fs::write(&path, &actual).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let expected = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(actual, expected, "the expansion of `{name}` has changed");
+    assert_eq!(actual, expected, "the expansion of `{snapshot}` has changed");
 }

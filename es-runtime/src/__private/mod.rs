@@ -10,12 +10,14 @@ mod event;
 #[cfg(feature = "garde")]
 mod garde;
 mod retired;
+mod row;
 mod schema;
 mod shape;
 mod unique;
 mod upcast;
 mod value;
 
+pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use serde;
@@ -32,6 +34,7 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
+pub use row::{change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key};
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};

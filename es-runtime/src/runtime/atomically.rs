@@ -97,7 +97,7 @@ where
                         key: key.clone(),
                         streams: work.take_append(),
                     };
-                    match commit(&**store, append).await {
+                    match commit(self.runtime, append).await {
                         Ok(Committed::Stored(appended)) => {
                             if !appended.repeated {
                                 work.stored(self.runtime, &appended);

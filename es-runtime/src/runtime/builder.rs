@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::RetryPolicy;
 use super::event_check::Registered;
+use crate::projection::{Plan, Project};
 use crate::{Clock, EventSourced, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
@@ -13,6 +14,7 @@ pub struct Builder<S> {
     pub(super) cached: usize,
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
+    pub(super) plans: Vec<Plan<S>>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -24,6 +26,7 @@ impl<S: EventStore> Builder<S> {
             cached: 10_000,
             aggregates: Vec::new(),
             allows_unreadable: false,
+            plans: Vec::new(),
         }
     }
 
@@ -46,6 +49,25 @@ impl<S: EventStore> Builder<S> {
     /// refusal is given only after the newest events were read.
     pub fn cache(mut self, instances: usize) -> Self {
         self.cached = instances;
+        self
+    }
+
+    /// Runs projection `P` from [`start`](Self::start) on: in this process or, if another one that shares the store runs it, in
+    /// that one, until it ends.
+    ///
+    /// # Panics
+    ///
+    /// If another projection of this name and version was given before.
+    #[track_caller]
+    pub fn projection<P: Project<S>>(mut self) -> Self {
+        let plan = P::plan();
+        let of = |plan: &Plan<S>| (plan.standing.name, plan.standing.version);
+        let (name, version) = of(&plan);
+        assert!(
+            !self.plans.iter().any(|other| of(other) == (name, version)),
+            "two projections are named `{name}` with version {version}: give one of them another name or version"
+        );
+        self.plans.push(plan);
         self
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::Runtime;
+use super::event_check::Registered;
 use crate::store::WriteCap;
 use crate::{Aggregate, BelongsToOneAggregate, Event, EventInfo, EventSourced, EventStore, StoreError};
 
@@ -27,7 +28,7 @@ pub(super) struct Form {
 
 impl Caps {
     /// Takes `caps` in place of those before.
-    pub(super) fn replace(&self, caps: Vec<WriteCap>) {
+    fn replace(&self, caps: Vec<WriteCap>) {
         let mut highest: HashMap<String, HashMap<String, u32>> = HashMap::new();
         for cap in caps {
             highest.entry(cap.category).or_default().insert(cap.name, cap.highest);
@@ -35,6 +36,20 @@ impl Caps {
         let mut known = self.highest.write().unwrap_or_else(PoisonError::into_inner);
         self.any.store(!highest.is_empty(), Ordering::Release);
         *known = highest;
+    }
+
+    /// Takes the caps that the store has. They hold also if this build cannot keep to them.
+    pub(super) async fn reload(&self, store: &dyn EventStore, aggregates: &[Registered]) -> Result<(), CapError> {
+        self.replace(store.write_caps().await?);
+        let unwritable: Vec<UnwritableEvent> = aggregates
+            .iter()
+            .flat_map(|aggregate| self.unwritable(aggregate.category, aggregate.events))
+            .collect();
+        if unwritable.is_empty() {
+            Ok(())
+        } else {
+            Err(CapError::Unwritable(unwritable))
+        }
     }
 
     /// Whether any event may have to be written otherwise than it would be.
@@ -192,17 +207,6 @@ impl Runtime {
     /// [registered](super::Builder::aggregate) aggregate. The caps hold all the same: a command that would write the event fails
     /// with [`Encode`](crate::ExecuteError::Encode).
     pub async fn reload_write_caps(&self) -> Result<(), CapError> {
-        self.0.caps.replace(self.0.store.write_caps().await?);
-        let unwritable: Vec<UnwritableEvent> = self
-            .0
-            .aggregates
-            .iter()
-            .flat_map(|aggregate| self.0.caps.unwritable(aggregate.category, aggregate.events))
-            .collect();
-        if unwritable.is_empty() {
-            Ok(())
-        } else {
-            Err(CapError::Unwritable(unwritable))
-        }
+        self.0.caps.reload(&*self.0.store, &self.0.aggregates).await
     }
 }

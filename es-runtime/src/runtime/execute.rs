@@ -2,12 +2,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::request::{Request, request_setters};
 use super::write::Write;
 use super::{Receipt, Runtime};
 use crate::command::Declined;
+use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
 use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version};
 
@@ -26,6 +28,8 @@ pub struct Execute<'a, A, C> {
     command: C,
     expected: Option<Version>,
     request: Request,
+    /// The projections to wait for.
+    wait_for: Vec<Running>,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -38,6 +42,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
             command,
             expected: None,
             request,
+            wait_for: Vec::new(),
             aggregate: PhantomData,
         }
     }
@@ -51,6 +56,20 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
 
     request_setters!();
 
+    /// Answers only when projection `P` shows what the command did, whichever process runs it. May be said of several.
+    ///
+    /// If that takes longer than five seconds, the error is [`NotProjected`](ExecuteError::NotProjected), with the receipt: the
+    /// command is done.
+    ///
+    /// # Panics
+    ///
+    /// If `P` was not given to the builder of the runtime.
+    #[track_caller]
+    pub fn wait_for<P: Projection>(mut self) -> Self {
+        self.wait_for.push(self.runtime.0.projections.of::<P>().clone());
+        self
+    }
+
     async fn run(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
         self.request.check()?;
         self.command.check()?;
@@ -61,6 +80,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
             command,
             expected,
             request,
+            wait_for,
             ..
         } = self;
         let mut refusal = None;
@@ -84,11 +104,31 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
                 })
         };
         let result = write.run::<A>(&mut decide).await;
-        result.map_err(|error| {
+        let receipt = result.map_err(|error| {
             error
                 .map_refused(|()| refusal.unwrap_or_else(|| unreachable!("only this handler refuses, and it said why")))
-        })
+        })?;
+        // Boxed, so that a command that waits for nothing has no room for it in its future.
+        if !wait_for.is_empty() {
+            Box::pin(projected(&wait_for, &receipt)).await?;
+        }
+        Ok(receipt)
     }
+}
+
+/// Waits until the projections show what the command did.
+async fn projected<R>(wait_for: &[Running], receipt: &Receipt) -> Result<(), ExecuteError<R>> {
+    let deadline = Instant::now() + Running::TIMEOUT;
+    for projection in wait_for {
+        if let Err(source) = projection.reach(receipt.position, deadline, Running::TIMEOUT).await {
+            let receipt = Box::new(receipt.clone());
+            return Err(ExecuteError::NotProjected {
+                receipt,
+                source: Box::new(source),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The request's idempotency key, with a fingerprint of what is asked of whom.

@@ -11,6 +11,8 @@ mod event_check;
 mod execute;
 mod history;
 mod load;
+mod projections;
+mod read;
 mod receipt;
 mod request;
 mod results;
@@ -31,6 +33,8 @@ pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use history::Recorded;
 pub use load::{Load, Loaded};
+pub use projections::{ProjectionHandle, Shutdown};
+pub use read::{Get, List, Page, Shown};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
@@ -41,6 +45,7 @@ use cache::Cache;
 use caps::Caps;
 use event_check::Registered;
 
+use crate::projection::Projections;
 use crate::store::{AppendRef, Appended, ListStreams};
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
@@ -68,6 +73,7 @@ struct Inner {
     cache: Cache,
     caps: Caps,
     aggregates: Vec<Registered>,
+    projections: Projections,
 }
 
 impl Runtime {
@@ -154,7 +160,8 @@ impl Runtime {
     }
 
     /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
-    /// file then. Not needed to keep events: what was answered is stored.
+    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections is [shut
+    /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await
     }

@@ -1,10 +1,13 @@
 //! What stands between a build and its store.
 
+use std::sync::Arc;
+
 use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
-use super::event_check::{Readable, StoredKind, compare};
+use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
+use crate::projection::Projections;
 use crate::{EventStore, StoreError};
 
 /// Why a runtime was not started.
@@ -41,61 +44,65 @@ impl From<CapError> for StartError {
 }
 
 impl<S: EventStore> Builder<S> {
-    /// Starts the runtime, once it is certain that this build can read and write what it will meet.
+    /// Starts the runtime and its projections, once it is certain that this build can read and write what it will meet.
     ///
     /// # Errors
     ///
     /// [`StartError::UnreadableEvents`] if the store holds events of a [registered](Self::aggregate) aggregate that this build
     /// cannot read; [`StartError::UnwritableEvents`] if it may not write them as it can; [`StartError::Store`] if the store
-    /// cannot be reached.
+    /// cannot be reached, or refuses the table of a projection.
     pub async fn start(self) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
-        self.store.head().await?;
-        let runtime = Runtime(std::sync::Arc::new(Inner {
-            store: std::sync::Arc::new(self.store),
+        let (store, caps) = (Arc::new(self.store), Caps::default());
+        store.head().await?;
+        caps.reload(&*store, &self.aggregates).await?;
+        check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
+        let projections = Projections::start(self.plans, &store, &self.clock).await?;
+        Ok(Runtime(Arc::new(Inner {
+            store,
             clock: self.clock,
             retry: self.retry,
             cache: Cache::new(self.cached),
-            caps: Caps::default(),
+            caps,
             aggregates: self.aggregates,
-        }));
-        runtime.reload_write_caps().await?;
-        runtime.check_readable(self.allows_unreadable).await?;
-        Ok(runtime)
+            projections,
+        })))
     }
 }
 
-impl Runtime {
-    async fn check_readable(&self, allows_unreadable: bool) -> Result<(), StartError> {
-        if self.0.aggregates.is_empty() {
-            return Ok(());
-        }
-        let report = compare(&*self.0.store, &self.0.aggregates).await?;
-        let (mut unreadable, mut foreign) = (Vec::new(), Vec::new());
-        for stored in report.stored {
-            match stored.readable {
-                Readable::NotRegistered => foreign.push(stored.kind.category),
-                readable if readable.is_unreadable() => unreadable.push(stored),
-                _ => {}
-            }
-        }
-        foreign.dedup();
-        if !foreign.is_empty() {
-            tracing::info!(categories = ?foreign, "the store holds events of aggregates that are not registered");
-        }
-        if unreadable.is_empty() {
-            return Ok(());
-        }
-        if !allows_unreadable {
-            return Err(StartError::UnreadableEvents(unreadable));
-        }
-        for stored in unreadable {
-            tracing::warn!("started with events that cannot be read: {stored}");
-        }
-        Ok(())
+async fn check_readable(
+    store: &dyn EventStore,
+    aggregates: &[Registered],
+    allows_unreadable: bool,
+) -> Result<(), StartError> {
+    if aggregates.is_empty() {
+        return Ok(());
     }
+    let report = compare(store, aggregates).await?;
+    let (mut unreadable, mut foreign) = (Vec::new(), Vec::new());
+    for stored in report.stored {
+        match stored.readable {
+            Readable::NotRegistered => foreign.push(stored.kind.category),
+            readable if readable.is_unreadable() => unreadable.push(stored),
+            _ => {}
+        }
+    }
+    foreign.dedup();
+    if !foreign.is_empty() {
+        tracing::info!(categories = ?foreign, "the store holds events of aggregates that are not registered");
+    }
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    if !allows_unreadable {
+        return Err(StartError::UnreadableEvents(unreadable));
+    }
+    for stored in unreadable {
+        tracing::warn!("started with events that cannot be read: {stored}");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

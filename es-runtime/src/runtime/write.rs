@@ -80,7 +80,7 @@ impl Write<'_> {
                 key: self.key.clone(),
                 streams: vec![part],
             };
-            match commit(self.store(), batch).await {
+            match commit(self.runtime, batch).await {
                 Ok(Committed::Stored(appended)) => {
                     let receipt = receipt(appended)?;
                     if !receipt.repeated && advance(&mut current, read, &receipt) {
@@ -176,7 +176,8 @@ pub(super) enum Committed {
 
 /// Appends, and asks what became of it if that was not learnt. An error [`Indeterminate`](AppendError::Indeterminate) is
 /// returned only if that could not be learnt either.
-pub(super) async fn commit(store: &dyn EventStore, append: Append) -> Result<Committed, AppendError> {
+pub(super) async fn commit(runtime: &Runtime, append: Append) -> Result<Committed, AppendError> {
+    let store = &*runtime.0.store;
     match store.append(append).await {
         Ok(appended) => Ok(Committed::Stored(appended)),
         Err(AppendError::Indeterminate { append, source }) => match store.resolve(&append).await {

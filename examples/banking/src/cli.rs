@@ -10,12 +10,14 @@ use es_runtime::prelude::*;
 
 use crate::account::Open;
 use crate::accounts::accounts;
+use crate::balances::balances;
 use crate::entry::Entry;
 use crate::error::BankError;
 use crate::history::history;
 use crate::ledger::Ledger;
 use crate::posted::Posted;
-use crate::progress::Progress;
+use crate::progress::{Progress, Rebuilding};
+use crate::projections::{parked, rebuild, status};
 use crate::report::{Report, print};
 use crate::show::{When, show};
 use crate::store::Store;
@@ -29,6 +31,7 @@ Examples:
   banking show ACC-000001                            one of them
   banking show ACC-000001 --at-version 3             as it was after its third event
   banking history ACC-000001                         all that has happened to it
+  banking balances --top 3                           who has most, from a read model
   banking open ACC-900001 'Zoë Müller'
   banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
   banking deposit ACC-900001 250.00
@@ -120,6 +123,25 @@ enum Command {
     History { account: AccountNumber },
     /// List all accounts
     Accounts,
+    /// List the richest accounts, from a read model that is kept up to date
+    Balances {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        top: u32,
+    },
+    /// Look after the read models
+    #[command(subcommand)]
+    Projections(Projections),
+}
+
+#[derive(Debug, Subcommand)]
+enum Projections {
+    /// Say how far each is, and what went wrong
+    Status,
+    /// Build the balances anew from the first event
+    Rebuild,
+    /// List the events that they could not take in
+    Parked,
 }
 
 #[derive(Debug, clap::Args)]
@@ -170,6 +192,19 @@ impl Cli {
                 output(&store.open(async |bank| history(bank, account).await).await?, json)
             }
             Some(Command::Accounts) => output(&store.open(accounts).await?, json),
+            Some(Command::Balances { top }) => output(
+                &store.open_projecting(async |bank| balances(bank, top).await).await?,
+                json,
+            ),
+            Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
+            Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
+            Some(Command::Projections(Projections::Rebuild)) => {
+                let progress = Rebuilding::new(json);
+                let rebuilt = store
+                    .open_projecting(async |bank| rebuild(bank, progress).await)
+                    .await?;
+                output(&rebuilt, json)
+            }
             Some(Command::Open {
                 account,
                 owner,

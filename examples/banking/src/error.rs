@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use es_runtime::prelude::*;
-use es_runtime::{LoadError, StartError, StoreError, Version};
+use es_runtime::{CommandError, LoadError, ReadError, StartError, StoreError, Version};
 use serde_json::{Value, json};
 
 use crate::audit::AuditError;
@@ -52,6 +52,12 @@ pub(crate) enum BankError {
     Start(#[from] StartError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the balances cannot be built: {0}")]
+    NotBuilt(String),
+    #[error(transparent)]
+    Projection(#[from] CommandError),
+    #[error(transparent)]
+    Rows(#[from] ReadError),
     #[error("cannot write to stdout: {0}")]
     Output(std::io::Error),
 }

@@ -5,6 +5,8 @@
 pub mod account;
 mod accounts;
 mod audit;
+pub mod balance;
+mod balances;
 pub mod cli;
 mod entry;
 mod error;
@@ -17,6 +19,7 @@ mod number;
 mod opened;
 mod posted;
 mod progress;
+mod projections;
 mod refused;
 mod report;
 mod show;
@@ -26,6 +29,7 @@ mod tally;
 mod turn;
 
 pub use account::Account;
+pub use balance::Balance;
 pub use money::{Cents, ParseCentsError};
 pub use number::{AccountNumber, ParseAccountNumberError};
 pub use refused::Refused;

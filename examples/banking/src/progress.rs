@@ -4,6 +4,33 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ledger::Ledger;
 
+/// Shows on stderr how far a rebuild is, on a terminal.
+pub(crate) struct Rebuilding(ProgressBar);
+
+impl Rebuilding {
+    pub(crate) fn new(quiet: bool) -> Self {
+        if quiet || !stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = ProgressBar::new(0);
+        // A template that cannot be read would leave the plain bar, which will do.
+        if let Ok(style) = ProgressStyle::with_template("balances {wide_bar} {pos} of {len}, {per_sec}, {eta} left") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    /// So many events of so many are done.
+    pub(crate) fn at(&mut self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
+    pub(crate) fn done(self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Shows on stderr how far an import is: a bar on a terminal, a line now and then elsewhere.
 pub(crate) enum Progress {
     Quiet,

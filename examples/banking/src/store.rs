@@ -5,11 +5,16 @@ use std::str::FromStr;
 
 #[cfg(feature = "postgres")]
 use es_postgres::PostgresStore;
+#[cfg(feature = "postgres")]
+use es_runtime::StoreError;
 use es_runtime::prelude::*;
-use es_runtime::{RetryPolicy, StartError};
+use es_runtime::projection::ProjectionStore;
+use es_runtime::{Builder, RetryPolicy};
 use es_sqlite::SqliteStore;
 
 use crate::error::BankError;
+use crate::import::Import;
+use crate::{Account, Balance};
 
 /// Where the bank keeps its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,17 +70,26 @@ impl Store {
         visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
     ) -> Result<T, BankError> {
         let runtime = match self {
-            Self::Memory => start(MemoryStore::new()).await?,
-            Self::Sqlite(path) => start(SqliteStore::open(path).await?).await?,
+            Self::Memory => builder(MemoryStore::new()).start().await?,
+            Self::Sqlite(path) => builder(SqliteStore::open(path).await?).start().await?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(Url(url)) => start(PostgresStore::options().apply_schema().connect(url).await?).await?,
+            Self::Postgres(Url(url)) => builder(postgres(url).await?).start().await?,
         };
-        let visited = visit(&runtime).await;
-        // Closed rather than dropped, so that SQLite leaves one file and not its log beside it.
-        let closed = runtime.close().await;
-        let value = visited?;
-        closed?;
-        Ok(value)
+        visited(&runtime, visit).await
+    }
+
+    /// The same, with the read models, which are brought up to date meanwhile.
+    pub(crate) async fn open_projecting<T>(
+        &self,
+        visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
+        let runtime = match self {
+            Self::Memory => projecting(MemoryStore::new()).start().await?,
+            Self::Sqlite(path) => projecting(SqliteStore::open(path).await?).start().await?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Url(url)) => projecting(postgres(url).await?).start().await?,
+        };
+        visited(&runtime, visit).await
     }
 
     /// The file that would have to be there, and is not.
@@ -87,8 +101,31 @@ impl Store {
     }
 }
 
+#[cfg(feature = "postgres")]
+async fn postgres(url: &str) -> Result<PostgresStore, StoreError> {
+    PostgresStore::options().apply_schema().connect(url).await
+}
+
 /// The refusals of an import all go to one stream, and on a slow disk they meet there: rather wait long than give up.
-async fn start(store: impl EventStore) -> Result<Runtime, StartError> {
-    let patient = RetryPolicy::default().attempts(1_000);
-    Runtime::builder(store).retry(patient).start().await
+fn builder<S: EventStore>(store: S) -> Builder<S> {
+    Runtime::builder(store)
+        .aggregate::<Account>()
+        .aggregate::<Import>()
+        .retry(RetryPolicy::default().attempts(1_000))
+}
+
+fn projecting<S: ProjectionStore>(store: S) -> Builder<S> {
+    builder(store).projection::<Balance>()
+}
+
+/// Visits the bank. It is shut down rather than dropped, so that SQLite leaves one file and not its log beside it.
+async fn visited<T>(
+    runtime: &Runtime,
+    visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
+) -> Result<T, BankError> {
+    let visited = visit(runtime).await;
+    let closed = runtime.shutdown().await;
+    let value = visited?;
+    closed?;
+    Ok(value)
 }

@@ -115,6 +115,14 @@ fn event_of(block: &Block, event: &Listed) -> TokenStream {
             fn into_event(self) -> #event_enum {
                 #event_enum::#variant(self)
             }
+
+            #[allow(unreachable_patterns)]
+            fn from_event(event: #event_enum) -> ::core::option::Option<Self> {
+                match event {
+                    #event_enum::#variant(event) => ::core::option::Option::Some(event),
+                    _ => ::core::option::Option::None,
+                }
+            }
         }
 
         #(#cfgs)*

@@ -143,6 +143,13 @@ impl ::es_runtime::EventOf<Account> for Opened {
     fn into_event(self) -> AccountEvent {
         AccountEvent::Opened(self)
     }
+    #[allow(unreachable_patterns)]
+    fn from_event(event: AccountEvent) -> ::core::option::Option<Self> {
+        match event {
+            AccountEvent::Opened(event) => ::core::option::Option::Some(event),
+            _ => ::core::option::Option::None,
+        }
+    }
 }
 #[automatically_derived]
 impl ::es_runtime::IntoEvents<Account> for Opened {
@@ -171,6 +178,13 @@ impl ::es_runtime::BelongsToOneAggregate for Opened {
 impl ::es_runtime::EventOf<Account> for events::Deposited {
     fn into_event(self) -> AccountEvent {
         AccountEvent::Deposited(self)
+    }
+    #[allow(unreachable_patterns)]
+    fn from_event(event: AccountEvent) -> ::core::option::Option<Self> {
+        match event {
+            AccountEvent::Deposited(event) => ::core::option::Option::Some(event),
+            _ => ::core::option::Option::None,
+        }
     }
 }
 #[cfg(feature = "deposits")]

@@ -199,3 +199,31 @@ fn a_reader_that_goes_away_is_no_error() {
     drop((run.stdout.take(), run.stderr.take()));
     assert!(run.wait().unwrap().success());
 }
+
+#[test]
+fn the_read_model_holds_what_the_accounts_do() {
+    let bank = bank("balances");
+    let by_amount = |owners: [(&str, &str, &str); 2]| {
+        owners.map(|(account, owner, balance)| json!({ "account": account, "owners": [owner], "balance": balance }))
+    };
+    let same = [
+        ("ACC-000002", "美咲 田中", "100.00"),
+        ("ACC-000001", "Zoë Müller", "100.00"),
+    ];
+    assert_eq!(bank.json(&["balances"]), json!(by_amount(same)));
+    bank.ok(&["deposit", "ACC-000001", "0.01"]);
+    let richer = [
+        ("ACC-000001", "Zoë Müller", "100.01"),
+        ("ACC-000002", "美咲 田中", "100.00"),
+    ];
+    assert_eq!(bank.json(&["balances"]), json!(by_amount(richer)));
+    assert_eq!(bank.json(&["balances", "--top", "1"]).as_array().unwrap().len(), 1);
+
+    let rebuilt = bank.json(&["projections", "rebuild"]);
+    assert_eq!(rebuilt["projections"][0]["ready"], true);
+    assert_eq!(rebuilt["projections"][0]["lag_events"], 0);
+    assert_eq!(bank.json(&["balances"]), json!(by_amount(richer)));
+    assert_eq!(bank.json(&["projections", "parked"]), json!([]));
+    assert_eq!(bank.json(&["projections", "status"])["head"], 5);
+    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
+}

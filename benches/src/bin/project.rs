@@ -1,0 +1,109 @@
+//! Events per second into a row projection that catches up, and the time from a commit to the row that shows it.
+//!
+//! `project [EVENTS] [STORE]…`: 1,000,000 events and all stores unless said otherwise; a store is `memory`, `sqlite` or `postgres`, the last
+//! in the database of `ES_TEST_DATABASE_URL`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use es_benches::per_second;
+use es_runtime::prelude::*;
+use es_runtime::projection::ProjectionStore;
+use es_runtime::store::{Append, StreamAppend};
+use es_runtime::{AppendId, EventId, ExpectedVersion, Key as _, Metadata, NewEvent};
+use es_sqlite::SqliteStore;
+use es_tests::balances::{Balance, start};
+use es_tests::bank::{Account, Deposit};
+use uuid::Uuid;
+
+/// How many accounts the events are spread over: one row each.
+const ACCOUNTS: usize = 10_000;
+/// How many times the latency is taken.
+const PROBES: usize = 1_000;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let events = arguments.next().map_or(Ok(1_000_000), |events| events.parse())?;
+    let mut stores: Vec<String> = arguments.collect();
+    if stores.is_empty() {
+        stores = ["memory", "sqlite", "postgres"].map(str::to_owned).into();
+    }
+    for name in stores {
+        let folder = tempfile::tempdir()?;
+        let store: Arc<dyn ProjectionStore> = match &*name {
+            "memory" => Arc::new(MemoryStore::new()),
+            "sqlite" => Arc::new(SqliteStore::open(folder.path().join("bench.db")).await?),
+            _ => Arc::new(es_tests::stores::postgres().await),
+        };
+        let accounts = fill(&store, events).await;
+        let started = Instant::now();
+        let runtime = start(&store).await;
+        let head = store.head().await?;
+        let projection = runtime.projection::<Balance>();
+        projection.wait_for(head, Duration::from_secs(3_600)).await?;
+        let rate = per_second(events, started.elapsed());
+        let (p50, p99) = latency(&runtime, accounts[0]).await?;
+        println!("{name:<9} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
+        runtime.shutdown().await?;
+    }
+    Ok(())
+}
+
+/// Appends so many events to the accounts, in large batches.
+async fn fill(store: &Arc<dyn ProjectionStore>, events: usize) -> Vec<Id<Account>> {
+    let accounts: Vec<Id<Account>> = (0..ACCOUNTS.min(events)).map(|_| Id::new()).collect();
+    let mut left = events;
+    let mut is_first = true;
+    while left > 0 {
+        for chunk in accounts.chunks(1_000) {
+            let chunk = &chunk[..chunk.len().min(left)];
+            left -= chunk.len();
+            let streams = chunk.iter().map(|account| StreamAppend {
+                stream: account.stream_id(),
+                expected: ExpectedVersion::Any,
+                events: vec![event(is_first)],
+            });
+            let streams: Vec<_> = streams.collect();
+            if !streams.is_empty() {
+                let append = Append {
+                    id: AppendId::new(),
+                    key: None,
+                    streams,
+                };
+                store.append(append).await.expect("the store takes it");
+            }
+        }
+        is_first = false;
+    }
+    accounts
+}
+
+fn event(opens: bool) -> NewEvent {
+    let (name, payload) = if opens {
+        ("opened", r#"{"owner":"Alice"}"#)
+    } else {
+        ("deposited", r#"{"amount":5}"#)
+    };
+    NewEvent {
+        id: EventId(Uuid::now_v7()),
+        name: name.into(),
+        shape_version: 1,
+        payload: payload.into(),
+        metadata: Metadata::EMPTY,
+    }
+}
+
+/// From the answer to a command to the row that shows it, in microseconds.
+async fn latency(runtime: &Runtime, account: Id<Account>) -> Result<(u128, u128)> {
+    let projection = runtime.projection::<Balance>();
+    let mut times = Vec::with_capacity(PROBES);
+    for _ in 0..PROBES {
+        let receipt = runtime.execute(account, Deposit { amount: 1 }).await?;
+        let start = Instant::now();
+        projection.wait_for(receipt.position, Duration::from_secs(60)).await?;
+        times.push(start.elapsed().as_micros());
+    }
+    times.sort_unstable();
+    Ok((times[PROBES / 2], times[PROBES * 99 / 100]))
+}

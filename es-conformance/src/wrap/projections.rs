@@ -1,0 +1,109 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+use es_runtime::projection::store::{
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
+};
+use es_runtime::{Position, StoreError};
+
+use super::{Wrap, Wrapped};
+
+/// A [`Wrap`] of a store that keeps projections.
+#[async_trait]
+pub trait WrapProjections: Wrap {
+    /// The store behind.
+    fn projections(&self) -> &dyn ProjectionStore;
+
+    /// See [`ProjectionStore::acquire`].
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.projections().acquire(lease, owner, ttl).await
+    }
+
+    /// See [`ProjectionStore::renew`].
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        self.projections().renew(lease, ttl).await
+    }
+
+    /// See [`ProjectionStore::release`].
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.projections().release(lease).await
+    }
+
+    /// See [`ProjectionStore::checkpoint`].
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        self.projections().checkpoint(reader).await
+    }
+
+    /// See [`ProjectionStore::commit`].
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.projections().commit(commit).await
+    }
+
+    /// See [`ProjectionStore::forget`].
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        self.projections().forget(reader, table, lease).await
+    }
+
+    /// See [`ProjectionStore::create_table`].
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        self.projections().create_table(table).await
+    }
+
+    /// See [`ProjectionStore::rows`].
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.projections().rows(table, keys).await
+    }
+
+    /// See [`ProjectionStore::list_rows`].
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        self.projections().list_rows(table, query).await
+    }
+
+    /// See [`ProjectionStore::parked`].
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        self.projections().parked(reader, after, limit).await
+    }
+}
+
+#[async_trait]
+impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.0.acquire(lease, owner, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        self.0.renew(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.0.release(lease).await
+    }
+
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        self.0.checkpoint(reader).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.0.commit(commit).await
+    }
+
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        self.0.forget(reader, table, lease).await
+    }
+
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        self.0.create_table(table).await
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.0.rows(table, keys).await
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        self.0.list_rows(table, query).await
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        self.0.parked(reader, after, limit).await
+    }
+}

@@ -1,0 +1,290 @@
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::Parser;
+use syn::{Attribute, Expr, FnArg, Meta, Pat, ReceiverKind, ReturnType, Signature, Token, Type};
+
+use crate::aggregate::handler::pascal_case;
+use crate::aggregate::listed::{Listed, ungrouped};
+use crate::aggregate::signature::{This, first_argument, is_this, last_segment, plain};
+use crate::errors::Errors;
+
+/// A method with `#[apply]`.
+pub(crate) struct Apply {
+    pub(crate) method: Ident,
+    pub(crate) event: Listed,
+    pub(crate) effect: Effect,
+    /// The type `&Meta<…>`, if it takes that.
+    pub(crate) meta: Option<Type>,
+    pub(crate) keys: Keys,
+    /// What the method calls the event and the meta, which is what expressions of keys call them too.
+    pub(crate) names: [Ident; 2],
+}
+
+/// What a method does with the row.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Effect {
+    /// No receiver: makes it.
+    Create,
+    /// `&mut self`.
+    Change,
+    /// `self`: gives it back, or deletes it.
+    Replace,
+}
+
+/// Which rows an event touches.
+pub(crate) enum Keys {
+    /// The one whose key is the stream's id.
+    Stream,
+    One(Expr),
+    Several(Expr),
+}
+
+impl Apply {
+    /// Reads a method. `None` if it does not say which event it applies.
+    pub(crate) fn parse(signature: &Signature, attrs: &[Attribute], row: &Type, errors: &mut Errors) -> Option<Self> {
+        plain(signature, "an apply", errors);
+        let (this, parameters) = This::of(signature, row);
+        let effect = Effect::of(&this, signature, row, errors);
+        let Some((event, others)) = parameters.split_first() else {
+            let method = &signature.ident;
+            let message = format!(
+                "apply `{method}` takes no event: add a parameter `event: {}`",
+                pascal_case(method)
+            );
+            errors.at(method, message);
+            return None;
+        };
+        Some(Self {
+            method: signature.ident.clone(),
+            event: listed(event, attrs, errors)?,
+            effect,
+            meta: meta(others, errors),
+            keys: Keys::of(attrs, errors),
+            names: names(signature),
+        })
+    }
+
+    pub(crate) fn creates(&self) -> bool {
+        self.effect == Effect::Create
+    }
+}
+
+impl Effect {
+    fn of(this: &This<'_>, signature: &Signature, row: &Type, errors: &mut Errors) -> Self {
+        let returned = match &signature.output {
+            ReturnType::Type(_, ty) if !is_unit(ty) => Some(ungrouped(ty)),
+            _ => None,
+        };
+        match this {
+            This::Missing => {
+                returns_row(returned, signature, row, errors);
+                Self::Create
+            }
+            This::Mutable(_) => {
+                if let Some(ty) = returned {
+                    let message = "an apply with `&mut self` changes the row in place: return nothing, or take `self` and return `Option<Self>` to delete it";
+                    errors.at(ty, message);
+                }
+                Self::Change
+            }
+            This::Shared(receiver) => {
+                errors.at(receiver, "an apply changes the row: take `&mut self`");
+                Self::Change
+            }
+            This::Other(receiver) => {
+                if matches!(receiver.kind, ReceiverKind::Value) {
+                    returns_maybe_row(returned, signature, row, errors);
+                } else {
+                    errors.at(
+                        receiver,
+                        "an apply takes `&mut self` to change the row, or `self` to delete it",
+                    );
+                }
+                Self::Replace
+            }
+            This::Maybe(ty) => {
+                let message = "an event either creates the row or changes it: take no receiver and return `Self`, or take `&mut self`";
+                errors.at(ty, message);
+                Self::Change
+            }
+        }
+    }
+}
+
+/// Checks what a creating method returns, as far as it is plain from its text; the rest is left to the compiler.
+fn returns_row(returned: Option<&Type>, signature: &Signature, row: &Type, errors: &mut Errors) {
+    let Some(ty) = returned else {
+        let message = "without a receiver an apply creates the row: return `Self`, or take `&mut self` to change it";
+        return errors.at(&signature.ident, message);
+    };
+    if is_wrapped(ty, "Result") {
+        errors.at(ty, "an event is a fact and cannot be refused: return `Self`");
+    } else if is_wrapped(ty, "Option") {
+        errors.at(
+            ty,
+            "an apply without a receiver creates the row: return `Self`, or take `self` to delete an existing one",
+        );
+    } else if let Some(last) = last_segment(ty)
+        && is_std(&last.ident)
+        && !is_this(ty, row)
+    {
+        errors.at(ty, "an apply without a receiver creates the row: return `Self`");
+    }
+}
+
+fn returns_maybe_row(returned: Option<&Type>, signature: &Signature, row: &Type, errors: &mut Errors) {
+    let message =
+        "an apply with `self` keeps the row or deletes it: return `Option<Self>`, or take `&mut self` to change it";
+    match returned {
+        None => errors.at(&signature.ident, message),
+        Some(ty) => {
+            let inner = last_segment(ty)
+                .filter(|last| last.ident == "Option")
+                .and_then(first_argument);
+            if !inner.is_some_and(|inner| is_this(inner, row)) {
+                errors.at(ty, message);
+            }
+        }
+    }
+}
+
+fn is_wrapped(ty: &Type, name: &str) -> bool {
+    last_segment(ty).is_some_and(|segment| segment.ident == name)
+}
+
+/// Whether the name is one of std's that cannot be an alias of the row, as a rule.
+fn is_std(ident: &Ident) -> bool {
+    ["String", "Vec", "bool", "i32", "i64", "u32", "u64"]
+        .iter()
+        .any(|name| ident == name)
+}
+
+fn is_unit(ty: &Type) -> bool {
+    matches!(ungrouped(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
+}
+
+fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Option<Listed> {
+    if let Type::Reference(reference) = ty {
+        errors.at(ty, "take the event by value, without `&`");
+        return Listed::new(&reference.elem, attrs);
+    }
+    let listed = Listed::new(ty, attrs);
+    if listed.is_none() {
+        errors.at(ty, "an apply takes a struct marked with `#[event]`");
+    }
+    listed
+}
+
+/// The `&Meta<…>` behind the event.
+fn meta(others: &[&Type], errors: &mut Errors) -> Option<Type> {
+    let (first, rest) = others.split_first()?;
+    for other in rest {
+        errors.at(
+            other,
+            "an apply takes the event and `&Meta<…>`, and nothing else: remove this parameter",
+        );
+    }
+    let inner = match first {
+        Type::Reference(reference) => ungrouped(&reference.elem),
+        ty => ty,
+    };
+    let is_meta = last_segment(inner).is_some_and(|segment| segment.ident == "Meta");
+    match first {
+        Type::Reference(reference) if is_meta && reference.mutability.is_none() => return Some((*first).clone()),
+        _ if is_meta => errors.at(first, "take the meta by reference: `&Meta<…>`"),
+        _ => errors.at(first, "behind the event an apply takes only `&Meta<…>`, with the aggregate of the event: what else it needs to know must be in the event"),
+    }
+    None
+}
+
+impl Keys {
+    fn of(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut keys = Self::Stream;
+        let is_apply = |attribute: &&Attribute| {
+            attribute
+                .path()
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "apply")
+        };
+        for attribute in attrs.iter().filter(is_apply) {
+            let tokens = match &attribute.meta {
+                Meta::Path(_) => continue,
+                Meta::List(list) => list.tokens.clone(),
+                Meta::NameValue(pair) => {
+                    errors.at(&pair.value, "write `#[apply(key = …)]`");
+                    continue;
+                }
+            };
+            if let Some(given) = errors.ok(parse_keys(tokens)) {
+                keys = given;
+            }
+        }
+        keys
+    }
+}
+
+fn parse_keys(tokens: TokenStream) -> syn::Result<Keys> {
+    let parser = |input: syn::parse::ParseStream<'_>| {
+        if input.is_empty() {
+            return Ok(Keys::Stream);
+        }
+        let name = input.call(Ident::parse_any)?;
+        let several = name == "keys";
+        if name != "key" && !several {
+            let message =
+                format!("unknown argument `{name}`: `#[apply]` takes `key = …` for one row, `keys = …` for several");
+            // The rest is not looked at, so that one mistake is one error.
+            input.parse::<TokenStream>()?;
+            return Err(syn::Error::new(name.span(), message));
+        }
+        let equals: Option<Token![=]> = input.parse()?;
+        if equals.is_none() || input.is_empty() {
+            let message = format!("expected an expression: `{name} = event.…`");
+            input.parse::<TokenStream>()?;
+            return Err(syn::Error::new(name.span(), message));
+        }
+        let expr: Expr = input.parse()?;
+        input.parse::<Option<Token![,]>>()?;
+        if !input.is_empty() {
+            let rest: TokenStream = input.parse()?;
+            let message = "`#[apply]` takes one argument: `key = …` for one row, or `keys = …` for several";
+            return Err(syn::Error::new_spanned(rest, message));
+        }
+        Ok(if several { Keys::Several(expr) } else { Keys::One(expr) })
+    };
+    parser.parse2(tokens)
+}
+
+/// What the method calls the event and the meta; `event` and `meta` where it has no plain name.
+fn names(signature: &Signature) -> [Ident; 2] {
+    let typed = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(&*typed.pat),
+        FnArg::Receiver(_) => None,
+    });
+    let mut names = typed.map(|pat| match pat {
+        Pat::Ident(name) => Some(Ident::new(&name.ident.to_string(), name.ident.span())),
+        _ => None,
+    });
+    let mut next = |default: &str| {
+        let given = names
+            .next()
+            .flatten()
+            .filter(|ident| !ident.to_string().starts_with("r#"));
+        given.unwrap_or_else(|| Ident::new(default, Span::call_site()))
+    };
+    [next("event"), next("meta")]
+}
+
+impl ToTokens for Effect {
+    /// The function of the runtime that has this effect.
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let name = match self {
+            Self::Create => "create_row",
+            Self::Change => "change_row",
+            Self::Replace => "replace_row",
+        };
+        Ident::new(name, Span::call_site()).to_tokens(tokens);
+    }
+}

@@ -1,0 +1,124 @@
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::apply::{Apply, Keys};
+use super::block::Block;
+use super::row::Row;
+use crate::message::Message;
+
+pub(super) fn row(row: &Row) -> TokenStream {
+    let Row {
+        runtime,
+        message: Message { ident, name, .. },
+        version,
+        indexes,
+        parks,
+    } = row;
+    let poison = if *parks { quote!(Park) } else { quote!(Hold) };
+    quote! {
+        #[automatically_derived]
+        impl #runtime::projection::Projection for #ident {
+            const NAME: &'static str = #name;
+            const VERSION: u32 = #version;
+            const INDEXES: &'static [&'static str] = &[#(#indexes),*];
+            const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
+        }
+    }
+}
+
+pub(super) fn block(block: &Block) -> TokenStream {
+    let Block {
+        runtime, row, applies, ..
+    } = block;
+    let private = runtime.private();
+    let sources = applies.iter().map(|apply| {
+        let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
+        let row = spanned_self(apply);
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#row, #ty>(),)
+    });
+    let methods = applies.iter().map(|apply| method(block, apply));
+    quote! {
+        #[automatically_derived]
+        impl #runtime::projection::RowProjection for #row {
+            const EVENTS: &'static [#runtime::projection::RowEvent<Self>] = &[#(#sources)*];
+        }
+
+        #(#methods)*
+    }
+}
+
+/// `Self` with the span of the event, which is where the compiler reports what is wrong with it.
+fn spanned_self(apply: &Apply) -> Ident {
+    Ident::new("Self", apply.event.variant.span())
+}
+
+fn method(block: &Block, apply: &Apply) -> TokenStream {
+    let Block { runtime, row, .. } = block;
+    let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
+    let private = runtime.private();
+    let keys = keys(block, apply);
+    let body = if block.sound {
+        call(block, apply)
+    } else {
+        quote!(#private::after_error((row, event, meta)))
+    };
+    let span = apply.event.variant.span();
+    // One span for all that fails with the event, so that it is reported once.
+    let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
+    let meta = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
+    let [event_name, meta_name] = &apply.names;
+    quote_spanned! {apply.event.variant.span()=>
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #runtime::projection::ApplyRow<#ty> for #row {
+            fn event(
+                event: <#aggregate as #runtime::EventSourced>::Event,
+            ) -> ::core::option::Option<#ty> {
+                #private::own_event::<#aggregate, #ty>(event)
+            }
+
+            #[allow(unused_variables)]
+            fn keys(#event_name: &#ty, #meta_name: #meta) -> #private::Vec<#private::String> {
+                #keys
+            }
+
+            #[allow(unused_variables)]
+            fn apply(
+                row: ::core::option::Option<Self>,
+                event: #ty,
+                meta: #meta,
+            ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::Misfit> {
+                #body
+            }
+        }
+    }
+}
+
+fn keys(block: &Block, apply: &Apply) -> TokenStream {
+    let private = block.runtime.private();
+    let meta = &apply.names[1];
+    match &apply.keys {
+        _ if !block.sound => quote!(#private::after_error(())),
+        Keys::Stream => quote!(#private::stream_key(#meta)),
+        // Of the place rather than the value, which the event keeps.
+        Keys::One(expr) => quote_spanned!(expr.span()=> #private::one_key(&(#expr))),
+        Keys::Several(expr) => quote_spanned!(expr.span()=> #private::several_keys(#expr)),
+    }
+}
+
+fn call(block: &Block, apply: &Apply) -> TokenStream {
+    let Block { runtime, .. } = block;
+    let private = runtime.private();
+    let (ty, method, effect) = (&apply.event.ty, &apply.method, apply.effect);
+    let meta = apply.meta.as_ref().map(|ty| quote_spanned!(ty.span()=> meta));
+    let call = |row: TokenStream| quote_spanned!(method.span()=> <Self>::#method(#row event, #meta));
+    let closure = if apply.creates() {
+        let call = call(quote!());
+        quote!(|event| #call)
+    } else {
+        let call = call(quote!(row,));
+        quote!(|row, event| #call)
+    };
+    quote!(#private::#effect::<Self, #ty>(row, event, #closure))
+}

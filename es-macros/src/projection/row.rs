@@ -1,0 +1,152 @@
+use proc_macro2::{Ident, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::parse::ParseStream;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Item, LitInt, LitStr, Token};
+
+use crate::args::{self, Known};
+use crate::errors::Errors;
+use crate::message::{Message, Words};
+use crate::runtime::Runtime;
+use crate::stored_name;
+
+const KNOWN: Known = Known {
+    attribute: "#[projection]",
+    arguments: &["name", "version", "index", "park", "crate"],
+    repeatable: &[],
+};
+
+const WORDS: Words = Words {
+    attribute: "#[projection]",
+    noun: "a projection",
+};
+
+/// The longest name of which every store can make the name of a table.
+const MAX_NAME: usize = 32;
+
+/// A struct with `#[projection]`.
+pub(crate) struct Row {
+    pub(crate) runtime: Runtime,
+    pub(crate) message: Message,
+    pub(crate) version: u32,
+    pub(crate) indexes: Vec<LitStr>,
+    pub(crate) parks: bool,
+}
+
+impl Row {
+    /// Reads the struct. `None` if there is too little of it to go on.
+    pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
+        let (mut runtime, mut name, mut version) = (Runtime::default(), None, 1);
+        let (mut indexes, mut parks) = (Vec::new(), false);
+        args::read(args, &KNOWN, errors, |argument, input| {
+            match argument.to_string().as_str() {
+                "name" => name = Some(stored_name::parse(argument, input)?),
+                "version" => version = parse_version(argument, input)?,
+                "index" => indexes = parse_indexes(argument, input)?,
+                "park" => parks = true,
+                _ => runtime = Runtime::parse(input)?,
+            }
+            Ok(())
+        });
+        let message = Message::parse(item, name, &WORDS, errors)?;
+        check_name(&message.name, errors);
+        let fields = plain_fields(item);
+        for index in &indexes {
+            check_index(index, fields.as_deref(), &message.ident, errors);
+        }
+        Some(Self {
+            runtime,
+            message,
+            version,
+            indexes,
+            parks,
+        })
+    }
+
+    /// What to put above the struct.
+    pub(crate) fn above(&self) -> TokenStream {
+        let fields = self.message.assert_fields(&self.runtime);
+        let derives = self.message.derives.missing(&self.runtime);
+        quote!(#fields #derives)
+    }
+}
+
+fn parse_version(argument: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    let expected = |span| syn::Error::new(span, "expected a whole number from 1: `version = 2`");
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
+    }
+    let number: LitInt = input.parse().map_err(|error| expected(error.span()))?;
+    match number.base10_parse() {
+        Ok(version) if version > 0 => Ok(version),
+        _ => Err(expected(number.span())),
+    }
+}
+
+fn parse_indexes(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    let expected = |span| {
+        syn::Error::new(
+            span,
+            "expected a list of fields: `index = [\"owner\", \"address.city\"]`",
+        )
+    };
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || !input.peek(syn::token::Bracket) {
+        return Err(expected(argument.span()));
+    }
+    let list;
+    syn::bracketed!(list in input);
+    let fields = Punctuated::<LitStr, Token![,]>::parse_terminated(&list).map_err(|error| expected(error.span()))?;
+    Ok(fields.into_iter().collect())
+}
+
+/// Checks what a table's name must be besides a stored name.
+fn check_name(name: &LitStr, errors: &mut Errors) {
+    let text = name.value();
+    let allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-');
+    let is_part = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(allowed);
+    let reserved = ["sqlite_", "pg_"].iter().any(|prefix| text.starts_with(prefix));
+    if !is_part || reserved || text.len() > MAX_NAME {
+        let message = format!(
+            "the name {text:?} cannot name a table: say `name = \"…\"` with a lower-case letter, then up to {} letters, digits, `_` or `-`, and neither `sqlite_` nor `pg_` in front",
+            MAX_NAME - 1
+        );
+        errors.at(name, message);
+    }
+}
+
+/// The fields of the struct as they are stored, unless an attribute may change their names.
+fn plain_fields(item: &TokenStream) -> Option<Vec<String>> {
+    let Ok(Item::Struct(item)) = syn::parse2::<Item>(item.clone()) else {
+        return None;
+    };
+    let special = |attribute: &Attribute| attribute.path().is_ident("serde") || attribute.path().is_ident("cfg_attr");
+    let fields = item.fields.iter();
+    let mut attributes = item.attrs.iter().chain(fields.clone().flat_map(|field| &field.attrs));
+    if attributes.any(special) {
+        return None;
+    }
+    fields
+        .map(|field| Some(field.ident.as_ref()?.unraw().to_string()))
+        .collect()
+}
+
+fn check_index(index: &LitStr, fields: Option<&[String]>, row: &Ident, errors: &mut Errors) {
+    let path = index.value();
+    if path.len() > 200 || path.split('.').any(str::is_empty) || path.contains(['"', '\\']) {
+        let message = "expected the path of a field: names with `.` between them, such as \"address.city\"";
+        return errors.at(index, message);
+    }
+    let first = path.split('.').next().unwrap_or_default();
+    if let Some(fields) = fields
+        && !fields.iter().any(|field| field == first)
+    {
+        let known = match fields {
+            [] => "has no fields".to_owned(),
+            fields => format!("has `{}`", fields.join("`, `")),
+        };
+        errors.at(index, format!("`{row}` has no field `{first}` to index: it {known}"));
+    }
+}

@@ -1,0 +1,23 @@
+const _: fn() = || {
+    ::es_runtime::__private::assert_value::<String>();
+    ::es_runtime::__private::assert_value::<i64>();
+};
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::es_runtime::__private::serde::Serialize,
+    ::es_runtime::__private::serde::Deserialize
+)]
+#[serde(crate = "::es_runtime::__private::serde")]
+pub struct Balance {
+    pub owner: String,
+    pub cents: i64,
+}
+#[automatically_derived]
+impl ::es_runtime::projection::Projection for Balance {
+    const NAME: &'static str = "balances";
+    const VERSION: u32 = 2u32;
+    const INDEXES: &'static [&'static str] = &["owner"];
+    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
+}

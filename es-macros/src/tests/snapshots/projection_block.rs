@@ -1,0 +1,137 @@
+#[allow(clippy::needless_pass_by_value, clippy::unused_self)]
+impl Balance {
+    #[apply(__in_aggregate)]
+    fn opened(event: Opened) -> Self {
+        Self {
+            owner: event.owner,
+            cents: 0,
+        }
+    }
+    #[apply(keys = [received.from, received.to], __in_aggregate)]
+    #[cfg(feature = "transfers")]
+    fn received(&mut self, received: events::Received, meta: &Meta<Transfer>) {
+        self.cents += event.amount;
+    }
+    #[apply(key = event.account, __in_aggregate)]
+    fn closed(self, _: Closed) -> Option<Self> {
+        None
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::projection::RowProjection for Balance {
+    const EVENTS: &'static [::es_runtime::projection::RowEvent<Self>] = &[
+        ::es_runtime::__private::row_event::<Self, Opened>(),
+        #[cfg(feature = "transfers")]
+        ::es_runtime::__private::row_event::<Self, events::Received>(),
+        ::es_runtime::__private::row_event::<Self, Closed>(),
+    ];
+}
+#[automatically_derived]
+impl ::es_runtime::projection::ApplyRow<Opened> for Balance {
+    fn event(
+        event: <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
+    ) -> ::core::option::Option<Opened> {
+        ::es_runtime::__private::own_event::<
+            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+            Opened,
+        >(event)
+    }
+    #[allow(unused_variables)]
+    fn keys(
+        event: &Opened,
+        meta: &::es_runtime::projection::Meta<
+            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::es_runtime::__private::Vec<::es_runtime::__private::String> {
+        ::es_runtime::__private::stream_key(meta)
+    }
+    #[allow(unused_variables)]
+    fn apply(
+        row: ::core::option::Option<Self>,
+        event: Opened,
+        meta: &::es_runtime::projection::Meta<
+            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::core::result::Result<
+        ::core::option::Option<Self>,
+        ::es_runtime::projection::Misfit,
+    > {
+        ::es_runtime::__private::create_row::<
+            Self,
+            Opened,
+        >(row, event, |event| <Self>::opened(event))
+    }
+}
+#[cfg(feature = "transfers")]
+#[automatically_derived]
+impl ::es_runtime::projection::ApplyRow<events::Received> for Balance {
+    fn event(
+        event: <<events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
+    ) -> ::core::option::Option<events::Received> {
+        ::es_runtime::__private::own_event::<
+            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+            events::Received,
+        >(event)
+    }
+    #[allow(unused_variables)]
+    fn keys(
+        received: &events::Received,
+        meta: &::es_runtime::projection::Meta<
+            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::es_runtime::__private::Vec<::es_runtime::__private::String> {
+        ::es_runtime::__private::several_keys([received.from, received.to])
+    }
+    #[allow(unused_variables)]
+    fn apply(
+        row: ::core::option::Option<Self>,
+        event: events::Received,
+        meta: &::es_runtime::projection::Meta<
+            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::core::result::Result<
+        ::core::option::Option<Self>,
+        ::es_runtime::projection::Misfit,
+    > {
+        ::es_runtime::__private::change_row::<
+            Self,
+            events::Received,
+        >(row, event, |row, event| <Self>::received(row, event, meta))
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::projection::ApplyRow<Closed> for Balance {
+    fn event(
+        event: <<Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
+    ) -> ::core::option::Option<Closed> {
+        ::es_runtime::__private::own_event::<
+            <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+            Closed,
+        >(event)
+    }
+    #[allow(unused_variables)]
+    fn keys(
+        event: &Closed,
+        meta: &::es_runtime::projection::Meta<
+            <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::es_runtime::__private::Vec<::es_runtime::__private::String> {
+        ::es_runtime::__private::one_key(&(event.account))
+    }
+    #[allow(unused_variables)]
+    fn apply(
+        row: ::core::option::Option<Self>,
+        event: Closed,
+        meta: &::es_runtime::projection::Meta<
+            <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >,
+    ) -> ::core::result::Result<
+        ::core::option::Option<Self>,
+        ::es_runtime::projection::Misfit,
+    > {
+        ::es_runtime::__private::replace_row::<
+            Self,
+            Closed,
+        >(row, event, |row, event| <Self>::closed(row, event))
+    }
+}

@@ -1,0 +1,242 @@
+//! The SQL of one table of rows.
+
+use es_runtime::StoreError;
+use es_runtime::projection::store::{Compare, FieldValue, RowFilter, RowQuery, RowTable, path};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::schema::Schema;
+
+/// A value that is passed with a statement.
+pub(crate) type Parameter = Box<dyn ToSql + Sync + Send>;
+
+/// What text is marked with in the results of the function `order_key`, and numbers.
+const TEXT: u8 = 2;
+const NUMBER: u8 = 1;
+
+/// The rows of these keys.
+pub(crate) fn rows(schema: &Schema, table: &RowTable) -> String {
+    let name = name(table);
+    schema.render(&format!(
+        "SELECT key, data, position FROM \"es\".{name} WHERE key = ANY ($1)"
+    ))
+}
+
+/// The rows of a query, with its parameters.
+pub(crate) fn list(
+    schema: &Schema,
+    table: &RowTable,
+    query: &RowQuery,
+) -> Result<(String, Vec<Parameter>), StoreError> {
+    let mut list = List::default();
+    for filter in &query.filters {
+        list.filter(filter)?;
+    }
+    let order = list.order(query)?;
+    let conditions = match list.conditions.as_slice() {
+        [] => String::new(),
+        conditions => format!("WHERE {}", conditions.join(" AND ")),
+    };
+    let limit = list.parameter(query.limit.map(i64::from));
+    let name = name(table);
+    let sql = format!("SELECT key, data, position FROM \"es\".{name} {conditions} ORDER BY {order} LIMIT {limit}");
+    Ok((schema.render(&sql), list.parameters))
+}
+
+/// The names of the indexes, after their fields as far as names of any length and content allow.
+pub(crate) fn index_names(table: &RowTable) -> Vec<String> {
+    let id = |field: &str| Uuid::new_v5(&Uuid::NAMESPACE_OID, field.as_bytes()).as_fields().0;
+    table
+        .indexes
+        .iter()
+        .map(|field| format!("{}_{:08x}", table.name(), id(field)))
+        .collect()
+}
+
+/// Checked: it holds nothing that would end the quoted name.
+fn name(table: &RowTable) -> String {
+    format!("\"{}\"", table.name())
+}
+
+/// What an index holds of a field, and what queries compare.
+fn expression(field: &str) -> Result<String, StoreError> {
+    let names = path(field)?
+        .into_iter()
+        .map(|name| format!("\"{}\"", name.replace('\'', "''")));
+    let names: Vec<String> = names.collect();
+    Ok(format!("\"es\".order_key(data, '{{{}}}')", names.join(",")))
+}
+
+/// A query while it is being written.
+#[derive(Default)]
+struct List {
+    conditions: Vec<String>,
+    parameters: Vec<Parameter>,
+}
+
+impl List {
+    /// The name under which it is passed.
+    fn parameter(&mut self, value: impl ToSql + Sync + Send + 'static) -> String {
+        self.parameters.push(Box::new(value));
+        format!("${}", self.parameters.len())
+    }
+
+    fn filter(&mut self, filter: &RowFilter) -> Result<(), StoreError> {
+        let field = expression(&filter.field)?;
+        let value = self.parameter(order_key(&filter.value));
+        let operator = match filter.compare {
+            Compare::Equal => "=",
+            Compare::Less => "<",
+            Compare::AtMost => "<=",
+            Compare::Greater => ">",
+            Compare::AtLeast => ">=",
+        };
+        self.conditions.push(format!("{field} {operator} {value}"));
+        // What marks text stands between the numbers and all text.
+        let is_text = matches!(filter.value, FieldValue::Text(_));
+        match filter.compare {
+            Compare::Less | Compare::AtMost if is_text => self.conditions.push(format!("{field} >= '\\x02'")),
+            Compare::Greater | Compare::AtLeast if !is_text => self.conditions.push(format!("{field} < '\\x02'")),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn order(&mut self, query: &RowQuery) -> Result<String, StoreError> {
+        let (direction, behind) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
+        let after = query.after.as_ref();
+        let Some(field) = &query.order_by else {
+            if let Some(after) = after {
+                let key = self.parameter(after.key.clone());
+                self.conditions.push(format!("key {behind} {key}"));
+            }
+            return Ok(format!("key {direction}"));
+        };
+        let field = expression(field)?;
+        match after.and_then(|after| Some((after.value.as_ref()?, &after.key))) {
+            Some((value, key)) => {
+                let (value, key) = (self.parameter(order_key(value)), self.parameter(key.clone()));
+                self.conditions
+                    .push(format!("({field}, key) {behind} ({value}, {key})"));
+            }
+            None => self.conditions.push(format!("{field} IS NOT NULL")),
+        }
+        Ok(format!("{field} {direction}, key {direction}"))
+    }
+}
+
+/// What the function `order_key` gives for a field with this value.
+fn order_key(value: &FieldValue) -> Vec<u8> {
+    let FieldValue::Text(text) = value else {
+        let (float, above) = value.number().unwrap_or_default();
+        let bits = float.to_bits();
+        let ordered = if float.is_sign_negative() {
+            !bits
+        } else {
+            bits ^ (1 << 63)
+        };
+        let above = i16::try_from(above + 1024).unwrap_or_default();
+        return [&[NUMBER][..], &ordered.to_be_bytes(), &above.to_be_bytes()].concat();
+    };
+    [&[TEXT], text.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use es_runtime::projection::store::RowCursor;
+
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_values_are_in_their_order() {
+        let ascending = [
+            FieldValue::Float(f64::NEG_INFINITY),
+            FieldValue::Integer(i64::MIN),
+            FieldValue::Float(-1.5),
+            FieldValue::Float(-0.0),
+            FieldValue::Float(f64::MIN_POSITIVE),
+            FieldValue::Integer(9_007_199_254_740_992),
+            FieldValue::Integer(9_007_199_254_740_993),
+            FieldValue::Integer(i64::MAX),
+            FieldValue::Float(9_223_372_036_854_775_808.0),
+            FieldValue::Text(String::new()),
+            FieldValue::Text("a".to_owned()),
+        ];
+        assert!(ascending.iter().map(order_key).is_sorted_by(|one, other| one < other));
+    }
+
+    /// Asks a server how it answers each query on a table of many rows.
+    #[tokio::test]
+    async fn an_index_serves_filters_order_and_pages() {
+        let server = std::env::var("ES_TEST_DATABASE_URL")
+            .expect("this test needs PostgreSQL: run `scripts/postgres run -- cargo test -p es-postgres`");
+        let (mut client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let schema = Schema::new(format!("es_plans_{}", std::process::id())).unwrap();
+        crate::schema::apply(&mut client, &schema).await.unwrap();
+        let fields = ["owner", "address.city", "it's {odd}, so"];
+        let table = RowTable {
+            projection: "balances".into(),
+            version: 1,
+            indexes: fields.map(Into::into).to_vec().into(),
+        };
+        let create = schema.render("SELECT \"es\".create_rows($1, $2, $3)");
+        let names = index_names(&table);
+        client
+            .execute(&create, &[&table.name(), &names, &&fields[..]])
+            .await
+            .unwrap();
+        let fill = "INSERT INTO \"es\".balances_v1 SELECT 'key ' || n, json_build_object('owner', 'owner ' || n % 5000, \
+                    'address', json_build_object('city', n), 'it''s {odd}, so', n, 'cents', n), 1 \
+                    FROM generate_series(1, 20000) AS n; ANALYZE \"es\".balances_v1";
+        client.batch_execute(&schema.render(fill)).await.unwrap();
+
+        let cursor = RowCursor {
+            value: Some(FieldValue::Integer(19_990)),
+            key: "a".to_owned(),
+        };
+        for (field, index) in fields.iter().zip(&names) {
+            let filter = |compare, value| RowQuery {
+                filters: vec![RowFilter {
+                    field: (*field).into(),
+                    compare,
+                    value,
+                }],
+                ..RowQuery::default()
+            };
+            let ordered = RowQuery {
+                order_by: Some((*field).into()),
+                limit: Some(10),
+                ..RowQuery::default()
+            };
+            let paged = RowQuery {
+                after: Some(cursor.clone()),
+                ..ordered.clone()
+            };
+            for query in [
+                filter(Compare::Equal, FieldValue::Text("owner 7".to_owned())),
+                filter(Compare::Greater, FieldValue::Integer(19_990)),
+                filter(Compare::Less, FieldValue::Text("a".to_owned())),
+                ordered.clone(),
+                RowQuery {
+                    descending: true,
+                    ..paged.clone()
+                },
+                paged,
+            ] {
+                let (sql, parameters) = list(&schema, &table, &query).unwrap();
+                let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|value| &**value as _).collect();
+                let plan = client.query(&format!("EXPLAIN {sql}"), &parameters).await.unwrap();
+                let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+                let plan = plan.join("\n");
+                assert!(
+                    plan.contains(index.as_str()) && !plan.contains("Seq Scan"),
+                    "{query:?}:\n{plan}"
+                );
+                assert!(query.order_by.is_none() || !plan.contains("Sort"), "{query:?}:\n{plan}");
+            }
+        }
+        let drop = schema.render("DROP SCHEMA \"es\" CASCADE");
+        client.batch_execute(&drop).await.unwrap();
+    }
+}

@@ -1,0 +1,298 @@
+//! What the store keeps for projections.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use foldhash::HashMap;
+use tokio::time::Instant;
+
+use super::{Log, MemoryStore, usize_of};
+use crate::projection::rows::{field_of, rejected};
+use crate::projection::store::{
+    Checkpoint, CheckpointError, Commit, CommitError, FieldValue, Lease, Parked, ProjectionStore, Row, RowChange,
+    RowCursor, RowFilter, RowQuery, RowTable, check_name,
+};
+use crate::{EventId, Position, StoreError, Timestamp};
+
+/// What is kept beside the events.
+#[derive(Default)]
+pub(super) struct Projections {
+    leases: HashMap<String, Held>,
+    readers: HashMap<String, Reader>,
+    /// By the name of the table.
+    tables: HashMap<String, BTreeMap<String, Row>>,
+}
+
+/// A lease that was taken at some time.
+struct Held {
+    /// None once it was given back.
+    owner: Option<String>,
+    epoch: u64,
+    expires_at: Instant,
+}
+
+#[derive(Default)]
+struct Reader {
+    checkpoint: Option<Stored>,
+    parked: BTreeMap<Position, Parked>,
+}
+
+/// A checkpoint as it is stored.
+#[derive(Clone, Copy)]
+struct Stored {
+    position: Position,
+    /// The event that stood there; of none at the beginning.
+    event: Option<EventId>,
+    updated_at: Timestamp,
+}
+
+impl Projections {
+    fn holds(&self, lease: &Lease) -> bool {
+        self.leases
+            .get(&lease.name)
+            .is_some_and(|held| held.owner.as_ref() == Some(&lease.owner) && held.epoch == lease.epoch)
+    }
+
+    fn check_lease(&self, lease: &Lease) -> Result<(), CommitError> {
+        if self.holds(lease) {
+            return Ok(());
+        }
+        Err(CommitError::LeaseLost {
+            lease: lease.name.clone(),
+        })
+    }
+
+    fn checkpoint(&self, reader: &str) -> Option<Stored> {
+        self.readers.get(reader)?.checkpoint
+    }
+
+    fn table(&mut self, table: &RowTable) -> Result<&mut BTreeMap<String, Row>, StoreError> {
+        let name = table.name();
+        self.tables
+            .get_mut(&name)
+            .ok_or_else(|| rejected(format!("there is no table `{name}`: create it first")))
+    }
+}
+
+impl Log {
+    /// Checks everything before anything is written.
+    fn commit(&mut self, commit: Commit, now: Timestamp) -> Result<(), CommitError> {
+        self.projections.check_lease(&commit.lease)?;
+        let actual = self
+            .projections
+            .checkpoint(&commit.reader)
+            .map_or(Position::ZERO, |stored| stored.position);
+        if actual != commit.from {
+            return Err(CommitError::Moved {
+                reader: commit.reader,
+                expected: commit.from,
+                actual,
+            });
+        }
+        let event = self.at(commit.to).map(|event| event.id);
+        if event.is_none() && commit.to > Position::ZERO {
+            return Err(no_event(&commit).into());
+        }
+        let parked = self
+            .projections
+            .readers
+            .get(&commit.reader)
+            .map(|reader| &reader.parked);
+        let is_parked = |position| parked.is_some_and(|parked| parked.contains_key(position));
+        if let Some(position) = commit.unpark.iter().find(|position| !is_parked(position)) {
+            return Err(CommitError::NotParked {
+                reader: commit.reader,
+                position: *position,
+            });
+        }
+        if let Some(table) = &commit.table {
+            let rows = self.projections.table(table)?;
+            commit.rows.into_iter().for_each(|change| write(rows, change));
+        }
+        let reader = self.projections.readers.entry(commit.reader).or_default();
+        reader.checkpoint = Some(Stored {
+            position: commit.to,
+            event,
+            updated_at: now,
+        });
+        reader
+            .parked
+            .extend(commit.park.into_iter().map(|parked| (parked.position, parked)));
+        for position in commit.unpark {
+            reader.parked.remove(&position);
+        }
+        Ok(())
+    }
+}
+
+fn no_event(commit: &Commit) -> StoreError {
+    rejected(format!(
+        "there is no event at {} for the checkpoint of `{}`",
+        commit.to, commit.reader
+    ))
+}
+
+fn write(rows: &mut BTreeMap<String, Row>, RowChange { key, data, position }: RowChange) {
+    match data {
+        None => rows.remove(&key),
+        Some(data) => rows.insert(key.clone(), Row { key, data, position }),
+    };
+}
+
+#[async_trait]
+impl ProjectionStore for MemoryStore {
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        check_name("lease", lease)?;
+        check_name("owner", owner)?;
+        let now = Instant::now();
+        let mut log = self.log();
+        let held = log.projections.leases.entry(lease.to_owned()).or_insert(Held {
+            owner: None,
+            epoch: 0,
+            expires_at: now,
+        });
+        let is_own = held.owner.as_deref() == Some(owner);
+        if !is_own && held.owner.is_some() && held.expires_at > now {
+            return Ok(None);
+        }
+        held.epoch += u64::from(!is_own);
+        held.owner = Some(owner.to_owned());
+        held.expires_at = now + ttl.min(Lease::LONGEST);
+        Ok(Some(Lease {
+            name: lease.to_owned(),
+            owner: owner.to_owned(),
+            epoch: held.epoch,
+        }))
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        let mut log = self.log();
+        let holds = log.projections.holds(lease);
+        if let Some(held) = log.projections.leases.get_mut(&lease.name).filter(|_| holds) {
+            held.expires_at = Instant::now() + ttl.min(Lease::LONGEST);
+        }
+        Ok(holds)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut log = self.log();
+        let holds = log.projections.holds(lease);
+        if let Some(held) = log.projections.leases.get_mut(&lease.name).filter(|_| holds) {
+            held.owner = None;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        check_name("reader", reader)?;
+        let log = self.log();
+        let Some(stored) = log.projections.checkpoint(reader) else {
+            return Ok(None);
+        };
+        let found = log.at(stored.position).map(|event| event.id);
+        match stored.event {
+            Some(expected) if found != Some(expected) => Err(CheckpointError::Diverged {
+                reader: reader.to_owned(),
+                position: stored.position,
+                expected,
+                found,
+            }),
+            _ => Ok(Some(Checkpoint {
+                position: stored.position,
+                updated_at: stored.updated_at,
+            })),
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        commit.check()?;
+        let now = self.clock.now();
+        self.log().commit(commit, now)
+    }
+
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        check_name("reader", reader)?;
+        let mut log = self.log();
+        log.projections.check_lease(lease)?;
+        if let Some(table) = table {
+            log.projections.table(table)?.clear();
+        }
+        log.projections.readers.remove(reader);
+        Ok(())
+    }
+
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        table.check()?;
+        self.log().projections.tables.entry(table.name()).or_default();
+        Ok(())
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        let mut log = self.log();
+        let rows = log.projections.table(table)?;
+        Ok(keys.iter().map(|key| rows.get(key).cloned()).collect())
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        query.check()?;
+        let mut log = self.log();
+        let rows = log.projections.table(table)?;
+        let mut found: Vec<(Option<FieldValue>, &Row)> = rows
+            .values()
+            .filter(|row| query.filters.iter().all(|filter| fulfils(row, filter)))
+            .filter_map(|row| place(row, query))
+            .filter(|(value, row)| {
+                query
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| is_behind(value.as_ref(), row, after, query))
+            })
+            .collect();
+        // The rows are in the order of their keys, which is kept among equals.
+        found.sort_by(|(value, _), (other, _)| match (value, other) {
+            (Some(value), Some(other)) => value.order(other).unwrap_or(std::cmp::Ordering::Equal),
+            _ => std::cmp::Ordering::Equal,
+        });
+        if query.descending {
+            found.reverse();
+        }
+        found.truncate(query.limit.map_or(usize::MAX, |limit| usize_of(limit.into())));
+        Ok(found.into_iter().map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        check_name("reader", reader)?;
+        let log = self.log();
+        let Some(reader) = log.projections.readers.get(reader) else {
+            return Ok(Vec::new());
+        };
+        let behind = reader.parked.range(after.next()..);
+        Ok(behind
+            .map(|(_, parked)| parked.clone())
+            .take(usize_of(limit.into()))
+            .collect())
+    }
+}
+
+fn fulfils(row: &Row, filter: &RowFilter) -> bool {
+    field_of(&row.data, &filter.field).is_some_and(|value| filter.holds(&value))
+}
+
+/// The row with its place in the order; `None` if it has none.
+fn place<'r>(row: &'r Row, query: &RowQuery) -> Option<(Option<FieldValue>, &'r Row)> {
+    match &query.order_by {
+        None => Some((None, row)),
+        Some(field) => field_of(&row.data, field).map(|value| (Some(value), row)),
+    }
+}
+
+fn is_behind(value: Option<&FieldValue>, row: &Row, after: &RowCursor, query: &RowQuery) -> bool {
+    let values = value
+        .zip(after.value.as_ref())
+        .and_then(|(value, after)| value.order(after));
+    let order = values
+        .unwrap_or(std::cmp::Ordering::Equal)
+        .then_with(|| row.key.cmp(&after.key));
+    if query.descending { order.is_lt() } else { order.is_gt() }
+}

@@ -1,0 +1,26 @@
+use tokio::sync::oneshot;
+
+use super::CommandError;
+use crate::Position;
+
+/// Tells a running projection what to do.
+pub(crate) struct Order {
+    pub(crate) what: What,
+    pub(crate) reply: oneshot::Sender<Result<(), CommandError>>,
+}
+
+pub(crate) enum What {
+    /// Try the held or parked event again.
+    Retry(Position),
+    /// Give the held or parked event up.
+    Skip(Position, String),
+    /// Begin anew.
+    Rebuild,
+}
+
+impl Order {
+    /// Answers it. Nobody need wait for the answer any more.
+    pub(crate) fn reply(self, answer: Result<(), CommandError>) {
+        drop(self.reply.send(answer));
+    }
+}

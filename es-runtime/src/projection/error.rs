@@ -1,0 +1,149 @@
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::Misfit;
+use super::store::CheckpointError;
+use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
+
+/// Why an event was not applied to the rows of a projection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unprojectable {
+    /// This build does not know the event: run one that does.
+    #[error(transparent)]
+    Unknown(UnknownEvent),
+    /// The event is known, but its payload cannot be read.
+    #[error("the event cannot be read: {0}")]
+    Unreadable(#[source] DecodeError),
+    /// The id of the event's stream cannot be read as that of its aggregate.
+    #[error("the id of stream `{0}` cannot be read")]
+    StreamId(StreamId),
+    /// The event does not fit the row.
+    #[error("{misfit} (key `{key}`)")]
+    Misfit {
+        /// The row's key.
+        key: String,
+        /// What does not fit.
+        #[source]
+        misfit: Misfit,
+    },
+    /// The key is empty, too long, or holds a NUL.
+    #[error("{0:?} cannot be the key of a row: a key has 1 to 2000 bytes without NUL")]
+    Key(String),
+    /// What is stored under the key is not a row of this build's shape.
+    #[error("the stored row `{key}` cannot be read: raise the projection's version when its struct changes ({source})")]
+    Row {
+        /// The row's key.
+        key: String,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The row has no stored form.
+    #[error("the row `{key}` cannot be stored: {source}")]
+    Unstorable {
+        /// The row's key.
+        key: String,
+        /// What its `Serialize` implementation, or the check of the value, said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The method, or the expression of its key, panicked.
+    #[error("the projection panicked: {0}")]
+    Panicked(String),
+}
+
+impl Unprojectable {
+    /// `readable` holds the versions of its shape that this build reads, if it knows the name.
+    pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
+        Self::Unknown(UnknownEvent {
+            stream: event.stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            shape_version: event.shape_version,
+            readable,
+        })
+    }
+}
+
+/// Why rows were not read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The projection has not come as far as was asked for within the time: read [`Health`](super::Health) for the reason.
+    #[error("projection `{projection}` was to be at position {after}, but is at {at} after {waited:?}")]
+    Timeout {
+        /// The projection's name.
+        projection: &'static str,
+        /// How far it was to come.
+        after: Position,
+        /// How far it has come.
+        at: Position,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The rows are being built, and nothing of them is shown before they are as new as the log was then.
+    #[error("projection `{projection}` version {version} is being built: it is at position {done} of {total}")]
+    NotReady {
+        /// The projection's name.
+        projection: &'static str,
+        /// Its version.
+        version: u32,
+        /// How far it has come.
+        done: Position,
+        /// How far it must come: the position of the last event.
+        total: Position,
+    },
+    /// The store was restored to an earlier point: the rows tell of what did not happen.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The row is not of this build's shape.
+    #[error(
+        "row `{key}` of projection `{projection}` cannot be read: raise the projection's version when its struct changes"
+    )]
+    Row {
+        /// The projection's name.
+        projection: &'static str,
+        /// The row's key.
+        key: String,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The store failed, or refused the question.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a projection did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// Another process runs the projection: tell that one, or stop it first.
+    #[error("projection `{projection}` runs in another process: tell that one, or stop it first")]
+    Elsewhere {
+        /// The projection's name.
+        projection: &'static str,
+    },
+    /// The projection is not stopped at the event, and has not parked it.
+    #[error("projection `{projection}` neither holds nor has parked an event at position {position}")]
+    NotParked {
+        /// The projection's name.
+        projection: &'static str,
+        /// The position given.
+        position: Position,
+    },
+    /// The event failed again; it stays held or parked.
+    #[error("the event failed again")]
+    Failed(#[source] Unprojectable),
+    /// The runtime has been shut down.
+    #[error("the runtime has been shut down")]
+    ShutDown,
+    /// The checkpoint cannot be trusted.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,72 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::store::{Lease, ProjectionStore};
+use crate::StoreError;
+
+/// How long a lease holds without being renewed. With the time between two attempts of others to take it, it is how long nobody
+/// runs a projection whose process was killed.
+pub(crate) const TTL: Duration = Duration::from_secs(3);
+
+/// A lease that is renewed for as long as this lives.
+pub(crate) struct Tenure {
+    pub(crate) lease: Lease,
+    lost: watch::Receiver<bool>,
+    renewal: JoinHandle<()>,
+}
+
+impl Tenure {
+    /// Takes the lease. `None` if another owner has it.
+    pub(crate) async fn take(
+        store: &Arc<dyn ProjectionStore>,
+        name: &str,
+        owner: &str,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(lease) = store.acquire(name, owner, TTL).await? else {
+            return Ok(None);
+        };
+        let (sender, lost) = watch::channel(false);
+        let renewal = tokio::spawn(renew(Arc::clone(store), lease.clone(), sender));
+        Ok(Some(Self { lease, lost, renewal }))
+    }
+
+    /// Waits until another owner has taken it.
+    pub(crate) async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        // An error means that the renewal is gone, which it never is before it has lost the lease.
+        drop(lost.wait_for(|lost| *lost).await);
+    }
+
+    /// Gives it back.
+    pub(crate) async fn end(self, store: &dyn ProjectionStore) {
+        self.renewal.abort();
+        if let Err(error) = store.release(&self.lease).await {
+            // It runs out by itself.
+            tracing::debug!(lease = self.lease.name, %error, "a lease was not released");
+        }
+    }
+}
+
+impl Drop for Tenure {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+/// Renews the lease until it is lost. What fails is tried again: writing is fenced by the lease's epoch, whatever is believed here.
+async fn renew(store: Arc<dyn ProjectionStore>, lease: Lease, lost: watch::Sender<bool>) {
+    let mut pause = TTL / 3;
+    loop {
+        sleep(pause).await;
+        pause = match timeout(TTL / 3, store.renew(&lease, TTL)).await {
+            Ok(Ok(true)) => TTL / 3,
+            Ok(Ok(false)) => break,
+            Ok(Err(_)) | Err(_) => TTL / 10,
+        };
+    }
+    lost.send_replace(true);
+}

@@ -1,0 +1,32 @@
+#![doc = include_str!("../../docs/projections.md")]
+
+mod cache;
+mod command;
+mod error;
+mod feed;
+mod fold;
+mod health;
+mod lease;
+mod life;
+mod meta;
+mod plan;
+mod row;
+pub(crate) mod rows;
+mod set;
+mod source;
+mod standing;
+pub mod store;
+mod wake;
+mod worker;
+
+pub use error::{CommandError, ReadError, Unprojectable};
+pub use health::{Failure, Health, ProjectionHealth, Status};
+pub use meta::Meta;
+pub use plan::{Plan, Project};
+pub use row::{ApplyRow, Misfit, Poison, Projection, RowKey, RowProjection};
+pub use source::RowEvent;
+pub use store::ProjectionStore;
+
+pub(crate) use command::What;
+pub(crate) use set::{Projections, Running};
+pub(crate) use standing::position_of;

@@ -1,0 +1,87 @@
+use std::fmt::{Debug, Display};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Meta;
+use super::source::RowEvent;
+use crate::{BelongsToOneAggregate, EventSourced};
+
+/// A read model: its name, and what a row of it is. Written by `#[projection]` on the struct.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projection",
+    label = "not a projection",
+    note = "add `#[projection(name = \"…\")]` to `struct {Self}`"
+)]
+pub trait Projection: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static {
+    /// The name of its table, its checkpoint and its lease.
+    const NAME: &'static str;
+
+    /// Rises when the rows are to be built anew. Each version has rows and a checkpoint of its own.
+    const VERSION: u32;
+
+    /// The fields by which rows are found or ordered fast: paths such as `owner` or `address.city`.
+    const INDEXES: &'static [&'static str] = &[];
+
+    /// What becomes of an event that it cannot apply.
+    const POISON: Poison = Poison::Hold;
+}
+
+/// What becomes of an event that a projection cannot apply: one that this build does not know or cannot read, one that does not
+/// fit the row, one whose method panics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Poison {
+    /// The projection stops before it, says so in [`Health`](super::Health), and tries again now and then.
+    #[default]
+    Hold,
+    /// The event is put aside, with what went wrong, and the projection goes on behind it.
+    Park,
+}
+
+/// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
+#[diagnostic::on_unimplemented(
+    message = "projection `{Self}` has no events",
+    label = "no `#[projection]` impl block",
+    note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods"
+)]
+pub trait RowProjection: Projection {
+    /// Every event that it applies.
+    const EVENTS: &'static [RowEvent<Self>];
+}
+
+/// How event `E` changes a row. Written by `#[projection]` for each `#[apply]` method.
+pub trait ApplyRow<E: BelongsToOneAggregate<Aggregate: EventSourced>>: Sized {
+    /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
+    fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
+
+    /// The keys of the rows that the event changes. A key that stands twice counts once.
+    fn keys(event: &E, meta: &Meta<E::Aggregate>) -> Vec<String>;
+
+    /// The row after the event. `row` is what it was before, `None` if there was none; `None` comes back if there is none any more.
+    ///
+    /// # Errors
+    ///
+    /// If the event does not fit the row.
+    fn apply(row: Option<Self>, event: E, meta: &Meta<E::Aggregate>) -> Result<Option<Self>, Misfit>;
+}
+
+/// What names a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a row",
+    label = "has no exact text",
+    note = "a key needs `Display` and `Eq`: use an id, a string or an integer; for several rows write `keys = …`"
+)]
+pub trait RowKey: Display + Eq {}
+
+impl<T: Display + Eq + ?Sized> RowKey for T {}
+
+/// An event does not fit the row that it is to be applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// It creates the row, which exists.
+    #[error("event `{0}` creates the row, but it exists already")]
+    Exists(&'static str),
+    /// It changes the row, which does not exist.
+    #[error("event `{0}` changes the row, but there is none: no event before it created one, or it was deleted")]
+    Missing(&'static str),
+}

@@ -1,0 +1,359 @@
+//! Tables of rows, and what can be asked of them.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::{Position, StoreError, StoreErrorKind};
+
+/// The table of one version of a projection. Another version has a table of its own, beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RowTable {
+    /// The projection's name.
+    pub projection: Cow<'static, str>,
+    /// The projection's version.
+    pub version: u32,
+    /// The fields by which rows are looked up or ordered: paths such as `owner` or `address.city`.
+    pub indexes: Cow<'static, [Cow<'static, str>]>,
+}
+
+impl RowTable {
+    /// How long a projection's name may be, so that the names of its table and indexes fit into every database.
+    pub const LONGEST_NAME: usize = 32;
+
+    /// The name of the table in a database: `balances_v1`.
+    pub fn name(&self) -> String {
+        format!("{}_v{}", self.projection, self.version)
+    }
+
+    /// Whether table and indexes can be named as asked. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) with what is allowed.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let name = &*self.projection;
+        let is_part = |char: char| matches!(char, 'a'..='z' | '0'..='9' | '_' | '-');
+        if name.len() > Self::LONGEST_NAME
+            || !name.starts_with(|char: char| char.is_ascii_lowercase())
+            || !name.chars().all(is_part)
+            || name.starts_with("sqlite_")
+            || name.starts_with("pg_")
+        {
+            return Err(rejected(format!(
+                "{name:?} cannot name a projection: use a lower-case letter, then up to {} letters, digits, `_` and `-`; not \
+                 `sqlite_` or `pg_` in front",
+                Self::LONGEST_NAME - 1
+            )));
+        }
+        self.indexes.iter().try_for_each(|field| path(field).map(drop))
+    }
+}
+
+/// The names along the path of a field: `address`, `city` of `address.city`. For stores.
+///
+/// # Errors
+///
+/// [`Rejected`](StoreErrorKind::Rejected) if the path is empty, has an empty name in it, is longer than 200 bytes, or holds
+/// what cannot stand in the paths of every database: `"`, `\` and control characters.
+pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
+    let names: Vec<&str> = field.split('.').collect();
+    let is_bad = |char: char| matches!(char, '"' | '\\') || char.is_control();
+    if field.len() > 200 || names.iter().any(|name| name.is_empty()) || field.contains(is_bad) {
+        return Err(rejected(format!(
+            "{field:?} is not the path of a field: write names with `.` between them, such as `address.city`"
+        )));
+    }
+    Ok(names)
+}
+
+/// What becomes of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The key: 1 to 1024 bytes, without NUL.
+    pub key: String,
+    /// The row in JSON; `None` deletes it.
+    pub data: Option<Bytes>,
+    /// The event that changed it last.
+    pub position: Position,
+}
+
+/// A row of a projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: String,
+    /// The row in JSON, byte for byte as it was written.
+    pub data: Bytes,
+    /// The event that changed it last.
+    pub position: Position,
+}
+
+/// Which rows to list: all in the order of their keys' bytes, unless told otherwise.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RowQuery {
+    /// What the rows must fulfil, all of it.
+    pub filters: Vec<RowFilter>,
+    /// By which field they are ordered, then by key; by key alone if `None`. Numbers go before text. Rows whose field
+    /// [does not compare](FieldValue) are left out.
+    pub order_by: Option<Cow<'static, str>>,
+    /// From the largest to the smallest, keys too.
+    pub descending: bool,
+    /// Only rows behind this one in the order: where the page before ended.
+    pub after: Option<RowCursor>,
+    /// How many at most.
+    pub limit: Option<u32>,
+}
+
+impl RowQuery {
+    /// Where a page that ends with `row` ends: for [`after`](Self::after). `None` if the row does not belong into the order.
+    pub fn cursor(&self, row: &Row) -> Option<RowCursor> {
+        let value = match &self.order_by {
+            None => None,
+            Some(field) => Some(field_of(&row.data, field)?),
+        };
+        Some(RowCursor {
+            value,
+            key: row.key.clone(),
+        })
+    }
+
+    /// Whether every store can answer it. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, a value is NaN, or the cursor is of another order.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let fields = self.filters.iter().map(|filter| &filter.field).chain(&self.order_by);
+        for field in fields {
+            path(field)?;
+        }
+        let cursor = self.after.as_ref();
+        if let Some(cursor) = cursor
+            && cursor.value.is_some() != self.order_by.is_some()
+        {
+            return Err(rejected(
+                "the cursor is of a query with another order: a page goes on where one of the same query ended"
+                    .to_owned(),
+            ));
+        }
+        let mut values = self.filters.iter().map(|filter| &filter.value);
+        let is_nan = |value: &FieldValue| matches!(value, FieldValue::Float(float) if float.is_nan());
+        if values.any(is_nan) || cursor.and_then(|cursor| cursor.value.as_ref()).is_some_and(is_nan) {
+            return Err(rejected("NaN compares with nothing: ask for a number".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// A condition on one field of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowFilter {
+    /// The path of the field, such as `owner` or `address.city`. It leads through objects; elements of arrays have none.
+    pub field: Cow<'static, str>,
+    /// How it compares.
+    pub compare: Compare,
+    /// With what.
+    pub value: FieldValue,
+}
+
+impl RowFilter {
+    /// Whether it holds of a field with this value.
+    pub(crate) fn holds(&self, field: &FieldValue) -> bool {
+        let is_text = |value: &FieldValue| matches!(value, FieldValue::Text(_));
+        is_text(field) == is_text(&self.value)
+            && field.order(&self.value).is_some_and(|order| match self.compare {
+                Compare::Equal => order.is_eq(),
+                Compare::Less => order.is_lt(),
+                Compare::AtMost => order.is_le(),
+                Compare::Greater => order.is_gt(),
+                Compare::AtLeast => order.is_ge(),
+            })
+    }
+}
+
+/// How a field compares with a value. Text compares with text only, a number with numbers only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// It is equal.
+    Equal,
+    /// It is less.
+    Less,
+    /// It is less or equal.
+    AtMost,
+    /// It is greater.
+    Greater,
+    /// It is greater or equal.
+    AtLeast,
+}
+
+/// A field's value, as far as rows are filtered and ordered by it. A field that is none of these does not compare: one that is
+/// missing, `null`, an array, an object, or text with a NUL in it or of more than 1024 bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FieldValue {
+    /// `false` or `true`, which compare as the numbers 0 and 1.
+    Bool(bool),
+    /// A whole number. Larger ones, up to those of 64 bits without sign, compare as [`Float`](Self::Float).
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// Text, ordered by its bytes.
+    Text(String),
+}
+
+macro_rules! field_value {
+    ($($from:ty => |$value:ident| $to:expr;)+) => {
+        $(impl From<$from> for FieldValue {
+            fn from($value: $from) -> Self {
+                $to
+            }
+        })+
+    };
+}
+
+field_value! {
+    bool => |value| Self::Bool(value);
+    i64 => |value| Self::Integer(value);
+    i32 => |value| Self::Integer(value.into());
+    u32 => |value| Self::Integer(value.into());
+    f64 => |value| Self::Float(value);
+    &str => |value| Self::Text(value.to_owned());
+    String => |value| Self::Text(value);
+}
+
+impl FieldValue {
+    /// A number as two that order all numbers, the first one first: it as a float, and what a whole number is above that float
+    /// (or below: negative). `None` for text.
+    pub fn number(&self) -> Option<(f64, i64)> {
+        match *self {
+            Self::Bool(bool) => Some((f64::from(u8::from(bool)), 0)),
+            #[expect(clippy::cast_precision_loss, reason = "the second number tells what is lost")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "neighbours of 64 bits are at most 512 apart"
+            )]
+            Self::Integer(integer) => {
+                let float = integer as f64;
+                Some((float, (i128::from(integer) - float as i128) as i64))
+            }
+            // Zero is added because there are two of them.
+            Self::Float(float) => Some((float + 0.0, 0)),
+            Self::Text(_) => None,
+        }
+    }
+
+    /// The order of every store: numbers, then text by its bytes. `None` if a number is NaN.
+    pub(crate) fn order(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(text), Self::Text(other)) => Some(text.as_bytes().cmp(other.as_bytes())),
+            (Self::Text(_), _) => Some(Ordering::Greater),
+            (_, Self::Text(_)) => Some(Ordering::Less),
+            (number, other) => number.number().partial_cmp(&other.number()),
+        }
+    }
+}
+
+/// The place of a row in the order of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowCursor {
+    /// The row's value of the field by which is ordered.
+    pub value: Option<FieldValue>,
+    /// The row's key.
+    pub key: String,
+}
+
+/// The value of a row's field, if it compares.
+pub(crate) fn field_of(data: &[u8], field: &str) -> Option<FieldValue> {
+    let row: Value = serde_json::from_slice(data).ok()?;
+    let value = field
+        .split('.')
+        .try_fold(&row, |value, name| value.as_object()?.get(name))?;
+    match value {
+        Value::Bool(bool) => Some(FieldValue::Bool(*bool)),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => Some(FieldValue::Integer(integer)),
+            None => number.as_f64().map(FieldValue::Float),
+        },
+        // What fits into an index of every database.
+        Value::String(text) if text.len() <= 1024 && !text.contains('\0') => Some(FieldValue::Text(text.clone())),
+        _ => None,
+    }
+}
+
+pub(crate) fn rejected(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Rejected, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(projection: &'static str, index: &'static str) -> RowTable {
+        RowTable {
+            projection: projection.into(),
+            version: u32::MAX,
+            indexes: vec![index.into()].into(),
+        }
+    }
+
+    #[test]
+    fn names_that_some_database_would_change_are_refused() {
+        assert!(table("daily-totals_2", "address.city name").check().is_ok());
+        for name in [
+            "",
+            "Balances",
+            "2nd",
+            "a b",
+            "a\"b",
+            "sqlite_x",
+            "pg_x",
+            "ä",
+            &*"n".repeat(33),
+        ] {
+            let name: &'static str = name.to_owned().leak();
+            assert!(table(name, "owner").check().is_err(), "{name:?}");
+        }
+        for field in ["", ".", "a.", "a..b", "a\"b", "a\\b", "a\nb", &*"n".repeat(201)] {
+            assert!(path(field).is_err(), "{field:?}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_compare_exactly_with_floats() {
+        use FieldValue::{Bool, Float, Integer, Text};
+
+        let two_to_53 = 9_007_199_254_740_992;
+        let ascending = [
+            Float(f64::NEG_INFINITY),
+            Integer(i64::MIN),
+            Float(-0.5),
+            Bool(false),
+            Float(0.5),
+            Bool(true),
+            Integer(two_to_53),
+            Integer(two_to_53 + 1),
+            Integer(i64::MAX),
+            Float(9_223_372_036_854_775_808.0),
+            Text(String::new()),
+            Text("Z".to_owned()),
+            Text("a".to_owned()),
+        ];
+        for (index, value) in ascending.iter().enumerate() {
+            for (other_index, other) in ascending.iter().enumerate() {
+                assert_eq!(
+                    value.order(other),
+                    Some(index.cmp(&other_index)),
+                    "{value:?} and {other:?}"
+                );
+            }
+        }
+        assert_eq!(Float(-0.0).order(&Integer(0)), Some(Ordering::Equal));
+        assert_eq!(
+            Float(9_007_199_254_740_992.0).order(&Integer(two_to_53 + 1)),
+            Some(Ordering::Less)
+        );
+        assert_eq!(Float(f64::NAN).order(&Integer(0)), None);
+    }
+}

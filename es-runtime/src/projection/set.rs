@@ -1,0 +1,136 @@
+//! The projections of a runtime.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::life::Life;
+use super::standing::Standing;
+use super::store::ProjectionStore;
+use super::wake::Waiter;
+use super::worker::{LIMIT, Worker};
+use super::{Plan, Projection, ReadError};
+use crate::{Clock, Position, StoreError, StoreErrorKind};
+
+/// The projections of a runtime, each with its task. When it is dropped, the tasks end by themselves.
+pub(crate) struct Projections {
+    running: Vec<Running>,
+    tasks: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
+    stop: watch::Sender<bool>,
+    pub(crate) owner: Arc<str>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Running {
+    pub(crate) standing: Arc<Standing>,
+    pub(crate) store: Arc<dyn ProjectionStore>,
+}
+
+impl Running {
+    /// How long is waited for a projection, unless a time is given.
+    pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// Waits until every event up to `position` is in the rows.
+    pub(crate) async fn reach(&self, position: Position, deadline: Instant, waited: Duration) -> Result<(), ReadError> {
+        let at = self.standing.reach(&*self.store, position, deadline).await?;
+        if at >= position {
+            return Ok(());
+        }
+        Err(ReadError::Timeout {
+            projection: self.standing.name,
+            after: position,
+            at,
+            waited,
+        })
+    }
+}
+
+impl Projections {
+    /// Creates the tables and starts the tasks.
+    pub(crate) async fn start<S>(
+        plans: Vec<Plan<S>>,
+        store: &Arc<S>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let owner: Arc<str> = format!("process {} runtime {}", std::process::id(), Uuid::now_v7()).into();
+        let leases = Arc::new(AtomicU32::new(0));
+        let (stop, stopped) = watch::channel(false);
+        let (mut running, mut lives) = (Vec::new(), Vec::new());
+        for plan in plans {
+            let store = (plan.store)(store);
+            store.create_table(&plan.standing.table).await?;
+            let worker = Worker {
+                store: Arc::clone(&store),
+                standing: Arc::clone(&plan.standing),
+                fold: (plan.fold)(Arc::clone(&store), &plan.standing),
+                poison: plan.poison,
+                waiter: Waiter::new(store.wakes()),
+                limit: LIMIT,
+                progressed: false,
+            };
+            lives.push(Life {
+                worker,
+                orders: plan.orders,
+                stop: stopped.clone(),
+                owner: Arc::clone(&owner),
+                leases: Arc::clone(&leases),
+                clock: Arc::clone(clock),
+            });
+            let standing = plan.standing;
+            running.push(Running { standing, store });
+        }
+        // Only now, so that none runs if one could not be set up.
+        let start = |life: Life| (life.worker.standing.name, tokio::spawn(life.live()));
+        Ok(Self {
+            running,
+            tasks: Mutex::new(lives.into_iter().map(start).collect()),
+            stop,
+            owner,
+        })
+    }
+
+    pub(crate) fn all(&self) -> &[Running] {
+        &self.running
+    }
+
+    /// The running projection `P`.
+    #[track_caller]
+    pub(crate) fn of<P: Projection>(&self) -> &Running {
+        let named = |running: &&Running| running.standing.name == P::NAME && running.standing.version == P::VERSION;
+        match self.running.iter().find(named) {
+            Some(running) => running,
+            None => panic!(
+                "projection `{}` is not one of this runtime's: add `.projection::<{}>()` to its builder",
+                P::NAME,
+                std::any::type_name::<P>().rsplit("::").next().unwrap_or_default()
+            ),
+        }
+    }
+
+    /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.
+    pub(crate) async fn stop(&self, within: Duration) -> Result<(), StoreError> {
+        self.stop.send_replace(true);
+        let deadline = Instant::now() + within;
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut late = Vec::new();
+        for (name, mut task) in tasks {
+            if timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+                late.push(name);
+            }
+        }
+        if late.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "projections `{}` did not stop within {within:?} and were cut off: what they had begun is written as a whole or not at all",
+            late.join("`, `")
+        );
+        Err(StoreError::new(StoreErrorKind::Unavailable, message))
+    }
+}

@@ -1,0 +1,178 @@
+//! From the log's events to the changes of rows.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use super::row::{ApplyRow, Misfit, RowProjection};
+use super::store::Commit;
+use super::{Meta, Unprojectable};
+use crate::store::{CategoryFilter, EventFilter};
+use crate::{
+    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
+    RecordedEvent,
+};
+
+/// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
+pub struct RowEvent<P> {
+    category: &'static str,
+    name: &'static str,
+    /// Every event of its aggregate.
+    known: &'static [EventInfo],
+    changes: fn(&RecordedEvent) -> Result<Numbered<P>, Unprojectable>,
+}
+
+impl<P> RowEvent<P> {
+    /// Event `E`.
+    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    where
+        P: ApplyRow<E>,
+    {
+        Self {
+            category: <E::Aggregate as Aggregate>::NAME,
+            name: E::NAME,
+            known: <E::Aggregate as EventSourced>::Event::EVENTS,
+            changes: changes::<P, E>,
+        }
+    }
+}
+
+/// What an event does to the row of `key`.
+pub(crate) struct Change<P> {
+    pub(crate) key: String,
+    pub(crate) apply: Box<Apply<P>>,
+}
+
+type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync;
+
+/// Changes, each with the number of its event among all that a stored one is read as.
+type Numbered<P> = Vec<(usize, Change<P>)>;
+
+/// The changes of those events `E` that `recorded` is read as.
+fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+    recorded: &RecordedEvent,
+) -> Result<Numbered<P>, Unprojectable> {
+    let read = decode::<E::Aggregate>(recorded)?;
+    let own = read
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, event)| Some((number, P::event(event)?)));
+    let mut changes = Vec::with_capacity(1);
+    for (number, event) in own {
+        let meta = || Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()));
+        let mut keys = P::keys(&event, &meta()?);
+        let Some(last) = keys.pop() else { continue };
+        let mut push = |key: String, event: E| -> Result<(), Unprojectable> {
+            let meta = meta()?;
+            check_key(&key)?;
+            let apply = Box::new(move |row| P::apply(row, event, &meta));
+            changes.push((number, Change { key, apply }));
+            Ok(())
+        };
+        for (index, key) in keys.iter().enumerate() {
+            if *key != last && !keys[..index].contains(key) {
+                push(key.clone(), event.clone())?;
+            }
+        }
+        push(last, event)?;
+    }
+    Ok(changes)
+}
+
+fn check_key(key: &str) -> Result<(), Unprojectable> {
+    if key.is_empty() || key.len() > Commit::LONGEST_KEY || key.contains('\0') {
+        return Err(Unprojectable::Key(key.chars().take(100).collect()));
+    }
+    Ok(())
+}
+
+/// What a stored event is read as today.
+fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, Unprojectable> {
+    let decoded = A::Event::decode(&recorded.name, recorded.shape_version, &recorded.payload);
+    decoded.map_err(|error| match error {
+        DecodeError::UnknownName => Unprojectable::unknown(recorded, None),
+        DecodeError::UnknownVersion { oldest, newest } => Unprojectable::unknown(recorded, Some(oldest..=newest)),
+        error => Unprojectable::Unreadable(error),
+    })
+}
+
+/// The names under which an event is or was stored.
+fn names(info: &EventInfo) -> impl Iterator<Item = &'static str> + use<> {
+    std::iter::once(info.name).chain(info.aliases.iter().copied())
+}
+
+/// All events that a projection applies, by category and stored name.
+pub(crate) struct Sources<P: 'static> {
+    categories: HashMap<&'static str, Category<P>>,
+}
+
+struct Category<P: 'static> {
+    /// What applies the events of a stored name: nothing, if the aggregate knows it and the projection does not ask for it.
+    names: HashMap<&'static str, Vec<&'static RowEvent<P>>>,
+}
+
+impl<P: RowProjection> Sources<P> {
+    pub(crate) fn new() -> Self {
+        let mut categories: HashMap<&'static str, Category<P>> = HashMap::new();
+        for event in P::EVENTS {
+            let category = categories.entry(event.category).or_insert_with(|| Category {
+                names: event
+                    .known
+                    .iter()
+                    .flat_map(names)
+                    .map(|name| (name, Vec::new()))
+                    .collect(),
+            });
+            // What a retired event is read as, only reading it tells.
+            let may_be = |info: &&EventInfo| info.retired || info.name == event.name;
+            for name in event.known.iter().filter(may_be).flat_map(names) {
+                category.names.entry(name).or_default().push(event);
+            }
+        }
+        Self { categories }
+    }
+
+    /// The events to read: those of the categories, whatever they are called, as one that this build does not know must stop the
+    /// projection rather than be passed over.
+    pub(crate) fn filter(&self) -> EventFilter {
+        let kind = |category: &&'static str| CategoryFilter {
+            category: (*category).into(),
+            names: None,
+        };
+        EventFilter::Categories(self.categories.keys().map(kind).collect())
+    }
+
+    /// What `recorded` does to which rows, in order. A panic of the user's code is an error.
+    pub(crate) fn changes(&self, recorded: &RecordedEvent) -> Result<Vec<Change<P>>, Unprojectable> {
+        let Some(category) = self.categories.get(recorded.stream.category()) else {
+            return Ok(Vec::new());
+        };
+        let Some(events) = category.names.get(&*recorded.name) else {
+            return Err(Unprojectable::unknown(recorded, None));
+        };
+        contain(|| {
+            let mut changes = Vec::new();
+            for event in events {
+                changes.extend((event.changes)(recorded)?);
+            }
+            changes.sort_by_key(|(number, _)| *number);
+            Ok(changes.into_iter().map(|(_, change)| change).collect())
+        })
+    }
+}
+
+/// Runs the user's code. What it panics with becomes an error.
+pub(crate) fn contain<T>(code: impl FnOnce() -> Result<T, Unprojectable>) -> Result<T, Unprojectable> {
+    // What the code may have left half done is dropped with the error.
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| Err(Unprojectable::Panicked(text_of(&*panic))))
+}
+
+/// What a panic says.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a value that is no text".to_owned())
+}

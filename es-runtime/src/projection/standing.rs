@@ -1,0 +1,163 @@
+use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::command::{Order, What};
+use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
+use super::{CommandError, Failure, ReadError, RowProjection, Status};
+use crate::Position;
+
+/// What the tasks and the callers of a runtime know of one of its projections.
+pub(crate) struct Standing {
+    pub(crate) name: &'static str,
+    pub(crate) version: u32,
+    /// The name of the checkpoint and of the lease.
+    pub(crate) reader: String,
+    /// The name of the checkpoint that was written when the rows were as new as the log for the first time.
+    pub(crate) mark: String,
+    pub(crate) table: RowTable,
+    state: watch::Sender<State>,
+    orders: mpsc::Sender<Order>,
+    /// The mark as it was seen last.
+    seen_mark: Mutex<Option<Checkpoint>>,
+}
+
+/// What the task of a projection says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    /// Up to here every event is in the rows. `None` where another process may write them.
+    pub(crate) done: Option<Position>,
+    pub(crate) failure: Option<Failure>,
+    /// Events in a second.
+    pub(crate) rate: f64,
+}
+
+impl Standing {
+    pub(crate) fn new<P: RowProjection>() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, received) = mpsc::channel(16);
+        let (state, _) = watch::channel(State {
+            status: Status::Standby,
+            done: None,
+            failure: None,
+            rate: 0.0,
+        });
+        let reader = format!("{}@{}", P::NAME, P::VERSION);
+        let indexes: Vec<_> = P::INDEXES.iter().map(|field| Cow::Borrowed(*field)).collect();
+        let standing = Self {
+            name: P::NAME,
+            version: P::VERSION,
+            mark: format!("{reader} ready"),
+            reader,
+            table: RowTable {
+                projection: P::NAME.into(),
+                version: P::VERSION,
+                indexes: indexes.into(),
+            },
+            state,
+            orders,
+            seen_mark: Mutex::new(None),
+        };
+        (standing, received)
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_modify(change);
+    }
+
+    /// Waits until every event up to `position` is in the rows, whichever process puts them there. The position at which they
+    /// are; that is below if the time is over.
+    pub(crate) async fn reach(
+        &self,
+        store: &dyn ProjectionStore,
+        position: Position,
+        deadline: Instant,
+    ) -> Result<Position, CheckpointError> {
+        const SHORTEST: Duration = Duration::from_millis(2);
+        const LONGEST: Duration = Duration::from_millis(100);
+        let mut state = self.state.subscribe();
+        let mut pause = SHORTEST;
+        loop {
+            let local = state.borrow_and_update().done;
+            let at = match local {
+                Some(done) => done,
+                None => position_of(store.checkpoint(&self.reader).await?),
+            };
+            if at >= position || Instant::now() >= deadline {
+                return Ok(at);
+            }
+            if local.is_some() {
+                // The sender lives as long as `self`; what ends the wait else is the time.
+                drop(timeout_at(deadline, state.changed()).await);
+            } else {
+                sleep_until(deadline.min(Instant::now() + pause)).await;
+                pause = (pause * 2).min(LONGEST);
+            }
+        }
+    }
+
+    /// Waits until the rows may be shown, and gives the mark that says so; `None` if there is no event to wait for.
+    pub(crate) async fn ready(
+        &self,
+        store: &dyn ProjectionStore,
+        deadline: Instant,
+    ) -> Result<Option<Checkpoint>, ReadError> {
+        let mut pause = Duration::from_millis(2);
+        loop {
+            if let Some(mark) = self.last_mark() {
+                return Ok(Some(mark));
+            }
+            if self.read_mark(store).await?.is_some() {
+                continue;
+            }
+            let total = store.head().await?;
+            if total == Position::ZERO {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                let done = position_of(store.checkpoint(&self.reader).await?);
+                return Err(ReadError::NotReady {
+                    projection: self.name,
+                    version: self.version,
+                    done,
+                    total,
+                });
+            }
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// The mark as it is now, which is kept.
+    pub(crate) async fn read_mark(&self, store: &dyn ProjectionStore) -> Result<Option<Checkpoint>, CheckpointError> {
+        let mark = store.checkpoint(&self.mark).await?;
+        self.seen_mark
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&mark);
+        Ok(mark)
+    }
+
+    fn last_mark(&self) -> Option<Checkpoint> {
+        self.seen_mark.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the projection's task do something.
+    pub(crate) async fn order(&self, what: What) -> Result<(), CommandError> {
+        let (reply, answer) = oneshot::channel();
+        let order = Order { what, reply };
+        self.orders.send(order).await.map_err(|_| CommandError::ShutDown)?;
+        answer.await.unwrap_or(Err(CommandError::ShutDown))
+    }
+}
+
+pub(crate) fn position_of(checkpoint: Option<Checkpoint>) -> Position {
+    checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position)
+}

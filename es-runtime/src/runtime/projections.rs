@@ -1,0 +1,225 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use tokio::time::Instant;
+
+use super::Runtime;
+use crate::projection::store::{CheckpointError, Parked};
+use crate::projection::{
+    CommandError, Health, Projection, ProjectionHealth, ReadError, Running, Status, What, position_of,
+};
+use crate::store::ReadLog;
+use crate::{Position, StoreError};
+
+/// What is done with one projection: [`Runtime::projection`].
+///
+/// Orders are carried out by the process that runs the projection. If none does, this one takes it up; if another does, the answer
+/// is [`Elsewhere`](CommandError::Elsewhere).
+pub struct ProjectionHandle<'a, P> {
+    runtime: &'a Runtime,
+    running: &'a Running,
+    projection: PhantomData<fn() -> P>,
+}
+
+impl<P: Projection> ProjectionHandle<'_, P> {
+    /// How it is.
+    pub async fn status(&self) -> Result<ProjectionHealth, StoreError> {
+        let head = self.runtime.0.store.head().await?;
+        self.runtime.projection_health(self.running, head).await
+    }
+
+    /// The events that it has parked, in the order of their positions: all of them.
+    pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
+        let Running { standing, store } = self.running;
+        let mut all: Vec<Parked> = Vec::new();
+        loop {
+            let after = all.last().map_or(Position::ZERO, |last| last.position);
+            let page = store.parked(&standing.reader, after, PARKED).await?;
+            let is_last = page.len() < PARKED as usize;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Waits until every event up to `position` is in its rows.
+    ///
+    /// # Errors
+    ///
+    /// [`Timeout`](ReadError::Timeout) if that takes longer than `timeout`: it says how far it has come.
+    pub async fn wait_for(&self, position: impl Into<Position>, timeout: Duration) -> Result<(), ReadError> {
+        self.running
+            .reach(position.into(), Instant::now() + timeout, timeout)
+            .await
+    }
+
+    /// Applies the event at `position`, which is parked or held, with the code of this build. A parked one is applied behind
+    /// events that came after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failed`](CommandError::Failed) if that fails again, which is counted; the event stays where it is.
+    pub async fn retry(&self, position: impl Into<Position>) -> Result<(), CommandError> {
+        self.running.standing.order(What::Retry(position.into())).await
+    }
+
+    /// Gives up the event at `position`, which is parked or held: the rows never show it, until a rebuild comes to it again. The
+    /// reason is written to the log of the process.
+    pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), CommandError> {
+        let what = What::Skip(position.into(), reason.into());
+        self.running.standing.order(what).await
+    }
+
+    /// Removes all rows and builds them anew from the first event; parked events are forgotten. Comes back when it has begun:
+    /// [`status`](Self::status) shows how it goes on. Until it is done nobody is shown a row, in no process.
+    ///
+    /// To go on showing the old rows meanwhile, raise the projection's version instead.
+    pub async fn rebuild(&self) -> Result<(), CommandError> {
+        self.running.standing.order(What::Rebuild).await
+    }
+}
+
+/// How many parked events are read at once.
+const PARKED: u32 = 1_000;
+
+/// Shuts the runtime down: `runtime.shutdown().await`, or first a [deadline](Self::within).
+#[must_use = "nothing is shut down until it is awaited"]
+pub struct Shutdown<'a> {
+    runtime: &'a Runtime,
+    within: Duration,
+}
+
+impl Shutdown<'_> {
+    /// How long the projections may take to stop: ten seconds unless set.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = time;
+        self
+    }
+}
+
+impl<'a> IntoFuture for Shutdown<'a> {
+    type Output = Result<(), StoreError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let stopped = self.runtime.0.projections.stop(self.within).await;
+            // Closed in any case; what went wrong first is told.
+            let closed = self.runtime.0.store.close().await;
+            stopped.and(closed)
+        })
+    }
+}
+
+impl Runtime {
+    /// One projection of this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `P` was not given to the builder of the runtime.
+    #[track_caller]
+    pub fn projection<P: Projection>(&self) -> ProjectionHandle<'_, P> {
+        ProjectionHandle {
+            runtime: self,
+            running: self.0.projections.of::<P>(),
+            projection: PhantomData,
+        }
+    }
+
+    /// How the projections of this runtime are.
+    pub async fn health(&self) -> Result<Health, StoreError> {
+        let head = self.0.store.head().await?;
+        let mut projections = Vec::new();
+        for running in self.0.projections.all() {
+            projections.push(self.projection_health(running, head).await?);
+        }
+        Ok(Health { head, projections })
+    }
+
+    /// Stops the projections, gives their leases back and closes the store, for every clone of this runtime. What a projection
+    /// had begun is written as a whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If a projection had to be cut off, or the store had lost trust in itself. It is closed all the same.
+    pub fn shutdown(&self) -> Shutdown<'_> {
+        Shutdown {
+            runtime: self,
+            within: Duration::from_secs(10),
+        }
+    }
+
+    async fn projection_health(&self, running: &Running, head: Position) -> Result<ProjectionHealth, StoreError> {
+        let Running { standing, store } = running;
+        let state = standing.state();
+        let mut status = state.status;
+        let mut checkpoint = async |reader| match store.checkpoint(reader).await {
+            Ok(checkpoint) => Ok(checkpoint),
+            Err(CheckpointError::Diverged { .. }) => {
+                status = Status::Diverged;
+                Ok(None)
+            }
+            Err(CheckpointError::Store(error)) => Err(error),
+        };
+        let ready = checkpoint(&standing.mark).await?.is_some();
+        let stored = position_of(checkpoint(&standing.reader).await?);
+        let position = state.done.map_or(stored, |done| done.max(stored));
+        let mut parked = 0;
+        let mut after = Position::ZERO;
+        loop {
+            let page = store.parked(&standing.reader, after, PARKED).await?;
+            parked += page.len() as u64;
+            match page.last() {
+                Some(last) if page.len() == PARKED as usize => after = last.position,
+                _ => break,
+            }
+        }
+        Ok(ProjectionHealth {
+            name: standing.name,
+            version: standing.version,
+            status,
+            ready,
+            position,
+            lag_events: head.0.saturating_sub(position.0),
+            lag: self.age_of_next(position, head).await?,
+            rate: state.rate,
+            last_error: state.failure,
+            owner: state.done.map(|_| self.0.projections.owner.to_string()),
+            parked,
+        })
+    }
+
+    /// How long ago the first event behind `position` was recorded.
+    async fn age_of_next(&self, position: Position, head: Position) -> Result<Duration, StoreError> {
+        if position >= head {
+            return Ok(Duration::ZERO);
+        }
+        let next = ReadLog::new().from(position.next()).limit(1);
+        let Some(event) = self.0.store.read_log(next).try_next().await? else {
+            return Ok(Duration::ZERO);
+        };
+        let micros = self.0.clock.now().as_micros() - event.recorded_at.as_micros();
+        Ok(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
+    }
+}
+
+impl<P: Projection> fmt::Debug for ProjectionHandle<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProjectionHandle")
+            .field("name", &P::NAME)
+            .field("version", &P::VERSION)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Shutdown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown")
+            .field("within", &self.within)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,120 @@
+//! What the store keeps for projections: writes go through the writer, in its transactions; reads through the readers.
+
+mod job;
+mod reader;
+mod table;
+mod writer;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use es_runtime::projection::store::{
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
+    check_name,
+};
+use es_runtime::{Position, StoreError};
+
+pub(crate) use job::Job;
+pub(crate) use reader::ProjectionReader;
+pub(crate) use writer::ProjectionWriter;
+
+use crate::SqliteStore;
+use crate::error::Problem;
+use job::{Awaited, Doubt};
+
+/// What a row is taken to bring along beside its data.
+const ROW_BYTES: usize = 32;
+
+impl SqliteStore {
+    /// Has the writer do it in a transaction.
+    async fn write<T, E, F>(&self, size: usize, rows: usize, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Doubt + 'static,
+        F: FnMut(&mut ProjectionWriter<'_>) -> Result<Result<T, E>, Problem> + Send + 'static,
+    {
+        let (job, answer) = Awaited::new(size, rows, work);
+        self.request_job(Box::new(job))?;
+        answer
+            .await
+            .unwrap_or_else(|_| unreachable!("a job answers when it is dropped"))
+    }
+}
+
+#[async_trait]
+impl ProjectionStore for SqliteStore {
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        check_name("lease", lease)?;
+        check_name("owner", owner)?;
+        let (name, owner) = (lease.to_owned(), owner.to_owned());
+        let asked = (name.clone(), owner.clone());
+        let is_leased = self
+            .read(move |reader| reader.projections.is_leased(&asked.0, &asked.1))
+            .await?;
+        if is_leased {
+            return Ok(None);
+        }
+        let asked = (name.clone(), owner.clone());
+        let epoch = self
+            .write(0, 1, move |writer| {
+                writer.acquire(&asked.0, &asked.1, ttl).map(Ok::<_, StoreError>)
+            })
+            .await?;
+        Ok(epoch.map(|epoch| Lease { name, owner, epoch }))
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        self.write(0, 1, move |writer| writer.renew(&lease, ttl).map(Ok)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(0, 1, move |writer| writer.release(&lease).map(Ok)).await
+    }
+
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        check_name("reader", reader)?;
+        let name = reader.to_owned();
+        self.read(move |reader| reader.projections.checkpoint(&name)).await?
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        commit.check()?;
+        let data = commit.rows.iter().filter_map(|row| row.data.as_ref());
+        let size = data.map(|data| data.len() + ROW_BYTES).sum();
+        self.write(size, commit.rows.len(), move |writer| writer.commit(&commit))
+            .await
+    }
+
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        check_name("reader", reader)?;
+        let (reader, table, lease) = (reader.to_owned(), table.cloned(), lease.clone());
+        self.write(0, 1, move |writer| writer.forget(&reader, table.as_ref(), &lease))
+            .await
+    }
+
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        table.check()?;
+        let table = table.clone();
+        self.write(0, 1, move |writer| writer.create_table(&table)).await
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        let (table, keys) = (table.clone(), keys.to_vec());
+        self.read(move |reader| reader.projections.rows(&table, &keys)).await?
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        query.check()?;
+        let (table, query) = (table.clone(), query.clone());
+        self.read(move |reader| reader.projections.list(&table, &query)).await?
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        check_name("reader", reader)?;
+        let name = reader.to_owned();
+        self.read(move |reader| reader.projections.parked(&name, after, limit))
+            .await
+    }
+}

@@ -1,0 +1,124 @@
+//! What is read for projections.
+
+use bytes::Bytes;
+use es_runtime::projection::store::{Checkpoint, CheckpointError, Parked, Row, RowQuery, RowTable};
+use es_runtime::{EventId, Position, StoreError};
+use rusqlite::{Connection, params_from_iter};
+
+use super::table::TableSql;
+use super::writer::{check_table, now};
+use crate::error::Problem;
+use crate::rows;
+use crate::statements::Statements;
+
+/// Reads what is kept for projections. Each method is one statement beside the question whether a table is there.
+pub(crate) struct ProjectionReader<'c> {
+    statements: Statements<'c>,
+}
+
+impl<'c> ProjectionReader<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            statements: Statements::new(connection),
+        }
+    }
+
+    /// Whether another owner has the lease, so that one need not ask the writer.
+    pub(crate) fn is_leased(&mut self, lease: &str, owner: &str) -> Result<bool, Problem> {
+        let sql = concat!(
+            "SELECT 1 FROM leases WHERE name = ?1 AND owner <> ?2 AND expires_at > ",
+            now!()
+        );
+        Ok(self.statements.get(sql)?.exists((lease, owner))?)
+    }
+
+    pub(crate) fn checkpoint(&mut self, reader: &str) -> Result<Result<Option<Checkpoint>, CheckpointError>, Problem> {
+        let sql = "SELECT c.position, c.event_id, c.updated_at, e.event_id
+                   FROM checkpoints AS c LEFT JOIN recorded_events AS e ON e.position = c.position
+                   WHERE c.reader = ?1";
+        let mut found = self.statements.get(sql)?.query([reader])?;
+        let Some(row) = found.next()? else {
+            return Ok(Ok(None));
+        };
+        let checkpoint = Checkpoint {
+            position: Position(rows::number(row.get(0)?)),
+            updated_at: rows::time(row, 2)?,
+        };
+        let stored = event_id(row, 1)?;
+        let found = event_id(row, 3)?;
+        Ok(match stored {
+            Some(expected) if found != stored => Err(CheckpointError::Diverged {
+                reader: reader.to_owned(),
+                position: checkpoint.position,
+                expected,
+                found,
+            }),
+            _ => Ok(Some(checkpoint)),
+        })
+    }
+
+    pub(crate) fn rows(
+        &mut self,
+        table: &RowTable,
+        keys: &[String],
+    ) -> Result<Result<Vec<Option<Row>>, StoreError>, Problem> {
+        if let Err(absent) = check_table(&mut self.statements, table)? {
+            return Ok(Err(absent));
+        }
+        let keys = serde_json::to_string(keys).unwrap_or_else(|_| unreachable!("text has a JSON form"));
+        let mut found = self.statements.get(&TableSql::new(table).rows())?.query([keys])?;
+        let mut read = Vec::new();
+        while let Some(row) = found.next()? {
+            let is_there = row.get::<_, Option<i64>>(2)?.is_some();
+            read.push(if is_there { Some(self::row(row)?) } else { None });
+        }
+        Ok(Ok(read))
+    }
+
+    pub(crate) fn list(&mut self, table: &RowTable, query: &RowQuery) -> Result<Result<Vec<Row>, StoreError>, Problem> {
+        if let Err(absent) = check_table(&mut self.statements, table)? {
+            return Ok(Err(absent));
+        }
+        let (sql, parameters) = match TableSql::new(table).list(query) {
+            Ok(list) => list,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let found = self
+            .statements
+            .get(&sql)?
+            .query_map(params_from_iter(parameters), row)?;
+        Ok(Ok(found.collect::<Result<_, _>>()?))
+    }
+
+    pub(crate) fn parked(&mut self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, Problem> {
+        let sql = "SELECT position, event_id, error, attempts FROM parked
+                   WHERE reader = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
+        let mut found = self
+            .statements
+            .get(sql)?
+            .query((reader, rows::column(after.0), limit))?;
+        let mut parked = Vec::new();
+        while let Some(row) = found.next()? {
+            parked.push(Parked {
+                position: Position(rows::number(row.get(0)?)),
+                event: EventId(rows::uuid(row, 1)?),
+                error: row.get(2)?,
+                attempts: row.get(3)?,
+            });
+        }
+        Ok(parked)
+    }
+}
+
+fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+    Ok(Row {
+        key: row.get(0)?,
+        data: Bytes::copy_from_slice(rows::bytes(row, 1)?),
+        position: Position(rows::number(row.get(2)?)),
+    })
+}
+
+fn event_id(row: &rusqlite::Row<'_>, index: usize) -> Result<Option<EventId>, Problem> {
+    let is_there = row.get_ref(index)? != rusqlite::types::ValueRef::Null;
+    is_there.then(|| rows::uuid(row, index).map(EventId)).transpose()
+}

@@ -1,0 +1,245 @@
+//! What the writer does for projections, within a transaction of its.
+
+use std::time::Duration;
+
+use es_runtime::projection::store::{Commit, CommitError, Lease, RowTable};
+use es_runtime::{Position, StoreError, StoreErrorKind};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::table::TableSql;
+use crate::error::Problem;
+use crate::rows;
+use crate::statements::Statements;
+
+/// The time by the clock of SQLite, in microseconds.
+macro_rules! now {
+    () => {
+        "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
+    };
+}
+pub(super) use now;
+
+/// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
+pub(crate) struct ProjectionWriter<'c> {
+    statements: Statements<'c>,
+}
+
+/// What was done, or why it was refused without a trace.
+type Outcome<T, E> = Result<Result<T, E>, Problem>;
+
+impl<'c> ProjectionWriter<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        Self {
+            statements: Statements::new(connection),
+        }
+    }
+
+    /// The epoch of the lease, if it could be taken.
+    pub(crate) fn acquire(&mut self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<u64>, Problem> {
+        let sql = concat!(
+            "INSERT INTO leases (name, owner, epoch, expires_at) VALUES (?1, ?2, 1, ",
+            now!(),
+            " + ?3)
+             ON CONFLICT (name) DO UPDATE
+             SET owner = excluded.owner, epoch = epoch + (owner IS NOT excluded.owner), expires_at = excluded.expires_at
+             WHERE owner IS NULL OR owner = excluded.owner OR expires_at <= ",
+            now!(),
+            " RETURNING epoch"
+        );
+        let taken = self
+            .statements
+            .get(sql)?
+            .query_row((lease, owner, micros(ttl)), |row| row.get(0))
+            .optional()?;
+        Ok(taken.map(rows::number))
+    }
+
+    pub(crate) fn renew(&mut self, lease: &Lease, ttl: Duration) -> Result<bool, Problem> {
+        let sql = concat!(
+            "UPDATE leases SET expires_at = ",
+            now!(),
+            " + ?4 WHERE name = ?1 AND owner = ?2 AND epoch = ?3"
+        );
+        let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch), micros(ttl));
+        Ok(self.statements.get(sql)?.execute(arguments)? > 0)
+    }
+
+    pub(crate) fn release(&mut self, lease: &Lease) -> Result<(), Problem> {
+        let sql = "UPDATE leases SET owner = NULL WHERE name = ?1 AND owner = ?2 AND epoch = ?3";
+        let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch));
+        self.statements.get(sql)?.execute(arguments)?;
+        Ok(())
+    }
+
+    pub(crate) fn create_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
+        let sql = TableSql::new(table);
+        let mut steps = vec![sql.create()];
+        for field in table.indexes.iter() {
+            match sql.create_index(table, field) {
+                Ok(step) => steps.push(step),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        for step in steps {
+            self.statements.connection().execute(&step, [])?;
+        }
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn commit(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
+        if let Err(refused) = self.check(commit)? {
+            return Ok(Err(refused));
+        }
+        if let Some(table) = &commit.table {
+            let sql = TableSql::new(table);
+            let (upsert, delete) = (sql.upsert(), sql.delete());
+            for row in &commit.rows {
+                match &row.data {
+                    Some(data) => {
+                        let row = (&row.key, rows::payload(data), rows::column(row.position.0));
+                        self.statements.get(&upsert)?.execute(row)?
+                    }
+                    None => self.statements.get(&delete)?.execute([&row.key])?,
+                };
+            }
+        }
+        for parked in &commit.park {
+            self.statements
+                .get(
+                    "INSERT INTO parked (reader, position, event_id, error, attempts) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, error = excluded.error,
+                                               attempts = excluded.attempts",
+                )?
+                .execute((
+                    &commit.reader,
+                    rows::column(parked.position.0),
+                    parked.event.0.as_bytes(),
+                    &parked.error,
+                    parked.attempts,
+                ))?;
+        }
+        for position in &commit.unpark {
+            self.statements
+                .get("DELETE FROM parked WHERE reader = ?1 AND position = ?2")?
+                .execute((&commit.reader, rows::column(position.0)))?;
+        }
+        let sql = concat!(
+            "INSERT INTO checkpoints (reader, position, event_id, updated_at)
+             VALUES (?1, ?2, (SELECT event_id FROM recorded_events WHERE position = ?2), ",
+            now!(),
+            ") ON CONFLICT (reader) DO UPDATE
+             SET position = excluded.position, event_id = excluded.event_id, updated_at = excluded.updated_at"
+        );
+        self.statements
+            .get(sql)?
+            .execute((&commit.reader, rows::column(commit.to.0)))?;
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn forget(&mut self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Outcome<(), CommitError> {
+        if !self.holds(lease)? {
+            return Ok(Err(lost(lease)));
+        }
+        if let Some(table) = table {
+            if let Err(absent) = self.check_table(table)? {
+                return Ok(Err(absent.into()));
+            }
+            self.statements.get(&TableSql::new(table).clear())?.execute([])?;
+        }
+        for sql in [
+            "DELETE FROM checkpoints WHERE reader = ?1",
+            "DELETE FROM parked WHERE reader = ?1",
+        ] {
+            self.statements.get(sql)?.execute([reader])?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Everything that can speak against a commit.
+    fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
+        if !self.holds(&commit.lease)? {
+            return Ok(Err(lost(&commit.lease)));
+        }
+        let actual = self.position(&commit.reader)?;
+        if actual != commit.from {
+            return Ok(Err(CommitError::Moved {
+                reader: commit.reader.clone(),
+                expected: commit.from,
+                actual,
+            }));
+        }
+        if commit.to > Position::ZERO && !self.is_event(commit.to)? {
+            return Ok(Err(rejected(format!(
+                "there is no event at {} for the checkpoint of `{}`",
+                commit.to, commit.reader
+            ))
+            .into()));
+        }
+        for position in &commit.unpark {
+            if !self.is_parked(&commit.reader, *position)? {
+                return Ok(Err(CommitError::NotParked {
+                    reader: commit.reader.clone(),
+                    position: *position,
+                }));
+            }
+        }
+        match &commit.table {
+            None => Ok(Ok(())),
+            Some(table) => Ok(self.check_table(table)?.map_err(CommitError::from)),
+        }
+    }
+
+    fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
+        let sql = "SELECT 1 FROM leases WHERE name = ?1 AND owner = ?2 AND epoch = ?3";
+        let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch));
+        Ok(self.statements.get(sql)?.exists(arguments)?)
+    }
+
+    fn position(&mut self, reader: &str) -> Result<Position, Problem> {
+        let sql = "SELECT position FROM checkpoints WHERE reader = ?1";
+        let position = self
+            .statements
+            .get(sql)?
+            .query_row([reader], |row| row.get(0))
+            .optional()?;
+        Ok(Position(rows::number(position.unwrap_or(0))))
+    }
+
+    fn is_event(&mut self, position: Position) -> Result<bool, Problem> {
+        let sql = "SELECT 1 FROM recorded_events WHERE position = ?1";
+        Ok(self.statements.get(sql)?.exists([rows::column(position.0)])?)
+    }
+
+    fn is_parked(&mut self, reader: &str, position: Position) -> Result<bool, Problem> {
+        let sql = "SELECT 1 FROM parked WHERE reader = ?1 AND position = ?2";
+        Ok(self.statements.get(sql)?.exists((reader, rows::column(position.0)))?)
+    }
+
+    fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
+        check_table(&mut self.statements, table)
+    }
+}
+
+/// Whether the table was created.
+pub(super) fn check_table(statements: &mut Statements<'_>, table: &RowTable) -> Outcome<(), StoreError> {
+    let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    let name = table.name();
+    let is_there = statements.get(sql)?.exists([&name])?;
+    Ok(is_there
+        .then_some(())
+        .ok_or_else(|| rejected(format!("there is no table `{name}`: create it first"))))
+}
+
+fn lost(lease: &Lease) -> CommitError {
+    CommitError::LeaseLost {
+        lease: lease.name.clone(),
+    }
+}
+
+fn rejected(message: String) -> StoreError {
+    StoreError::new(StoreErrorKind::Rejected, message)
+}
+
+fn micros(ttl: Duration) -> i64 {
+    i64::try_from(ttl.min(Lease::LONGEST).as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,117 @@
+use std::fmt;
+use std::time::Duration;
+
+use es_runtime::Health;
+use es_runtime::prelude::*;
+use es_runtime::projection::store::Parked;
+use serde_json::{Value, json};
+
+use crate::balance::Balance;
+use crate::error::BankError;
+use crate::progress::Rebuilding;
+use crate::report::Report;
+
+/// How the projections are.
+pub(crate) struct Status(Health);
+
+pub(crate) async fn status(bank: &Runtime) -> Result<Status, BankError> {
+    Ok(Status(bank.health().await?))
+}
+
+/// Builds the balances anew, and shows how far that is.
+pub(crate) async fn rebuild(bank: &Runtime, mut progress: Rebuilding) -> Result<Status, BankError> {
+    let balances = bank.projection::<Balance>();
+    balances.rebuild().await?;
+    loop {
+        let now = balances.status().await?;
+        progress.at(now.position.0, now.position.0 + now.lag_events);
+        if now.ready {
+            progress.done();
+            return status(bank).await;
+        }
+        if let Some(failure) = now.last_error {
+            progress.done();
+            return Err(BankError::NotBuilt(failure.error));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The events that the balances could not take in.
+pub(crate) struct ParkedEvents(Vec<Parked>);
+
+pub(crate) async fn parked(bank: &Runtime) -> Result<ParkedEvents, BankError> {
+    Ok(ParkedEvents(bank.projection::<Balance>().parked().await?))
+}
+
+impl Report for Status {
+    fn json(&self) -> Value {
+        let projection = |projection: &es_runtime::projection::ProjectionHealth| {
+            json!({
+                "name": projection.name,
+                "version": projection.version,
+                "status": format!("{:?}", projection.status),
+                "ready": projection.ready,
+                "position": projection.position,
+                "lag_events": projection.lag_events,
+                "lag_seconds": projection.lag.as_secs_f64(),
+                "parked": projection.parked,
+                "last_error": projection.last_error.as_ref().map(|failure| &failure.error),
+            })
+        };
+        json!({
+            "head": self.0.head,
+            "projections": self.0.projections.iter().map(projection).collect::<Value>(),
+        })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the bank is at position {}", self.0.head)?;
+        for projection in &self.0.projections {
+            write!(
+                f,
+                "\n{} v{}  {:?} at position {}, {} behind ({:.1} s), {} parked",
+                projection.name,
+                projection.version,
+                projection.status,
+                projection.position,
+                projection.lag_events,
+                projection.lag.as_secs_f64(),
+                projection.parked,
+            )?;
+            if let Some(failure) = &projection.last_error {
+                write!(f, "\n  {} (attempt {})", failure.error, failure.attempts)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Report for ParkedEvents {
+    fn json(&self) -> Value {
+        let json = |parked: &Parked| {
+            json!({
+                "position": parked.position,
+                "event": parked.event,
+                "error": parked.error,
+                "attempts": parked.attempts,
+            })
+        };
+        self.0.iter().map(json).collect()
+    }
+}
+
+impl fmt::Display for ParkedEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for parked in &self.0 {
+            writeln!(
+                f,
+                "{:>8}  {} ({} attempts)",
+                parked.position, parked.error, parked.attempts
+            )?;
+        }
+        write!(f, "{} parked events", self.0.len())
+    }
+}

@@ -1,0 +1,266 @@
+//! A store that fails when it is told to, at each point where a projection asks it for something.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use es_runtime::projection::ProjectionStore;
+use es_runtime::projection::store::{
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, Row, RowQuery, RowTable,
+};
+use es_runtime::store::{
+    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
+    WriteCap,
+};
+use es_runtime::{
+    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The head cannot be read.
+    Head,
+    /// The log cannot be read from the start.
+    Log,
+    /// Reading the log fails behind some events.
+    LogMidway,
+    /// Rows cannot be read.
+    Rows,
+    /// The checkpoint cannot be read.
+    Checkpoint,
+    /// The commit is not done, and says so.
+    CommitRefused,
+    /// The commit is not done, and nobody can tell.
+    CommitLost,
+    /// The commit is done, but its answer is lost.
+    AnswerLost,
+    /// The commit is done, and then its task panics.
+    PanicAfterCommit,
+    /// The task panics before the commit.
+    PanicBeforeCommit,
+}
+
+impl Fault {
+    /// Every fault.
+    pub const ALL: [Self; 10] = [
+        Self::Head,
+        Self::Log,
+        Self::LogMidway,
+        Self::Rows,
+        Self::Checkpoint,
+        Self::CommitRefused,
+        Self::CommitLost,
+        Self::AnswerLost,
+        Self::PanicAfterCommit,
+        Self::PanicBeforeCommit,
+    ];
+}
+
+/// Stands in front of a store. Clones share what is planned.
+#[derive(Clone)]
+pub struct Faulty {
+    store: Arc<dyn ProjectionStore>,
+    plan: Arc<Plan>,
+}
+
+#[derive(Default)]
+struct Plan {
+    next: Mutex<VecDeque<Fault>>,
+    frozen: AtomicBool,
+}
+
+impl Faulty {
+    /// In front of `store`.
+    pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
+        Self {
+            store,
+            plan: Arc::default(),
+        }
+    }
+
+    /// These faults are to be met, one after the other, each by the next call that can.
+    pub fn plan(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.next().extend(faults);
+    }
+
+    /// The faults that were not met yet.
+    pub fn planned(&self) -> Vec<Fault> {
+        self.next().iter().copied().collect()
+    }
+
+    /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
+    pub fn freeze(&self, frozen: bool) {
+        self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    async fn thaw(&self) {
+        while self.plan.frozen.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn meets(&self, fault: Fault) -> bool {
+        let mut next = self.next();
+        let meets = next.front() == Some(&fault);
+        if meets {
+            next.pop_front();
+        }
+        meets
+    }
+
+    fn next(&self) -> MutexGuard<'_, VecDeque<Fault>> {
+        self.plan.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn or_fails(&self, fault: Fault) -> Result<(), StoreError> {
+        self.thaw().await;
+        if self.meets(fault) { Err(failure()) } else { Ok(()) }
+    }
+}
+
+fn failure() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "the test wants it so")
+}
+
+#[async_trait::async_trait]
+impl EventStore for Faulty {
+    fn limits(&self) -> &Limits {
+        self.store.limits()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.store.append(append).await
+    }
+
+    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        self.store.resolve(append).await
+    }
+
+    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
+        self.store.find_key(key).await
+    }
+
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        self.store.version(stream).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.or_fails(Fault::Head).await?;
+        self.store.head().await
+    }
+
+    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        self.store.read_stream(query)
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        if self.meets(Fault::Log) {
+            return Box::pin(futures_util::stream::iter([Err(failure())]));
+        }
+        let mut left = if self.meets(Fault::LogMidway) { 3 } else { u32::MAX };
+        let events = self.store.read_log(query).map(move |event| {
+            left -= 1;
+            if left == 0 { Err(failure()) } else { event }
+        });
+        Box::pin(events)
+    }
+
+    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        self.store.streams(query)
+    }
+
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        self.store.load_stream(query)
+    }
+
+    fn wakes(&self) -> Wakes {
+        self.store.wakes()
+    }
+
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        self.store.stored_events().await
+    }
+
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        self.store.count_events(kind).await
+    }
+
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        self.store.write_caps().await
+    }
+
+    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
+        self.store.set_write_cap(cap).await
+    }
+
+    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        self.store.lift_write_cap(category, name).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
+
+#[async_trait::async_trait]
+impl ProjectionStore for Faulty {
+    async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        self.thaw().await;
+        self.store.acquire(lease, owner, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        self.thaw().await;
+        self.store.renew(lease, ttl).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.thaw().await;
+        self.store.release(lease).await
+    }
+
+    async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        self.or_fails(Fault::Checkpoint).await?;
+        self.store.checkpoint(reader).await
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.or_fails(Fault::CommitRefused).await?;
+        assert!(!self.meets(Fault::PanicBeforeCommit), "the test wants it so");
+        if self.meets(Fault::CommitLost) {
+            return Err(CommitError::Indeterminate(failure()));
+        }
+        self.store.commit(commit).await?;
+        assert!(!self.meets(Fault::PanicAfterCommit), "the test wants it so");
+        if self.meets(Fault::AnswerLost) {
+            return Err(CommitError::Indeterminate(failure()));
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.forget(reader, table, lease).await
+    }
+
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        self.store.create_table(table).await
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        self.or_fails(Fault::Rows).await?;
+        self.store.rows(table, keys).await
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        self.store.list_rows(table, query).await
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        self.store.parked(reader, after, limit).await
+    }
+}

@@ -1,0 +1,194 @@
+//! Processes that run a projection, and are killed at random moments: each event counts once.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use es_runtime::Runtime;
+use es_tests::balances::{Balance, Store, dump, folded, start};
+use es_tests::bank::{Deposit, Withdraw, account_with};
+use es_tests::stores;
+
+/// Where the store is whose projections the process runs.
+const ADDRESS: &str = "ES_TESTS_PROJECTING";
+
+/// How often a process is killed.
+fn kills() -> u64 {
+    if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
+        100
+    } else {
+        8
+    }
+}
+
+async fn open(address: &str) -> Store {
+    if address.starts_with("postgres") {
+        Arc::new(stores::postgres_at(address).await)
+    } else {
+        Arc::new(es_tests::SqliteStore::open(address).await.unwrap())
+    }
+}
+
+/// Is a process of its own, if it is started as one: runs the projection until it is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn projecting_process() {
+    let Ok(address) = std::env::var(ADDRESS) else { return };
+    let runtime = start(&open(&address).await).await;
+    println!("\nprojecting");
+    let mut owns = false;
+    // Until it is killed; bounded, should nobody do so.
+    for _ in 0..6_000 {
+        let owner = runtime
+            .health()
+            .await
+            .is_ok_and(|health| health.projections[0].owner.is_some());
+        if owner && !owns {
+            println!("\nowner");
+        }
+        owns = owner;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A process that projects. It is killed in the end.
+struct Process {
+    child: Child,
+    said: std::sync::mpsc::Receiver<String>,
+}
+
+impl Process {
+    fn start(address: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "projecting_process", "--nocapture"])
+            .env(ADDRESS, address)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let process = Self { child, said };
+        process.says("projecting", Duration::from_secs(60));
+        process
+    }
+
+    /// Whether it says so within the time.
+    fn says(&self, word: &str, within: Duration) -> bool {
+        let until = Instant::now() + within;
+        while let Ok(line) = self.said.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if line.trim() == word {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn each_event_counts_once_when_processes_are_killed(address: &str) {
+    let store = open(address).await;
+    let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
+    let account = account_with(&runtime, 100).await;
+    let writer = {
+        let runtime = runtime.clone();
+        tokio::spawn(async move {
+            for _ in 0..1_000_000 {
+                runtime.execute(account, Deposit { amount: 2 }).await.unwrap();
+                runtime.execute(account, Withdraw { amount: 1 }).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+    };
+    for kill in 0..kills() {
+        let process = Process::start(address);
+        assert!(
+            process.says("owner", Duration::from_secs(60)),
+            "the lease of the one before has run out"
+        );
+        tokio::time::sleep(Duration::from_millis(kill * 7919 % 300)).await;
+        process.kill();
+    }
+    writer.abort();
+    let _ = writer.await;
+    is_whole(&store).await;
+}
+
+async fn three_processes_share_the_work(address: &str) {
+    let store = open(address).await;
+    let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
+    let account = account_with(&runtime, 100).await;
+    let mut processes: Vec<_> = (0..3).map(|_| Process::start(address)).collect();
+    for _ in 0..3 {
+        // The owner says so, the others do not.
+        let mut owner = None;
+        for _ in 0..100 {
+            owner = processes
+                .iter()
+                .position(|process| process.says("owner", Duration::from_millis(50)));
+            if owner.is_some() {
+                break;
+            }
+        }
+        let owner = processes.remove(owner.expect("one of them has taken the lease"));
+        let killed = Instant::now();
+        owner.kill();
+        for _ in 0..50 {
+            runtime.execute(account, Deposit { amount: 1 }).await.unwrap();
+        }
+        let head = store.head().await.unwrap();
+        processes.push(Process::start(address));
+        while store.checkpoint("balances@1").await.unwrap().map(|at| at.position) < Some(head) {
+            assert!(killed.elapsed() < Duration::from_secs(60), "nobody has taken over");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        println!("taken over and caught up {:?} after the kill", killed.elapsed());
+        assert_eq!(dump(&store).await, folded(&store).await);
+    }
+}
+
+/// Takes the projection up here, and looks at every row.
+async fn is_whole(store: &Store) {
+    let runtime = start(store).await;
+    let head = store.head().await.unwrap();
+    let projection = runtime.projection::<Balance>();
+    projection.wait_for(head, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(dump(store).await, folded(store).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_killed() {
+    let folder = es_tests::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    each_event_counts_once_when_processes_are_killed(file.to_str().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_taken_over() {
+    let folder = es_tests::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    three_processes_share_the_work(file.to_str().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_killed() {
+    each_event_counts_once_when_processes_are_killed(&stores::postgres_address().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_taken_over() {
+    three_processes_share_the_work(&stores::postgres_address().await).await;
+}

@@ -1,0 +1,19 @@
+use es_runtime::prelude::*;
+use es_tests::bank::Opened;
+
+pub struct Other;
+
+#[projection(name = "balances")]
+pub struct Balance {
+    cents: i64,
+}
+
+#[projection]
+impl Balance {
+    #[apply]
+    fn opened(_: Opened) -> Other {
+        Other
+    }
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use es_runtime::prelude::*;
+
+#[projection]
+pub enum Balance {
+    Open,
+    Closed,
+}
+
+fn main() {}

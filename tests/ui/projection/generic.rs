@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[projection]
+pub struct Balance<T> {
+    cents: T,
+}
+
+fn main() {}

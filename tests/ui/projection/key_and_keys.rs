@@ -1,0 +1,22 @@
+use es_runtime::prelude::*;
+use es_tests::bank::{Deposited, Opened};
+
+#[projection(name = "balances")]
+pub struct Balance {
+    cents: i64,
+}
+
+#[projection]
+impl Balance {
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Balance { cents: 0 }
+    }
+
+    #[apply(key = event.amount, keys = [event.amount])]
+    fn deposited(&mut self, event: Deposited) {
+        self.cents += event.amount;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use es_runtime::prelude::*;
+use es_tests::bank::Deposited;
+
+#[projection(name = "balances")]
+pub struct Balance {
+    cents: i64,
+}
+
+#[projection]
+impl Balance {
+    #[apply]
+    fn deposited(&mut self, event: Deposited) {
+        self.cents += event.amount;
+    }
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+use es_runtime::prelude::*;
+use es_tests::bank::{Deposited, Opened};
+
+#[projection(name = "balances")]
+pub struct Balance {
+    cents: i64,
+}
+
+#[projection]
+impl Balance {
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Balance { cents: 0 }
+    }
+
+    #[apply]
+    fn deposited(&mut self, event: Deposited) {
+        self.cents += event.amount;
+    }
+
+    #[apply]
+    fn deposited_again(&mut self, event: es_tests::bank::Deposited) {
+        self.cents += event.amount;
+    }
+}
+
+fn main() {}
