@@ -268,7 +268,11 @@ impl Figures {
             .find(|(name, _)| *name == "raw upsert")
             .map_or(&[][..], |(_, times)| times);
         for (name, times) in &self.0 {
-            let rate = median(times.iter().map(|time| per_second((COMMITS * ROWS) as usize, *time)));
+            let rate = median(
+                times
+                    .iter()
+                    .map(|time| per_second(usize::try_from(COMMITS * ROWS).unwrap_or(usize::MAX), *time)),
+            );
             let ratio = median(
                 times
                     .iter()
