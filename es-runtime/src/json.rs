@@ -41,7 +41,8 @@ pub(crate) fn decode<T: DeserializeOwned>(payload: &[u8]) -> Result<T, DecodeErr
     from_slice(payload).map_err(DecodeError::Malformed)
 }
 
-fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
+/// As [`decode`], of what is no event.
+pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_json::Error> {
     read_with(json, |json| T::deserialize(json))
 }
 

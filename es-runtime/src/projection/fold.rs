@@ -137,7 +137,7 @@ impl<P: RowProjection> RowFold<P> {
         let stored = self.store.rows(&self.table, &missing).await?;
         for ((key, index), stored) in missing.into_iter().zip(first).zip(stored) {
             let Some(Row { data, .. }) = stored else { continue };
-            let row = serde_json::from_slice(&data).map_err(|source| FoldError::Poison {
+            let row = crate::json::from_slice(&data).map_err(|source| FoldError::Poison {
                 index,
                 error: Unprojectable::Row {
                     key: key.clone(),

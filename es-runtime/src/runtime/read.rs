@@ -202,7 +202,7 @@ impl<'a, P: RowProjection> IntoFuture for List<'a, P> {
 
 fn shown<P: RowProjection>(row: Row) -> Result<Shown<P>, ReadError> {
     let Row { key, data, position } = row;
-    match serde_json::from_slice(&data) {
+    match crate::json::from_slice(&data) {
         Ok(row) => Ok(Shown { row, key, position }),
         Err(source) => Err(ReadError::Row {
             projection: P::NAME,
