@@ -1,0 +1,1 @@
+//! Tests of the export of schemas, in `tests/`.
