@@ -83,7 +83,6 @@ mod old {
 }
 
 /// The build that is deployed beside it: `opened` has a second version, which holds more, and `deposited` another name.
-#[allow(unreachable_pub, reason = "what the macro writes of a chain is public")]
 mod new {
     use es_runtime::prelude::*;
 
