@@ -72,7 +72,7 @@ async fn caught_up(runtime: &Runtime) {
 
 async fn reached(runtime: &Runtime, head: Position) {
     let projection = runtime.projection::<Balance>();
-    projection.wait_for(head, Duration::from_secs(30)).await.unwrap();
+    projection.wait_for(head, Duration::from_secs(120)).await.unwrap();
 }
 
 /// Waits until the projection is as `wanted` says.
@@ -326,6 +326,35 @@ es_tests::on_every_store_and_postgres! {
         }
         caught_up(&first).await;
         assert_eq!(dump(&store).await, folded(&store).await);
+    }
+
+    async fn whoever_stops_while_he_asks_for_a_lease_gives_it_back(store: _, _clock: _) {
+        let store: Store = store;
+        let ask = async || store.acquire("balances@1", "another", Duration::from_secs(60)).await.unwrap();
+        let mut other = ask().await;
+        let frozen = Faulty::new(Arc::clone(&store));
+        let runtime = Runtime::builder(frozen.clone()).projection::<Balance>().start().await.unwrap();
+        frozen.freeze(true);
+        for _ in 0..3_000 {
+            let Some(lease) = other else { break };
+            store.release(&lease).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            other = ask().await;
+        }
+        assert!(other.is_none(), "the runtime never took the lease");
+        // The store is not closed: it belongs to the test too.
+        drop(runtime);
+        frozen.freeze(false);
+        let mut lease = None;
+        // Less than the lease would take to run out.
+        for _ in 0..250 {
+            lease = ask().await;
+            if lease.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(lease.is_some(), "the lease is held by nobody who would let it go");
     }
 
     async fn runtimes_come_and_go_and_each_event_counts_once(store: _, _clock: _) {

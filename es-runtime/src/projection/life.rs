@@ -108,15 +108,8 @@ impl Life {
                     Either::Right((Call::Stop | Call::Lost, _)) => return None,
                 }
             };
-            let taken = {
-                let call = stopped(&mut self.stop);
-                let take = Tenure::take(&store, &self.worker.standing.reader, &self.owner);
-                match select(pin!(take), pin!(call)).await {
-                    Either::Left((taken, _)) => taken,
-                    Either::Right(_) => return None,
-                }
-            };
-            match taken {
+            // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
+            match Tenure::take(&store, &self.worker.standing.reader, &self.owner).await {
                 Ok(Some(tenure)) => return Some((tenure, order)),
                 Ok(None) => {
                     let projection = self.worker.standing.name;

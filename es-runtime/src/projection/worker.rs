@@ -29,7 +29,7 @@ pub(crate) struct Worker {
     pub(crate) waiter: Waiter,
     /// How many events are written at once.
     pub(crate) limit: usize,
-    /// Whether something was written since the last trouble.
+    /// Whether something was written, or all was found done, since the last trouble.
     pub(crate) progressed: bool,
 }
 
@@ -117,6 +117,7 @@ impl Worker {
                 state.status = Status::Live;
                 state.failure = None;
             });
+            self.progressed = true;
             let longest = self.keep_checkpoint(&mut place, lease).await?;
             self.waiter.wait(longest).await;
         }
@@ -268,7 +269,6 @@ impl Worker {
         }
         let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
         self.store.commit(commit).await?;
-        self.progressed = true;
         place.stored = place.done;
         place.stored_at = Instant::now();
         Ok(Duration::MAX)
