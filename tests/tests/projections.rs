@@ -152,7 +152,7 @@ es_tests::on_every_store_and_postgres! {
     async fn whoever_waits_sees_his_own_write(store: _, _clock: _) {
         let runtime = start(&store).await;
         let account = account_with(&runtime, 0).await;
-        for round in 1..=1_000 {
+        for round in 1..=i64::try_from(scaled(1_000, 10_000)).unwrap() {
             runtime.execute(account, Deposit { amount: 1 }).wait_for::<Balance>().await.unwrap();
             assert_eq!(runtime.get::<Balance>(account).await.unwrap().unwrap().cents, round);
         }
