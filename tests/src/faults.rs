@@ -71,6 +71,7 @@ pub struct Faulty {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
+    silent: AtomicBool,
 }
 
 impl Faulty {
@@ -95,6 +96,11 @@ impl Faulty {
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for hints from now on gets none.
+    pub fn silence(&self) {
+        self.plan.silent.store(true, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -185,6 +191,9 @@ impl EventStore for Faulty {
     }
 
     fn wakes(&self) -> Wakes {
+        if self.plan.silent.load(Ordering::SeqCst) {
+            return Wakes::never();
+        }
         self.store.wakes()
     }
 
