@@ -124,6 +124,8 @@ macro_rules! __cases {
             leases::o03_paused_owner_cannot_write [TxProjections] "once a lease is taken over nothing of the owner before is written any more";
             leases::o04_brief_ownership_leaves_no_zombie [TxProjections] "a lease that was given back is good for nothing, not even when the same owner takes it again";
             leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
+            leases::o06_report_is_told_to_everybody [TxProjections] "what the owner of a lease reports, and whether it still has it, is told through every handle, and stays when it ends";
+            leases::o07_lost_owner_reports_nothing [TxProjections] "whoever lost a lease or gave it back reports nothing, and what was reported stands";
         }
     };
 }

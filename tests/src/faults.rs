@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, Row, RowQuery, RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -71,6 +71,7 @@ pub struct Faulty {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
+    stands_by: AtomicBool,
 }
 
 impl Faulty {
@@ -95,6 +96,11 @@ impl Faulty {
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// No lease is got from now on, as if another process had it, until it is told otherwise.
+    pub fn stand_by(&self, stands_by: bool) {
+        self.plan.stands_by.store(stands_by, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -216,6 +222,9 @@ impl EventStore for Faulty {
 #[async_trait::async_trait]
 impl ProjectionStore for Faulty {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        if self.plan.stands_by.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         let lease = self.store.acquire(lease, owner, ttl).await?;
         if lease.is_some() {
             // While it is frozen, the lease is taken and its owner does not know.
@@ -232,6 +241,15 @@ impl ProjectionStore for Faulty {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.thaw().await;
         self.store.release(lease).await
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.thaw().await;
+        self.store.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.store.lease(name).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {

@@ -308,7 +308,7 @@ es_tests::on_every_store_and_postgres! {
         caught_up(&first).await;
         let second = start(&store).await;
         second.execute(account, Deposit { amount: 1 }).wait_for::<Balance>().await.unwrap();
-        let owners = async |runtime: &Runtime| runtime.health().await.unwrap().projections[0].owner.is_some();
+        let owners = async |runtime: &Runtime| runtime.health().await.unwrap().projections[0].runs_here;
         assert!(owners(&first).await && !owners(&second).await);
 
         // The first stands still, as under SIGSTOP, until the second has taken over: then it must not write.

@@ -135,6 +135,10 @@ broken! {
         caught by ["o02_lost_lease_fences_writes", "o03_paused_owner_cannot_write", "o04_brief_ownership_leaves_no_zombie"];
     projections::believes_the_callers_clock "ends leases by the clock of whoever asks"
         caught by ["o05_lease_ignores_client_clock"];
+    projections::forgets_reports "forgets what was reported when the lease is given back"
+        caught by ["o06_report_is_told_to_everybody"];
+    projections::takes_reports_of_anyone "says that it keeps what somebody reports who has lost the lease"
+        caught by ["o07_lost_owner_reports_nothing"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }

@@ -233,6 +233,22 @@ fault!(
     }
 );
 
+fault!(
+    forgets_reports,
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.0.report(lease, "").await?;
+        self.0.release(lease).await
+    }
+);
+
+fault!(
+    takes_reports_of_anyone,
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.0.report(lease, text).await?;
+        Ok(true)
+    }
+);
+
 pub(super) fn does_not_fence() -> Box<dyn Fixture> {
     /// Keeps the last lease that was given under each name, and writes under it whoever asks.
     struct DoesNotFence {

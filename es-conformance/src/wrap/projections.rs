@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, ProjectionStore, Row, RowQuery,
+    RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -27,6 +28,16 @@ pub trait WrapProjections: Wrap {
     /// See [`ProjectionStore::release`].
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.projections().release(lease).await
+    }
+
+    /// See [`ProjectionStore::report`].
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.projections().report(lease, text).await
+    }
+
+    /// See [`ProjectionStore::lease`].
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.projections().lease(name).await
     }
 
     /// See [`ProjectionStore::checkpoint`].
@@ -77,6 +88,14 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.0.release(lease).await
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.0.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.0.lease(name).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {

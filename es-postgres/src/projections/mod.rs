@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
-    check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, ProjectionStore, Report, Row,
+    RowQuery, RowTable, check_name,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -26,6 +26,10 @@ use crate::rows::{Json, Time, column, number};
 const TAKE: &str = "SELECT \"es\".take_lease($1, $2, $3)";
 const RENEW: &str = "SELECT \"es\".renew_lease($1, $2, $3, $4)";
 const RELEASE: &str = "SELECT \"es\".release_lease($1, $2, $3)";
+const REPORT: &str = "SELECT \"es\".report_lease($1, $2, $3, $4)";
+const LEASE: &str = "SELECT CASE WHEN l.expires_at > clock_timestamp() THEN l.owner END, l.epoch, \
+     r.content, r.epoch, r.reported_at FROM \"es\".leases AS l LEFT JOIN \"es\".reports AS r ON r.lease = l.name \
+     WHERE l.name = $1 AND l.epoch > 0";
 const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, e.event_id, c.epoch <> l.epoch \
      FROM \"es\".checkpoints AS c CROSS JOIN \"es\".log AS l \
      LEFT JOIN \"es\".recorded_events AS e ON e.position = c.position WHERE c.reader = $1";
@@ -161,6 +165,37 @@ impl ProjectionStore for PostgresStore {
         released
             .map(drop)
             .map_err(|problem| problem.while_doing("release a lease"))
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let reported = async {
+            let arguments: Arguments<'_> = &[&lease.name, &lease.owner, &column(lease.epoch), &text];
+            Ok::<bool, Problem>(self.ask(REPORT, arguments).await?[0].try_get(0)?)
+        };
+        reported.await.map_err(|problem| problem.while_doing("report"))
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let reading = async {
+            let rows = self.ask(LEASE, &[&name]).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let text: Option<String> = row.try_get(2)?;
+            let report = text.map(|text| {
+                Ok::<_, Problem>(Report {
+                    text,
+                    epoch: number(row.try_get(3)?),
+                    at: row.try_get::<_, Time>(4)?.0,
+                })
+            });
+            Ok::<_, Problem>(Some(LeaseState {
+                owner: row.try_get(0)?,
+                epoch: number(row.try_get(1)?),
+                report: report.transpose()?,
+            }))
+        };
+        reading.await.map_err(|problem| problem.while_doing("read a lease"))
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {

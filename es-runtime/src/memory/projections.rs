@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{Log, MemoryStore, usize_of};
 use crate::projection::rows::{field_of, rejected};
 use crate::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, FieldValue, Lease, Parked, ProjectionStore, Row, RowChange,
-    RowCursor, RowFilter, RowQuery, RowTable, check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, FieldValue, Lease, LeaseState, Parked, ProjectionStore, Report,
+    Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, check_name,
 };
 use crate::{EventId, Position, StoreError, Timestamp};
 
@@ -30,6 +30,7 @@ struct Held {
     owner: Option<String>,
     epoch: u64,
     expires_at: Instant,
+    report: Option<Report>,
 }
 
 #[derive(Default)]
@@ -151,6 +152,7 @@ impl ProjectionStore for MemoryStore {
             owner: None,
             epoch: 0,
             expires_at: now,
+            report: None,
         });
         let is_own = held.owner.as_deref() == Some(owner);
         if !is_own && held.owner.is_some() && held.expires_at > now {
@@ -182,6 +184,31 @@ impl ProjectionStore for MemoryStore {
             held.owner = None;
         }
         Ok(())
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let report = Report {
+            text: text.to_owned(),
+            epoch: lease.epoch,
+            at: self.clock.now(),
+        };
+        let mut log = self.log();
+        let holds = log.projections.holds(lease);
+        if let Some(held) = log.projections.leases.get_mut(&lease.name).filter(|_| holds) {
+            held.report = Some(report);
+        }
+        Ok(holds)
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let now = Instant::now();
+        Ok(self.log().projections.leases.get(name).map(|held| LeaseState {
+            owner: held.owner.clone().filter(|_| held.expires_at > now),
+            epoch: held.epoch,
+            report: held.report.clone(),
+        }))
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {

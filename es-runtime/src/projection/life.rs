@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::command::{Order, What};
 use super::lease::Tenure;
+use super::report::Reporter;
 use super::source::text_of;
 use super::worker::{LIMIT, Trouble, Worker};
 use super::{CommandError, Failure, Status};
@@ -62,6 +63,7 @@ impl Life {
         while let Some((tenure, order)) = self.stand_by(pause).await {
             self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
+            let reporter = Reporter::start(&self.worker.store, &self.worker.standing, &tenure.lease);
             let end = self.own(&tenure, order, &mut holding).await;
             self.leases.fetch_sub(1, Ordering::Relaxed);
             if self.position() > before {
@@ -80,6 +82,7 @@ impl Life {
                     pause = STANDBY;
                 }
                 End::Pause(length) => {
+                    reporter.end().await;
                     tenure.end(&*self.worker.store).await;
                     pause = length;
                 }
@@ -142,6 +145,7 @@ impl Life {
             self.obey(order, tenure).await;
         }
         loop {
+            let standing = Arc::clone(&self.worker.standing);
             let trouble = {
                 let work = AssertUnwindSafe(self.worker.follow(&tenure.lease)).catch_unwind();
                 let call = call(&mut self.stop, &mut self.orders, Some(tenure));
@@ -149,6 +153,7 @@ impl Life {
                     Either::Left((Ok(Ok(never)), _)) => match never {},
                     Either::Left((Ok(Err(trouble)), _)) => Ok(trouble),
                     Either::Left((Err(panic), _)) => {
+                        standing.update(|state| state.panics += 1);
                         let message = format!("following the log panicked: {}", text_of(&*panic));
                         Ok(Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message)))
                     }

@@ -10,6 +10,7 @@ mod lease;
 mod life;
 mod meta;
 mod plan;
+mod report;
 mod row;
 pub(crate) mod rows;
 mod set;
@@ -28,5 +29,6 @@ pub use source::RowEvent;
 pub use store::ProjectionStore;
 
 pub(crate) use command::What;
+pub(crate) use report::Seen;
 pub(crate) use set::{Projections, Running};
 pub(crate) use standing::position_of;

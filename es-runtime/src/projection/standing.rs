@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, ReadError, RowProjection, Status};
+use super::{CommandError, Failure, ReadError, RowProjection, Status, Unprojectable};
 use crate::Position;
 
 /// What the tasks and the callers of a runtime know of one of its projections.
@@ -34,6 +34,8 @@ pub(crate) struct State {
     pub(crate) failure: Option<Failure>,
     /// Events in a second.
     pub(crate) rate: f64,
+    /// How often the projection's code has panicked.
+    pub(crate) panics: u64,
 }
 
 impl Standing {
@@ -44,6 +46,7 @@ impl Standing {
             done: None,
             failure: None,
             rate: 0.0,
+            panics: 0,
         });
         let reader = format!("{}@{}", P::NAME, P::VERSION);
         let indexes: Vec<_> = P::INDEXES.iter().map(|field| Cow::Borrowed(*field)).collect();
@@ -70,6 +73,13 @@ impl Standing {
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
         self.state.send_modify(change);
+    }
+
+    /// Counts the error, if it is a panic of the projection's code.
+    pub(crate) fn count(&self, error: &Unprojectable) {
+        if matches!(error, Unprojectable::Panicked(_)) {
+            self.update(|state| state.panics += 1);
+        }
     }
 
     /// Waits until every event up to `position` is in the rows, whichever process puts them there. The position at which they

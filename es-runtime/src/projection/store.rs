@@ -28,6 +28,17 @@ pub trait ProjectionStore: EventStore {
     /// Gives the lease back, so that another owner need not wait for its end. Nothing happens if it was lost.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
+    /// Keeps what the owner says of itself, for [`lease`](Self::lease), in the place of what was said before. `false` if another
+    /// owner has taken the lease since, or it was given back: then nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`Report::check`] finds something.
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError>;
+
+    /// Who has the lease, by the store's own clock, and what was reported under it last; `None` if it was never taken.
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
+
     /// How far the reader of this name has come; `None` if it has never begun.
     ///
     /// # Errors
@@ -94,6 +105,14 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
         (**self).release(lease).await
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        (**self).report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        (**self).lease(name).await
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         (**self).checkpoint(reader).await
     }
@@ -138,6 +157,49 @@ pub struct Lease {
 impl Lease {
     /// For how long a lease is given at most, whatever is asked for.
     pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+}
+
+/// A lease as everybody sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseState {
+    /// Who has it. `None` if it was given back, or has run out: whoever asks gets it.
+    pub owner: Option<String>,
+    /// The epoch in which it was taken last.
+    pub epoch: u64,
+    /// What was reported last. It stays when the lease is given back or taken by another owner.
+    pub report: Option<Report>,
+}
+
+/// What an owner said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What it said.
+    pub text: String,
+    /// In which epoch of the lease.
+    pub epoch: u64,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+}
+
+impl Report {
+    /// How many bytes a report may have.
+    pub const LONGEST: usize = 64 << 10;
+
+    /// Checks what every store checks before any I/O. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if the text is longer than [`LONGEST`](Self::LONGEST), or holds a NUL.
+    pub fn check(text: &str) -> Result<(), StoreError> {
+        if text.len() > Self::LONGEST || text.contains('\0') {
+            return Err(rejected(format!(
+                "a report has up to {} bytes without NUL, this one has {} bytes",
+                Self::LONGEST,
+                text.len()
+            )));
+        }
+        Ok(())
+    }
 }
 
 /// How far a reader of the log has come.

@@ -19,6 +19,9 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
 
+/// After how long without events the rate is that of the time since.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// Applies events to one projection. Everything here is done by one task, and may be dropped at any await: what is in memory is
 /// read anew when it is taken up again.
 pub(crate) struct Worker {
@@ -120,6 +123,11 @@ impl Worker {
             self.progressed = true;
             let longest = self.keep_checkpoint(&mut place, lease).await?;
             self.waiter.wait(longest).await;
+            if place.reckoned_at.elapsed() > IDLE
+                && let Some(rate) = place.rate()
+            {
+                self.standing.update(|state| state.rate = rate);
+            }
         }
     }
 
@@ -203,6 +211,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let position = event.position;
         let name = self.standing.name;
+        self.standing.count(&error);
         if self.poison == Poison::Hold {
             return Err(Trouble::Held { position, error });
         }
@@ -321,6 +330,7 @@ impl Worker {
             Err(FoldError::Store(error)) => Err(error.into()),
             Err(FoldError::Poison { error, .. }) => {
                 self.fold.reset();
+                self.standing.count(&error);
                 let aside = Aside {
                     park: vec![self::parked(&event, &error, parked.attempts.saturating_add(1))],
                     ..Aside::default()

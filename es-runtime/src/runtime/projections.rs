@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::projection::store::{CheckpointError, Parked};
 use crate::projection::{
-    CommandError, Health, Projection, ProjectionHealth, ReadError, Running, Status, What, position_of,
+    CommandError, Health, Projection, ProjectionHealth, ReadError, Running, Seen, Status, What, position_of,
 };
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
@@ -25,7 +25,7 @@ pub struct ProjectionHandle<'a, P> {
 }
 
 impl<P: Projection> ProjectionHandle<'_, P> {
-    /// How it is.
+    /// How it is, whichever process runs it.
     pub async fn status(&self) -> Result<ProjectionHealth, StoreError> {
         let head = self.runtime.0.store.head().await?;
         self.runtime.projection_health(self.running, head).await
@@ -156,18 +156,22 @@ impl Runtime {
     async fn projection_health(&self, running: &Running, head: Position) -> Result<ProjectionHealth, StoreError> {
         let Running { standing, store } = running;
         let state = standing.state();
-        let mut status = state.status;
+        let done = state.done;
+        let lease = store.lease(&standing.reader).await?;
+        let mut seen = Seen::new(state, &self.0.projections.owner, lease);
         let mut checkpoint = async |reader| match store.checkpoint(reader).await {
             Ok(checkpoint) => Ok(checkpoint),
             Err(CheckpointError::Diverged { .. }) => {
-                status = Status::Diverged;
+                seen.status = Status::Diverged;
                 Ok(None)
             }
             Err(CheckpointError::Store(error)) => Err(error),
         };
         let ready = checkpoint(&standing.mark).await?.is_some();
-        let stored = position_of(checkpoint(&standing.reader).await?);
-        let position = state.done.map_or(stored, |done| done.max(stored));
+        let stored = checkpoint(&standing.reader).await?;
+        let progressed_at = stored.as_ref().map(|stored| stored.updated_at);
+        let stored = position_of(stored);
+        let position = done.map_or(stored, |done| done.max(stored));
         let mut parked = 0;
         let mut after = Position::ZERO;
         loop {
@@ -181,14 +185,17 @@ impl Runtime {
         Ok(ProjectionHealth {
             name: standing.name,
             version: standing.version,
-            status,
+            status: seen.status,
             ready,
             position,
             lag_events: head.0.saturating_sub(position.0),
             lag: self.age_of_next(position, head).await?,
-            rate: state.rate,
-            last_error: state.failure,
-            owner: state.done.map(|_| self.0.projections.owner.to_string()),
+            progressed_at,
+            rate: seen.rate,
+            last_error: seen.failure,
+            panics: seen.panics,
+            owner: seen.owner,
+            runs_here: seen.runs_here,
             parked,
         })
     }

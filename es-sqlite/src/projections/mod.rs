@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
-    check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, ProjectionStore, Report, Row,
+    RowQuery, RowTable, check_name,
 };
 use es_runtime::{Position, StoreError};
 
@@ -71,6 +71,19 @@ impl ProjectionStore for SqliteStore {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
         self.write(0, 1, move |writer| writer.release(&lease).map(Ok)).await
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let (lease, text) = (lease.clone(), text.to_owned());
+        self.write(text.len(), 1, move |writer| writer.report(&lease, &text).map(Ok))
+            .await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let name = name.to_owned();
+        self.read(move |reader| reader.projections.lease(&name)).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {

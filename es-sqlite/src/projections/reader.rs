@@ -1,7 +1,7 @@
 //! What is read for projections.
 
 use bytes::Bytes;
-use es_runtime::projection::store::{Checkpoint, CheckpointError, Parked, Row, RowQuery, RowTable};
+use es_runtime::projection::store::{Checkpoint, CheckpointError, LeaseState, Parked, Report, Row, RowQuery, RowTable};
 use es_runtime::{EventId, Position, StoreError};
 use rusqlite::{Connection, params_from_iter};
 
@@ -30,6 +30,30 @@ impl<'c> ProjectionReader<'c> {
             now!()
         );
         Ok(self.statements.get(sql)?.exists((lease, owner))?)
+    }
+
+    pub(crate) fn lease(&mut self, name: &str) -> Result<Option<LeaseState>, Problem> {
+        let sql = concat!(
+            "SELECT CASE WHEN l.expires_at > ",
+            now!(),
+            " THEN l.owner END, l.epoch, r.text, r.epoch, r.reported_at
+              FROM leases AS l LEFT JOIN reports AS r ON r.lease = l.name WHERE l.name = ?1"
+        );
+        let mut found = self.statements.get(sql)?.query([name])?;
+        let Some(row) = found.next()? else { return Ok(None) };
+        let text: Option<String> = row.get(2)?;
+        let report = text.map(|text| {
+            Ok::<_, Problem>(Report {
+                text,
+                epoch: rows::number(row.get(3)?),
+                at: rows::time(row, 4)?,
+            })
+        });
+        Ok(Some(LeaseState {
+            owner: row.get(0)?,
+            epoch: rows::number(row.get(1)?),
+            report: report.transpose()?,
+        }))
     }
 
     pub(crate) fn checkpoint(&mut self, reader: &str) -> Result<Result<Option<Checkpoint>, CheckpointError>, Problem> {

@@ -71,6 +71,22 @@ impl<'c> ProjectionWriter<'c> {
         Ok(())
     }
 
+    pub(crate) fn report(&mut self, lease: &Lease, text: &str) -> Result<bool, Problem> {
+        if !self.holds(lease)? {
+            return Ok(false);
+        }
+        let sql = concat!(
+            "INSERT INTO reports (lease, epoch, text, reported_at) VALUES (?1, ?2, ?3, ",
+            now!(),
+            ") ON CONFLICT (lease) DO UPDATE
+             SET epoch = excluded.epoch, text = excluded.text, reported_at = excluded.reported_at"
+        );
+        self.statements
+            .get(sql)?
+            .execute((&lease.name, rows::column(lease.epoch), text))?;
+        Ok(true)
+    }
+
     pub(crate) fn create_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
         let sql = TableSql::new(table);
         let mut steps = vec![sql.create()];
