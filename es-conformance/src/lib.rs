@@ -25,6 +25,7 @@ mod projections;
 mod queries;
 mod random;
 mod reads;
+mod rebuilds;
 mod rows;
 mod run;
 mod sample;

@@ -30,6 +30,7 @@ pub(crate) fn table() -> RowTable {
         projection: READER.into(),
         version: 1,
         indexes: vec!["count".into()].into(),
+        beside: false,
     }
 }
 

@@ -20,6 +20,7 @@ fn table() -> RowTable {
         projection: "balances".into(),
         version: 1,
         indexes: vec!["owner".into()].into(),
+        beside: false,
     }
 }
 

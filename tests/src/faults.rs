@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
+    RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -274,6 +275,23 @@ impl ProjectionStore for Faulty {
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.thaw().await;
         self.store.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.store.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.store.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.store.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

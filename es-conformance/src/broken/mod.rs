@@ -121,6 +121,14 @@ broken! {
         caught by ["g12_checkpoint_ahead_of_store_halts", "g13_checkpoint_identity_is_checked"];
     projections::leaves_rows_behind "forgets a reader, but not its rows"
         caught by ["g15_rebuild_equals_incremental"];
+    projections::replaces_rows_in_steps "clears the rows before it writes those that were built beside"
+        caught by ["g23_rebuilt_rows_replace_shown_ones"];
+    projections::replaces_from_anywhere "replaces rows wherever the checkpoints stand"
+        caught by ["g24_refused_replacement_changes_nothing"];
+    projections::finds_no_differences "says that no row differs"
+        caught by ["g25_differences_are_told"];
+    projections::drops_the_table_only "drops a table, and keeps the checkpoints of its readers"
+        caught by ["g26_versions_are_listed_and_dropped"];
     projections::rewrites_rows "gives a row as the JSON value that it is"
         caught by ["g19_rows_come_back_as_written"];
     projections::repeats_rows_at_the_seam "gives the first row of a page twice"

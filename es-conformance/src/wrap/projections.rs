@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, LeaseState, Parked, ProjectionStore, Row, RowQuery,
-    RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
+    Row, RowQuery, RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -53,6 +53,26 @@ pub trait WrapProjections: Wrap {
     /// See [`ProjectionStore::forget`].
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.projections().forget(reader, table, lease).await
+    }
+
+    /// See [`ProjectionStore::replace`].
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.projections().replace(replace).await
+    }
+
+    /// See [`ProjectionStore::drop_table`].
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.projections().drop_table(table, readers, lease).await
+    }
+
+    /// See [`ProjectionStore::versions`].
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.projections().versions(projection).await
+    }
+
+    /// See [`ProjectionStore::differences`].
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.projections().differences(old, new, limit).await
     }
 
     /// See [`ProjectionStore::create_table`].
@@ -108,6 +128,22 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.0.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.0.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.0.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.0.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.0.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

@@ -59,6 +59,7 @@ impl Standing {
                 projection: P::NAME.into(),
                 version: P::VERSION,
                 indexes: indexes.into(),
+                beside: false,
             },
             state,
             orders,
