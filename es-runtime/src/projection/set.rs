@@ -63,11 +63,12 @@ impl Projections {
         let (mut running, mut lives) = (Vec::new(), Vec::new());
         for plan in plans {
             let store = (plan.store)(store);
-            store.create_table(&plan.standing.table).await?;
+            let fold = (plan.fold)(Arc::clone(&store), &plan.standing);
+            fold.set_up().await?;
             let worker = Worker {
                 store: Arc::clone(&store),
                 standing: Arc::clone(&plan.standing),
-                fold: (plan.fold)(Arc::clone(&store), &plan.standing),
+                fold,
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
                 limit: LIMIT,

@@ -8,9 +8,9 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
 use super::feed::Feed;
-use super::fold::{Fold, FoldError};
+use super::fold::{Fold, FoldError, WriteError};
 use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, RowChange};
+use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::wake::Waiter;
 use super::{CommandError, Poison, Status, Unprojectable};
 use crate::store::ReadLog;
@@ -174,30 +174,54 @@ impl Worker {
         while let Some(last) = events[..events.len().min(at_once)].last() {
             let (part, rest) = events.split_at(events.len().min(at_once));
             let until = if rest.is_empty() { to } else { last.position };
-            match self.fold.fold(part).await {
-                Ok(rows) => {
-                    self.commit(place, until, rows, Aside::default(), part.len(), lease)
-                        .await?;
+            match self.apply(place, part, until, lease).await {
+                Ok(()) => {
                     events = rest;
                     at_once = self.limit;
                 }
-                Err(FoldError::Store(error)) => return Err(error.into()),
-                Err(FoldError::Poison { index: 0, error }) => {
+                Err(WriteError::Commit(error)) => return Err(error.into()),
+                Err(WriteError::Poison { index, error }) => {
                     self.fold.reset();
-                    self.refuse(place, &part[0], error, lease).await?;
-                    events = &events[1..];
-                    at_once = self.limit;
-                }
-                // Those before it are applied on their own.
-                Err(FoldError::Poison { index, .. }) => {
-                    self.fold.reset();
-                    at_once = index;
+                    // Those before it are applied on their own; where nobody can tell which it is, the first half.
+                    at_once = index.unwrap_or(part.len() / 2);
+                    if at_once == 0 {
+                        self.refuse(place, &part[0], error, lease).await?;
+                        events = &events[1..];
+                        at_once = self.limit;
+                    }
                 }
             }
         }
         place.done = place.done.max(to);
         let done = place.done;
         self.standing.update(|state| state.done = Some(done));
+        Ok(())
+    }
+
+    /// Applies and writes `events` together. If they change nothing, the checkpoint has time.
+    async fn apply(
+        &mut self,
+        place: &mut Place,
+        events: &[RecordedEvent],
+        to: Position,
+        lease: &Lease,
+    ) -> Result<(), WriteError> {
+        let changes = self.fold.fold(events).await?;
+        if changes {
+            let commit = self.commit(place, to, Aside::default(), lease);
+            if let Err(error) = self.fold.write(commit).await {
+                if matches!(&error, WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected)
+                {
+                    // One event may be to blame: those before it need not wait for it.
+                    self.limit = (events.len() / 2).max(1);
+                }
+                return Err(error);
+            }
+            self.limit = (self.limit * 2).min(LIMIT);
+            self.written(place, to);
+        }
+        self.fold.committed();
+        self.done(place, to, events.len());
         Ok(())
     }
 
@@ -220,41 +244,30 @@ impl Worker {
             park: vec![parked(event, &error, 1)],
             ..Aside::default()
         };
-        self.commit(place, position, Vec::new(), aside, 1, lease).await
+        self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.written(place, position);
+        self.done(place, position, 1);
+        Ok(())
     }
 
-    /// Writes what came of so many events up to `to`. If nothing did, the checkpoint has time.
-    async fn commit(
-        &mut self,
-        place: &mut Place,
-        to: Position,
-        rows: Vec<RowChange>,
-        aside: Aside,
-        events: usize,
-        lease: &Lease,
-    ) -> Result<(), Trouble> {
-        let has_time = rows.is_empty() && aside.park.is_empty() && aside.unpark.is_empty();
-        if !has_time {
-            let commit = Commit {
-                table: Some(self.standing.table.clone()),
-                rows,
-                park: aside.park,
-                unpark: aside.unpark,
-                ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
-            };
-            if let Err(error) = self.store.commit(commit).await {
-                if matches!(&error, CommitError::Store(error) if error.kind() == StoreErrorKind::Rejected) {
-                    // One event may be to blame: those before it need not wait for it.
-                    self.limit = (events / 2).max(1);
-                }
-                return Err(error.into());
-            }
-            self.limit = (self.limit * 2).min(LIMIT);
-            self.progressed = true;
-            place.stored = to;
-            place.stored_at = Instant::now();
+    /// What is written when the checkpoint goes to `to`, but for what is folded.
+    fn commit(&self, place: &Place, to: Position, aside: Aside, lease: &Lease) -> Commit {
+        Commit {
+            park: aside.park,
+            unpark: aside.unpark,
+            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
         }
-        self.fold.committed();
+    }
+
+    /// The checkpoint is at `to`.
+    fn written(&mut self, place: &mut Place, to: Position) {
+        self.progressed = true;
+        place.stored = to;
+        place.stored_at = Instant::now();
+    }
+
+    /// So many events more are applied, up to `to`.
+    fn done(&self, place: &mut Place, to: Position, events: usize) {
         place.done = to;
         place.applied += events;
         let rate = place.rate();
@@ -264,7 +277,6 @@ impl Worker {
                 state.rate = rate;
             }
         });
-        Ok(())
     }
 
     /// Writes the checkpoint if it is due, and gives the time until it may be.
@@ -294,18 +306,12 @@ impl Worker {
 
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
     pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
-        let Standing {
-            name,
-            reader,
-            mark,
-            table,
-            ..
-        } = &*self.standing;
+        let Standing { name, reader, mark, .. } = &*self.standing;
         // The mark first: whoever reads a row now finds it gone when he looks again.
-        for (reader, table) in [(mark, None), (reader, Some(table))] {
-            let forgotten = self.store.forget(reader, table, lease).await;
-            forgotten.map_err(|error| refused(self.standing.name, error))?;
-        }
+        let forgotten = self.store.forget(mark, None, lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
+        let forgotten = self.fold.forget(reader, lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
@@ -318,27 +324,30 @@ impl Worker {
             return self.retry_held(&mut place, position, lease).await;
         };
         let event = self.event(position).await?;
-        let (to, unpark) = (place.stored, vec![position]);
-        match self.fold.fold(std::slice::from_ref(&event)).await {
-            Ok(rows) => {
-                let aside = Aside {
-                    unpark,
-                    ..Aside::default()
-                };
-                self.write_aside(&mut place, to, rows, aside, lease).await
-            }
-            Err(FoldError::Store(error)) => Err(error.into()),
-            Err(FoldError::Poison { error, .. }) => {
+        match self.unpark(&place, &event, lease).await {
+            Ok(()) => Ok(()),
+            Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
+            Err(WriteError::Poison { error, .. }) => {
                 self.fold.reset();
                 self.standing.count(&error);
                 let aside = Aside {
                     park: vec![self::parked(&event, &error, parked.attempts.saturating_add(1))],
                     ..Aside::default()
                 };
-                self.write_aside(&mut place, to, Vec::new(), aside, lease).await?;
+                self.write_aside(&place, place.stored, aside, lease).await?;
                 Err(CommandError::Failed(error))
             }
         }
+    }
+
+    /// Applies an event that is parked.
+    async fn unpark(&mut self, place: &Place, event: &RecordedEvent, lease: &Lease) -> Result<(), WriteError> {
+        self.fold.fold(std::slice::from_ref(event)).await?;
+        let aside = Aside {
+            unpark: vec![event.position],
+            ..Aside::default()
+        };
+        self.fold.write(self.commit(place, place.stored, aside, lease)).await
     }
 
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
@@ -366,26 +375,19 @@ impl Worker {
             unpark,
             ..Aside::default()
         };
-        self.write_aside(&mut place, to, Vec::new(), aside, lease).await?;
+        self.write_aside(&place, to, aside, lease).await?;
         tracing::warn!(projection = self.standing.name, %position, reason, "an event was given up");
         Ok(())
     }
 
     async fn write_aside(
         &mut self,
-        place: &mut Place,
+        place: &Place,
         to: Position,
-        rows: Vec<RowChange>,
         aside: Aside,
         lease: &Lease,
     ) -> Result<(), CommandError> {
-        let commit = Commit {
-            table: Some(self.standing.table.clone()),
-            rows,
-            park: aside.park,
-            unpark: aside.unpark,
-            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
-        };
+        let commit = self.commit(place, to, aside, lease);
         let committed = self.store.commit(commit).await;
         committed.map_err(|error| refused(self.standing.name, error))
     }
@@ -415,10 +417,8 @@ impl Worker {
                 let Some(event) = last.filter(|event| event.position == position) else {
                     return Err(not_parked);
                 };
-                let folded = self.fold.fold(std::slice::from_ref(&event)).await;
-                self.fold.reset();
-                return match folded {
-                    Ok(_) => Err(not_parked),
+                return match self.fold.attempt(&event).await {
+                    Ok(()) => Err(not_parked),
                     Err(FoldError::Poison { .. }) => Ok(event),
                     Err(FoldError::Store(error)) => Err(error.into()),
                 };
