@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::store::Differences;
 use crate::{Position, Timestamp};
 
 /// How the projections of a runtime are: [`Runtime::health`](crate::Runtime::health).
@@ -46,15 +47,58 @@ pub struct ProjectionHealth {
     pub runs_here: bool,
     /// How many events are parked.
     pub parked: u64,
+    /// How far a build of its rows is, if one is under way: the first one, or one beside the rows that are shown.
+    pub build: Option<Build>,
+    /// What came of the last [`rebuild`](crate::ProjectionHandle::rebuild) beside the rows that are shown.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 impl ProjectionHealth {
     /// How long it takes until it has caught up, at the present rate. `None` if it makes no progress.
     pub fn remaining(&self) -> Option<Duration> {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = self.lag_events as f64 / self.rate;
-        Duration::try_from_secs_f64(seconds).ok()
+        remaining(self.lag_events, self.rate)
     }
+}
+
+/// How far rows are that are being built.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Build {
+    /// Every event up to here is in them.
+    pub done: Position,
+    /// How far they must come: the position of the last event.
+    pub total: Position,
+    /// Events applied in a second, lately.
+    pub rate: f64,
+    /// What went wrong last, until it goes well again.
+    pub last_error: Option<Failure>,
+}
+
+impl Build {
+    /// How long it takes until they are built, at the present rate. `None` if that makes no progress.
+    pub fn remaining(&self) -> Option<Duration> {
+        remaining(self.total.0.saturating_sub(self.done.0), self.rate)
+    }
+}
+
+fn remaining(events: u64, rate: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let seconds = events as f64 / rate;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// What came of a rebuild.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Rebuilt {
+    /// When, by the clock of the process that did it.
+    pub at: Timestamp,
+    /// Whether the new rows are shown. The old ones are if they were to be
+    /// [kept](crate::RebuildProjection::keep_if_different) and some differ.
+    pub replaced: bool,
+    /// Which rows differ, if they were [compared](crate::RebuildProjection::compare): how many, and the first ten with up to 500
+    /// characters of what they held and hold.
+    pub differences: Option<Differences>,
 }
 
 /// What a projection does.

@@ -10,6 +10,7 @@ mod lease;
 mod life;
 mod meta;
 mod plan;
+mod rebuild;
 mod report;
 mod row;
 pub(crate) mod rows;
@@ -21,7 +22,7 @@ mod wake;
 mod worker;
 
 pub use error::{CommandError, ReadError, Unprojectable};
-pub use health::{Failure, Health, ProjectionHealth, Status};
+pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, Status};
 pub use meta::Meta;
 pub use plan::{Plan, Project};
 pub use row::{ApplyRow, Misfit, Poison, Projection, RowKey, RowProjection};
@@ -29,6 +30,8 @@ pub use source::RowEvent;
 pub use store::ProjectionStore;
 
 pub(crate) use command::What;
+pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;
 pub(crate) use set::{Projections, Running};
 pub(crate) use standing::position_of;
+pub(crate) use worker::refused;
