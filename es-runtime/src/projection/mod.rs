@@ -13,6 +13,8 @@ mod live;
 mod local;
 mod meta;
 mod plan;
+mod rebuild;
+mod report;
 mod row;
 pub(crate) mod rows;
 mod set;
@@ -23,7 +25,7 @@ mod wake;
 mod worker;
 
 pub use error::{CommandError, ReadError, Unprojectable};
-pub use health::{Failure, Health, ProjectionHealth, Status};
+pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, Status};
 pub use kept::{InMemory, InStore, Keep, Live};
 pub use live::LiveError;
 pub use meta::Meta;
@@ -34,5 +36,8 @@ pub use store::ProjectionStore;
 
 pub(crate) use command::What;
 pub(crate) use live::{Wanted, fold_live};
+pub(crate) use rebuild::Rebuild;
+pub(crate) use report::Seen;
 pub(crate) use set::{Projections, Running};
 pub(crate) use standing::position_of;
+pub(crate) use worker::refused;

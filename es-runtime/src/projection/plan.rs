@@ -27,6 +27,7 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
             standing: Arc::new(standing),
             orders,
             poison: P::POISON,
+            rebuilds_beside: true,
             store: <P::Rows as Keep<S>>::beside,
             fold: |store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
         }
@@ -38,6 +39,8 @@ pub struct Plan<S> {
     pub(crate) standing: Arc<Standing>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) poison: Poison,
+    /// Whether its rows can be built in a table beside.
+    pub(crate) rebuilds_beside: bool,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
     pub(crate) fold: fn(Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>,
 }
