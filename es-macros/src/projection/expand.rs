@@ -3,7 +3,8 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::apply::{Apply, Keys};
-use super::block::Block;
+use super::block::{Block, Methods};
+use super::expand_sql;
 use super::row::Row;
 use crate::message::Message;
 
@@ -13,9 +14,23 @@ pub(super) fn row(row: &Row) -> TokenStream {
         message: Message { ident, name, .. },
         version,
         indexes,
+        schema,
         parks,
     } = row;
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
+    let data = match schema {
+        None => quote! {
+            #[automatically_derived]
+            impl #runtime::projection::Row for #ident {}
+        },
+        // The path is looked up from the file in which the literal stands.
+        Some(file) => quote! {
+            #[automatically_derived]
+            impl #runtime::projection::sql::SqlTables for #ident {
+                const SCHEMA: &'static str = ::core::include_str!(#file);
+            }
+        },
+    };
     quote! {
         #[automatically_derived]
         impl #runtime::projection::Projection for #ident {
@@ -24,23 +39,30 @@ pub(super) fn row(row: &Row) -> TokenStream {
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
             const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
         }
+
+        #data
     }
 }
 
 pub(super) fn block(block: &Block) -> TokenStream {
-    let Block {
-        runtime, row, applies, ..
-    } = block;
+    match &block.methods {
+        Methods::Rows(applies) => rows(block, applies),
+        Methods::Sql { tx, applies } => expand_sql::block(block, tx, applies),
+    }
+}
+
+fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
+    let Block { runtime, this, .. } = block;
     let private = runtime.private();
     let sources = applies.iter().map(|apply| {
         let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
-        let row = spanned_self(apply);
-        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#row, #ty>(),)
+        let spanned = spanned_self(apply);
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply));
     quote! {
         #[automatically_derived]
-        impl #runtime::projection::RowProjection for #row {
+        impl #runtime::projection::RowProjection for #this {
             const EVENTS: &'static [#runtime::projection::RowEvent<Self>] = &[#(#sources)*];
         }
 
@@ -54,7 +76,7 @@ fn spanned_self(apply: &Apply) -> Ident {
 }
 
 fn method(block: &Block, apply: &Apply) -> TokenStream {
-    let Block { runtime, row, .. } = block;
+    let Block { runtime, this, .. } = block;
     let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
     let private = runtime.private();
     let keys = keys(block, apply);
@@ -71,7 +93,7 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     quote_spanned! {apply.event.variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
-        impl #runtime::projection::ApplyRow<#ty> for #row {
+        impl #runtime::projection::ApplyRow<#ty> for #this {
             fn event(
                 event: <#aggregate as #runtime::EventSourced>::Event,
             ) -> ::core::option::Option<#ty> {

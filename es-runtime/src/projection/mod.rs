@@ -14,6 +14,7 @@ mod row;
 pub(crate) mod rows;
 mod set;
 mod source;
+pub mod sql;
 mod standing;
 pub mod store;
 mod wake;
@@ -23,7 +24,7 @@ pub use error::{CommandError, ReadError, Unprojectable};
 pub use health::{Failure, Health, ProjectionHealth, Status};
 pub use meta::Meta;
 pub use plan::{Plan, Project};
-pub use row::{ApplyRow, Misfit, Poison, Projection, RowKey, RowProjection};
+pub use row::{ApplyRow, Misfit, Poison, Projection, Row, RowKey, RowProjection};
 pub use source::RowEvent;
 pub use store::ProjectionStore;
 

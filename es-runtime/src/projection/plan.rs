@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
+use super::sql::{SqlFold, SqlProjection, SqlStore};
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
@@ -28,7 +29,24 @@ impl<S: ProjectionStore, P: RowProjection> Project<S> for P {
             orders,
             poison: P::POISON,
             store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
-            fold: |store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
+            fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
+        }
+    }
+}
+
+impl<S> Plan<S> {
+    /// How projection `P` is run, whose methods write tables of its own. What `#[projection]` implements [`Project`] with.
+    pub fn sql<P: SqlProjection>() -> Self
+    where
+        S: SqlStore<P::Tx>,
+    {
+        let (standing, orders) = Standing::new::<P>();
+        Self {
+            standing: Arc::new(standing),
+            orders,
+            poison: P::POISON,
+            store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
+            fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
     }
 }
@@ -39,5 +57,5 @@ pub struct Plan<S> {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) poison: Poison,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
-    pub(crate) fold: fn(Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>,
+    pub(crate) fold: fn(&Arc<S>, Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>,
 }

@@ -13,7 +13,7 @@ use crate::{BelongsToOneAggregate, EventSourced};
     label = "not a projection",
     note = "add `#[projection(name = \"…\")]` to `struct {Self}`"
 )]
-pub trait Projection: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static {
+pub trait Projection: Send + Sync + Sized + 'static {
     /// The name of its table, its checkpoint and its lease.
     const NAME: &'static str;
 
@@ -38,13 +38,22 @@ pub enum Poison {
     Park,
 }
 
+/// What a row is: its stored form. Written by `#[projection]` on the struct, unless it says `schema = …`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a row",
+    label = "has `schema = …`, and so its methods write tables of its own",
+    note = "let each `#[apply]` method take the store's transaction first, or remove `schema` to have rows"
+)]
+pub trait Row: Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
+
 /// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
 #[diagnostic::on_unimplemented(
-    message = "projection `{Self}` has no events",
-    label = "no `#[projection]` impl block",
-    note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods"
+    message = "projection `{Self}` has no events that make rows",
+    label = "no `#[projection]` impl block with rows",
+    note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods",
+    note = "a projection with `schema = …` has tables of its own: read them with SQL"
 )]
-pub trait RowProjection: Projection {
+pub trait RowProjection: Projection + Row {
     /// Every event that it applies.
     const EVENTS: &'static [RowEvent<Self>];
 }

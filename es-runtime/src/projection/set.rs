@@ -62,8 +62,9 @@ impl Projections {
         let (stop, stopped) = watch::channel(false);
         let (mut running, mut lives) = (Vec::new(), Vec::new());
         for plan in plans {
-            let store = (plan.store)(store);
-            let fold = (plan.fold)(Arc::clone(&store), &plan.standing);
+            let own = store;
+            let store = (plan.store)(own);
+            let fold = (plan.fold)(own, Arc::clone(&store), &plan.standing);
             fold.set_up().await?;
             let worker = Worker {
                 store: Arc::clone(&store),

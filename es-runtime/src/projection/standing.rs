@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, ReadError, RowProjection, Status};
+use super::{CommandError, Failure, Projection, ReadError, Status};
 use crate::Position;
 
 /// What the tasks and the callers of a runtime know of one of its projections.
@@ -37,7 +37,7 @@ pub(crate) struct State {
 }
 
 impl Standing {
-    pub(crate) fn new<P: RowProjection>() -> (Self, mpsc::Receiver<Order>) {
+    pub(crate) fn new<P: Projection>() -> (Self, mpsc::Receiver<Order>) {
         let (orders, received) = mpsc::channel(16);
         let (state, _) = watch::channel(State {
             status: Status::Standby,
