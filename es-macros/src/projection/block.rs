@@ -31,7 +31,7 @@ pub(crate) enum Methods {
     /// They fold events into rows.
     Rows(Vec<Apply>),
     /// They write tables of the user, in the transaction `tx` of a store.
-    Sql { tx: Type, applies: Vec<SqlApply> },
+    Sql { tx: Box<Type>, applies: Vec<SqlApply> },
 }
 
 impl Methods {
@@ -46,7 +46,7 @@ impl Methods {
         match methods.into_iter().find_map(transaction) {
             None => Self::Rows(Vec::new()),
             Some(tx) => Self::Sql {
-                tx: tx.clone(),
+                tx: Box::new(tx.clone()),
                 applies: Vec::new(),
             },
         }

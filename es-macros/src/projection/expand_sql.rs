@@ -16,7 +16,7 @@ pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStre
         let this = Ident::new("Self", apply.event.variant.span());
         quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::sql_event::<#this, #ty>(),)
     });
-    let methods = applies.iter().map(|apply| method(block, apply));
+    let methods = applies.iter().map(|apply| method(block, apply, &tx));
     quote! {
         #[automatically_derived]
         impl #runtime::projection::sql::SqlProjection for #this {
@@ -28,7 +28,7 @@ pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStre
         #[automatically_derived]
         impl<S: #runtime::projection::sql::SqlStore<#tx>> #runtime::projection::Project<S> for #this {
             fn plan() -> #runtime::projection::Plan<S> {
-                #runtime::projection::Plan::sql::<Self>()
+                #runtime::projection::Plan::sql::<#this>()
             }
         }
 
@@ -36,16 +36,15 @@ pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStre
     }
 }
 
-fn method(block: &Block, apply: &SqlApply) -> TokenStream {
+fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let Block { runtime, this, .. } = block;
     let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
     let private = runtime.private();
-    let tx = with_static(&apply.tx);
     let span = apply.event.variant.span();
     // One span for all that fails with the event, so that it is reported once.
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
     let body = if block.sound {
-        call(block, apply, &tx)
+        call(block, apply, tx)
     } else {
         quote!(#private::after_error((tx, event, meta)))
     };

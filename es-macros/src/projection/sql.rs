@@ -58,6 +58,13 @@ impl SqlApply {
             errors.at(method, message);
             return None;
         };
+        // The compiler would say what the future holds, and not the way out.
+        if let Some(token) = &signature.asyncness
+            && name_of(tx) == "SqliteTransaction"
+        {
+            let message = "on SQLite an apply is a plain `fn`, because its statements are done when the call returns: remove `async`, and each `.await`";
+            errors.at(token, message);
+        }
         Some(Self {
             method: signature.ident.clone(),
             tx: tx.clone(),

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
-use super::sql::{SqlFold, SqlProjection, SqlStore};
+use super::sql::{SqlFold, SqlProjection, SqlStore, SqlTables};
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
@@ -14,7 +14,7 @@ use super::{Poison, ProjectionStore, RowProjection};
     message = "projection `{Self}` does not run on store `{S}`",
     label = "does not run on this store",
     note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`",
-    note = "its rows need a store that implements `ProjectionStore`"
+    note = "one of rows runs on every store that implements `ProjectionStore`, one with `schema` on the store whose transaction its methods take"
 )]
 pub trait Project<S>: Sized + 'static {
     /// What a runtime needs to run it.
@@ -36,7 +36,7 @@ impl<S: ProjectionStore, P: RowProjection> Project<S> for P {
 
 impl<S> Plan<S> {
     /// How projection `P` is run, whose methods write tables of its own. What `#[projection]` implements [`Project`] with.
-    pub fn sql<P: SqlProjection>() -> Self
+    pub fn sql<P: SqlProjection + SqlTables>() -> Self
     where
         S: SqlStore<P::Tx>,
     {
@@ -57,5 +57,8 @@ pub struct Plan<S> {
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) poison: Poison,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
-    pub(crate) fold: fn(&Arc<S>, Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>,
+    pub(crate) fold: MakeFold<S>,
 }
+
+/// From the runtime's store, and the one in which the projection is kept.
+type MakeFold<S> = fn(&Arc<S>, Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>;

@@ -40,11 +40,12 @@ pub enum Poison {
 
 /// What a row is: its stored form. Written by `#[projection]` on the struct, unless it says `schema = …`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a row",
-    label = "has `schema = …`, and so its methods write tables of its own",
-    note = "let each `#[apply]` method take the store's transaction first, or remove `schema` to have rows"
+    message = "`{Self}` is not a projection of rows",
+    label = "not a projection of rows",
+    note = "add `#[projection(name = \"…\")]` to `struct {Self}`",
+    note = "with `schema = …` it has tables of its own instead: each `#[apply]` method takes the store's transaction first"
 )]
-pub trait Row: Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
+pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
 
 /// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
 #[diagnostic::on_unimplemented(
@@ -53,7 +54,7 @@ pub trait Row: Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
     note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods",
     note = "a projection with `schema = …` has tables of its own: read them with SQL"
 )]
-pub trait RowProjection: Projection + Row {
+pub trait RowProjection: Row {
     /// Every event that it applies.
     const EVENTS: &'static [RowEvent<Self>];
 }

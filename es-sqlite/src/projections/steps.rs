@@ -85,9 +85,9 @@ impl ProjectionWriter<'_> {
                 self.savepoint()?;
                 let created = self.create(schema)?;
                 if created.is_ok() {
-                    self.keep()?
+                    self.keep()?;
                 } else {
-                    self.undo()?
+                    self.undo()?;
                 }
                 Ok(created)
             }

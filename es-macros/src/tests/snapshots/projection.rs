@@ -21,3 +21,5 @@ impl ::es_runtime::projection::Projection for Balance {
     const INDEXES: &'static [&'static str] = &["owner"];
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
 }
+#[automatically_derived]
+impl ::es_runtime::projection::Row for Balance {}

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::steps::Step;
-use super::{SqlProjection, SqlSchema, SqlStore, Steps, WriteError};
+use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, Steps, WriteError};
 use crate::projection::fold::{Fold, FoldError};
-use crate::projection::source::Sources;
+use crate::projection::source::{Numbered, Sources};
 use crate::projection::store::{Commit, CommitError, Lease};
 use crate::store::EventFilter;
 use crate::{RecordedEvent, StoreError};
@@ -16,11 +16,14 @@ pub(crate) struct SqlFold<S, P: SqlProjection> {
     schema: SqlSchema,
     sources: Sources<Box<dyn Step<P::Tx>>>,
     /// What the events that were taken up last write, each with the index of its event.
-    steps: Vec<(usize, Box<dyn Step<P::Tx>>)>,
+    steps: Numbered<Box<dyn Step<P::Tx>>>,
 }
 
 impl<S: SqlStore<P::Tx>, P: SqlProjection> SqlFold<S, P> {
-    pub(crate) fn new(store: Arc<S>) -> Self {
+    pub(crate) fn new(store: Arc<S>) -> Self
+    where
+        P: SqlTables,
+    {
         Self {
             store,
             schema: SqlSchema {

@@ -56,7 +56,7 @@ pub trait SqlTables: Projection {
 }
 
 /// A projection whose methods write tables of its own, one method an event. Written by `#[projection]` on the impl block.
-pub trait SqlProjection: SqlTables {
+pub trait SqlProjection: Projection {
     /// What its methods get.
     type Tx: SqlTransaction;
 
