@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
+use es_runtime::projection::sql::{SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
     RowTable,
@@ -62,10 +63,18 @@ impl Fault {
 }
 
 /// Stands in front of a store. Clones share what is planned.
-#[derive(Clone)]
-pub struct Faulty {
-    store: Arc<dyn ProjectionStore>,
+pub struct Faulty<S: ?Sized = dyn ProjectionStore> {
+    store: Arc<S>,
     plan: Arc<Plan>,
+}
+
+impl<S: ?Sized> Clone for Faulty<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            plan: Arc::clone(&self.plan),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -76,9 +85,9 @@ struct Plan {
     stands_by: AtomicBool,
 }
 
-impl Faulty {
+impl<S: ?Sized> Faulty<S> {
     /// In front of `store`.
-    pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
+    pub fn new(store: Arc<S>) -> Self {
         Self {
             store,
             plan: Arc::default(),
@@ -147,7 +156,7 @@ fn failure() -> StoreError {
 }
 
 #[async_trait::async_trait]
-impl EventStore for Faulty {
+impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     fn limits(&self) -> &Limits {
         self.store.limits()
     }
@@ -230,7 +239,40 @@ impl EventStore for Faulty {
 }
 
 #[async_trait::async_trait]
-impl ProjectionStore for Faulty {
+impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
+    async fn create_schema(&self, schema: &SqlSchema) -> Result<(), StoreError> {
+        self.store.create_schema(schema).await
+    }
+
+    async fn run_steps(
+        &self,
+        schema: &SqlSchema,
+        steps: Arc<Steps<T>>,
+        commit: Option<Commit>,
+    ) -> Result<(), WriteError> {
+        self.or_fails(Fault::CommitRefused).await?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            // As if the connection broke before the commit: everything is run, and undone.
+            self.store.run_steps(schema, steps, None).await?;
+            return Err(CommitError::Indeterminate(failure()).into());
+        }
+        self.store.run_steps(schema, steps, commit).await?;
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(CommitError::Indeterminate(failure()).into());
+        }
+        Ok(())
+    }
+
+    async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.forget_schema(schema, reader, lease).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
         if self.plan.stands_by.load(Ordering::SeqCst) {
             return Ok(None);

@@ -1,6 +1,8 @@
 //! What the store keeps for projections. Each write is one statement that commits itself, on a connection of the pool and never
 //! under the lock of appends.
 
+mod call;
+mod sql;
 mod table;
 
 use std::collections::{BTreeSet, HashMap};
@@ -16,6 +18,10 @@ use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
+
+pub use sql::PgTransaction;
+
+use call::{Answer, COMMIT, Call};
 
 use crate::PostgresStore;
 use crate::error::Problem;
@@ -33,8 +39,6 @@ const LEASE: &str = "SELECT CASE WHEN l.expires_at > clock_timestamp() THEN l.ow
 const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, e.event_id, c.epoch <> l.epoch \
      FROM \"es\".checkpoints AS c CROSS JOIN \"es\".log AS l \
      LEFT JOIN \"es\".recorded_events AS e ON e.position = c.position WHERE c.reader = $1";
-const COMMIT: &str = "SELECT outcome, actual FROM \"es\".commit_batch(\
-     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 const FORGET: &str = "SELECT \"es\".forget_reader($1, $2, $3, $4, $5), NULL::bigint";
 const REPLACE: &str = "SELECT outcome, actual FROM \"es\".replace_rows($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const DROP: &str = "SELECT \"es\".drop_rows($1, $2, $3, $4, $5), NULL::bigint";
@@ -102,28 +106,6 @@ impl PostgresStore {
             Ok(answer) => answer.map_err(|error| failed(error.into(), Phase::Sent)),
             Err(_) => Err(failed(self.reader.silent(client), Phase::Sent)),
         }
-    }
-}
-
-/// What the functions that write answer.
-struct Answer<'a> {
-    outcome: &'a str,
-    actual: Option<i64>,
-}
-
-impl<'a> Answer<'a> {
-    fn read(row: &'a tokio_postgres::Row) -> Result<Self, CommitError> {
-        let read = || -> Result<Self, tokio_postgres::Error> {
-            Ok(Self {
-                outcome: row.try_get(0)?,
-                actual: row.try_get(1)?,
-            })
-        };
-        read().map_err(|error| CommitError::Indeterminate(Problem::from(error).while_doing("read an answer")))
-    }
-
-    fn actual(&self) -> Position {
-        Position(number(self.actual.unwrap_or(0)))
     }
 }
 
@@ -259,75 +241,8 @@ impl ProjectionStore for PostgresStore {
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         commit.check()?;
-        let mut changes: Vec<_> = commit.rows.iter().collect();
-        // Commits that meet in some rows lock them in one order. An index is written from left to right, too.
-        changes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        let (mut keys, mut data, mut positions, mut deleted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for change in changes {
-            match &change.data {
-                None => deleted.push(&*change.key),
-                Some(json) => {
-                    keys.push(&*change.key);
-                    data.push(Json(json));
-                    positions.push(column(change.position.0));
-                }
-            }
-        }
-        let parked: Vec<i64> = commit.park.iter().map(|parked| column(parked.position.0)).collect();
-        let events: Vec<Uuid> = commit.park.iter().map(|parked| parked.event.0).collect();
-        let errors: Vec<&str> = commit.park.iter().map(|parked| &*parked.error).collect();
-        let attempts: Vec<i64> = commit.park.iter().map(|parked| parked.attempts.into()).collect();
-        let unparked: Vec<i64> = commit.unpark.iter().map(|position| column(position.0)).collect();
-        let table = commit.table.as_ref().map(RowTable::name);
-        let lease = &commit.lease;
-        let row = self
-            .send(
-                COMMIT,
-                &[
-                    &commit.reader,
-                    &lease.name,
-                    &lease.owner,
-                    &column(lease.epoch),
-                    &column(commit.from.0),
-                    &column(commit.to.0),
-                    &table,
-                    &keys,
-                    &data,
-                    &positions,
-                    &deleted,
-                    &parked,
-                    &events,
-                    &errors,
-                    &attempts,
-                    &unparked,
-                ],
-            )
-            .await?;
-        let answer = Answer::read(&row)?;
-        let reader = commit.reader;
-        match (answer.outcome, commit.table) {
-            ("done", _) => Ok(()),
-            ("lost", _) => Err(lost(lease)),
-            ("elsewhere", _) => Err(CommitError::Moved {
-                reader,
-                expected: commit.from,
-                actual: answer.actual(),
-            }),
-            ("not_parked", _) => Err(CommitError::NotParked {
-                reader,
-                position: answer.actual(),
-            }),
-            ("no_table", Some(table)) => Err(no_table(&table).into()),
-            ("no_event", _) => Err(rejected(format!(
-                "there is no event at {} for the checkpoint of `{reader}`",
-                commit.to
-            ))
-            .into()),
-            (outcome, _) => Err(rejected(format!(
-                "the checkpoint of `{reader}` cannot be moved ({outcome}): read it again"
-            ))
-            .into()),
-        }
+        let row = self.send(COMMIT, &Call::new(&commit).arguments()).await?;
+        Answer::read(&row)?.of(commit)
     }
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {

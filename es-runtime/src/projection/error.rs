@@ -48,6 +48,9 @@ pub enum Unprojectable {
         #[source]
         source: serde_json::Error,
     },
+    /// The method that applies it to tables of its own failed.
+    #[error("the method failed")]
+    Method(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The method, or the expression of its key, panicked.
     #[error("the projection panicked: {0}")]
     Panicked(String),

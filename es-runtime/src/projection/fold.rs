@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
+use super::sql::WriteError;
 use super::store::{Commit, CommitError, Lease, ProjectionStore, Row, RowChange, RowTable};
 use super::{Misfit, Unprojectable};
 use crate::store::EventFilter;
@@ -49,14 +50,6 @@ pub(crate) enum FoldError {
     Store(StoreError),
 }
 
-/// Why what was taken up was not written.
-pub(crate) enum WriteError {
-    /// The event of this index cannot be applied; without an index, one of them, and nobody can tell which.
-    Poison { index: Option<usize>, error: Unprojectable },
-    /// The store did not do it.
-    Commit(CommitError),
-}
-
 impl From<FoldError> for WriteError {
     fn from(error: FoldError) -> Self {
         match error {
@@ -64,14 +57,8 @@ impl From<FoldError> for WriteError {
                 index: Some(index),
                 error,
             },
-            FoldError::Store(error) => Self::Commit(error.into()),
+            FoldError::Store(error) => Self::Commit(CommitError::Store(error)),
         }
-    }
-}
-
-impl From<CommitError> for WriteError {
-    fn from(error: CommitError) -> Self {
-        Self::Commit(error)
     }
 }
 
@@ -85,7 +72,7 @@ impl From<StoreError> for FoldError {
 pub(crate) struct RowFold<P: 'static> {
     store: Arc<dyn ProjectionStore>,
     table: RowTable,
-    sources: Sources<P>,
+    sources: Sources<Change<P>>,
     cache: Rows<P>,
     /// The rows of the last batch.
     uncommitted: Vec<(String, Cached<P>)>,
@@ -107,7 +94,7 @@ impl<P: RowProjection> RowFold<P> {
         Self {
             store,
             table,
-            sources: Sources::new(),
+            sources: Sources::new(P::EVENTS.iter().map(|event| &event.0)),
             cache: Rows::new(),
             uncommitted: Vec::new(),
             changes: Vec::new(),

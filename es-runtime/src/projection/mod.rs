@@ -19,6 +19,7 @@ mod row;
 pub(crate) mod rows;
 mod set;
 mod source;
+pub mod sql;
 mod standing;
 pub mod store;
 mod wake;
@@ -30,7 +31,7 @@ pub use kept::{InMemory, InStore, Keep, Live};
 pub use live::LiveError;
 pub use meta::Meta;
 pub use plan::{Plan, Project};
-pub use row::{ApplyRow, Misfit, Poison, Projection, RowKey, RowProjection};
+pub use row::{ApplyRow, Misfit, Poison, Projection, Row, RowKey, RowProjection};
 pub use source::RowEvent;
 pub use store::ProjectionStore;
 

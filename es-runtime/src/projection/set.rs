@@ -66,8 +66,9 @@ impl Projections {
         let (stop, stopped) = watch::channel(false);
         let (mut running, mut lives) = (Vec::new(), Vec::new());
         for plan in plans {
-            let store = (plan.store)(store);
-            let fold = (plan.fold)(Arc::clone(&store), &plan.standing);
+            let own = store;
+            let store = (plan.store)(own);
+            let fold = (plan.fold)(own, Arc::clone(&store), &plan.standing);
             fold.set_up().await?;
             let work = |standing: &Arc<Standing>, fold| Worker {
                 store: Arc::clone(&store),
@@ -81,7 +82,7 @@ impl Projections {
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(plan.standing.beside()));
             let rebuilder = beside.as_ref().map(|standing| Rebuilder {
-                worker: work(standing, (plan.fold)(Arc::clone(&store), standing)),
+                worker: work(standing, (plan.fold)(own, Arc::clone(&store), standing)),
                 clock: Arc::clone(clock),
                 outcome: None,
             });

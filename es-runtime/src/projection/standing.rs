@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, ReadError, Rebuild, Rebuilt, RowProjection, Status, Unprojectable};
+use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
 use crate::Position;
 
 /// What the tasks and the callers of a runtime know of one of its projections.
@@ -65,7 +65,7 @@ impl State {
 }
 
 impl Standing {
-    pub(crate) fn new<P: RowProjection>() -> (Self, mpsc::Receiver<Order>) {
+    pub(crate) fn new<P: Projection>() -> (Self, mpsc::Receiver<Order>) {
         let (orders, received) = mpsc::channel(16);
         let (state, _) = watch::channel(State::new());
         let reader = reader_of(P::NAME, P::VERSION);

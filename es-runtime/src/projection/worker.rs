@@ -9,7 +9,9 @@ use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
 use super::feed::Feed;
-use super::fold::{Fold, FoldError, WriteError};
+use super::fold::{Fold, FoldError};
+use super::life::chain;
+use super::sql::WriteError;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::wake::Waiter;
@@ -385,6 +387,8 @@ impl Worker {
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
+        // Whoever waits for a position waits from here on.
+        self.standing.update(|state| state.done = Some(Position::ZERO));
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
@@ -551,7 +555,7 @@ fn parked(event: &RecordedEvent, error: &Unprojectable, attempts: u32) -> Parked
         position: event.position,
         event: event.id,
         // Which no database takes in text.
-        error: error.to_string().replace('\0', "\u{fffd}"),
+        error: chain(error).replace('\0', "\u{fffd}"),
         attempts,
     }
 }

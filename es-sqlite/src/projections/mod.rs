@@ -2,6 +2,8 @@
 
 mod job;
 mod reader;
+mod sql;
+mod steps;
 mod table;
 mod writer;
 
@@ -16,6 +18,7 @@ use es_runtime::{Position, StoreError};
 
 pub(crate) use job::Job;
 pub(crate) use reader::ProjectionReader;
+pub use sql::SqliteTransaction;
 pub(crate) use writer::ProjectionWriter;
 
 use crate::SqliteStore;

@@ -6,6 +6,7 @@ use es_runtime::projection::store::{Commit, CommitError, Lease, Replace, RowTabl
 use es_runtime::{Position, StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::sql::SqliteTransaction;
 use super::table::TableSql;
 use crate::error::Problem;
 use crate::rows;
@@ -21,16 +22,19 @@ pub(super) use now;
 
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
-    statements: Statements<'c>,
+    pub(super) statements: Statements<'c>,
+    /// What methods of the user get, with their statements.
+    pub(super) sql: SqliteTransaction<'c>,
 }
 
 /// What was done, or why it was refused without a trace.
-type Outcome<T, E> = Result<Result<T, E>, Problem>;
+pub(super) type Outcome<T, E> = Result<Result<T, E>, Problem>;
 
 impl<'c> ProjectionWriter<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
         Self {
             statements: Statements::new(connection),
+            sql: SqliteTransaction::new(connection),
         }
     }
 
@@ -106,6 +110,12 @@ impl<'c> ProjectionWriter<'c> {
         if let Err(refused) = self.check(commit)? {
             return Ok(Err(refused));
         }
+        self.record(commit)?;
+        Ok(Ok(()))
+    }
+
+    /// Writes a commit that nothing speaks against any more.
+    pub(super) fn record(&mut self, commit: &Commit) -> Result<(), Problem> {
         if let Some(table) = &commit.table {
             let sql = TableSql::new(table);
             let (upsert, delete) = (sql.upsert(), sql.delete());
@@ -149,7 +159,7 @@ impl<'c> ProjectionWriter<'c> {
         self.statements
             .get(sql)?
             .execute((&commit.reader, rows::column(commit.to.0)))?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     pub(crate) fn forget(&mut self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Outcome<(), CommitError> {
@@ -232,7 +242,7 @@ impl<'c> ProjectionWriter<'c> {
     }
 
     /// Everything that can speak against a commit.
-    fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
+    pub(super) fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
         if !self.holds(&commit.lease)? {
             return Ok(Err(lost(&commit.lease)));
         }
@@ -265,7 +275,7 @@ impl<'c> ProjectionWriter<'c> {
         }
     }
 
-    fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
+    pub(super) fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
         let sql = "SELECT 1 FROM leases WHERE name = ?1 AND owner = ?2 AND epoch = ?3";
         let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch));
         Ok(self.statements.get(sql)?.exists(arguments)?)
@@ -306,13 +316,13 @@ pub(super) fn check_table(statements: &mut Statements<'_>, table: &RowTable) -> 
         .ok_or_else(|| rejected(format!("there is no table `{name}`: create it first"))))
 }
 
-fn lost(lease: &Lease) -> CommitError {
+pub(super) fn lost(lease: &Lease) -> CommitError {
     CommitError::LeaseLost {
         lease: lease.name.clone(),
     }
 }
 
-fn rejected(message: String) -> StoreError {
+pub(super) fn rejected(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Rejected, message)
 }
 
