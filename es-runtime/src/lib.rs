@@ -25,6 +25,7 @@ pub mod schema;
 pub mod store;
 mod stored_events;
 mod stream;
+pub mod subscription;
 pub mod testing;
 mod time;
 mod wakes;
@@ -48,7 +49,7 @@ pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Get, List, Load, Loaded, Page,
     ProjectionHandle, Readable, Receipt, Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown, StartError,
-    StoredKind, Transaction, UnwritableEvent,
+    StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

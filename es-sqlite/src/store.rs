@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
@@ -226,6 +227,10 @@ impl EventStore for SqliteStore {
     /// Hints at what is appended through this handle. Other processes append without a hint.
     fn wakes(&self) -> Wakes {
         self.handle.wakes.wakes()
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -71,6 +71,7 @@ pub struct Faulty {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
+    silent: AtomicBool,
 }
 
 impl Faulty {
@@ -95,6 +96,11 @@ impl Faulty {
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Hints at no append any more to those who ask from now on.
+    pub fn silence(&self) {
+        self.plan.silent.store(true, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -185,7 +191,14 @@ impl EventStore for Faulty {
     }
 
     fn wakes(&self) -> Wakes {
+        if self.plan.silent.load(Ordering::SeqCst) {
+            return Wakes::never();
+        }
         self.store.wakes()
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
     }
 
     async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {

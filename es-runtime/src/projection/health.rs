@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
 /// How the projections of a runtime are: [`Runtime::health`](crate::Runtime::health).
@@ -10,6 +11,8 @@ pub struct Health {
     pub head: Position,
     /// Every projection of this runtime, in the order in which they were given to its builder.
     pub projections: Vec<ProjectionHealth>,
+    /// Every subscription of this runtime that has not ended, in the order in which they were started.
+    pub subscriptions: Vec<SubscriptionHealth>,
 }
 
 /// How a projection is, as this process sees it.

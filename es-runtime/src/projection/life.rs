@@ -22,7 +22,7 @@ use super::{CommandError, Failure, Status};
 use crate::{Clock, Position, StoreError, StoreErrorKind};
 
 /// How long after a lease was found taken it is asked for again.
-const STANDBY: Duration = Duration::from_millis(500);
+pub(crate) const STANDBY: Duration = Duration::from_millis(500);
 /// How much longer for each lease that this process has: those that have fewer are first.
 const FAIRNESS: Duration = Duration::from_millis(50);
 /// How long after a projection was found to have diverged it is looked at again.
@@ -225,7 +225,7 @@ impl Life {
 }
 
 /// The error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -239,7 +239,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
+pub(crate) fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(first)
         .with_max_delay(longest)
@@ -248,12 +248,12 @@ fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
         .build()
 }
 
-fn next(backoff: &mut ExponentialBackoff) -> Duration {
+pub(crate) fn next(backoff: &mut ExponentialBackoff) -> Duration {
     backoff.next().unwrap_or(DIVERGED)
 }
 
 /// Waits until the projection is to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the runtime is gone.
     drop(stop.wait_for(|stop| *stop).await);
 }

@@ -19,6 +19,7 @@ mod results;
 mod retry;
 mod start;
 mod state;
+mod subscribe;
 mod transaction;
 mod write;
 
@@ -39,6 +40,7 @@ pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
 pub use start::StartError;
+pub use subscribe::Subscribe;
 pub use transaction::Transaction;
 
 use cache::Cache;
@@ -47,6 +49,7 @@ use event_check::Registered;
 
 use crate::projection::Projections;
 use crate::store::{AppendRef, Appended, ListStreams};
+use crate::subscription::Subscriptions;
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
@@ -74,6 +77,7 @@ struct Inner {
     caps: Caps,
     aggregates: Vec<Registered>,
     projections: Projections,
+    subscriptions: Subscriptions,
 }
 
 impl Runtime {
