@@ -14,9 +14,9 @@ use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
 pub struct Subscribe<'a, T> {
-    runtime: &'a Runtime,
+    pub(super) runtime: &'a Runtime,
     name: String,
-    reading: Reading<T>,
+    pub(super) reading: Reading<T>,
     beginning: Beginning,
     buffer: Buffer,
 }
@@ -149,7 +149,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         let cursor = self.cursor().await?;
         let standing = Arc::clone(&cursor.standing);
         let (deliveries, task) = deliver(cursor, self.reading, self.buffer);
-        self.runtime.0.subscriptions.run(standing, task);
+        self.runtime.0.subscriptions.run(standing, None, task);
         Ok(deliveries)
     }
 
@@ -163,7 +163,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
     }
 
     /// Its cursor, which can begin.
-    async fn cursor(&self) -> Result<Cursor, SubscriptionError> {
+    pub(super) async fn cursor(&self) -> Result<Cursor, SubscriptionError> {
         let beginning = match self.beginning {
             Beginning::Unsaid => None,
             Beginning::Start => Some(Position::ZERO),

@@ -29,10 +29,10 @@ impl Cursor {
     /// Whether it can begin.
     pub(crate) async fn check(&self) -> Result<(), SubscriptionError> {
         let checkpoint = self.store.checkpoint(&self.standing.reader).await?;
-        match checkpoint.is_none() && self.beginning.is_none() {
-            true => Err(SubscriptionError::NoBeginning(self.name().to_owned())),
-            false => Ok(()),
+        if checkpoint.is_none() && self.beginning.is_none() {
+            return Err(SubscriptionError::NoBeginning(self.name().to_owned()));
         }
+        Ok(())
     }
 
     /// Asks for the lease once. `None` if another owner has it.
@@ -49,7 +49,8 @@ impl Cursor {
     pub(crate) async fn stand_by(&self, gone: impl Future<Output = ()>) -> Result<Option<Tenure>, SubscriptionError> {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
         let mut stop = self.stop.clone();
-        let mut over = pin!(async { drop(select(pin!(stopped(&mut stop)), pin!(gone)).await) });
+        let (stopped, gone) = (pin!(stopped(&mut stop)), pin!(gone));
+        let mut over = select(stopped, gone);
         loop {
             // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
             let pause = match self.take().await {

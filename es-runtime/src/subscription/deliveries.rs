@@ -64,7 +64,7 @@ pub(super) struct Shared {
 
 /// An event on its way.
 pub(super) struct Item<T> {
-    pub(super) item: T,
+    pub(super) event: T,
     pub(super) position: Position,
     pub(super) part: usize,
     pub(super) generation: u64,
@@ -162,7 +162,7 @@ impl<T> Deliveries<T> {
                 // Sent before it was begun anew: it is sent again.
                 Poll::Ready(Some(Ok(item))) if !self.shared.window.hand_out(item.generation) => continue,
                 Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(Ok(Delivery {
-                    item: item.item,
+                    item: item.event,
                     attempt: item.dropped.saturating_add(1),
                     in_hand: InHand {
                         position: item.position,
@@ -306,8 +306,9 @@ impl Shared {
 /// The task has ended.
 fn ended(standing: &Standing) -> SubscriptionError {
     let name = standing.name.clone();
-    match standing.is_lost.load(Ordering::SeqCst) {
-        true => SubscriptionError::LeaseLost(name),
-        false => SubscriptionError::Ended(name),
+    if standing.is_lost.load(Ordering::SeqCst) {
+        SubscriptionError::LeaseLost(name)
+    } else {
+        SubscriptionError::Ended(name)
     }
 }

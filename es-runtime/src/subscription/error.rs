@@ -1,5 +1,5 @@
 use crate::projection::store::{CheckpointError, CommitError};
-use crate::{StoreError, UnknownEvent, UnreadableEvent};
+use crate::{Position, StoreError, UnknownEvent, UnreadableEvent};
 
 /// Why a subscription was not started, does not go on, or did not take an acknowledgement.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,22 @@ pub enum SubscriptionError {
     /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
+    /// The handler did not take the event, or it cannot be read.
+    #[error("the event at position {position} was not handled: {error}")]
+    Failed {
+        /// The event's.
+        position: Position,
+        /// The error, with its causes, or what the handler panicked with.
+        error: String,
+    },
+    /// The subscription does not hold before the event, and has not parked it.
+    #[error("subscription `{subscription}` neither holds nor has parked an event at position {position}")]
+    NotParked {
+        /// The subscription's name.
+        subscription: String,
+        /// The position given.
+        position: Position,
+    },
     /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::Subscribe::forget) the
     /// cursor, and say where it is to begin.
     #[error(transparent)]

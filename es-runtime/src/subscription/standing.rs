@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::SubscriptionHandle;
 use crate::projection::{Failure, Status, chain};
 use crate::{Clock, Position, StoreError, StoreErrorKind};
 
@@ -91,6 +92,8 @@ pub(crate) struct Subscriptions {
 
 struct Running {
     standing: Arc<Standing>,
+    /// If it has a handler.
+    handle: Option<SubscriptionHandle>,
     task: JoinHandle<()>,
 }
 
@@ -124,11 +127,16 @@ impl Subscriptions {
         })
     }
 
-    pub(crate) fn run(&self, standing: Arc<Standing>, life: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn run(
+        &self,
+        standing: Arc<Standing>,
+        handle: Option<SubscriptionHandle>,
+        life: impl Future<Output = ()> + Send + 'static,
+    ) {
         let task = tokio::spawn(life);
         let mut running = self.running();
         running.retain(|running| !running.task.is_finished());
-        running.push(Running { standing, task });
+        running.push(Running { standing, handle, task });
     }
 
     /// Those that run, in the order in which they were started.
@@ -136,6 +144,13 @@ impl Subscriptions {
         let running = self.running();
         let live = running.iter().filter(|running| !running.task.is_finished());
         live.map(|running| Arc::clone(&running.standing)).collect()
+    }
+
+    /// The one of this name that has a handler: that which was started last.
+    pub(crate) fn handle(&self, name: &str) -> Option<SubscriptionHandle> {
+        let running = self.running();
+        let mut handles = running.iter().rev().filter_map(|running| running.handle.as_ref());
+        handles.find(|handle| handle.name() == name).cloned()
     }
 
     /// Stops all of them, once what is in hand is done.

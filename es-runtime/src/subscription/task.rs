@@ -143,8 +143,9 @@ impl<T: Send + 'static> Task<T> {
             let reading = pin!(source.read_on(cursor, &mut waiter));
             let hearing = pin!(ledger.hear(cursor, lease));
             match select(select(reading, hearing), &mut over).await {
-                Either::Left((Either::Left((error, _)), _)) => return Err(error),
-                Either::Left((Either::Right((Heard::Error(error), _)), _)) => return Err(error),
+                Either::Left((Either::Left((error, _)) | Either::Right((Heard::Error(error), _)), _)) => {
+                    return Err(error);
+                }
                 Either::Left((Either::Right((Heard::Dropped, _)), _)) => from = shared.window.done_to(),
                 Either::Left((Either::Right((Heard::Left, _)), _)) => return Ok(()),
                 Either::Right((Over::Lost, _)) => return Err(lost()),
@@ -235,7 +236,7 @@ impl<T> Source<T> {
                 let (generation, dropped) = window.sent(position, items.len());
                 for (part, item) in items.into_iter().enumerate() {
                     let item = Item {
-                        item,
+                        event: item,
                         position,
                         part,
                         generation,
@@ -293,10 +294,9 @@ impl Ledger {
             }
             let was_dropped = std::mem::take(&mut self.was_dropped);
             let ends = self.is_ending && !self.shared.window.is_in_hand();
-            if ends || was_dropped || !self.waiting.is_empty() || self.stored_at.elapsed() >= SOON {
-                if let Err(error) = self.store(cursor, lease).await {
-                    return Heard::Error(error);
-                }
+            let is_due = ends || was_dropped || !self.waiting.is_empty() || self.stored_at.elapsed() >= SOON;
+            if is_due && let Err(error) = self.store(cursor, lease).await {
+                return Heard::Error(error);
             }
             if ends {
                 return Heard::Left;
