@@ -27,6 +27,7 @@ mod store;
 mod summary;
 mod tally;
 mod turn;
+mod watch;
 
 pub use account::Account;
 pub use balance::Balance;
