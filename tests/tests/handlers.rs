@@ -91,14 +91,14 @@ async fn runtime(store: &Store) -> Runtime {
 /// Has the books kept under the name `books`.
 async fn keep(runtime: &Runtime, books: &Books, attempts: u32, parks: bool) -> SubscriptionHandle {
     let books = books.clone();
-    let handler = move |posting: Posting| {
+    let take = move |posting: Posting| {
         let books = books.clone();
         async move { books.take(&posting) }
     };
     let subscribe = runtime.subscribe("books").aggregate::<Account>().from_start();
-    let handled = subscribe.handle(handler).attempts(attempts);
-    let handled = if parks { handled.park() } else { handled };
-    handled.start().await.unwrap()
+    let keeping = subscribe.handle(take).attempts(attempts);
+    let keeping = if parks { keeping.park() } else { keeping };
+    keeping.start().await.unwrap()
 }
 
 /// Waits until the subscription is as it should be.

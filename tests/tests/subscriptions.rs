@@ -8,10 +8,13 @@ use es_runtime::prelude::*;
 use es_runtime::projection::Status;
 use es_runtime::store::{Append, EventFilter};
 use es_runtime::subscription::{Acked, Deliveries, Delivery, SubscriptionError};
-use es_runtime::{EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position, Recorded, RecordedEvent};
+use es_runtime::{
+    EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position, Recorded, RecordedEvent, StoreErrorKind,
+};
 use es_tests::balances::{Send, Store, Transfer};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, Withdraw, account_with};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::stores;
 use tokio::time::timeout;
 
 /// Only so that a test ends in which nothing comes.
@@ -303,13 +306,9 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!((health.status, failure.position), (Status::Held, Some(unknown)));
         drop(opened);
 
-        let mut opened = loop {
-            let mut opened = runtime.subscribe("careful").event::<Opened>().start().await.unwrap();
-            match timeout(LONG, opened.next()).await.expect("the error comes again") {
-                Err(SubscriptionError::UnknownEvent(_)) => break opened,
-                other => panic!("{other:?}"),
-            }
-        };
+        let mut opened = runtime.subscribe("careful").event::<Opened>().start().await.unwrap();
+        let again = fails(&mut opened).await;
+        assert!(matches!(again, SubscriptionError::UnknownEvent(_)), "{again}");
         assert_eq!(opened.skip("written by a build that was taken back").await.unwrap(), Acked::Stored);
         assert_eq!(stored(&store, "careful").await, unknown);
         let behind = next(&mut opened).await;
@@ -458,6 +457,30 @@ async fn a_store_that_was_restored_to_an_earlier_point_is_noticed() {
     assert_eq!(next(&mut anew).await.position, 1);
 }
 
+#[tokio::test]
+async fn what_was_read_of_a_log_that_is_restored_is_not_taken_for_read() {
+    let store = MemoryStore::new();
+    let runtime = Runtime::builder(store.clone()).start().await.unwrap();
+    account_with(&runtime, 5).await;
+    let mut postings = subscribe(&runtime, "ahead").await;
+    let opened = next(&mut postings).await;
+    opened.ack().await.unwrap();
+    let lost = next(&mut postings).await;
+    assert_eq!(lost.position, 2);
+    store.rewind(Position(1));
+    let error = fails(&mut postings).await;
+    assert!(
+        matches!(&error, SubscriptionError::Store(error) if error.kind() == StoreErrorKind::Corrupt),
+        "{error}"
+    );
+    assert!(lost.ack().await.is_err());
+    let writer = Runtime::builder(store).start().await.unwrap();
+    account_with(&writer, 7).await;
+    let mut postings = subscribe(&runtime, "ahead").await;
+    let instead = next(&mut postings).await;
+    assert_eq!((instead.position.0, instead.version.0), (2, 1), "what happened instead");
+}
+
 /// The clock stands still but for what is waited for: no event is found later than the longest pause between two looks.
 #[tokio::test(start_paused = true)]
 async fn without_hints_an_event_comes_within_the_longest_pause() {
@@ -479,5 +502,39 @@ async fn without_hints_an_event_comes_within_the_longest_pause() {
             "{:?} after {idle} ms",
             appended.elapsed()
         );
+    }
+}
+
+/// The connection that listens is ended by the server, and nothing is appended after that which could hint at it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_listening_connection_delays_no_event() {
+    let address = stores::postgres_address().await;
+    // Two stores know of each other no more than two processes do.
+    let here: Store = Arc::new(stores::postgres_at(&address).await);
+    let there: Store = Arc::new(stores::postgres_at(&address).await);
+    let (subscriber, writer) = (runtime(&here).await, runtime(&there).await);
+    let mut postings = subscribe(&subscriber, "listening").await;
+    let account = account_with(&writer, 5).await;
+    for _ in 0..2 {
+        next(&mut postings).await.ack_soon();
+    }
+    // A hint at what another store appended has come over the connection that listens.
+    timeout(LONG, here.wakes().beyond(Position(1)))
+        .await
+        .expect("it is hinted at");
+    let (admin, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+               WHERE query LIKE 'SELECT coalesce(max(position)%' AND datname = current_database() AND pid <> pg_backend_pid()";
+    let ended: i64 = admin.query_one(end, &[]).await.unwrap().get(0);
+    assert!(
+        ended > 0,
+        "one connection listens, and others may have asked the same last"
+    );
+    for _ in 0..10 {
+        writer.execute(account, Deposit { amount: 1 }).await.unwrap();
+    }
+    for position in 3..=12 {
+        assert_eq!(next(&mut postings).await.ack_soon().position, position);
     }
 }

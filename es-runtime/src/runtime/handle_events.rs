@@ -31,8 +31,8 @@ impl<'a, T: Send + 'static> Subscribe<'a, T> {
         E: Into<Error>,
     {
         let call = move |item| -> BoxFuture<'static, Result<(), Error>> {
-            let handled = handler(item);
-            Box::pin(async move { handled.await.map_err(Into::into) })
+            let handling = handler(item);
+            Box::pin(async move { handling.await.map_err(Into::into) })
         };
         HandleEvents {
             subscribe: self,

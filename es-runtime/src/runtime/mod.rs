@@ -166,7 +166,7 @@ impl Runtime {
     }
 
     /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
-    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections is [shut
+    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections or subscriptions is [shut
     /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await

@@ -114,8 +114,11 @@ impl Cursor {
         let checkpoint = self.store.checkpoint(&self.standing.reader).await;
         checkpoint.err().map_or_else(
             || {
-                let message = format!("the log was read to position {read_to}, but ends at {head}");
-                StoreError::new(StoreErrorKind::Unavailable, message).into()
+                let message = format!(
+                    "the log ends at position {head}, but was read to {read_to}: the store was restored to an earlier point. What was \
+                     delivered and not acknowledged may not have happened; start the subscription again to go on at its cursor"
+                );
+                StoreError::new(StoreErrorKind::Corrupt, message).into()
             },
             SubscriptionError::from,
         )

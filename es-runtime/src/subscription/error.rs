@@ -75,8 +75,14 @@ impl SubscriptionError {
         }
     }
 
+    /// Whether the store was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind() == crate::StoreErrorKind::Closed)
+    }
+
     /// Whether the same may go well a little later.
     pub(crate) fn is_transient(&self) -> bool {
-        matches!(self, Self::Store(error) if error.kind() != crate::StoreErrorKind::Closed)
+        use crate::StoreErrorKind::{Closed, Corrupt};
+        matches!(self, Self::Store(error) if !matches!(error.kind(), Closed | Corrupt))
     }
 }

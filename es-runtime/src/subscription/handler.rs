@@ -19,7 +19,7 @@ use crate::{Error, Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// For how long the cursor may stay behind what is done.
 const SOON: Duration = Duration::from_millis(100);
-/// How long after it was found to have diverged the cursor is looked at again.
+/// How long after the cursor and the log were found not to go together they are looked at again.
 const DIVERGED: Duration = Duration::from_secs(30);
 
 /// What is done with an event.
@@ -146,11 +146,11 @@ impl<T: Send + 'static> Handler<T> {
                     let name = self.cursor.name().to_owned();
                     (SubscriptionError::Elsewhere(name), STANDBY)
                 }
-                Err(error) if error.is_transient() => {
+                Err(error) if error.is_closed() => return None,
+                Err(error) => {
                     self.cursor.standing.fail(Status::Retrying, &error, None);
                     (error, next(&mut failing))
                 }
-                Err(_) => return None,
             };
             if let Some(order) = order {
                 order.reply(Err(answer));
@@ -189,11 +189,11 @@ impl<T: Send + 'static> Handler<T> {
                     self.cursor.standing.fail(Status::Retrying, &error, None);
                     self.calls.or(Some(tenure), sleep(next(&mut failing))).await.err()
                 }
-                Trouble::Error(SubscriptionError::Store(_)) => return End::Stop,
+                Trouble::Error(error) if error.is_closed() => return End::Stop,
                 Trouble::Error(error) => {
                     let status = match error {
                         SubscriptionError::Checkpoint(_) => Status::Diverged,
-                        _ => Status::Held,
+                        _ => Status::Retrying,
                     };
                     self.cursor.standing.fail(status, &error, None);
                     return End::Pause(DIVERGED);
