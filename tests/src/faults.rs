@@ -98,7 +98,7 @@ impl Faulty {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
     }
 
-    /// Hints at no append any more to those who ask from now on.
+    /// Whoever asks for hints from now on gets none.
     pub fn silence(&self) {
         self.plan.silent.store(true, Ordering::SeqCst);
     }
