@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
@@ -172,6 +173,10 @@ impl EventStore for PostgresStore {
     /// closed when nobody holds hints any more.
     fn wakes(&self) -> Wakes {
         self.wake.wakes()
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -251,6 +251,10 @@ pub struct Error(pub(crate) Box<dyn StdError + Send + Sync>);
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    pub(crate) fn as_std(&self) -> &(dyn StdError + 'static) {
+        &*self.0
+    }
+
     /// The error that it was made from, if that is an `E`.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         self.0.downcast_ref()

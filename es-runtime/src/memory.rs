@@ -10,6 +10,7 @@ use futures_core::stream::BoxStream;
 use futures_util::stream;
 use uuid::Uuid;
 
+use crate::projection::ProjectionStore;
 use crate::store::{
     Append, AppendError, AppendRef, Appended, Direction, EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord,
     ListStreams, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
@@ -149,6 +150,10 @@ impl EventStore for MemoryStore {
 
     fn wakes(&self) -> Wakes {
         self.wakes.wakes()
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

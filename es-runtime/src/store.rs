@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::{LimitExceeded, Limits};
+use crate::projection::ProjectionStore;
 pub use crate::stored_events::{EventKind, WriteCap};
 use crate::{
     AppendId, EventId, ExpectedVersion, NewEvent, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version,
@@ -76,6 +77,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// need not hint at what other processes append.
     fn wakes(&self) -> Wakes {
         Wakes::never()
+    }
+
+    /// This store as one that keeps cursors and read models beside the events, for [subscriptions](crate::subscription); `None`
+    /// if it does not.
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        None
     }
 
     /// Lists the streams of a category in the order of their ids' bytes.
@@ -150,6 +157,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn wakes(&self) -> Wakes {
         (**self).wakes()
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Arc::clone(&*self).projection_store()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

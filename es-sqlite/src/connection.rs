@@ -15,6 +15,7 @@ pub(crate) struct Connections {
     pub(crate) writer: Connection,
     pub(crate) checkpointer: Connection,
     pub(crate) readers: Vec<Connection>,
+    pub(crate) watcher: Connection,
     /// As it was read back from the writer.
     pub(crate) durability: Durability,
 }
@@ -38,6 +39,7 @@ impl Connections {
             writer,
             checkpointer,
             readers,
+            watcher: reader(path, options)?,
             durability,
         })
     }

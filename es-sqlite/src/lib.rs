@@ -21,6 +21,7 @@ mod statements;
 mod store;
 mod thread;
 mod transaction;
+mod watcher;
 mod writer;
 
 pub use options::{Durability, SqliteOptions};

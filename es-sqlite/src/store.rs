@@ -1,9 +1,10 @@
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
@@ -25,6 +26,7 @@ use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
 use crate::thread;
+use crate::watcher::Watcher;
 use crate::writer::Writer;
 
 /// Events in one SQLite file. Cheap to clone: the clones share one handle.
@@ -44,6 +46,8 @@ struct Handle {
     requests: Arc<Queue<Request>>,
     wakes: WakeSource,
     pool: Pool,
+    /// Looks for what other processes append.
+    watcher: OnceLock<Thread>,
     /// Each gives its connection back at its end.
     threads: Mutex<Vec<JoinHandle<Connection>>>,
 }
@@ -116,6 +120,7 @@ impl Handle {
             requests: Arc::new(Queue::new()),
             wakes: WakeSource::new(),
             pool: Pool::new(Arc::clone(&health)),
+            watcher: OnceLock::new(),
             threads: Mutex::new(Vec::new()),
             health,
         };
@@ -139,6 +144,17 @@ impl Handle {
             connection
         })?);
         threads.push(thread::spawn("checkpoint", move || checkpointer.run())?);
+        let watcher = Watcher {
+            wakes: self.wakes.clone(),
+            health: Arc::clone(&self.health),
+        };
+        let connection = connections.watcher;
+        let watching = thread::spawn("watcher", move || {
+            watcher.run(&connection);
+            connection
+        })?;
+        self.watcher.get_or_init(|| watching.thread().clone());
+        threads.push(watching);
         for connection in connections.readers {
             let pool = self.pool.clone();
             threads.push(thread::spawn("reader", move || {
@@ -154,6 +170,14 @@ impl Handle {
         self.health.close();
         self.requests.close();
         self.pool.close();
+        self.look();
+    }
+
+    /// Has the watcher look whether there is something to do.
+    fn look(&self) {
+        if let Some(watcher) = self.watcher.get() {
+            watcher.unpark();
+        }
     }
 
     async fn change_cap(&self, change: CapChange) -> Result<(), StoreError> {
@@ -237,9 +261,16 @@ impl EventStore for SqliteStore {
         pages::read_log(self.handle.pool.clone(), query)
     }
 
-    /// Hints at what is appended through this handle. Other processes append without a hint.
+    /// Hints at what is appended through this handle, at once, and at what other processes append, within 50 ms: as long as somebody
+    /// holds hints, a thread looks whether the file has changed.
     fn wakes(&self) -> Wakes {
-        self.handle.wakes.wakes()
+        let wakes = self.handle.wakes.wakes();
+        self.handle.look();
+        wakes
+    }
+
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

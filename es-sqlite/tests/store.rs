@@ -186,3 +186,36 @@ async fn what_was_requested_before_closing_is_done() {
     let store = SqliteStore::open(directory.path().join("bank.db")).await.unwrap();
     assert_eq!(store.head().await.unwrap(), 100);
 }
+
+#[tokio::test]
+async fn an_append_is_hinted_at_here_and_in_other_processes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bank.db");
+    // Two stores know of each other no more than two processes do.
+    let (here, elsewhere) = (
+        SqliteStore::open(&path).await.unwrap(),
+        SqliteStore::open(&path).await.unwrap(),
+    );
+    let (mut own, mut other) = (here.wakes(), elsewhere.wakes());
+    for round in 0..20 {
+        let appended = here
+            .append(append(&round.to_string(), ExpectedVersion::NoStream, 2))
+            .await
+            .unwrap();
+        let head = appended.head().unwrap();
+        for wakes in [&mut own, &mut other] {
+            let hinted = async { while wakes.beyond(Position(head.0 - 1)).await < head {} };
+            tokio::time::timeout(std::time::Duration::from_secs(60), hinted)
+                .await
+                .expect("a hint comes");
+        }
+    }
+    // Nobody wants hints for a while, and then somebody does.
+    drop(other);
+    here.append(append("late", ExpectedVersion::NoStream, 1)).await.unwrap();
+    let mut again = elsewhere.wakes();
+    let hinted = tokio::time::timeout(std::time::Duration::from_secs(60), again.beyond(Position(40)));
+    assert_eq!(hinted.await.expect("a hint comes"), 41);
+    elsewhere.close().await.unwrap();
+    here.close().await.unwrap();
+}

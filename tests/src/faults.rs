@@ -213,6 +213,10 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         self.store.wakes()
     }
 
+    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
+    }
+
     async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
         self.store.stored_events().await
     }

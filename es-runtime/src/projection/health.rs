@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::store::Differences;
+use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
 /// How the projections of a runtime are: [`Runtime::health`](crate::Runtime::health).
@@ -13,6 +14,8 @@ pub struct Health {
     pub head: Position,
     /// Every projection of this runtime, in the order in which they were given to its builder.
     pub projections: Vec<ProjectionHealth>,
+    /// Every subscription of this runtime that has not ended, in the order in which they were started.
+    pub subscriptions: Vec<SubscriptionHealth>,
 }
 
 /// How a projection is, whichever process runs it. Of another process is shown what it reported last, a second ago as a rule.

@@ -26,7 +26,7 @@ use super::{CommandError, Failure, Status};
 use crate::{Clock, Position, StoreError, StoreErrorKind, Timestamp};
 
 /// How long after a lease was found taken it is asked for again.
-const STANDBY: Duration = Duration::from_millis(500);
+pub(crate) const STANDBY: Duration = Duration::from_millis(500);
 /// How much longer for each lease that this process has: those that have fewer are first.
 const FAIRNESS: Duration = Duration::from_millis(50);
 /// How long after a projection was found to have diverged it is looked at again.
@@ -402,7 +402,7 @@ pub(crate) fn failure(
 }
 
 /// The error with its causes.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -430,7 +430,7 @@ pub(crate) fn next(backoff: &mut ExponentialBackoff) -> Duration {
 }
 
 /// Waits until the projection is to stop.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that the runtime is gone.
     drop(stop.wait_for(|stop| *stop).await);
 }

@@ -36,9 +36,13 @@ pub use source::RowEvent;
 pub use store::ProjectionStore;
 
 pub(crate) use command::What;
+pub(crate) use lease::Tenure;
+pub(crate) use life::{STANDBY, backoff, chain, next, stopped};
 pub(crate) use live::{Wanted, fold_live};
 pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;
 pub(crate) use set::{Projections, Running};
+pub(crate) use source::text_of;
 pub(crate) use standing::position_of;
+pub(crate) use wake::Waiter;
 pub(crate) use worker::refused;

@@ -28,7 +28,7 @@ pub struct Recorded<E> {
 }
 
 impl<E> Recorded<E> {
-    fn new(stored: &RecordedEvent, event: E) -> Self {
+    pub(crate) fn new(stored: &RecordedEvent, event: E) -> Self {
         Self {
             id: stored.id,
             stream: stored.stream.clone(),

@@ -9,6 +9,7 @@ mod decide;
 mod dry_run;
 mod event_check;
 mod execute;
+mod handle_events;
 mod history;
 mod live;
 mod load;
@@ -20,6 +21,7 @@ mod results;
 mod retry;
 mod start;
 mod state;
+mod subscribe;
 mod transaction;
 mod write;
 
@@ -32,6 +34,7 @@ pub use caps::{CapError, UnwritableEvent};
 pub use dry_run::DryRun;
 pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
+pub use handle_events::HandleEvents;
 pub use history::Recorded;
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
@@ -41,6 +44,7 @@ pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
 pub use start::StartError;
+pub use subscribe::Subscribe;
 pub use transaction::Transaction;
 
 use cache::Cache;
@@ -49,6 +53,7 @@ use event_check::Registered;
 
 use crate::projection::Projections;
 use crate::store::{AppendRef, Appended, ListStreams};
+use crate::subscription::Subscriptions;
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
@@ -76,6 +81,7 @@ struct Inner {
     caps: Caps,
     aggregates: Vec<Registered>,
     projections: Projections,
+    subscriptions: Subscriptions,
 }
 
 impl Runtime {
@@ -162,7 +168,7 @@ impl Runtime {
     }
 
     /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
-    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections is [shut
+    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections or subscriptions is [shut
     /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await

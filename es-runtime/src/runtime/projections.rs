@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::projection::store::{CheckpointError, Parked};
 use crate::projection::{
-    Build, CommandError, Health, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen, Status, What,
-    position_of, refused,
+    Build, CommandError, Health, Projection, ProjectionHealth, ProjectionStore, ReadError, Rebuild, Running, Seen,
+    Status, What, position_of, refused,
 };
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
@@ -169,6 +169,18 @@ const DROPPING: Duration = Duration::from_secs(60);
 /// How many parked events are read at once.
 const PARKED: u32 = 1_000;
 
+pub(super) async fn count_parked(store: &dyn ProjectionStore, reader: &str) -> Result<u64, StoreError> {
+    let (mut parked, mut after) = (0, Position::ZERO);
+    loop {
+        let page = store.parked(reader, after, PARKED).await?;
+        parked += page.len() as u64;
+        match page.last() {
+            Some(last) if page.len() == PARKED as usize => after = last.position,
+            _ => return Ok(parked),
+        }
+    }
+}
+
 /// Shuts the runtime down: `runtime.shutdown().await`, or first a [deadline](Self::within).
 #[must_use = "nothing is shut down until it is awaited"]
 pub struct Shutdown<'a> {
@@ -177,7 +189,7 @@ pub struct Shutdown<'a> {
 }
 
 impl Shutdown<'_> {
-    /// How long the projections may take to stop: ten seconds unless set.
+    /// How long subscriptions and projections may take to stop: ten seconds unless set.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
@@ -190,10 +202,12 @@ impl<'a> IntoFuture for Shutdown<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let stopped = self.runtime.0.projections.stop(self.within).await;
+            let deadline = Instant::now() + self.within;
+            let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
+            let stopped = self.runtime.0.projections.stop(deadline - Instant::now()).await;
             // Closed in any case; what went wrong first is told.
             let closed = self.runtime.0.store.close().await;
-            stopped.and(closed)
+            delivered.and(stopped).and(closed)
         })
     }
 }
@@ -220,15 +234,21 @@ impl Runtime {
         for running in self.0.projections.all() {
             projections.push(self.projection_health(running, head).await?);
         }
-        Ok(Health { head, projections })
+        let subscriptions = self.subscriptions_health(head).await?;
+        Ok(Health {
+            head,
+            projections,
+            subscriptions,
+        })
     }
 
-    /// Stops the projections, gives their leases back and closes the store, for every clone of this runtime. What a projection
-    /// had begun is written as a whole or not at all.
+    /// Stops subscriptions and projections, gives their leases back and closes the store, for every clone of this runtime. What a
+    /// projection had begun is written as a whole or not at all. A subscription hands nothing out any more, and waits for what is in
+    /// hand.
     ///
     /// # Errors
     ///
-    /// If a projection had to be cut off, or the store had lost trust in itself. It is closed all the same.
+    /// If one of them had to be cut off, or the store had lost trust in itself. It is closed all the same.
     pub fn shutdown(&self) -> Shutdown<'_> {
         Shutdown {
             runtime: self,
@@ -277,16 +297,7 @@ impl Runtime {
             rate,
             last_error,
         });
-        let mut parked = 0;
-        let mut after = Position::ZERO;
-        loop {
-            let page = store.parked(&standing.reader, after, PARKED).await?;
-            parked += page.len() as u64;
-            match page.last() {
-                Some(last) if page.len() == PARKED as usize => after = last.position,
-                _ => break,
-            }
-        }
+        let parked = count_parked(&**store, &standing.reader).await?;
         Ok(ProjectionHealth {
             name: standing.name,
             version: standing.version,
@@ -308,7 +319,7 @@ impl Runtime {
     }
 
     /// How long ago the first event behind `position` was recorded.
-    async fn age_of_next(&self, position: Position, head: Position) -> Result<Duration, StoreError> {
+    pub(super) async fn age_of_next(&self, position: Position, head: Position) -> Result<Duration, StoreError> {
         if position >= head {
             return Ok(Duration::ZERO);
         }

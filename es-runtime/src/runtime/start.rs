@@ -8,6 +8,7 @@ use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
 use crate::projection::Projections;
+use crate::subscription::Subscriptions;
 use crate::{EventStore, StoreError};
 
 /// Why a runtime was not started.
@@ -68,6 +69,7 @@ impl<S: EventStore> Builder<S> {
             caps,
             aggregates: self.aggregates,
             projections,
+            subscriptions: Subscriptions::new(),
         })))
     }
 }

@@ -22,6 +22,7 @@ use crate::report::{Report, print};
 use crate::show::{When, show};
 use crate::store::Store;
 use crate::summary::Summary;
+use crate::watch::watch;
 use crate::{AccountNumber, Cents};
 
 const EXAMPLES: &str = "\
@@ -33,6 +34,7 @@ Examples:
   banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
   banking totals                                     what happened on each day, from tables of SQL
+  banking watch --name audit                         what is new since `audit` was last here; --follow goes on
   banking open ACC-900001 'Zoë Müller'
   banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
   banking deposit ACC-900001 250.00
@@ -53,7 +55,7 @@ pub struct Cli {
     #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:bank.db")]
     store: Store,
 
-    /// Write one JSON document to stdout, also for an error
+    /// Write one JSON document to stdout, also for an error; `watch` writes one a line
     #[arg(long, global = true)]
     json: bool,
 
@@ -132,6 +134,15 @@ enum Command {
     },
     /// List what happened on each day, from tables that are kept up to date
     Totals,
+    /// Show what has happened to all accounts since this was last asked
+    Watch {
+        /// Who asks: each name is shown everything, and has its own place
+        #[arg(long, value_name = "NAME", default_value = "watch")]
+        name: String,
+        /// Go on, and show what happens from now on
+        #[arg(long)]
+        follow: bool,
+    },
     /// Look after the read models
     #[command(subcommand)]
     Projections(Projections),
@@ -200,6 +211,9 @@ impl Cli {
                 json,
             ),
             Some(Command::Totals) => output(&store.totals().await?, json),
+            Some(Command::Watch { name, follow }) => {
+                store.open(async |bank| watch(bank, name, follow, json).await).await
+            }
             Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
             Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
             Some(Command::Projections(Projections::Rebuild)) => {

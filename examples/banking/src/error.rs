@@ -2,6 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use es_runtime::prelude::*;
+use es_runtime::subscription::SubscriptionError;
 use es_runtime::{CommandError, LoadError, ReadError, StartError, StoreError, Version};
 use serde_json::{Value, json};
 
@@ -58,6 +59,8 @@ pub(crate) enum BankError {
     NotBuilt(String),
     #[error(transparent)]
     Projection(#[from] CommandError),
+    #[error(transparent)]
+    Subscription(#[from] SubscriptionError),
     #[error(transparent)]
     Rows(#[from] ReadError),
     #[error("cannot write to stdout: {0}")]

@@ -44,24 +44,25 @@ impl Step {
             "position": recorded.position,
             "occurred_at": recorded.occurred_at(),
             "recorded_at": recorded.recorded_at,
-            "what": self.what(),
+            "what": what(&self.recorded.event),
             "balance": balance.to_string(),
             "reference": recorded.metadata.correlation_id(),
             "actor": recorded.metadata.actor(),
         })
     }
+}
 
-    fn what(&self) -> String {
-        match &self.recorded.event {
-            AccountEvent::Opened(Opened { owners, overdraft }) if overdraft.is_zero() => {
-                format!("opened for {}", owners.join(" and "))
-            }
-            AccountEvent::Opened(Opened { owners, overdraft }) => {
-                format!("opened for {} with an overdraft of {overdraft}", owners.join(" and "))
-            }
-            AccountEvent::Deposited(Deposited { amount }) => format!("deposited {amount}"),
-            AccountEvent::Withdrawn(Withdrawn { amount }) => format!("withdrawn {amount}"),
+/// The event in the words of the bank.
+pub(crate) fn what(event: &AccountEvent) -> String {
+    match event {
+        AccountEvent::Opened(Opened { owners, overdraft }) if overdraft.is_zero() => {
+            format!("opened for {}", owners.join(" and "))
         }
+        AccountEvent::Opened(Opened { owners, overdraft }) => {
+            format!("opened for {} with an overdraft of {overdraft}", owners.join(" and "))
+        }
+        AccountEvent::Deposited(Deposited { amount }) => format!("deposited {amount}"),
+        AccountEvent::Withdrawn(Withdrawn { amount }) => format!("withdrawn {amount}"),
     }
 }
 
@@ -86,7 +87,7 @@ impl fmt::Display for Step {
             f,
             "{:>7}  {time:<24} {balance:>12}  {}",
             recorded.version.0,
-            self.what()
+            what(&recorded.event)
         )?;
         let reference = recorded.metadata.correlation_id().unwrap_or("-");
         write!(f, " ({reference}, {})", recorded.metadata.actor().unwrap_or("-"))

@@ -28,6 +28,7 @@ mod summary;
 mod tally;
 mod totals;
 mod turn;
+mod watch;
 
 pub use account::Account;
 pub use balance::Balance;

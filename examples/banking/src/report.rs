@@ -21,3 +21,13 @@ pub(crate) fn print(report: &dyn Report, json: bool) -> io::Result<()> {
         written => written,
     }
 }
+
+/// Writes one of many reports to stdout: one a line.
+pub(crate) fn print_line(report: &dyn Report, json: bool) -> io::Result<()> {
+    let text = if json {
+        format!("{}\n", report.json())
+    } else {
+        format!("{report}\n")
+    };
+    io::stdout().write_all(text.as_bytes())
+}

@@ -1,5 +1,7 @@
 //! The commands on single accounts.
 
+use std::io::{BufRead as _, BufReader};
+
 use serde_json::{Value, json};
 
 use crate::bank::{Bank, total};
@@ -244,4 +246,60 @@ fn the_totals_of_a_day_hold_what_was_moved() {
     }
     let said = bank.fails(1, &["--store", "memory", "totals"]);
     assert!(said.contains("kept in a database"), "{said}");
+}
+
+/// The lines that the command prints with `--json`.
+fn watched(bank: &Bank, name: &str) -> Vec<Value> {
+    let printed = bank.ok(&["--json", "watch", "--name", name]);
+    printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn who_watches_is_shown_what_is_new() {
+    let bank = bank("watch");
+    let first = watched(&bank, "audit");
+    let positions = |postings: &[Value]| -> Vec<u64> {
+        postings
+            .iter()
+            .map(|posting| posting["position"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(positions(&first), (1..=first.len() as u64).collect::<Vec<_>>());
+    assert_eq!(first[0]["what"], "opened for Zoë Müller");
+    assert_eq!(watched(&bank, "audit"), Vec::<Value>::new());
+
+    bank.ok(&["deposit", "ACC-000001", "0.01", "--reference", "r1"]);
+    let new = watched(&bank, "audit");
+    assert_eq!(new.len(), 1);
+    assert_eq!(
+        (&new[0]["account"], &new[0]["what"]),
+        (&json!("ACC-000001"), &json!("deposited 0.01"))
+    );
+    assert_eq!(
+        watched(&bank, "other").len(),
+        first.len() + 1,
+        "another name is shown everything"
+    );
+    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
+}
+
+#[test]
+fn who_follows_is_shown_what_happens_in_another_process() {
+    let bank = bank("follow");
+    let mut follower = bank.command(&["watch", "--follow"]).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut until = |what: &str| loop {
+        let line = lines.next().expect("it goes on").unwrap();
+        if line.ends_with(what) {
+            break;
+        }
+    };
+    until("opened for Zoë Müller");
+    bank.ok(&["deposit", "ACC-000001", "12.34"]);
+    until("deposited 12.34");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
 }

@@ -1,0 +1,196 @@
+use std::fmt;
+use std::sync::Arc;
+
+use super::projections::count_parked;
+use super::{Recorded, Runtime};
+use crate::projection::store::CheckpointError;
+use crate::projection::{Status, position_of};
+use crate::store::EventFilter;
+use crate::subscription::{
+    Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
+};
+use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError};
+
+/// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
+#[must_use = "nothing is delivered before it is started"]
+pub struct Subscribe<'a, T> {
+    pub(super) runtime: &'a Runtime,
+    name: String,
+    pub(super) reading: Reading<T>,
+    beginning: Beginning,
+    buffer: Buffer,
+}
+
+/// Where a cursor is put that never began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beginning {
+    Unsaid,
+    Start,
+    Head,
+}
+
+impl Runtime {
+    /// Subscribes to events under a name: the store keeps under it how far they were acknowledged, and whoever subscribes to the
+    /// name, in whichever process, goes on there. One subscriber of a name has the cursor at a time, the others stand by.
+    ///
+    /// All events are delivered, as they are stored, unless it is said which.
+    pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
+        Subscribe {
+            runtime: self,
+            name: name.into(),
+            reading: Reading::recorded(None),
+            beginning: Beginning::Unsaid,
+            buffer: Buffer {
+                events: 1_000,
+                bytes: 4 << 20,
+            },
+        }
+    }
+}
+
+impl Runtime {
+    pub(super) async fn subscriptions_health(&self, head: Position) -> Result<Vec<SubscriptionHealth>, StoreError> {
+        let mut all = Vec::new();
+        for standing in self.0.subscriptions.all() {
+            all.push(self.subscription_health(&standing, head).await?);
+        }
+        Ok(all)
+    }
+
+    async fn subscription_health(&self, standing: &Standing, head: Position) -> Result<SubscriptionHealth, StoreError> {
+        let Some(store) = Arc::clone(&self.0.store).projection_store() else {
+            unreachable!("it was started on this store")
+        };
+        let state = standing.state().clone();
+        let (status, position) = match store.checkpoint(&standing.reader).await {
+            Ok(checkpoint) => (state.status, position_of(checkpoint)),
+            Err(CheckpointError::Diverged { position, .. }) => (Status::Diverged, position),
+            Err(CheckpointError::Store(error)) => return Err(error),
+        };
+        Ok(SubscriptionHealth {
+            name: standing.name.clone(),
+            status,
+            position,
+            lag_events: head.0.saturating_sub(position.0),
+            lag: self.age_of_next(position, head).await?,
+            last_error: state.failure,
+            owner: state.owns.then(|| standing.owner.clone()),
+            parked: count_parked(&*store, &standing.reader).await?,
+        })
+    }
+}
+
+impl<'a> Subscribe<'a, RecordedEvent> {
+    /// The events that the filter lets through, as they are stored.
+    pub fn only(self, filter: EventFilter) -> Self {
+        self.reading(Reading::recorded(Some(filter)))
+    }
+
+    /// The events of aggregate `A`.
+    pub fn aggregate<A: EventSourced>(self) -> Subscribe<'a, Recorded<A::Event>> {
+        self.reading(Reading::aggregate::<A>(EventFilter::category(A::NAME)))
+    }
+
+    /// The events of one instance.
+    pub fn stream<K: Key<Aggregate: EventSourced>>(
+        self,
+        key: K,
+    ) -> Subscribe<'a, Recorded<<K::Aggregate as EventSourced>::Event>> {
+        self.reading(Reading::aggregate::<K::Aggregate>(EventFilter::Stream(key.stream_id())))
+    }
+
+    /// The events of this type.
+    pub fn event<E>(self) -> Subscribe<'a, Recorded<E>>
+    where
+        E: Event + BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<E::Aggregate>,
+    {
+        self.reading(Reading::event::<E::Aggregate>())
+    }
+
+    fn reading<T>(self, reading: Reading<T>) -> Subscribe<'a, T> {
+        Subscribe {
+            runtime: self.runtime,
+            name: self.name,
+            reading,
+            beginning: self.beginning,
+            buffer: self.buffer,
+        }
+    }
+}
+
+impl<T: Send + 'static> Subscribe<'_, T> {
+    /// Where it never began, it begins with the first event of the store.
+    pub fn from_start(mut self) -> Self {
+        self.beginning = Beginning::Start;
+        self
+    }
+
+    /// Where it never began, it begins with the next event: what is appended once it is started.
+    pub fn from_head(mut self) -> Self {
+        self.beginning = Beginning::Head;
+        self
+    }
+
+    /// How much is read ahead: 1,000 events and 4 MiB of payload unless set, and one event in any case.
+    pub fn buffer(mut self, events: u32, bytes: u32) -> Self {
+        self.buffer = Buffer {
+            events: events.clamp(1, Buffer::MOST),
+            bytes: bytes.clamp(1, Buffer::MOST),
+        };
+        self
+    }
+
+    /// Starts it: its events are delivered as a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`NoBeginning`](SubscriptionError::NoBeginning) if it never began, and was not told where to.
+    pub async fn start(self) -> Result<Deliveries<T>, SubscriptionError> {
+        let cursor = self.cursor().await?;
+        let standing = Arc::clone(&cursor.standing);
+        let (deliveries, task) = deliver(cursor, self.reading, self.buffer);
+        self.runtime.0.subscriptions.run(standing, None, task);
+        Ok(deliveries)
+    }
+
+    /// Forgets how far it was acknowledged, and what it has parked, so that it can begin anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Elsewhere`](SubscriptionError::Elsewhere) if it runs.
+    pub async fn forget(self) -> Result<(), SubscriptionError> {
+        self.any_cursor(None)?.forget().await
+    }
+
+    /// Its cursor, which can begin.
+    pub(super) async fn cursor(&self) -> Result<Cursor, SubscriptionError> {
+        let beginning = match self.beginning {
+            Beginning::Unsaid => None,
+            Beginning::Start => Some(Position::ZERO),
+            Beginning::Head => Some(self.runtime.0.store.head().await?),
+        };
+        let cursor = self.any_cursor(beginning)?;
+        cursor.check().await?;
+        Ok(cursor)
+    }
+
+    fn any_cursor(&self, beginning: Option<Position>) -> Result<Cursor, SubscriptionError> {
+        let inner = &self.runtime.0;
+        let store = Arc::clone(&inner.store).projection_store();
+        Ok(Cursor {
+            store: store.ok_or(SubscriptionError::Unsupported)?,
+            standing: Subscriptions::standing(&self.name, &inner.clock),
+            beginning,
+            stop: inner.subscriptions.stopped(),
+        })
+    }
+}
+
+impl<T> fmt::Debug for Subscribe<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("name", &self.name)
+            .field("beginning", &self.beginning)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+use crate::projection::store::{CheckpointError, CommitError};
+use crate::{Position, StoreError, UnknownEvent, UnreadableEvent};
+
+/// Why a subscription was not started, does not go on, or did not take an acknowledgement.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// It begins for the first time, or under a new name, and was not told where.
+    #[error(
+        "subscription `{0}` has never begun: say where it is to, with `.from_start()` or `.from_head()`; if it was renamed, use its former name"
+    )]
+    NoBeginning(String),
+    /// The store keeps no cursors.
+    #[error("the store keeps no cursors: it does not implement `EventStore::projection_store`")]
+    Unsupported,
+    /// Another subscriber has taken it over, as this one was not heard of for too long: what it had in hand is delivered there.
+    /// Start the subscription again to stand by.
+    #[error("subscription `{0}` was taken over by another subscriber")]
+    LeaseLost(String),
+    /// Another subscriber runs it: stop that one first.
+    #[error("subscription `{0}` is run by another subscriber: stop that one first")]
+    Elsewhere(String),
+    /// It has ended: what was not acknowledged comes again when it is started again.
+    #[error("subscription `{0}` has ended: what was not acknowledged comes again when it is started again")]
+    Ended(String),
+    /// This build does not know the event: run one that does, or [skip](super::Deliveries::skip) it.
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
+    #[error(transparent)]
+    UnreadableEvent(#[from] UnreadableEvent),
+    /// The handler did not take the event, or it cannot be read.
+    #[error("the event at position {position} was not handled: {error}")]
+    Failed {
+        /// The event's.
+        position: Position,
+        /// The error, with its causes, or what the handler panicked with.
+        error: String,
+    },
+    /// The subscription does not hold before the event, and has not parked it.
+    #[error("subscription `{subscription}` neither holds nor has parked an event at position {position}")]
+    NotParked {
+        /// The subscription's name.
+        subscription: String,
+        /// The position given.
+        position: Position,
+    },
+    /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::Subscribe::forget) the
+    /// cursor, and say where it is to begin.
+    #[error(transparent)]
+    Checkpoint(CheckpointError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<CheckpointError> for SubscriptionError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Store(error) => Self::Store(error),
+            diverged @ CheckpointError::Diverged { .. } => Self::Checkpoint(diverged),
+        }
+    }
+}
+
+impl SubscriptionError {
+    /// What came of moving the cursor of this subscription.
+    pub(crate) fn of_commit(subscription: &str, error: CommitError) -> Self {
+        match error {
+            CommitError::LeaseLost { .. } => Self::LeaseLost(subscription.to_owned()),
+            CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
+            stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
+                Self::Store(StoreError::new(crate::StoreErrorKind::Unavailable, stale.to_string()))
+            }
+        }
+    }
+
+    /// Whether the store was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(self, Self::Store(error) if error.kind() == crate::StoreErrorKind::Closed)
+    }
+
+    /// Whether the same may go well a little later.
+    pub(crate) fn is_transient(&self) -> bool {
+        use crate::StoreErrorKind::{Closed, Corrupt};
+        matches!(self, Self::Store(error) if !matches!(error.kind(), Closed | Corrupt))
+    }
+}

@@ -1,0 +1,414 @@
+//! The task of a subscription with a handler: calls it for one event after the other, under a lease.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::ExponentialBackoff;
+use futures_core::future::BoxFuture;
+use futures_util::{FutureExt as _, TryStreamExt as _};
+use tokio::time::{Instant, sleep};
+
+use super::calls::{Call, Calls, Order, What};
+use super::{Cursor, Reading, SubscriptionError};
+use crate::projection::store::{Lease, Parked};
+use crate::projection::{Poison, STANDBY, Status, Tenure, Waiter, backoff, chain, next, text_of};
+use crate::store::ReadLog;
+use crate::{Error, Position, RecordedEvent, StoreError, StoreErrorKind};
+
+/// For how long the cursor may stay behind what is done.
+const SOON: Duration = Duration::from_millis(100);
+/// How long after the cursor and the log were found not to go together they are looked at again.
+const DIVERGED: Duration = Duration::from_secs(30);
+
+/// What is done with an event.
+pub(crate) type Callback<T> = Box<dyn Fn(T) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+
+pub(crate) struct Handler<T> {
+    pub(crate) cursor: Cursor,
+    pub(crate) reading: Reading<T>,
+    pub(crate) call: Callback<T>,
+    /// How often an event is tried before it is held or parked.
+    pub(crate) attempts: u32,
+    pub(crate) poison: Poison,
+    pub(crate) calls: Calls,
+    pub(crate) waiter: Waiter,
+    pub(crate) place: Place,
+    /// The event that failed last, and how often it did.
+    pub(crate) failed: Option<(Position, u32)>,
+}
+
+/// How far it is.
+pub(crate) struct Place {
+    /// Where the cursor stands in the store.
+    stored: Position,
+    stored_at: Instant,
+    /// Up to here everything is done, or is not wanted.
+    done: Position,
+    /// Whether something was done since.
+    is_worth_storing: bool,
+}
+
+impl Place {
+    pub(crate) fn at(position: Position) -> Self {
+        Self {
+            stored: position,
+            stored_at: Instant::now(),
+            done: position,
+            is_worth_storing: false,
+        }
+    }
+}
+
+/// Why the log is not followed any more.
+enum Trouble {
+    Call(Call),
+    /// An event that the handler could not take.
+    Held,
+    Error(SubscriptionError),
+}
+
+impl From<Call> for Trouble {
+    fn from(call: Call) -> Self {
+        Self::Call(call)
+    }
+}
+
+impl<E: Into<SubscriptionError>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        match error.into() {
+            SubscriptionError::LeaseLost(_) => Self::Call(Call::Lost),
+            error => Self::Error(error),
+        }
+    }
+}
+
+/// What ends work under a lease.
+enum End {
+    Stop,
+    Lost,
+    /// To be tried again after this long, by whoever is there.
+    Pause(Duration),
+}
+
+/// Why an attempt failed.
+struct Failed {
+    error: String,
+    /// Whether another attempt by this build would fail like it.
+    for_good: bool,
+}
+
+impl<T: Send + 'static> Handler<T> {
+    pub(crate) async fn live(mut self) {
+        let patience = || backoff(Duration::from_secs(1), Duration::from_secs(60));
+        let (mut pause, mut holding) = (Duration::ZERO, patience());
+        while let Some((tenure, order)) = self.stand_by(pause).await {
+            let before = self.place.done;
+            let end = self.own(&tenure, order, &mut holding).await;
+            self.cursor.standing.state().owns = false;
+            if self.place.done > before {
+                holding = patience();
+            }
+            pause = match end {
+                End::Lost => {
+                    drop(tenure);
+                    STANDBY
+                }
+                End::Stop => {
+                    tenure.end(&*self.cursor.store).await;
+                    break;
+                }
+                End::Pause(length) => {
+                    tenure.end(&*self.cursor.store).await;
+                    length
+                }
+            };
+        }
+        self.cursor.standing.is(Status::Stopped);
+    }
+
+    /// Waits until it has the lease; `None` if it is to stop. For an order that comes meanwhile the lease is asked for at once.
+    async fn stand_by(&mut self, first: Duration) -> Option<(Tenure, Option<Order>)> {
+        let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
+        let mut pause = first;
+        loop {
+            let order = match self.calls.or(None, sleep(pause)).await {
+                Ok(()) => None,
+                Err(Call::Order(order)) => Some(order),
+                Err(Call::Stop | Call::Lost) => return None,
+            };
+            // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
+            let (answer, length) = match self.cursor.take().await {
+                Ok(Some(tenure)) => return Some((tenure, order)),
+                Ok(None) => {
+                    self.cursor.standing.is(Status::Standby);
+                    let name = self.cursor.name().to_owned();
+                    (SubscriptionError::Elsewhere(name), STANDBY)
+                }
+                Err(error) if error.is_closed() => return None,
+                Err(error) => {
+                    self.cursor.standing.fail(Status::Retrying, &error, None);
+                    (error, next(&mut failing))
+                }
+            };
+            if let Some(order) = order {
+                order.reply(Err(answer));
+            }
+            pause = length;
+        }
+    }
+
+    /// Works under the lease.
+    async fn own(&mut self, tenure: &Tenure, order: Option<Order>, holding: &mut ExponentialBackoff) -> End {
+        let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
+        let mut order = order;
+        loop {
+            if let Some(order) = order.take() {
+                self.obey(order, &tenure.lease).await;
+            }
+            let before = self.place.done;
+            let followed = AssertUnwindSafe(self.follow(tenure)).catch_unwind().await;
+            let trouble = followed.unwrap_or_else(|panic| {
+                let message = format!("following the log panicked: {}", text_of(&*panic));
+                Err(StoreError::new(StoreErrorKind::Unavailable, message).into())
+            });
+            let Err(trouble) = trouble;
+            if self.place.done > before {
+                failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
+            }
+            if !matches!(trouble, Trouble::Call(Call::Lost) | Trouble::Error(_)) {
+                // What is not stored now is done again.
+                drop(AssertUnwindSafe(self.store(&tenure.lease)).catch_unwind().await);
+            }
+            let called = match trouble {
+                Trouble::Call(call) => Some(call),
+                // Given back, so that a process with a build that can take it gets its turn.
+                Trouble::Held => return End::Pause(next(holding)),
+                Trouble::Error(error) if error.is_transient() => {
+                    self.cursor.standing.fail(Status::Retrying, &error, None);
+                    self.calls.or(Some(tenure), sleep(next(&mut failing))).await.err()
+                }
+                Trouble::Error(error) if error.is_closed() => return End::Stop,
+                Trouble::Error(error) => {
+                    let status = match error {
+                        SubscriptionError::Checkpoint(_) => Status::Diverged,
+                        _ => Status::Retrying,
+                    };
+                    self.cursor.standing.fail(status, &error, None);
+                    return End::Pause(DIVERGED);
+                }
+            };
+            match called {
+                None => {}
+                Some(Call::Stop) => return End::Stop,
+                Some(Call::Lost) => return End::Lost,
+                Some(Call::Order(given)) => order = Some(given),
+            }
+        }
+    }
+
+    /// Handles what is there, and then what comes.
+    async fn follow(&mut self, tenure: &Tenure) -> Result<Infallible, Trouble> {
+        let (store, lease, with) = (Arc::clone(&self.cursor.store), &tenure.lease, Some(tenure));
+        self.place = Place::at(self.cursor.begin(lease).await?);
+        self.cursor.standing.is(Status::CatchingUp);
+        loop {
+            let head = self.calls.or(with, store.head()).await??;
+            if head < self.place.done {
+                return Err(self.cursor.is_behind(head, self.place.done).await.into());
+            }
+            if head > self.place.done {
+                self.waiter.found();
+                let mut log = store.read_log(self.reading.query(self.place.done, head));
+                while let Some(event) = self.calls.or(with, log.try_next()).await?? {
+                    let position = event.position;
+                    self.handle(event, tenure).await?;
+                    self.place.done = position;
+                    if self.place.stored_at.elapsed() >= SOON {
+                        self.store(lease).await?;
+                    }
+                }
+                self.place.done = head;
+            }
+            if self.place.is_worth_storing || self.place.stored_at.elapsed() >= SOON {
+                self.store(lease).await?;
+            }
+            self.cursor.standing.is(Status::Live);
+            let longest = if self.place.done > self.place.stored {
+                SOON
+            } else {
+                Duration::MAX
+            };
+            self.calls.or(with, self.waiter.wait(longest)).await?;
+        }
+    }
+
+    /// Has the handler take the event, parks it, or fails before it.
+    async fn handle(&mut self, event: RecordedEvent, tenure: &Tenure) -> Result<(), Trouble> {
+        let position = event.position;
+        let mut pauses = backoff(Duration::from_millis(100), Duration::from_secs(10));
+        loop {
+            let Err(failed) = self.attempt(&event).await else {
+                return Ok(());
+            };
+            let times = self.count(position);
+            // What is done before it need not wait for it.
+            self.store(&tenure.lease).await?;
+            let is_last = failed.for_good || times >= self.attempts;
+            let status = if is_last { Status::Held } else { Status::Retrying };
+            let error = SubscriptionError::Failed {
+                position,
+                error: failed.error,
+            };
+            self.cursor.standing.fail(status, &error, Some(position));
+            match self.poison {
+                _ if !is_last => self.calls.or(Some(tenure), sleep(next(&mut pauses))).await?,
+                Poison::Hold => return Err(Trouble::Held),
+                Poison::Park => {
+                    tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
+                    self.place.done = position;
+                    let parked = parked(&event, &error, times);
+                    self.write(vec![parked], Vec::new(), &tenure.lease).await?;
+                    self.failed = None;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// How often the event has failed now.
+    fn count(&mut self, position: Position) -> u32 {
+        let before = self.failed.filter(|(failed, _)| *failed == position);
+        let times = before.map_or(0, |(_, times)| times).saturating_add(1);
+        self.failed = Some((position, times));
+        times
+    }
+
+    /// Calls the handler for all that the event is read as. Never cut off: what it has begun, it ends.
+    async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), Failed> {
+        let read = self.reading.read(event.clone()).map_err(|error| Failed {
+            error: chain(&error),
+            for_good: true,
+        })?;
+        for item in read {
+            self.place.is_worth_storing = true;
+            let handled = AssertUnwindSafe(async { (self.call)(item).await }).catch_unwind().await;
+            let error = match handled {
+                Ok(Ok(())) => continue,
+                Ok(Err(error)) => chain(error.as_std()),
+                Err(panic) => format!("the handler panicked: {}", text_of(&*panic)),
+            };
+            return Err(Failed { error, for_good: false });
+        }
+        self.failed = self.failed.filter(|(failed, _)| *failed != event.position);
+        Ok(())
+    }
+
+    /// Stores how far it is.
+    async fn store(&mut self, lease: &Lease) -> Result<(), SubscriptionError> {
+        if self.place.done > self.place.stored {
+            self.write(Vec::new(), Vec::new(), lease).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &mut self,
+        park: Vec<Parked>,
+        unpark: Vec<Position>,
+        lease: &Lease,
+    ) -> Result<(), SubscriptionError> {
+        let Place { stored, done, .. } = self.place;
+        let committed = self.cursor.commit(stored, done, park, unpark, lease).await;
+        committed.map_err(|error| SubscriptionError::of_commit(self.cursor.name(), error))?;
+        self.place = Place::at(done);
+        Ok(())
+    }
+
+    async fn obey(&mut self, order: Order, lease: &Lease) {
+        let answer = match &order.what {
+            What::Retry(position) => self.retry(*position, lease).await,
+            What::Skip(position, reason) => self.skip(*position, reason, lease).await,
+        };
+        order.reply(answer);
+    }
+
+    /// Has the handler take a parked event, or the one before which it holds.
+    async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), SubscriptionError> {
+        let (event, parked) = self.aside(position, lease).await?;
+        let attempted = self.attempt(&event).await;
+        match (attempted, parked) {
+            (Ok(()), Some(_)) => self.write(Vec::new(), vec![position], lease).await,
+            (Ok(()), None) => {
+                self.place.done = position;
+                self.store(lease).await
+            }
+            (Err(failed), before) => {
+                let error = failed.error;
+                let error = SubscriptionError::Failed { position, error };
+                match before {
+                    Some(before) => {
+                        let parked = self::parked(&event, &error, before.attempts.saturating_add(1));
+                        self.write(vec![parked], Vec::new(), lease).await?;
+                    }
+                    None => drop(self.count(position)),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up a parked event, or the one before which it holds.
+    async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), SubscriptionError> {
+        let (_, parked) = self.aside(position, lease).await?;
+        if parked.is_some() {
+            self.write(Vec::new(), vec![position], lease).await?;
+        } else {
+            self.place.done = position;
+            self.store(lease).await?;
+            self.failed = None;
+        }
+        tracing::warn!(subscription = self.cursor.name(), %position, reason, "an event was given up");
+        Ok(())
+    }
+
+    /// The event, if it is parked, or the next that is to be handled.
+    async fn aside(
+        &mut self,
+        position: Position,
+        lease: &Lease,
+    ) -> Result<(RecordedEvent, Option<Parked>), SubscriptionError> {
+        self.place = Place::at(self.cursor.begin(lease).await?);
+        let store = &self.cursor.store;
+        let before = Position(position.0.saturating_sub(1));
+        let parked = store.parked(&self.cursor.standing.reader, before, 1).await?;
+        let parked = parked.into_iter().find(|parked| parked.position == position);
+        let mut log = match &parked {
+            Some(_) => store.read_log(ReadLog::new().from(position).to(position)),
+            None => store.read_log(self.reading.query(self.place.done, position)),
+        };
+        while let Some(event) = log.try_next().await? {
+            if event.position == position {
+                return Ok((event, parked));
+            }
+            if !self.reading.read(event).is_ok_and(|items| items.is_empty()) {
+                break;
+            }
+        }
+        Err(SubscriptionError::NotParked {
+            subscription: self.cursor.name().to_owned(),
+            position,
+        })
+    }
+}
+
+fn parked(event: &RecordedEvent, error: &SubscriptionError, attempts: u32) -> Parked {
+    Parked {
+        position: event.position,
+        event: event.id,
+        // Which no database takes in text.
+        error: error.to_string().replace('\0', "\u{fffd}"),
+        attempts,
+    }
+}

@@ -1,0 +1,90 @@
+use super::SubscriptionError;
+use crate::store::{EventFilter, ReadLog};
+use crate::{
+    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, EventEnum as _, EventOf, EventSourced, Position, Recorded,
+    RecordedEvent, UnknownEvent, UnreadableEvent,
+};
+
+/// Which events are delivered, and as what.
+pub(crate) struct Reading<T> {
+    filter: Option<EventFilter>,
+    read: fn(RecordedEvent) -> Result<Vec<T>, SubscriptionError>,
+}
+
+impl<T> Reading<T> {
+    /// Those behind `after`, up to `to`.
+    pub(crate) fn query(&self, after: Position, to: Position) -> ReadLog {
+        let query = ReadLog::new().from(after.next()).to(to);
+        match &self.filter {
+            Some(filter) => query.only(filter.clone()),
+            None => query,
+        }
+    }
+
+    /// What is delivered of an event: nothing, as a rule one, or several.
+    pub(crate) fn read(&self, event: RecordedEvent) -> Result<Vec<T>, SubscriptionError> {
+        (self.read)(event)
+    }
+}
+
+impl Reading<RecordedEvent> {
+    /// All events, as they are stored.
+    pub(crate) fn recorded(filter: Option<EventFilter>) -> Self {
+        Self {
+            filter,
+            read: |event| Ok(vec![event]),
+        }
+    }
+}
+
+impl<E> Reading<Recorded<E>> {
+    /// The events of aggregate `A` that the filter lets through.
+    pub(crate) fn aggregate<A: EventSourced<Event = E>>(filter: EventFilter) -> Self {
+        Self {
+            filter: Some(filter),
+            read: |event| {
+                let read = decode::<A>(&event)?.into_iter();
+                Ok(read.map(|read| Recorded::new(&event, read)).collect())
+            },
+        }
+    }
+
+    /// Event `E`. All of its aggregate are read, so that one that this build does not know is not passed over.
+    pub(crate) fn event<A: EventSourced>() -> Self
+    where
+        E: EventOf<A> + BelongsToOneAggregate<Aggregate = A>,
+    {
+        Self {
+            filter: Some(EventFilter::category(<A as Aggregate>::NAME)),
+            read: |event| {
+                let read = decode::<A>(&event)?.into_iter().filter_map(E::from_event);
+                Ok(read.map(|read| Recorded::new(&event, read)).collect())
+            },
+        }
+    }
+}
+
+/// What a stored event is read as today.
+fn decode<A: EventSourced>(event: &RecordedEvent) -> Result<Decoded<A::Event>, SubscriptionError> {
+    let unknown = |readable| {
+        SubscriptionError::UnknownEvent(UnknownEvent {
+            stream: event.stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            shape_version: event.shape_version,
+            readable,
+        })
+    };
+    A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+        DecodeError::UnknownName => unknown(None),
+        DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
+        error => SubscriptionError::UnreadableEvent(UnreadableEvent {
+            stream: event.stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            source: Box::new(error),
+        }),
+    })
+}

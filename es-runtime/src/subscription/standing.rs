@@ -1,0 +1,180 @@
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::SubscriptionHandle;
+use crate::projection::{Failure, Status, chain};
+use crate::{Clock, Position, StoreError, StoreErrorKind};
+
+/// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SubscriptionHealth {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub status: Status,
+    /// Every event up to here is done, whichever process did it.
+    pub position: Position,
+    /// How many positions of the log lie behind, those of events that it does not want included.
+    pub lag_events: u64,
+    /// How long ago the next event behind its position was recorded; zero if there is none.
+    pub lag: Duration,
+    /// What went wrong last, until it goes well again. Only where it runs.
+    pub last_error: Option<Failure>,
+    /// Which runtime runs it, if it is this one. What another process does is seen by its position only.
+    pub owner: Option<String>,
+    /// How many events are parked.
+    pub parked: u64,
+}
+
+/// What a runtime knows of one of its subscriptions.
+pub(crate) struct Standing {
+    pub(crate) name: String,
+    /// The name of the checkpoint and of the lease.
+    pub(crate) reader: String,
+    /// Who has the lease, if it is this subscription and not another one of this name.
+    pub(crate) owner: String,
+    /// Whether another one has taken over.
+    pub(crate) is_lost: AtomicBool,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    pub(crate) owns: bool,
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Standing {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It goes well.
+    pub(crate) fn is(&self, status: Status) {
+        let mut state = self.state();
+        state.status = status;
+        if status == Status::Live {
+            state.failure = None;
+        }
+    }
+
+    /// Notes what went wrong.
+    pub(crate) fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
+        let error = chain(error);
+        tracing::warn!(subscription = self.name, error, "a subscription does not go on");
+        let at = self.clock.now();
+        let mut state = self.state();
+        let before = state.failure.take().filter(|before| before.position == position);
+        state.status = status;
+        state.failure = Some(Failure {
+            error,
+            position,
+            attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
+            at,
+        });
+    }
+}
+
+/// The subscriptions of a runtime, each with its task. When it is dropped, the tasks end by themselves.
+pub(crate) struct Subscriptions {
+    running: Mutex<Vec<Running>>,
+    stop: watch::Sender<bool>,
+}
+
+struct Running {
+    standing: Arc<Standing>,
+    /// If it has a handler.
+    handle: Option<SubscriptionHandle>,
+    task: JoinHandle<()>,
+}
+
+impl Subscriptions {
+    pub(crate) fn new() -> Self {
+        Self {
+            running: Mutex::default(),
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    /// What becomes true when they are to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
+    /// A subscription that is to run.
+    pub(crate) fn standing(name: &str, clock: &Arc<dyn Clock>) -> Arc<Standing> {
+        let state = State {
+            status: Status::Standby,
+            owns: false,
+            failure: None,
+        };
+        Arc::new(Standing {
+            name: name.to_owned(),
+            reader: format!("subscription/{name}"),
+            owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
+            is_lost: AtomicBool::new(false),
+            clock: Arc::clone(clock),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn run(
+        &self,
+        standing: Arc<Standing>,
+        handle: Option<SubscriptionHandle>,
+        life: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let task = tokio::spawn(life);
+        let mut running = self.running();
+        running.retain(|running| !running.task.is_finished());
+        running.push(Running { standing, handle, task });
+    }
+
+    /// Those that run, in the order in which they were started.
+    pub(crate) fn all(&self) -> Vec<Arc<Standing>> {
+        let running = self.running();
+        let live = running.iter().filter(|running| !running.task.is_finished());
+        live.map(|running| Arc::clone(&running.standing)).collect()
+    }
+
+    /// The one of this name that has a handler: that which was started last.
+    pub(crate) fn handle(&self, name: &str) -> Option<SubscriptionHandle> {
+        let running = self.running();
+        let mut handles = running.iter().rev().filter_map(|running| running.handle.as_ref());
+        handles.find(|handle| handle.name() == name).cloned()
+    }
+
+    /// Stops all of them, once what is in hand is done.
+    pub(crate) async fn stop(&self, deadline: Instant, within: Duration) -> Result<(), StoreError> {
+        self.stop.send_replace(true);
+        let running = std::mem::take(&mut *self.running());
+        let mut late = Vec::new();
+        for mut running in running {
+            if timeout_at(deadline, &mut running.task).await.is_err() {
+                running.task.abort();
+                late.push(running.standing.name.clone());
+            }
+        }
+        if late.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "subscriptions `{}` did not stop within {within:?} and were cut off: what was not acknowledged comes again",
+            late.join("`, `")
+        );
+        Err(StoreError::new(StoreErrorKind::Unavailable, message))
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,366 @@
+//! The task of a subscription whose events are delivered as a stream: reads ahead of the subscriber, and keeps its cursor.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::{FutureExt as _, TryStreamExt as _};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
+use super::window::Window;
+use super::{Cursor, Reading, SubscriptionError};
+use crate::projection::store::Lease;
+use crate::projection::{Status, Tenure, Waiter, backoff, chain, next, position_of, stopped, text_of};
+use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
+
+/// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
+/// move past events that are not wanted.
+const SOON: Duration = Duration::from_millis(250);
+/// The longest pause before an event that was dropped comes again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How much is read ahead of the subscriber.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffer {
+    pub(crate) events: u32,
+    pub(crate) bytes: u32,
+}
+
+impl Buffer {
+    /// More cannot be counted.
+    pub(crate) const MOST: u32 = u32::MAX >> 3;
+}
+
+/// The stream, and the task that fills it.
+pub(crate) fn deliver<T: Send + 'static>(
+    cursor: Cursor,
+    reading: Reading<T>,
+    buffer: Buffer,
+) -> (Deliveries<T>, impl Future<Output = ()> + Send + 'static) {
+    let (sender, items) = mpsc::unbounded_channel();
+    let (notes, received) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        standing: Arc::clone(&cursor.standing),
+        window: Window::new(),
+        notes,
+        stop: cursor.stop.clone(),
+        skipped: Notify::new(),
+    });
+    let task = Task {
+        source: Source {
+            reading,
+            items: sender,
+            shared: Arc::clone(&shared),
+            events: Arc::new(Semaphore::new(buffer.events as usize)),
+            bytes: Arc::new(Semaphore::new(buffer.bytes as usize)),
+            most_bytes: buffer.bytes,
+        },
+        ledger: Ledger {
+            notes: received,
+            shared: Arc::clone(&shared),
+            stored: None,
+            stored_at: Instant::now(),
+            waiting: Vec::new(),
+            was_dropped: false,
+            is_ending: false,
+        },
+        cursor,
+    };
+    (Deliveries::new(items, shared), task.run())
+}
+
+struct Task<T> {
+    cursor: Cursor,
+    source: Source<T>,
+    ledger: Ledger,
+}
+
+/// Why the subscriber is not listened to any more.
+enum Heard {
+    /// A delivery was dropped: from the first on that is not done, everything is sent again.
+    Dropped,
+    /// It wants no more, and has nothing in hand.
+    Left,
+    Error(SubscriptionError),
+}
+
+/// What ends the work from outside.
+enum Over {
+    Stop,
+    Lost,
+}
+
+impl<T: Send + 'static> Task<T> {
+    async fn run(mut self) {
+        let worked = AssertUnwindSafe(self.work()).catch_unwind().await;
+        let ended = worked.unwrap_or_else(|panic| {
+            let message = format!("reading for a subscription panicked: {}", text_of(&*panic));
+            Err(StoreError::new(StoreErrorKind::Unavailable, message).into())
+        });
+        let standing = &self.cursor.standing;
+        standing.state().owns = false;
+        standing.is(Status::Stopped);
+        let Err(error) = ended else { return };
+        let is_lost = matches!(error, SubscriptionError::LeaseLost(_));
+        standing.is_lost.store(is_lost, Ordering::SeqCst);
+        standing.fail(Status::Stopped, &error, None);
+        let refused = Refused { error, event: None };
+        // The subscriber may be gone.
+        drop(self.source.items.send(Err(refused)));
+    }
+
+    async fn work(&mut self) -> Result<(), SubscriptionError> {
+        let gone = self.source.items.clone();
+        let Some(tenure) = self.cursor.stand_by(gone.closed()).await? else {
+            return Ok(());
+        };
+        let worked = self.own(&tenure).await;
+        tenure.end(&*self.cursor.store).await;
+        worked
+    }
+
+    /// Works under the lease, until it is to stop.
+    async fn own(&mut self, tenure: &Tenure) -> Result<(), SubscriptionError> {
+        let Self { cursor, source, ledger } = self;
+        let (lease, shared) = (&tenure.lease, Arc::clone(&source.shared));
+        let lost = || SubscriptionError::LeaseLost(cursor.name().to_owned());
+        let mut over = pin!(over(cursor.stop.clone(), tenure));
+        let mut waiter = Waiter::new(cursor.store.wakes());
+        let mut from = match select(pin!(cursor.begin_at_last(lease)), &mut over).await {
+            Either::Left((begun, _)) => begun?,
+            Either::Right((Over::Stop, _)) => return Ok(()),
+            Either::Right((Over::Lost, _)) => return Err(lost()),
+        };
+        ledger.stored = Some(from);
+        cursor.standing.is(Status::CatchingUp);
+        loop {
+            shared.window.begin(from);
+            let reading = pin!(source.read_on(cursor, &mut waiter));
+            let hearing = pin!(ledger.hear(cursor, lease));
+            match select(select(reading, hearing), &mut over).await {
+                Either::Left((Either::Left((error, _)) | Either::Right((Heard::Error(error), _)), _)) => {
+                    return Err(error);
+                }
+                Either::Left((Either::Right((Heard::Dropped, _)), _)) => from = shared.window.done_to(),
+                Either::Left((Either::Right((Heard::Left, _)), _)) => return Ok(()),
+                Either::Right((Over::Lost, _)) => return Err(lost()),
+                Either::Right((Over::Stop, _)) => break,
+            }
+        }
+        // What is in hand may still be acknowledged; what is not, is not handed out any more.
+        shared.window.close();
+        ledger.is_ending = true;
+        loop {
+            match select(pin!(ledger.hear(cursor, lease)), pin!(tenure.lost())).await {
+                Either::Left((Heard::Dropped, _)) => {}
+                Either::Left((Heard::Left, _)) => return Ok(()),
+                Either::Left((Heard::Error(error), _)) => return Err(error),
+                Either::Right(_) => return Err(lost()),
+            }
+        }
+    }
+}
+
+async fn over(mut stop: watch::Receiver<bool>, tenure: &Tenure) -> Over {
+    match select(pin!(stopped(&mut stop)), pin!(tenure.lost())).await {
+        Either::Left(_) => Over::Stop,
+        Either::Right(_) => Over::Lost,
+    }
+}
+
+/// Reads the log ahead of the subscriber, as far as there is room.
+struct Source<T> {
+    reading: Reading<T>,
+    items: mpsc::UnboundedSender<Result<Item<T>, Refused>>,
+    shared: Arc<Shared>,
+    events: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    most_bytes: u32,
+}
+
+impl<T> Source<T> {
+    /// Sends what is there, and then what comes, until something fails for good.
+    async fn read_on(&self, cursor: &Cursor, waiter: &mut Waiter) -> SubscriptionError {
+        let patience = || backoff(Duration::from_millis(50), Duration::from_secs(10));
+        let mut failing = patience();
+        loop {
+            match self.catch_up(cursor, waiter).await {
+                Ok(()) => {
+                    failing = patience();
+                    cursor.standing.is(Status::Live);
+                    waiter.wait(Duration::MAX).await;
+                }
+                Err(error) if error.is_transient() => {
+                    cursor.standing.fail(Status::Retrying, &error, None);
+                    sleep(next(&mut failing)).await;
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// Sends every event up to the head.
+    async fn catch_up(&self, cursor: &Cursor, waiter: &mut Waiter) -> Result<(), SubscriptionError> {
+        let window = &self.shared.window;
+        let (head, read_to) = (cursor.store.head().await?, window.read_to());
+        if head < read_to {
+            return Err(cursor.is_behind(head, read_to).await);
+        }
+        if head > read_to {
+            waiter.found();
+            let mut log = cursor.store.read_log(self.reading.query(read_to, head));
+            while let Some(event) = log.try_next().await? {
+                self.send(event).await;
+            }
+            window.passed(head);
+        }
+        Ok(())
+    }
+
+    /// Sends an event once there is room for it. One that cannot be read is waited before.
+    async fn send(&self, event: RecordedEvent) {
+        let (window, position) = (&self.shared.window, event.position);
+        let room = self.room(event.payload.len()).await;
+        if let Some(times) = window.times_dropped(position) {
+            let pause = Duration::from_millis(50).saturating_mul(1 << times.min(10));
+            sleep(pause.min(LONGEST_PAUSE)).await;
+        }
+        match self.reading.read(event) {
+            Ok(items) if items.is_empty() => window.passed(position),
+            Ok(items) => {
+                let (generation, dropped) = window.sent(position, items.len());
+                for (part, item) in items.into_iter().enumerate() {
+                    let item = Item {
+                        event: item,
+                        position,
+                        part,
+                        generation,
+                        dropped,
+                        _room: Arc::clone(&room),
+                    };
+                    // If the subscriber is gone, his task will hear of it.
+                    drop(self.items.send(Ok(item)));
+                }
+            }
+            Err(error) => {
+                window.sent(position, 1);
+                self.shared.standing.fail(Status::Held, &error, Some(position));
+                let event = Some(position);
+                drop(self.items.send(Err(Refused { error, event })));
+                while window.is_undone(position) {
+                    self.shared.skipped.notified().await;
+                }
+            }
+        }
+    }
+
+    /// Waits until an event of so many bytes may be buffered. One that is larger than the whole buffer is, on its own.
+    async fn room(&self, bytes: usize) -> Room {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.most_bytes);
+        let events = Arc::clone(&self.events).acquire_owned().await;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
+        let [Ok(events), Ok(bytes)] = [events, bytes] else {
+            unreachable!("nobody closes them")
+        };
+        Arc::new([events, bytes])
+    }
+}
+
+/// Keeps the cursor by what the subscriber says.
+struct Ledger {
+    notes: mpsc::UnboundedReceiver<Note>,
+    shared: Arc<Shared>,
+    /// Where the cursor stands in the store. `None` if that has to be asked.
+    stored: Option<Position>,
+    stored_at: Instant,
+    /// Who waits for the cursor.
+    waiting: Vec<(Position, Answer)>,
+    was_dropped: bool,
+    /// Whether it ends as soon as nothing is in hand.
+    is_ending: bool,
+}
+
+impl Ledger {
+    /// Listens to the subscriber, and stores the cursor when somebody waits for it or it is time.
+    async fn hear(&mut self, cursor: &Cursor, lease: &Lease) -> Heard {
+        loop {
+            while let Ok(note) = self.notes.try_recv() {
+                self.take(note);
+            }
+            let was_dropped = std::mem::take(&mut self.was_dropped);
+            let ends = self.is_ending && !self.shared.window.is_in_hand();
+            let is_due = ends || was_dropped || !self.waiting.is_empty() || self.stored_at.elapsed() >= SOON;
+            if is_due && let Err(error) = self.store(cursor, lease).await {
+                return Heard::Error(error);
+            }
+            if ends {
+                return Heard::Left;
+            }
+            if was_dropped {
+                return Heard::Dropped;
+            }
+            if let Ok(Some(note)) = timeout(SOON, self.notes.recv()).await {
+                self.take(note);
+            }
+        }
+    }
+
+    fn take(&mut self, note: Note) {
+        match note {
+            Note::Done { position, part, reply } => {
+                self.shared.window.done(position, part);
+                self.waiting.extend(reply.map(|reply| (position, reply)));
+            }
+            Note::Dropped => self.was_dropped = true,
+            Note::NoneInHand => {}
+            Note::Left => self.is_ending = true,
+        }
+    }
+
+    /// Stores how far everything is done, and answers those who wait. What fails for a while is tried again by the next call.
+    async fn store(&mut self, cursor: &Cursor, lease: &Lease) -> Result<(), SubscriptionError> {
+        match self.move_cursor(cursor, lease).await {
+            Ok(stored) => {
+                self.stored_at = Instant::now();
+                for (position, reply) in self.waiting.drain(..) {
+                    let acked = match self.shared.window.first_undone() {
+                        Some(first) if position > stored => Acked::Behind(first),
+                        _ => Acked::Stored,
+                    };
+                    // He may have given up waiting.
+                    drop(reply.send(Ok(acked)));
+                }
+                Ok(())
+            }
+            Err(SubscriptionError::Store(error)) if error.kind() != StoreErrorKind::Closed => {
+                cursor.standing.fail(Status::Retrying, &error, None);
+                for (_, reply) in self.waiting.drain(..) {
+                    let same = StoreError::new(error.kind(), chain(&error));
+                    drop(reply.send(Err(same.into())));
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the cursor stands now.
+    async fn move_cursor(&mut self, cursor: &Cursor, lease: &Lease) -> Result<Position, SubscriptionError> {
+        let to = self.shared.window.done_to();
+        // Taken: if this fails or is dropped, it is not known where the cursor stands.
+        let stored = match self.stored.take() {
+            Some(stored) => stored,
+            None => position_of(cursor.store.checkpoint(&cursor.standing.reader).await?),
+        };
+        if to > stored {
+            let moved = cursor.advance(stored, to, lease).await;
+            moved.map_err(|error| SubscriptionError::of_commit(cursor.name(), error))?;
+        }
+        Ok(*self.stored.insert(to.max(stored)))
+    }
+}
