@@ -336,6 +336,8 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `schema = "….sql"` | the file that creates its tables, from the source file: it has no rows, and its methods take the store's transaction first | it has rows |
 /// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
+/// | `memory` | keeps the rows in the memory of each process, which folds them anew when it starts; without `version` and `index` | in the store |
+/// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `index` and `park` | |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// With `schema`, the struct has no fields, and a method is `fn(&mut SqliteTransaction<'_>, Event) -> Result<()>` on SQLite and

@@ -8,7 +8,8 @@ use std::time::Duration;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
+    RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -80,6 +81,8 @@ impl<S: ?Sized> Clone for Faulty<S> {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
+    silent: AtomicBool,
+    stands_by: AtomicBool,
 }
 
 impl<S: ?Sized> Faulty<S> {
@@ -104,6 +107,16 @@ impl<S: ?Sized> Faulty<S> {
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for hints from now on gets none.
+    pub fn silence(&self) {
+        self.plan.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// No lease is got from now on, as if another process had it, until it is told otherwise.
+    pub fn stand_by(&self, stands_by: bool) {
+        self.plan.stands_by.store(stands_by, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -194,6 +207,9 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     }
 
     fn wakes(&self) -> Wakes {
+        if self.plan.silent.load(Ordering::SeqCst) {
+            return Wakes::never();
+        }
         self.store.wakes()
     }
 
@@ -258,6 +274,9 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
 #[async_trait::async_trait]
 impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        if self.plan.stands_by.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         let lease = self.store.acquire(lease, owner, ttl).await?;
         if lease.is_some() {
             // While it is frozen, the lease is taken and its owner does not know.
@@ -274,6 +293,15 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.thaw().await;
         self.store.release(lease).await
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.thaw().await;
+        self.store.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.store.lease(name).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
@@ -298,6 +326,23 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.thaw().await;
         self.store.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.store.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.store.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.store.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

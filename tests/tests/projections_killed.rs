@@ -67,7 +67,7 @@ async fn projecting_process() {
         let owner = runtime
             .health()
             .await
-            .is_ok_and(|health| health.projections[0].owner.is_some());
+            .is_ok_and(|health| health.projections[0].runs_here);
         if owner && !owns {
             println!("\nowner");
         }

@@ -103,7 +103,7 @@ impl<'a> Answer<'a> {
         read().map_err(|error| CommitError::Indeterminate(Problem::from(error).while_doing("read an answer")))
     }
 
-    fn actual(&self) -> Position {
+    pub(super) fn actual(&self) -> Position {
         Position(number(self.actual.unwrap_or(0)))
     }
 

@@ -129,6 +129,16 @@ pub enum CommandError {
         /// The projection's name.
         projection: &'static str,
     },
+    /// This runtime runs the version that was to be dropped.
+    #[error(
+        "version {version} of projection `{projection}` is one of this runtime's: drop versions that no build uses any more"
+    )]
+    InUse {
+        /// The projection's name.
+        projection: &'static str,
+        /// The version given.
+        version: u32,
+    },
     /// The projection is not stopped at the event, and has not parked it.
     #[error("projection `{projection}` neither holds nor has parked an event at position {position}")]
     NotParked {

@@ -4,31 +4,33 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
+use super::kept::Keep;
 use super::sql::{SqlFold, SqlProjection, SqlStore, SqlTables};
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
 /// A projection that runs on store `S`: [`Builder::projection`](crate::Builder::projection). Row projections run on every store
-/// that keeps rows.
+/// that keeps rows, and those that keep their rows in memory on every other one too.
 #[diagnostic::on_unimplemented(
     message = "projection `{Self}` does not run on store `{S}`",
     label = "does not run on this store",
     note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`",
-    note = "one of rows runs on every store that implements `ProjectionStore`, one with `schema` on the store whose transaction its methods take"
+    note = "one of rows runs on every store, one with `schema` on that whose transaction its methods take"
 )]
 pub trait Project<S>: Sized + 'static {
     /// What a runtime needs to run it.
     fn plan() -> Plan<S>;
 }
 
-impl<S: ProjectionStore, P: RowProjection> Project<S> for P {
+impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
     fn plan() -> Plan<S> {
         let (standing, orders) = Standing::new::<P>();
         Plan {
             standing: Arc::new(standing),
             orders,
             poison: P::POISON,
-            store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
+            rebuilds_beside: true,
+            store: <P::Rows as Keep<S>>::beside,
             fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
         }
     }
@@ -45,6 +47,7 @@ impl<S> Plan<S> {
             standing: Arc::new(standing),
             orders,
             poison: P::POISON,
+            rebuilds_beside: false,
             store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
@@ -56,6 +59,8 @@ pub struct Plan<S> {
     pub(crate) standing: Arc<Standing>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) poison: Poison,
+    /// Whether its rows can be built in a table beside.
+    pub(crate) rebuilds_beside: bool,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
     pub(crate) fold: MakeFold<S>,
 }

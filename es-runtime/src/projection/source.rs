@@ -11,7 +11,7 @@ use super::{Meta, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
 use crate::{
     Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
-    RecordedEvent,
+    RecordedEvent, StreamId,
 };
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
@@ -23,7 +23,7 @@ impl<P> RowEvent<P> {
     where
         P: ApplyRow<E>,
     {
-        Self(Source::of::<E>(changes::<P, E>))
+        Self(Source::of::<E>(P::KEY_IS_STREAM, changes::<P, E>))
     }
 }
 
@@ -33,17 +33,21 @@ pub(crate) struct Source<C> {
     name: &'static str,
     /// Every event of its aggregate.
     known: &'static [EventInfo],
+    /// Whether it only changes the row of its stream.
+    key_is_stream: bool,
     changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
 }
 
 impl<C> Source<C> {
     pub(crate) const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+        key_is_stream: bool,
         changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
     ) -> Self {
         Self {
             category: <E::Aggregate as Aggregate>::NAME,
             name: E::NAME,
             known: <E::Aggregate as EventSourced>::Event::EVENTS,
+            key_is_stream,
             changes,
         }
     }
@@ -116,6 +120,8 @@ fn names(info: &EventInfo) -> impl Iterator<Item = &'static str> + use<> {
 /// All events that a projection applies, by category and stored name.
 pub(crate) struct Sources<C: 'static> {
     categories: HashMap<&'static str, Category<C>>,
+    /// Whether each event only changes the row of its stream.
+    keys_are_streams: bool,
 }
 
 struct Category<C: 'static> {
@@ -126,7 +132,9 @@ struct Category<C: 'static> {
 impl<C> Sources<C> {
     pub(crate) fn new(events: impl IntoIterator<Item = &'static Source<C>>) -> Self {
         let mut categories: HashMap<&'static str, Category<C>> = HashMap::new();
+        let mut keys_are_streams = true;
         for event in events {
+            keys_are_streams &= event.key_is_stream;
             let category = categories.entry(event.category).or_insert_with(|| Category {
                 names: event
                     .known
@@ -141,7 +149,10 @@ impl<C> Sources<C> {
                 category.names.entry(name).or_default().push(event);
             }
         }
-        Self { categories }
+        Self {
+            categories,
+            keys_are_streams,
+        }
     }
 
     /// The events to read: those of the categories, whatever they are called, as one that this build does not know must stop the
@@ -152,6 +163,17 @@ impl<C> Sources<C> {
             names: None,
         };
         EventFilter::Categories(self.categories.keys().map(kind).collect())
+    }
+
+    /// The parts of the log in which the events stand that may change what `key` names, or anything if it is `None`.
+    pub(crate) fn filters(&self, key: Option<&str>) -> Vec<EventFilter> {
+        match key {
+            Some(key) if self.keys_are_streams => {
+                let stream = |category: &&'static str| EventFilter::Stream(StreamId::new(*category, key));
+                self.categories.keys().map(stream).collect()
+            }
+            _ => vec![self.filter()],
+        }
     }
 
     /// What comes of `recorded`, in order. A panic of the user's code is an error.

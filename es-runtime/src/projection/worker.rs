@@ -1,11 +1,12 @@
 //! Follows the log under a lease.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::Feed;
 use super::fold::{Fold, FoldError};
@@ -21,6 +22,12 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
 
+/// After how long without events the rate is that of the time since.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// How often is told how far it is.
+const TELLING: Duration = Duration::from_secs(5);
+
 /// Applies events to one projection. Everything here is done by one task, and may be dropped at any await: what is in memory is
 /// read anew when it is taken up again.
 pub(crate) struct Worker {
@@ -31,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) waiter: Waiter,
     /// How many events are written at once.
     pub(crate) limit: usize,
+    /// How many events are applied in a second at most while rows are built.
+    pub(crate) throttle: Option<u32>,
     /// Whether something was written, or all was found done, since the last trouble.
     pub(crate) progressed: bool,
 }
@@ -48,6 +57,17 @@ pub(crate) enum Trouble {
     Diverged(CheckpointError),
     /// The store failed.
     Store(StoreError),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeaseLost => f.write_str("another owner has the lease"),
+            Self::Held { position, error } => write!(f, "the event at {position} cannot be applied: {error}"),
+            Self::Diverged(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<StoreError> for Trouble {
@@ -103,13 +123,15 @@ impl Worker {
     /// Applies what is there, and then what comes.
     pub(crate) async fn follow(&mut self, lease: &Lease) -> Result<Infallible, Trouble> {
         let mut place = self.place().await?;
+        self.begin(&place, lease).await?;
         let mut is_marked = self.standing.read_mark(&*self.store).await?.is_some();
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
             let head = self.store.head().await?;
             if place.done < head {
                 self.waiter.found();
-                self.catch_up(&mut place, head, lease).await?;
+                let throttle = self.throttle.filter(|_| !is_marked);
+                self.catch_up(&mut place, head, throttle, lease).await?;
             }
             if !is_marked {
                 self.mark(place.done, lease).await?;
@@ -122,7 +144,20 @@ impl Worker {
             self.progressed = true;
             let longest = self.keep_checkpoint(&mut place, lease).await?;
             self.waiter.wait(longest).await;
+            if place.reckoned_at.elapsed() > IDLE
+                && let Some(rate) = place.rate()
+            {
+                self.standing.update(|state| state.rate = rate);
+            }
         }
+    }
+
+    /// Sees to it that nothing is there if no event counts yet.
+    async fn begin(&self, place: &Place, lease: &Lease) -> Result<(), CommitError> {
+        if place.stored > Position::ZERO {
+            return Ok(());
+        }
+        self.fold.begin(&self.standing.reader, lease).await
     }
 
     /// Where the projection stands, as the store has it.
@@ -140,20 +175,76 @@ impl Worker {
         })
     }
 
-    /// Applies all events up to `head`.
-    async fn catch_up(&mut self, place: &mut Place, head: Position, lease: &Lease) -> Result<(), Trouble> {
+    /// Applies all events up to `head`, and moves the checkpoint there.
+    pub(crate) async fn advance(&mut self, head: Position, lease: &Lease) -> Result<(), Trouble> {
+        let mut place = self.place().await?;
+        self.begin(&place, lease).await?;
+        if place.done < head {
+            self.catch_up(&mut place, head, self.throttle, lease).await?;
+        }
+        if place.stored < place.done {
+            let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies all events up to `head`, so many in a second at most.
+    async fn catch_up(
+        &mut self,
+        place: &mut Place,
+        head: Position,
+        throttle: Option<u32>,
+        lease: &Lease,
+    ) -> Result<(), Trouble> {
         let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
+        let mut limiter = throttle.map(Pace::new);
+        let mut told = None;
         loop {
             let batch = feed.next().await?;
             let to = match batch.events.last() {
                 Some(last) if !batch.ends => last.position,
                 _ => head,
             };
-            self.write(place, &batch.events, to, lease).await?;
+            let at_once = limiter.as_ref().map_or(usize::MAX, Pace::at_once);
+            let mut events = &*batch.events;
+            while let Some((part, rest)) = events.split_at_checked(at_once)
+                && let (Some(limiter), Some(last)) = (&mut limiter, part.last())
+                && !rest.is_empty()
+            {
+                self.write(place, part, last.position, lease).await?;
+                limiter.keep(part.len()).await;
+                events = rest;
+            }
+            self.write(place, events, to, lease).await?;
             if batch.ends {
                 return Ok(());
             }
+            if let Some(limiter) = &mut limiter {
+                limiter.keep(events.len()).await;
+            }
+            if told.is_none_or(|told: Instant| told.elapsed() > TELLING) {
+                told = Some(Instant::now());
+                self.tell(place, head);
+            }
         }
+    }
+
+    /// Says how far it is.
+    fn tell(&self, place: &Place, head: Position) {
+        let rate = self.standing.state().rate;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = (head.0 - place.done.0) as f64 / rate;
+        tracing::info!(
+            projection = self.standing.name,
+            version = self.standing.version,
+            beside = self.standing.table.beside,
+            done = place.done.0,
+            total = head.0,
+            rate,
+            seconds,
+            "a projection catches up"
+        );
     }
 
     /// Applies `events`, which are all that is to be applied up to `to`.
@@ -229,6 +320,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let position = event.position;
         let name = self.standing.name;
+        self.standing.count(&error);
         if self.poison == Poison::Hold {
             return Err(Trouble::Held { position, error });
         }
@@ -315,6 +407,8 @@ impl Worker {
     /// Applies a parked event, or the one before which the projection holds, with today's code.
     pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), CommandError> {
         let mut place = self.place().await?;
+        let begun = self.begin(&place, lease).await;
+        begun.map_err(|error| refused(self.standing.name, error))?;
         let Some(parked) = self.parked(position).await? else {
             return self.retry_held(&mut place, position, lease).await;
         };
@@ -324,6 +418,7 @@ impl Worker {
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
                 self.fold.reset();
+                self.standing.count(&error);
                 let aside = Aside {
                     park: vec![self::parked(&event, &error, parked.attempts.saturating_add(1))],
                     ..Aside::default()
@@ -349,7 +444,7 @@ impl Worker {
         if position <= place.stored || position > self.store.head().await? {
             return Err(CommandError::NotParked { projection, position });
         }
-        match self.catch_up(place, position, lease).await {
+        match self.catch_up(place, position, None, lease).await {
             Err(Trouble::Held { position: at, error }) if at == position => Err(CommandError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
         }
@@ -358,6 +453,8 @@ impl Worker {
     /// Gives up a parked event, or the one before which the projection holds.
     pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), CommandError> {
         let mut place = self.place().await?;
+        let begun = self.begin(&place, lease).await;
+        begun.map_err(|error| refused(self.standing.name, error))?;
         let (to, unpark) = match self.parked(position).await? {
             Some(_) => (place.stored, vec![position]),
             None => {
@@ -437,7 +534,7 @@ impl Worker {
 }
 
 /// Moves a checkpoint, and nothing else.
-fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
+pub(crate) fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
     Commit {
         reader,
         lease: lease.clone(),
@@ -462,7 +559,7 @@ impl Trouble {
     }
 }
 
-fn refused(projection: &'static str, error: CommitError) -> CommandError {
+pub(crate) fn refused(projection: &'static str, error: CommitError) -> CommandError {
     // It names no event, so that no position is told.
     Trouble::from(error).refused(projection, Position::ZERO)
 }
@@ -488,5 +585,34 @@ impl Place {
         let rate = self.applied as f64 / seconds;
         (self.reckoned_at, self.applied) = (Instant::now(), 0);
         Some(rate)
+    }
+}
+
+/// Not more than so many events in a second.
+struct Pace {
+    per_second: u32,
+    since: Instant,
+    events: u32,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            per_second: per_second.max(1),
+            since: Instant::now(),
+            events: 0,
+        }
+    }
+
+    /// How many are applied between two looks at the time.
+    fn at_once(&self) -> usize {
+        usize::try_from(self.per_second / 10).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// So many events more were applied: waits until they may have been.
+    async fn keep(&mut self, events: usize) {
+        self.events = self.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
+        let due = Duration::from_secs_f64(f64::from(self.events) / f64::from(self.per_second));
+        sleep_until(self.since + due).await;
     }
 }

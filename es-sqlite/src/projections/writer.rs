@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use es_runtime::projection::store::{Commit, CommitError, Lease, RowTable};
+use es_runtime::projection::store::{Commit, CommitError, Lease, Replace, RowTable};
 use es_runtime::{Position, StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
@@ -73,6 +73,22 @@ impl<'c> ProjectionWriter<'c> {
         let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch));
         self.statements.get(sql)?.execute(arguments)?;
         Ok(())
+    }
+
+    pub(crate) fn report(&mut self, lease: &Lease, text: &str) -> Result<bool, Problem> {
+        if !self.holds(lease)? {
+            return Ok(false);
+        }
+        let sql = concat!(
+            "INSERT INTO reports (lease, epoch, text, reported_at) VALUES (?1, ?2, ?3, ",
+            now!(),
+            ") ON CONFLICT (lease) DO UPDATE
+             SET epoch = excluded.epoch, text = excluded.text, reported_at = excluded.reported_at"
+        );
+        self.statements
+            .get(sql)?
+            .execute((&lease.name, rows::column(lease.epoch), text))?;
+        Ok(true)
     }
 
     pub(crate) fn create_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
@@ -156,13 +172,73 @@ impl<'c> ProjectionWriter<'c> {
             }
             self.statements.get(&TableSql::new(table).clear())?.execute([])?;
         }
+        self.forget_reader(reader)?;
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn replace(&mut self, replace: &Replace) -> Outcome<(), CommitError> {
+        if !self.holds(&replace.lease)? {
+            return Ok(Err(lost(&replace.lease)));
+        }
+        for (reader, expected) in [(&replace.beside, replace.to), (&replace.reader, replace.from)] {
+            let actual = self.position(reader)?;
+            if actual != expected {
+                return Ok(Err(CommitError::Moved {
+                    reader: reader.clone(),
+                    expected,
+                    actual,
+                }));
+            }
+        }
+        for table in [&replace.table, &replace.table_beside] {
+            if let Err(absent) = self.check_table(table)? {
+                return Ok(Err(absent.into()));
+            }
+        }
+        let beside = TableSql::new(&replace.table_beside);
+        for step in TableSql::new(&replace.table).replace(&beside) {
+            self.statements.get(&step)?.execute([])?;
+        }
+        let sql = concat!(
+            "UPDATE OR REPLACE checkpoints SET reader = ?1, updated_at = ",
+            now!(),
+            " WHERE reader = ?2"
+        );
+        self.statements.get(sql)?.execute((&replace.reader, &replace.beside))?;
+        self.statements
+            .get("DELETE FROM parked WHERE reader = ?1")?
+            .execute([&replace.reader])?;
+        self.statements
+            .get("UPDATE parked SET reader = ?1 WHERE reader = ?2")?
+            .execute((&replace.reader, &replace.beside))?;
+        self.statements.connection().execute(&beside.drop(), [])?;
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn drop_table(
+        &mut self,
+        table: &RowTable,
+        readers: &[String],
+        lease: &Lease,
+    ) -> Outcome<(), CommitError> {
+        if !self.holds(lease)? {
+            return Ok(Err(lost(lease)));
+        }
+        self.statements.connection().execute(&TableSql::new(table).drop(), [])?;
+        for reader in readers {
+            self.forget_reader(reader)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn forget_reader(&mut self, reader: &str) -> Result<(), Problem> {
         for sql in [
             "DELETE FROM checkpoints WHERE reader = ?1",
             "DELETE FROM parked WHERE reader = ?1",
         ] {
             self.statements.get(sql)?.execute([reader])?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Everything that can speak against a commit.

@@ -86,6 +86,6 @@ impl<P: SqlProjection> SqlEvent<P> {
     where
         P: ApplySql<E>,
     {
-        Self(Source::of::<E>(steps::steps::<P, E>))
+        Self(Source::of::<E>(false, steps::steps::<P, E>))
     }
 }
