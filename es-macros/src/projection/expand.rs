@@ -24,13 +24,16 @@ pub(super) fn row(row: &Row) -> TokenStream {
             #[automatically_derived]
             impl #runtime::projection::Row for #ident {}
         },
-        // The path is looked up from the file in which the literal stands.
-        Some(file) => quote! {
-            #[automatically_derived]
-            impl #runtime::projection::sql::SqlTables for #ident {
-                const SCHEMA: &'static str = ::core::include_str!(#file);
+        Some(file) => {
+            // Looked up from the file in which the literal stands, and reported there.
+            let text = quote_spanned!(file.span()=> ::core::include_str!(#file));
+            quote! {
+                #[automatically_derived]
+                impl #runtime::projection::sql::SqlTables for #ident {
+                    const SCHEMA: &'static str = #text;
+                }
             }
-        },
+        }
     };
     quote! {
         #[automatically_derived]

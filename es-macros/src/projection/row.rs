@@ -104,6 +104,10 @@ impl Row {
         }
         if schema.is_some() {
             check_no_row(item, &indexes, errors);
+            if let Some(word) = &word {
+                let message = format!("a projection with `schema` is kept in its tables: remove `{word}`, or `schema`");
+                errors.at(word, message);
+            }
         }
         Some(Self {
             runtime,

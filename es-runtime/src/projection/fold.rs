@@ -38,6 +38,11 @@ pub(crate) trait Fold: Send + Sync {
     /// What was taken up last is not stored, or others may have written since.
     fn reset(&mut self);
 
+    /// No event counts yet: what may be there, though its checkpoint is gone, is none of it.
+    async fn begin(&self, _reader: &str, _lease: &Lease) -> Result<(), CommitError> {
+        Ok(())
+    }
+
     /// Removes all that was written, so that the next event is the first.
     async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 }

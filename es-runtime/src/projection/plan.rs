@@ -15,7 +15,7 @@ use super::{Poison, ProjectionStore, RowProjection};
     message = "projection `{Self}` does not run on store `{S}`",
     label = "does not run on this store",
     note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`",
-    note = "one of rows runs on every store that implements `ProjectionStore`, one with `schema` on the store whose transaction its methods take"
+    note = "one of rows runs on every store, one with `schema` on that whose transaction its methods take"
 )]
 pub trait Project<S>: Sized + 'static {
     /// What a runtime needs to run it.

@@ -165,7 +165,7 @@ impl<C> Sources<C> {
         EventFilter::Categories(self.categories.keys().map(kind).collect())
     }
 
-    /// The parts of the log in which the events stand that may change the row of `key`, or of any if it is `None`.
+    /// The parts of the log in which the events stand that may change what `key` names, or anything if it is `None`.
     pub(crate) fn filters(&self, key: Option<&str>) -> Vec<EventFilter> {
         match key {
             Some(key) if self.keys_are_streams => {

@@ -123,6 +123,7 @@ impl Worker {
     /// Applies what is there, and then what comes.
     pub(crate) async fn follow(&mut self, lease: &Lease) -> Result<Infallible, Trouble> {
         let mut place = self.place().await?;
+        self.begin(&place, lease).await?;
         let mut is_marked = self.standing.read_mark(&*self.store).await?.is_some();
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
@@ -151,6 +152,14 @@ impl Worker {
         }
     }
 
+    /// Sees to it that nothing is there if no event counts yet.
+    async fn begin(&self, place: &Place, lease: &Lease) -> Result<(), CommitError> {
+        if place.stored > Position::ZERO {
+            return Ok(());
+        }
+        self.fold.begin(&self.standing.reader, lease).await
+    }
+
     /// Where the projection stands, as the store has it.
     async fn place(&mut self) -> Result<Place, CheckpointError> {
         self.fold.reset();
@@ -169,6 +178,7 @@ impl Worker {
     /// Applies all events up to `head`, and moves the checkpoint there.
     pub(crate) async fn advance(&mut self, head: Position, lease: &Lease) -> Result<(), Trouble> {
         let mut place = self.place().await?;
+        self.begin(&place, lease).await?;
         if place.done < head {
             self.catch_up(&mut place, head, self.throttle, lease).await?;
         }
@@ -397,6 +407,8 @@ impl Worker {
     /// Applies a parked event, or the one before which the projection holds, with today's code.
     pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), CommandError> {
         let mut place = self.place().await?;
+        let begun = self.begin(&place, lease).await;
+        begun.map_err(|error| refused(self.standing.name, error))?;
         let Some(parked) = self.parked(position).await? else {
             return self.retry_held(&mut place, position, lease).await;
         };
@@ -441,6 +453,8 @@ impl Worker {
     /// Gives up a parked event, or the one before which the projection holds.
     pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), CommandError> {
         let mut place = self.place().await?;
+        let begun = self.begin(&place, lease).await;
+        begun.map_err(|error| refused(self.standing.name, error))?;
         let (to, unpark) = match self.parked(position).await? {
             Some(_) => (place.stored, vec![position]),
             None => {

@@ -20,3 +20,5 @@ impl ::es_runtime::projection::Projection for Rate {
     type Rows = ::es_runtime::projection::InMemory;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
 }
+#[automatically_derived]
+impl ::es_runtime::projection::Row for Rate {}

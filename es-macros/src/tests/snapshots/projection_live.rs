@@ -20,3 +20,5 @@ impl ::es_runtime::projection::Projection for Statement {
     type Rows = ::es_runtime::projection::Live;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
 }
+#[automatically_derived]
+impl ::es_runtime::projection::Row for Statement {}

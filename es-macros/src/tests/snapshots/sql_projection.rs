@@ -4,6 +4,7 @@ impl ::es_runtime::projection::Projection for Totals {
     const NAME: &'static str = "totals";
     const VERSION: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
+    type Rows = ::es_runtime::projection::InStore;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
 }
 #[automatically_derived]

@@ -90,6 +90,10 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> Fold for SqlFold<S, P> {
         self.steps.clear();
     }
 
+    async fn begin(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.forget(reader, lease).await
+    }
+
     async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
         self.store.forget_schema(&self.schema, reader, lease).await
     }
