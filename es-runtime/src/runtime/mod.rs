@@ -33,7 +33,7 @@ pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use history::Recorded;
 pub use load::{Load, Loaded};
-pub use projections::{ProjectionHandle, RebuildProjection, Shutdown};
+pub use projections::{ProjectionHandle, RebuildProjection, RunUntil, Shutdown};
 pub use read::{Get, List, Page, Shown};
 pub use receipt::Receipt;
 pub use results::Results;
