@@ -1,8 +1,8 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, decisions, deployments, durability, fidelity, filters, idempotency, kinds, leases, limits,
-    multi_stream, order, projections, queries, reads, rebuilds, rows,
+    append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, kinds, leases,
+    limits, multi_stream, order, projections, queries, reads, rebuilds, rows,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -76,7 +76,11 @@ macro_rules! __cases {
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
             multi_stream::e05_write_skew_is_refused [MultiStream] "of two writers that read both streams and write one each, one succeeds";
             multi_stream::e06_batch_positions_are_consecutive_per_transaction [MultiStream] "the events of one append are not interleaved with another's";
+            hints::f07_notify_between_read_and_listen [PushWake] "an append between a read of the log to its end and the wait for a hint is hinted at";
+            hints::f09_wake_not_before_readable [PushWake] "the event that is hinted at can be read";
+            hints::f11_long_ids_do_not_break_append [PushWake] "the longest id and name are appended, and hinted at";
             filters::f12_filter_does_not_stall_checkpoint [TxProjections] "a reader whose filter lets nothing through moves its checkpoint to the head, and begins there when it comes back";
+            hints::f17_hints_rise_to_the_head [PushWake] "hints rise, the last is at the head, and none is given twice";
             projections::g01_state_and_checkpoint_commit_together [TxProjections] "rows and checkpoint change together, and so do the rows of one commit";
             projections::g04_checkpoint_write_failure_rolls_back_state [TxProjections] "a commit that is refused for whatever reason changes neither rows nor parked events nor the checkpoint";
             projections::g05_commit_reply_lost_in_projection [TxProjections] "whoever reads the checkpoint again after a commit whose answer is lost does each event once";

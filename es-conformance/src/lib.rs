@@ -13,6 +13,7 @@ mod durability;
 mod fidelity;
 mod filters;
 mod fixture;
+mod hints;
 mod idempotency;
 mod intercept;
 mod kinds;

@@ -335,6 +335,8 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `version = n` | rises when the rows are to be built anew: in a table of their own, beside those of the version before | 1 |
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
+/// | `memory` | keeps the rows in the memory of each process, which folds them anew when it starts; without `version` and `index` | in the store |
+/// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `index` and `park` | |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// It derives what [`#[event]`](macro@event) does, and goes first as well. The impl block takes `crate = path` only.

@@ -67,6 +67,7 @@ impl Lane {
             settings,
             queue,
             held_back: None,
+            had_company: false,
             session: None,
             doubtful: Arc::clone(&doubtful),
         };
@@ -123,6 +124,8 @@ struct Worker {
     queue: mpsc::UnboundedReceiver<Request>,
     /// A request that was taken from the queue, but did not fit into the batch.
     held_back: Option<Request>,
+    /// Whether the batch before had more than one append.
+    had_company: bool,
     session: Option<Session>,
     doubtful: Arc<Mutex<Vec<Backend>>>,
 }
@@ -160,20 +163,24 @@ impl Worker {
                 }
                 Some(Request::Append(encoded, reply)) => {
                     let batch = self.fill(Waiting { encoded, reply }).await;
+                    self.had_company = batch.len() > 1;
                     self.append(batch).await;
                 }
             }
         }
     }
 
-    /// The batch that starts with `first`: what waits in the queue, and what is put there by tasks that are ready to run, such
-    /// as those that the batch before has just answered. Else the first of them would be sent alone, and the others after it.
+    /// The batch that starts with `first`: what waits in the queue, and, where there are many callers, what is put there by tasks
+    /// that are ready to run, such as those that the batch before has just answered. Else the first of them would be sent
+    /// alone, and the others after it.
     async fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
         let mut filling = Filling::default();
         filling.take(&first.encoded);
         let mut batch = vec![first];
         loop {
-            tokio::task::yield_now().await;
+            if self.had_company {
+                tokio::task::yield_now().await;
+            }
             let before = batch.len();
             while let Ok(request) = self.queue.try_recv() {
                 match request {

@@ -178,6 +178,8 @@ impl Settings {
                 Some(notifying) => notifying,
                 none => {
                     let link = self.connector.connect().await?;
+                    // What is notified need not be durable: it would flush beside the appends.
+                    link.client.batch_execute("SET synchronous_commit = off").await?;
                     let statement = link.client.prepare("SELECT pg_notify($1, $2)").await?;
                     none.insert((link, statement))
                 }

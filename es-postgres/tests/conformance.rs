@@ -32,7 +32,12 @@ async fn open(database: &str) -> PostgresStore {
 #[async_trait]
 impl Fixture for Postgres {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::Durable, Capability::MultiStream, Capability::TxProjections]
+        &[
+            Capability::Durable,
+            Capability::MultiStream,
+            Capability::TxProjections,
+            Capability::PushWake,
+        ]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

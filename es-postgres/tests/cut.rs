@@ -1,7 +1,8 @@
-//! Connections that are cut at every byte of an append, in both directions, in each way in which a connection can end.
+//! The connection of appends, cut at every byte of one, in both directions, in each way in which a connection can end.
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ enum Way {
     ToClient,
 }
 
-/// Cut after so many bytes of what goes one way, counted from when it was set.
+/// Cut after so many bytes of what goes one way over the connection of appends, counted from when it was set.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     way: Way,
@@ -45,7 +46,7 @@ struct Cut {
 #[derive(Default)]
 struct Plan {
     cut: Option<Cut>,
-    /// Bytes in each direction since the plan was made.
+    /// Bytes of appends in each direction since the plan was made.
     passed: [usize; 2],
     was_cut: bool,
 }
@@ -102,6 +103,8 @@ fn relay(client: TcpStream, server: TcpStream, plan: &Arc<Mutex<Plan>>) {
     }
     let (ended, end) = watch::channel(None);
     let ended = Arc::new(ended);
+    // The others, for reads and for hints, go their own ways at their own times.
+    let is_of_appends = Arc::new(AtomicBool::new(false));
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::spawn(pass(
@@ -109,6 +112,7 @@ fn relay(client: TcpStream, server: TcpStream, plan: &Arc<Mutex<Plan>>) {
         from_client,
         to_server,
         Arc::clone(plan),
+        Arc::clone(&is_of_appends),
         Arc::clone(&ended),
         end.clone(),
     ));
@@ -117,6 +121,7 @@ fn relay(client: TcpStream, server: TcpStream, plan: &Arc<Mutex<Plan>>) {
         from_server,
         to_client,
         Arc::clone(plan),
+        is_of_appends,
         ended,
         end,
     ));
@@ -128,6 +133,7 @@ async fn pass(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     plan: Arc<Mutex<Plan>>,
+    is_of_appends: Arc<AtomicBool>,
     ended: Arc<watch::Sender<Option<End>>>,
     mut end: watch::Receiver<Option<End>>,
 ) {
@@ -137,7 +143,14 @@ async fn pass(
             read = from.read(&mut buffer) => read.unwrap_or(0),
             _ = end.changed() => 0,
         };
-        let (allowed, cut) = plan.lock().unwrap().allow(way, read);
+        let (allowed, cut) = if is_of_appends.load(Ordering::SeqCst) {
+            plan.lock().unwrap().allow(way, read)
+        } else {
+            (read, None)
+        };
+        if way == Way::ToServer && prepares_append(&buffer[..read]) {
+            is_of_appends.store(true, Ordering::SeqCst);
+        }
         if allowed > 0 && to.write_all(&buffer[..allowed]).await.is_err() {
             break;
         }
@@ -162,6 +175,12 @@ async fn pass(
         }
     }
     ended.send_replace(said);
+}
+
+/// Whether a statement that appends is prepared.
+fn prepares_append(bytes: &[u8]) -> bool {
+    const CALL: &[u8] = b".append(";
+    bytes.windows(CALL.len()).any(|window| window == CALL)
 }
 
 impl Plan {

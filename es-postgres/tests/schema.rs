@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Stdio};
+
 use es_postgres::{PostgresStore, Schema, schema};
 use es_runtime::{EventStore, StoreErrorKind};
 use support::{Database, append, log};
@@ -41,6 +44,69 @@ async fn of_many_that_set_it_up_at_once_one_takes_each_step() {
         .await
         .expect("again it does nothing");
     assert_eq!(log(&store).await.len(), 8);
+}
+
+/// Where a process finds the database that it is to set up.
+const ADDRESS: &str = "ES_POSTGRES_TEST_SCHEMA";
+
+/// The same by processes, which share nothing but the database, and begin when all of them are there.
+#[tokio::test]
+async fn of_eight_processes_that_set_it_up_at_once_one_takes_each_step() {
+    let database = Database::empty().await;
+    let server = std::env::var("ES_TEST_DATABASE_URL").unwrap();
+    let mut processes: Vec<_> = (0..8)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["process_that_sets_it_up", "--exact", "--ignored", "--nocapture"])
+                .env(ADDRESS, &database.name)
+                .env("ES_TEST_DATABASE_URL", &server)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut said: Vec<_> = processes
+        .iter_mut()
+        .map(|process| BufReader::new(process.stdout.take().unwrap()))
+        .collect();
+    for output in &mut said {
+        let is_there = output.lines().map_while(Result::ok).any(|line| line.trim() == "there");
+        assert!(is_there, "a process did not come to the start");
+    }
+    for process in &mut processes {
+        process.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    }
+    for (process, mut output) in processes.into_iter().zip(said) {
+        // Read to the end, so that the process is not stuck in what it says.
+        let mut rest = String::new();
+        output.read_to_string(&mut rest).unwrap();
+        let ended = process.wait_with_output().unwrap();
+        assert!(
+            ended.status.success(),
+            "{rest}{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
+    let steps = "SELECT count(*), count(DISTINCT step), max(step) FROM es.schema_steps";
+    let row = database.client().await.query_one(steps, &[]).await.unwrap();
+    let (taken, distinct, last) = (row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i32>(2));
+    assert_eq!((taken, distinct), (i64::from(last), i64::from(last)), "each step once");
+    assert_eq!(log(&database.open().await).await.len(), 8);
+}
+
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn process_that_sets_it_up() {
+    let Ok(name) = std::env::var(ADDRESS) else { return };
+    let mut config = support::server();
+    config.dbname(&name);
+    println!("\nthere");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    let store = support::open(PostgresStore::options().readers(1).apply_schema(), &config).await;
+    let id = std::process::id().to_string();
+    store.append(append(&id, 0..1)).await.unwrap();
 }
 
 /// Every statement of the script is the last one that a killed process gets to.

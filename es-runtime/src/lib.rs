@@ -46,7 +46,7 @@ pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use projection::{CommandError, Health, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, Get, List, Load, Loaded, Page,
+    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, FoldLive, Get, List, Load, Loaded, Page,
     ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
     Shutdown, StartError, StoredKind, Transaction, UnwritableEvent,
 };

@@ -1,3 +1,4 @@
+mod elsewhere;
 mod projections;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,8 @@ use crate::store::{
     ListStreams, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
+    AppendId, Clock, EventId, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource,
+    Wakes,
 };
 use projections::Projections;
 
@@ -244,6 +246,8 @@ struct Log {
     keys: HashMap<String, (Uuid, AppendId)>,
     kinds: Kinds,
     projections: Projections,
+    /// Events of a log that is elsewhere, where checkpoints stand in it.
+    elsewhere: BTreeMap<Position, EventId>,
     /// By category and name.
     write_caps: BTreeMap<(String, String), u32>,
 }

@@ -40,6 +40,7 @@ impl Fixture for Sqlite {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::TxProjections,
+            Capability::PushWake,
         ]
     }
 

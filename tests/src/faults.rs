@@ -72,6 +72,7 @@ pub struct Faulty {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
+    silent: AtomicBool,
     stands_by: AtomicBool,
 }
 
@@ -97,6 +98,11 @@ impl Faulty {
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for hints from now on gets none.
+    pub fn silence(&self) {
+        self.plan.silent.store(true, Ordering::SeqCst);
     }
 
     /// No lease is got from now on, as if another process had it, until it is told otherwise.
@@ -192,6 +198,9 @@ impl EventStore for Faulty {
     }
 
     fn wakes(&self) -> Wakes {
+        if self.plan.silent.load(Ordering::SeqCst) {
+            return Wakes::never();
+        }
         self.store.wakes()
     }
 

@@ -152,7 +152,7 @@ es_tests::on_every_store_and_postgres! {
     async fn whoever_waits_sees_his_own_write(store: _, _clock: _) {
         let runtime = start(&store).await;
         let account = account_with(&runtime, 0).await;
-        for round in 1..=1_000 {
+        for round in 1..=i64::try_from(scaled(1_000, 10_000)).unwrap() {
             runtime.execute(account, Deposit { amount: 1 }).wait_for::<Balance>().await.unwrap();
             assert_eq!(runtime.get::<Balance>(account).await.unwrap().unwrap().cents, round);
         }
@@ -189,6 +189,29 @@ es_tests::on_every_store_and_postgres! {
                 assert_eq!(dump(&store).await, folded(&store).await, "after {first:?} and {second:?}");
             }
         }
+    }
+
+    async fn while_the_store_fails_it_is_tried_again_and_the_checkpoint_stays(store: _, _clock: _) {
+        let store: Store = store;
+        let faulty = Faulty::new(Arc::clone(&store));
+        let runtime = Runtime::builder(faulty.clone()).projection::<Balance>().start().await.unwrap();
+        let account = account_with(&runtime, 1).await;
+        caught_up(&runtime).await;
+        let before = until(&runtime, Status::Live).await.position;
+        faulty.plan([Fault::CommitRefused; 6]);
+        let receipt = runtime.execute(account, Deposit { amount: 2 }).await.unwrap();
+        let mut attempts = 0;
+        while attempts < 4 {
+            let health = until(&runtime, Status::Retrying).await;
+            assert_eq!(health.position, before);
+            let failure = health.last_error.unwrap();
+            assert!(failure.position.is_none() && failure.error.contains("the test wants it so"), "{failure:?}");
+            attempts = failure.attempts;
+        }
+        reached(&runtime, receipt.position).await;
+        let health = until(&runtime, Status::Live).await;
+        assert_eq!((health.last_error, health.position), (None, receipt.position));
+        assert_eq!(dump(&store).await, folded(&store).await);
     }
 
     async fn an_event_that_cannot_be_applied_holds_and_those_before_it_count(store: _, _clock: _) {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod contents;
+mod hints;
 mod kinds;
 mod order;
 mod outcomes;
@@ -107,6 +108,10 @@ broken! {
         caught by ["d02_same_append_id_other_content"];
     order::ignores_filters "reads all events whatever the filter"
         caught by ["b18_filter_equals_filtering_in_process"];
+    hints::hints_too_early "hints at an append before it can be read"
+        caught by ["f09_wake_not_before_readable"];
+    hints::loses_a_hint "does not hint at every tenth append"
+        caught by ["f07_notify_between_read_and_listen"];
     projections::moves_the_checkpoint_first "moves the checkpoint, then writes the rows"
         caught by ["g01_state_and_checkpoint_commit_together", "l13_drop_commit_at_every_poll"];
     projections::tears_rows "writes the rows of a commit in two parts"
@@ -188,7 +193,7 @@ fn faulty<W: Wrap>(make: impl Fn(MemoryStore, Arc<dyn Clock>) -> W + Send + Sync
 #[async_trait]
 impl Fixture for Faulty {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::MultiStream, Capability::AnyPayload]
+        &[Capability::MultiStream, Capability::AnyPayload, Capability::PushWake]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

@@ -38,6 +38,7 @@ impl Fixture for Faulty {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::TxProjections,
+            Capability::PushWake,
         ]
     }
 

@@ -1,10 +1,10 @@
-use proc_macro2::{Ident, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::apply::{Apply, Keys};
 use super::block::Block;
-use super::row::Row;
+use super::row::{Row, Rows};
 use crate::message::Message;
 
 pub(super) fn row(row: &Row) -> TokenStream {
@@ -14,6 +14,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
         version,
         indexes,
         parks,
+        rows,
     } = row;
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
     quote! {
@@ -22,8 +23,21 @@ pub(super) fn row(row: &Row) -> TokenStream {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
+            type Rows = #runtime::projection::#rows;
             const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
         }
+    }
+}
+
+impl ToTokens for Rows {
+    /// The type that says so.
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        let name = match self {
+            Self::InStore => "InStore",
+            Self::InMemory => "InMemory",
+            Self::Live => "Live",
+        };
+        Ident::new(name, Span::call_site()).to_tokens(tokens);
     }
 }
 
@@ -68,10 +82,13 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
     let meta = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
     let [event_name, meta_name] = &apply.names;
+    let key_is_stream = matches!(apply.keys, Keys::Stream);
     quote_spanned! {apply.event.variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::projection::ApplyRow<#ty> for #row {
+            const KEY_IS_STREAM: bool = #key_is_stream;
+
             fn event(
                 event: <#aggregate as #runtime::EventSourced>::Event,
             ) -> ::core::option::Option<#ty> {

@@ -13,7 +13,7 @@ use crate::stored_name;
 
 const KNOWN: Known = Known {
     attribute: "#[projection]",
-    arguments: &["name", "version", "index", "park", "crate"],
+    arguments: &["name", "version", "index", "park", "memory", "live", "crate"],
     repeatable: &[],
 };
 
@@ -32,6 +32,30 @@ pub(crate) struct Row {
     pub(crate) version: u32,
     pub(crate) indexes: Vec<LitStr>,
     pub(crate) parks: bool,
+    pub(crate) rows: Rows,
+}
+
+/// Where the rows are kept: what `Projection::Rows` is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Rows {
+    InStore,
+    InMemory,
+    Live,
+}
+
+impl Rows {
+    /// Why the argument says nothing of rows that are kept so; `None` if it does.
+    fn refuses(self, argument: &str) -> Option<&'static str> {
+        match (self, argument) {
+            (Self::InMemory, "version") => Some("rows in memory are folded anew whenever a process starts"),
+            (Self::InMemory, "index") => Some("rows in memory are found and ordered without an index"),
+            (Self::Live, "version" | "index") => Some("live rows are folded whenever they are asked for"),
+            (Self::Live, "park") => {
+                Some("live rows put no event aside: whoever asks for them is told which one cannot be applied")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Row {
@@ -39,18 +63,37 @@ impl Row {
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut runtime, mut name, mut version) = (Runtime::default(), None, 1);
         let (mut indexes, mut parks) = (Vec::new(), false);
+        let mut rows: Option<(Rows, Ident)> = None;
+        let mut given = Vec::new();
         args::read(args, &KNOWN, errors, |argument, input| {
+            given.push(argument.clone());
             match argument.to_string().as_str() {
                 "name" => name = Some(stored_name::parse(argument, input)?),
                 "version" => version = parse_version(argument, input)?,
                 "index" => indexes = parse_indexes(argument, input)?,
                 "park" => parks = true,
+                "memory" | "live" => {
+                    if rows.is_some() {
+                        let message = "rows are kept in `memory`, or they are `live` and not kept: keep one of the two";
+                        return Err(syn::Error::new(argument.span(), message));
+                    }
+                    let kept = if argument == "live" { Rows::Live } else { Rows::InMemory };
+                    rows = Some((kept, argument.clone()));
+                }
                 _ => runtime = Runtime::parse(input)?,
             }
             Ok(())
         });
+        let (rows, word) = rows.map_or((Rows::InStore, None), |(rows, word)| (rows, Some(word)));
+        for argument in &given {
+            if let (Some(reason), Some(word)) = (rows.refuses(&argument.to_string()), &word) {
+                errors.at(argument, format!("{reason}: remove `{argument}`, or `{word}`"));
+            }
+        }
         let message = Message::parse(item, name, &WORDS, errors)?;
-        check_name(&message.name, errors);
+        if rows != Rows::Live {
+            check_name(&message.name, errors);
+        }
         let fields = plain_fields(item);
         for index in &indexes {
             check_index(index, fields.as_deref(), &message.ident, errors);
@@ -61,6 +104,7 @@ impl Row {
             version,
             indexes,
             parks,
+            rows,
         })
     }
 

@@ -112,6 +112,26 @@ fn projection() {
 }
 
 #[test]
+fn projection_in_memory() {
+    check_as(
+        "projection",
+        "projection_in_memory",
+        "memory, park",
+        "pub struct Rate { pub cents: i64 }",
+    );
+}
+
+#[test]
+fn projection_live() {
+    check_as(
+        "projection",
+        "projection_live",
+        "live",
+        "pub struct Statement { pub lines: Vec<String> }",
+    );
+}
+
+#[test]
 fn projection_block() {
     check_as(
         "projection",

@@ -41,10 +41,10 @@ struct Reader {
 
 /// A checkpoint as it is stored.
 #[derive(Clone, Copy)]
-struct Stored {
-    position: Position,
+pub(super) struct Stored {
+    pub(super) position: Position,
     /// The event that stood there; of none at the beginning.
-    event: Option<EventId>,
+    pub(super) event: Option<EventId>,
     updated_at: Timestamp,
 }
 
@@ -68,6 +68,10 @@ impl Projections {
         self.readers.get(reader)?.checkpoint
     }
 
+    pub(super) fn checkpoints(&self) -> impl Iterator<Item = Stored> {
+        self.readers.values().filter_map(|reader| reader.checkpoint)
+    }
+
     fn table(&mut self, table: &RowTable) -> Result<&mut BTreeMap<String, Row>, StoreError> {
         let name = table.name();
         self.tables.get_mut(&name).ok_or_else(|| no_table(&name))
@@ -89,7 +93,7 @@ impl Log {
                 actual,
             });
         }
-        let event = self.at(commit.to).map(|event| event.id);
+        let event = self.id_at(commit.to);
         if event.is_none() && commit.to > Position::ZERO {
             return Err(no_event(&commit).into());
         }
@@ -273,7 +277,7 @@ impl ProjectionStore for MemoryStore {
         let Some(stored) = log.projections.checkpoint(reader) else {
             return Ok(None);
         };
-        let found = log.at(stored.position).map(|event| event.id);
+        let found = log.id_at(stored.position);
         match stored.event {
             Some(expected) if found != Some(expected) => Err(CheckpointError::Diverged {
                 reader: reader.to_owned(),

@@ -4,23 +4,23 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
+use super::kept::Keep;
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
 /// A projection that runs on store `S`: [`Builder::projection`](crate::Builder::projection). Row projections run on every store
-/// that keeps rows.
+/// that keeps rows, and those that keep their rows in memory on every other one too.
 #[diagnostic::on_unimplemented(
     message = "projection `{Self}` does not run on store `{S}`",
     label = "does not run on this store",
-    note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`",
-    note = "its rows need a store that implements `ProjectionStore`"
+    note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`"
 )]
 pub trait Project<S>: Sized + 'static {
     /// What a runtime needs to run it.
     fn plan() -> Plan<S>;
 }
 
-impl<S: ProjectionStore, P: RowProjection> Project<S> for P {
+impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
     fn plan() -> Plan<S> {
         let (standing, orders) = Standing::new::<P>();
         Plan {
@@ -28,7 +28,7 @@ impl<S: ProjectionStore, P: RowProjection> Project<S> for P {
             orders,
             poison: P::POISON,
             rebuilds_beside: true,
-            store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
+            store: <P::Rows as Keep<S>>::beside,
             fold: |store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
         }
     }

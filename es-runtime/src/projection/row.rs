@@ -23,6 +23,9 @@ pub trait Projection: Serialize + DeserializeOwned + Clone + PartialEq + Debug +
     /// The fields by which rows are found or ordered fast: paths such as `owner` or `address.city`.
     const INDEXES: &'static [&'static str] = &[];
 
+    /// Where its rows are kept: [`InStore`](super::InStore), [`InMemory`](super::InMemory), or nowhere, [`Live`](super::Live).
+    type Rows;
+
     /// What becomes of an event that it cannot apply.
     const POISON: Poison = Poison::Hold;
 }
@@ -53,6 +56,9 @@ pub trait RowProjection: Projection {
 pub trait ApplyRow<E: BelongsToOneAggregate<Aggregate: EventSourced>>: Sized {
     /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
     fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
+
+    /// Whether the key is the id of the event's stream, always: to ask for one row, no other stream need be read.
+    const KEY_IS_STREAM: bool = false;
 
     /// The keys of the rows that the event changes. A key that stands twice counts once.
     fn keys(event: &E, meta: &Meta<E::Aggregate>) -> Vec<String>;

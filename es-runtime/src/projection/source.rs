@@ -11,7 +11,7 @@ use super::{Meta, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
 use crate::{
     Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
-    RecordedEvent,
+    RecordedEvent, StreamId,
 };
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
@@ -20,6 +20,8 @@ pub struct RowEvent<P> {
     name: &'static str,
     /// Every event of its aggregate.
     known: &'static [EventInfo],
+    /// Whether it only changes the row of its stream.
+    key_is_stream: bool,
     changes: fn(&RecordedEvent) -> Result<Numbered<P>, Unprojectable>,
 }
 
@@ -33,6 +35,7 @@ impl<P> RowEvent<P> {
             category: <E::Aggregate as Aggregate>::NAME,
             name: E::NAME,
             known: <E::Aggregate as EventSourced>::Event::EVENTS,
+            key_is_stream: P::KEY_IS_STREAM,
             changes: changes::<P, E>,
         }
     }
@@ -141,6 +144,17 @@ impl<P: RowProjection> Sources<P> {
             names: None,
         };
         EventFilter::Categories(self.categories.keys().map(kind).collect())
+    }
+
+    /// The parts of the log in which the events stand that may change the row of `key`, or of any if it is `None`.
+    pub(crate) fn filters(&self, key: Option<&str>) -> Vec<EventFilter> {
+        match key {
+            Some(key) if P::EVENTS.iter().all(|event| event.key_is_stream) => {
+                let stream = |category: &&'static str| EventFilter::Stream(StreamId::new(*category, key));
+                self.categories.keys().map(stream).collect()
+            }
+            _ => vec![self.filter()],
+        }
     }
 
     /// What `recorded` does to which rows, in order. A panic of the user's code is an error.

@@ -17,6 +17,11 @@ use crate::{EventId, EventStore, Limits, Position, StoreError, Timestamp};
 /// rows, its checkpoint and the proof that it is still the one to write them.
 ///
 /// `es-conformance` checks what these methods promise, on every store alike.
+#[diagnostic::on_unimplemented(
+    message = "store `{Self}` keeps no projections",
+    label = "keeps no rows",
+    note = "it does not implement `ProjectionStore`: `#[projection(memory)]` keeps the rows in each process, over the events of any store"
+)]
 #[async_trait]
 pub trait ProjectionStore: EventStore {
     /// Takes the lease for `owner` until `ttl` from now, by the store's own clock: those of the processes do not matter. `None`

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::Position;
 use crate::projection::store::{Compare, FieldValue, Row, RowCursor, RowFilter, RowQuery};
-use crate::projection::{ReadError, RowKey, RowProjection, Running};
+use crate::projection::{ReadError, RowKey, RowProjection, Running, Status};
 
 /// A row of a projection, with its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,10 @@ impl Reading {
         let deadline = Instant::now() + self.timeout;
         if self.after > Position::ZERO {
             self.projection.reach(self.after, deadline, self.timeout).await?;
+        }
+        if standing.state().status == Status::Diverged {
+            // The event of the mark may be there still, as it stands further back.
+            store.checkpoint(&standing.reader).await?;
         }
         loop {
             let Some(mark) = standing.ready(&**store, deadline).await? else {

@@ -28,6 +28,7 @@ impl ::es_runtime::projection::RowProjection for Balance {
 }
 #[automatically_derived]
 impl ::es_runtime::projection::ApplyRow<Opened> for Balance {
+    const KEY_IS_STREAM: bool = true;
     fn event(
         event: <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
     ) -> ::core::option::Option<Opened> {
@@ -65,6 +66,7 @@ impl ::es_runtime::projection::ApplyRow<Opened> for Balance {
 #[cfg(feature = "transfers")]
 #[automatically_derived]
 impl ::es_runtime::projection::ApplyRow<events::Received> for Balance {
+    const KEY_IS_STREAM: bool = false;
     fn event(
         event: <<events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
     ) -> ::core::option::Option<events::Received> {
@@ -101,6 +103,7 @@ impl ::es_runtime::projection::ApplyRow<events::Received> for Balance {
 }
 #[automatically_derived]
 impl ::es_runtime::projection::ApplyRow<Closed> for Balance {
+    const KEY_IS_STREAM: bool = false;
     fn event(
         event: <<Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
     ) -> ::core::option::Option<Closed> {

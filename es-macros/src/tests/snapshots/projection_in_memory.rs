@@ -1,0 +1,22 @@
+const _: fn() = || {
+    ::es_runtime::__private::assert_value::<i64>();
+};
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::es_runtime::__private::serde::Serialize,
+    ::es_runtime::__private::serde::Deserialize
+)]
+#[serde(crate = "::es_runtime::__private::serde")]
+pub struct Rate {
+    pub cents: i64,
+}
+#[automatically_derived]
+impl ::es_runtime::projection::Projection for Rate {
+    const NAME: &'static str = "rate";
+    const VERSION: u32 = 1u32;
+    const INDEXES: &'static [&'static str] = &[];
+    type Rows = ::es_runtime::projection::InMemory;
+    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
+}

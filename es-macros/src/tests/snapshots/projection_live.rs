@@ -1,0 +1,22 @@
+const _: fn() = || {
+    ::es_runtime::__private::assert_value::<Vec<String>>();
+};
+#[derive(
+    ::core::fmt::Debug,
+    ::core::clone::Clone,
+    ::core::cmp::PartialEq,
+    ::es_runtime::__private::serde::Serialize,
+    ::es_runtime::__private::serde::Deserialize
+)]
+#[serde(crate = "::es_runtime::__private::serde")]
+pub struct Statement {
+    pub lines: Vec<String>,
+}
+#[automatically_derived]
+impl ::es_runtime::projection::Projection for Statement {
+    const NAME: &'static str = "statement";
+    const VERSION: u32 = 1u32;
+    const INDEXES: &'static [&'static str] = &[];
+    type Rows = ::es_runtime::projection::Live;
+    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
+}

@@ -1,0 +1,42 @@
+//! Where the rows of a projection are kept.
+
+use std::sync::Arc;
+
+use super::ProjectionStore;
+use super::local::Local;
+use crate::EventStore;
+
+/// In the store, for all processes together: unless said otherwise.
+#[derive(Debug)]
+pub enum InStore {}
+
+/// In the memory of each process that runs the projection, folded anew when it starts: `#[projection(memory)]`.
+#[derive(Debug)]
+pub enum InMemory {}
+
+/// Nowhere: folded whenever they are asked for, `#[projection(live)]`.
+#[derive(Debug)]
+pub enum Live {}
+
+/// Where [`Projection::Rows`](super::Projection::Rows) are kept by a runtime over store `S`.
+#[diagnostic::on_unimplemented(
+    message = "a projection whose rows are `{Self}` cannot be given to the builder of a runtime on store `{S}`",
+    label = "cannot be given to this builder",
+    note = "rows that are `Live` are not kept: ask for them with `runtime.live::<…>()`, without `.projection::<…>()`"
+)]
+pub trait Keep<S> {
+    /// What keeps them.
+    fn beside(store: &Arc<S>) -> Arc<dyn ProjectionStore>;
+}
+
+impl<S: ProjectionStore> Keep<S> for InStore {
+    fn beside(store: &Arc<S>) -> Arc<dyn ProjectionStore> {
+        Arc::clone(store) as Arc<dyn ProjectionStore>
+    }
+}
+
+impl<S: EventStore> Keep<S> for InMemory {
+    fn beside(store: &Arc<S>) -> Arc<dyn ProjectionStore> {
+        Arc::new(Local::beside(Arc::clone(store) as Arc<dyn EventStore>))
+    }
+}

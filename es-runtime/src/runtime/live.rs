@@ -1,0 +1,114 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use super::{Runtime, Shown};
+use crate::projection::{LiveError, RowKey, RowProjection, Wanted, fold_live};
+use crate::{Position, Timestamp};
+
+/// Folds rows: `runtime.live::<Statement>().of(alice).await`, or first up to when. All of them, by their keys, unless it is said
+/// [of](Self::of) which.
+#[must_use = "nothing is folded until it is awaited"]
+pub struct FoldLive<'a, P, K = ()> {
+    runtime: &'a Runtime,
+    key: K,
+    to: Position,
+    until: Timestamp,
+    row: PhantomData<fn() -> P>,
+}
+
+impl<'a, P: RowProjection> FoldLive<'a, P> {
+    /// Only the row with this key.
+    ///
+    /// Where each method applies its event to the row of the event's stream, nothing but the streams of this id is read. If one says
+    /// `key = …` or `keys = …`, all events of its aggregates are.
+    pub fn of(self, key: impl RowKey) -> FoldLive<'a, P, String> {
+        FoldLive {
+            runtime: self.runtime,
+            key: key.to_string(),
+            to: self.to,
+            until: self.until,
+            row: PhantomData,
+        }
+    }
+}
+
+impl<P, K> FoldLive<'_, P, K> {
+    /// As it was when the store's head was at this position.
+    pub fn up_to(mut self, position: impl Into<Position>) -> Self {
+        self.to = position.into();
+        self
+    }
+
+    /// As it was at this time: with the events recorded up to and including it.
+    pub fn as_of(mut self, time: Timestamp) -> Self {
+        self.until = time;
+        self
+    }
+}
+
+impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P> {
+    type Output = Result<Vec<Shown<P>>, LiveError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(fold(self.runtime, None, self.to, self.until))
+    }
+}
+
+impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P, String> {
+    type Output = Result<Option<Shown<P>>, LiveError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let rows = fold(self.runtime, Some(self.key), self.to, self.until).await?;
+            Ok(rows.into_iter().next())
+        })
+    }
+}
+
+async fn fold<P: RowProjection>(
+    runtime: &Runtime,
+    key: Option<String>,
+    to: Position,
+    until: Timestamp,
+) -> Result<Vec<Shown<P>>, LiveError> {
+    let rows = fold_live::<P>(&*runtime.0.store, &Wanted { key, to, until }).await?;
+    let shown = |(key, (row, position))| Shown { row, key, position };
+    Ok(rows.into_iter().map(shown).collect())
+}
+
+impl Runtime {
+    /// Folds the rows of projection `P` now, from the events themselves: what has happened before is in them, without waiting. Await
+    /// the result, or say first of which key, or up to when.
+    ///
+    /// It keeps nothing, and so `P` need not be given to the builder. It may be any projection with rows, also one that is kept,
+    /// of which it tells how it once was.
+    ///
+    /// # Errors
+    ///
+    /// [`LiveError::NotApplied`] if an event cannot be applied: nothing is passed over.
+    ///
+    /// # Cancel safety
+    ///
+    /// It only reads.
+    pub fn live<P: RowProjection>(&self) -> FoldLive<'_, P> {
+        FoldLive {
+            runtime: self,
+            key: (),
+            to: Position::MAX,
+            until: Timestamp::MAX,
+            row: PhantomData,
+        }
+    }
+}
+
+impl<P, K> fmt::Debug for FoldLive<'_, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FoldLive")
+            .field("to", &self.to)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
