@@ -223,15 +223,12 @@ impl Seen {
                 seen(Said { rate: 0.0, ..said }, None)
             }
             (_, Some(said)) => {
-                let (rebuild, rebuilt) = (said.rebuild, said.rebuilt);
-                seen(
-                    Said {
-                        rebuild,
-                        rebuilt,
-                        ..own
-                    },
-                    None,
-                )
+                let said = Said {
+                    rebuild: said.rebuild,
+                    rebuilt: said.rebuilt,
+                    ..own
+                };
+                seen(said, None)
             }
             (_, None) => seen(own, None),
         }

@@ -130,6 +130,11 @@ impl Projections {
         }
     }
 
+    /// Whether they were told to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
     /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.
     pub(crate) async fn stop(&self, within: Duration) -> Result<(), StoreError> {
         self.stop.send_replace(true);

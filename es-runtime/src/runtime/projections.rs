@@ -202,12 +202,42 @@ impl<'a> IntoFuture for Shutdown<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            if self.runtime.0.projections.is_stopped() {
+                return Ok(());
+            }
             let deadline = Instant::now() + self.within;
             let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
             let stopped = self.runtime.0.projections.stop(deadline - Instant::now()).await;
             // Closed in any case; what went wrong first is told.
             let closed = self.runtime.0.store.close().await;
             delivered.and(stopped).and(closed)
+        })
+    }
+}
+
+/// Runs until a signal comes, then shuts down: `runtime.run_until(signal).await`, or first a [deadline](Self::within).
+#[must_use = "nothing is awaited until it is"]
+pub struct RunUntil<'a, F> {
+    shutdown: Shutdown<'a>,
+    signal: F,
+}
+
+impl<F> RunUntil<'_, F> {
+    /// How long the projections may take to stop: ten seconds unless set.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.shutdown = self.shutdown.within(time);
+        self
+    }
+}
+
+impl<'a, F: Future + Send + 'a> IntoFuture for RunUntil<'a, F> {
+    type Output = Result<(), StoreError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            self.signal.await;
+            self.shutdown.await
         })
     }
 }
@@ -244,7 +274,7 @@ impl Runtime {
 
     /// Stops subscriptions and projections, gives their leases back and closes the store, for every clone of this runtime. What a
     /// projection had begun is written as a whole or not at all. A subscription hands nothing out any more, and waits for what is in
-    /// hand.
+    /// hand. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -253,6 +283,19 @@ impl Runtime {
         Shutdown {
             runtime: self,
             within: Duration::from_secs(10),
+        }
+    }
+
+    /// Runs until `signal` resolves, such as `tokio::signal::ctrl_c()`, then [shuts down](Self::shutdown): the last line of a
+    /// program that only projects.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`shutdown`](Self::shutdown).
+    pub fn run_until<F: Future>(&self, signal: F) -> RunUntil<'_, F> {
+        RunUntil {
+            shutdown: self.shutdown(),
+            signal,
         }
     }
 
@@ -353,6 +396,14 @@ impl fmt::Debug for RebuildProjection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RebuildProjection")
             .field("how", &self.how)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for RunUntil<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunUntil")
+            .field("shutdown", &self.shutdown)
             .finish_non_exhaustive()
     }
 }

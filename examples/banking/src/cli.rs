@@ -17,7 +17,7 @@ use crate::history::history;
 use crate::ledger::Ledger;
 use crate::posted::Posted;
 use crate::progress::{Progress, Rebuilding};
-use crate::projections::{parked, rebuild, status};
+use crate::projections::{parked, rebuild, run, status};
 use crate::report::{Report, print};
 use crate::show::{When, show};
 use crate::store::Store;
@@ -152,8 +152,14 @@ enum Command {
 enum Projections {
     /// Say how far each is, and what went wrong
     Status,
-    /// Build the balances anew from the first event
-    Rebuild,
+    /// Keep them up to date until it is interrupted
+    Run,
+    /// Build the balances anew from the first event, while the old ones are shown
+    Rebuild {
+        /// How many events in a second at most
+        #[arg(long, value_name = "EVENTS")]
+        throttle: Option<u32>,
+    },
     /// List the events that they could not take in
     Parked,
 }
@@ -216,10 +222,11 @@ impl Cli {
             }
             Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
             Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
-            Some(Command::Projections(Projections::Rebuild)) => {
+            Some(Command::Projections(Projections::Run)) => output(&store.open_projecting(run).await?, json),
+            Some(Command::Projections(Projections::Rebuild { throttle })) => {
                 let progress = Rebuilding::new(json);
                 let rebuilt = store
-                    .open_projecting(async |bank| rebuild(bank, progress).await)
+                    .open_projecting(async |bank| rebuild(bank, throttle, progress).await)
                     .await?;
                 output(&rebuilt, json)
             }

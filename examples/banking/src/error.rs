@@ -57,6 +57,8 @@ pub(crate) enum BankError {
     NoDatabase,
     #[error("the balances cannot be built: {0}")]
     NotBuilt(String),
+    #[error("cannot wait to be interrupted: {0}")]
+    Signal(std::io::Error),
     #[error(transparent)]
     Projection(#[from] CommandError),
     #[error(transparent)]

@@ -1,5 +1,6 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 
+use es_runtime::projection::Build;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ledger::Ledger;
@@ -14,16 +15,18 @@ impl Rebuilding {
         }
         let bar = ProgressBar::new(0);
         // A template that cannot be read would leave the plain bar, which will do.
-        if let Ok(style) = ProgressStyle::with_template("balances {wide_bar} {pos} of {len}, {per_sec}, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template("balances {wide_bar} {pos} of {len}, {msg}") {
             bar.set_style(style);
         }
         Self(bar)
     }
 
-    /// So many events of so many are done.
-    pub(crate) fn at(&mut self, done: u64, total: u64) {
-        self.0.set_length(total);
-        self.0.set_position(done);
+    pub(crate) fn at(&mut self, build: &Build) {
+        self.0.set_length(build.total.0);
+        self.0.set_position(build.done.0);
+        let left = build.remaining().map(|left| format!(", {} s left", left.as_secs()));
+        self.0
+            .set_message(format!("{:.0} events/s{}", build.rate, left.unwrap_or_default()));
     }
 
     pub(crate) fn done(self) {

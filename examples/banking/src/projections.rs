@@ -18,19 +18,32 @@ pub(crate) async fn status(bank: &Runtime) -> Result<Status, BankError> {
     Ok(Status(bank.health().await?))
 }
 
-/// Builds the balances anew, and shows how far that is.
-pub(crate) async fn rebuild(bank: &Runtime, mut progress: Rebuilding) -> Result<Status, BankError> {
+/// Keeps the read models up to date until it is interrupted, and tells how they were then.
+pub(crate) async fn run(bank: &Runtime) -> Result<Status, BankError> {
+    let mut last = None;
+    let interrupted = async { last = Some((tokio::signal::ctrl_c().await, bank.health().await)) };
+    bank.run_until(interrupted).await?;
+    let (heard, health) = last.unwrap_or_else(|| unreachable!("it was interrupted"));
+    heard.map_err(BankError::Signal)?;
+    Ok(Status(health?))
+}
+
+/// Builds the balances anew, and shows how far that is. The old ones are shown meanwhile.
+pub(crate) async fn rebuild(bank: &Runtime, throttle: Option<u32>, mut bar: Rebuilding) -> Result<Status, BankError> {
     let balances = bank.projection::<Balance>();
-    balances.rebuild().await?;
+    let rebuild = balances.rebuild().compare();
+    match throttle {
+        Some(events) => rebuild.throttle(events).await?,
+        None => rebuild.await?,
+    }
     loop {
-        let now = balances.status().await?;
-        progress.at(now.position.0, now.position.0 + now.lag_events);
-        if now.ready {
-            progress.done();
+        let Some(build) = balances.status().await?.build else {
+            bar.done();
             return status(bank).await;
-        }
-        if let Some(failure) = now.last_error {
-            progress.done();
+        };
+        bar.at(&build);
+        if let Some(failure) = build.last_error {
+            bar.done();
             return Err(BankError::NotBuilt(failure.error));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -55,7 +68,13 @@ impl Report for Status {
                 "position": projection.position,
                 "lag_events": projection.lag_events,
                 "lag_seconds": projection.lag.as_secs_f64(),
+                "rate": projection.rate,
+                "owner": projection.owner,
+                "runs_here": projection.runs_here,
+                "panics": projection.panics,
                 "parked": projection.parked,
+                "build": projection.build.as_ref().map(|build| json!({ "done": build.done, "total": build.total })),
+                "rebuilt": projection.rebuilt,
                 "last_error": projection.last_error.as_ref().map(|failure| &failure.error),
             })
         };
@@ -81,6 +100,18 @@ impl fmt::Display for Status {
                 projection.lag.as_secs_f64(),
                 projection.parked,
             )?;
+            match &projection.owner {
+                Some(_) if projection.runs_here => {}
+                Some(owner) => write!(f, "\n  run by {owner}, {:.0} events/s", projection.rate)?,
+                None => write!(f, "\n  run by no process")?,
+            }
+            if let Some(build) = &projection.build {
+                write!(f, "\n  being built: {} of {} are done", build.done, build.total)?;
+            }
+            if let Some(rebuilt) = &projection.rebuilt {
+                let differ = rebuilt.differences.as_ref().map_or(0, |differences| differences.count);
+                write!(f, "\n  built anew at {}: {differ} rows differed", rebuilt.at)?;
+            }
             if let Some(failure) = &projection.last_error {
                 write!(f, "\n  {} (attempt {})", failure.error, failure.attempts)?;
             }

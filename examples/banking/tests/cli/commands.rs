@@ -224,6 +224,9 @@ fn the_read_model_holds_what_the_accounts_do() {
     let rebuilt = bank.json(&["projections", "rebuild"]);
     assert_eq!(rebuilt["projections"][0]["ready"], true);
     assert_eq!(rebuilt["projections"][0]["lag_events"], 0);
+    assert_eq!(rebuilt["projections"][0]["build"], json!(null));
+    assert_eq!(rebuilt["projections"][0]["rebuilt"]["replaced"], true);
+    assert_eq!(rebuilt["projections"][0]["rebuilt"]["differences"]["count"], 0);
     assert_eq!(bank.json(&["balances"]), json!(by_amount(richer)));
     assert_eq!(bank.json(&["projections", "parked"]), json!([]));
     assert_eq!(bank.json(&["projections", "status"])["head"], 5);
@@ -302,4 +305,34 @@ fn who_follows_is_shown_what_happens_in_another_process() {
     until("deposited 12.34");
     follower.kill().unwrap();
     follower.wait().unwrap();
+}
+
+#[test]
+fn another_process_is_seen_to_run_the_read_models_until_it_is_interrupted() {
+    let bank = Bank::new("projections-run");
+    bank.ok(&["open", "ACC-000001", "Alice"]);
+    let mut running = bank.command(&["projections", "run"]).spawn().unwrap();
+    let status = || bank.json(&["projections", "status"])["projections"][0].clone();
+    let mut seen = status();
+    for _ in 0..600 {
+        if seen["owner"]
+            .as_str()
+            .is_some_and(|owner| owner.contains(&format!("process {} ", running.id())))
+        {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        seen = status();
+    }
+    assert_eq!(seen["runs_here"], false, "{seen}");
+    assert!(seen["owner"].is_string(), "{seen}");
+    let interrupted = std::process::Command::new("kill")
+        .args(["-INT", &running.id().to_string()])
+        .status();
+    assert!(interrupted.unwrap().success());
+    assert!(running.wait().unwrap().success());
+    assert_eq!(
+        bank.json(&["projections", "status"])["projections"][0]["last_error"],
+        json!(null)
+    );
 }
