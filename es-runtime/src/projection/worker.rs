@@ -292,6 +292,8 @@ impl Worker {
             table,
             ..
         } = &*self.standing;
+        // Before the rows go, so that nobody who waits for them takes them for there.
+        self.standing.update(|state| state.done = Some(Position::ZERO));
         // The mark first: whoever reads a row now finds it gone when he looks again.
         for (reader, table) in [(mark, None), (reader, Some(table))] {
             let forgotten = self.store.forget(reader, table, lease).await;
