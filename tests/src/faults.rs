@@ -104,6 +104,11 @@ impl<S: ?Sized> Faulty<S> {
         self.next().iter().copied().collect()
     }
 
+    /// The faults that were not met yet never are.
+    pub fn forgive(&self) {
+        self.next().clear();
+    }
+
     /// Every call waits from now on, as if the process were stopped, until it is told otherwise.
     pub fn freeze(&self, frozen: bool) {
         self.plan.frozen.store(frozen, Ordering::SeqCst);

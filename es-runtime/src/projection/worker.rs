@@ -392,13 +392,13 @@ impl Worker {
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
     pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
         let Standing { name, reader, mark, .. } = &*self.standing;
+        // Before the rows go, so that nobody who waits for them takes them for there.
+        self.standing.update(|state| state.done = Some(Position::ZERO));
         // The mark first: whoever reads a row now finds it gone when he looks again.
         let forgotten = self.store.forget(mark, None, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        // Whoever waits for a position waits from here on.
-        self.standing.update(|state| state.done = Some(Position::ZERO));
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
