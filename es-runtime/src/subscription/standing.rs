@@ -58,11 +58,11 @@ impl Standing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It goes well.
+    /// What it does now. Where it goes well, or another process has taken it up, nothing is wrong any more.
     pub(crate) fn is(&self, status: Status) {
         let mut state = self.state();
         state.status = status;
-        if status == Status::Live {
+        if matches!(status, Status::Live | Status::Standby) {
             state.failure = None;
         }
     }
