@@ -48,8 +48,8 @@ pub use projection::{CommandError, Health, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, FoldLive, Get, HandleEvents, List, Load,
-    Loaded, Page, ProjectionHandle, Readable, Receipt, Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown,
-    StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    Loaded, Page, ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, Runtime,
+    Shown, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -25,4 +25,6 @@ mod watcher;
 mod writer;
 
 pub use options::{Durability, SqliteOptions};
+pub use projections::SqliteTransaction;
+pub use rusqlite;
 pub use store::SqliteStore;

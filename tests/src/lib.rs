@@ -6,6 +6,7 @@ pub mod faults;
 pub mod foreign;
 pub mod process;
 pub mod stores;
+pub mod totals;
 
 #[doc(hidden)]
 pub use es_sqlite::SqliteStore;

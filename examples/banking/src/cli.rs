@@ -34,6 +34,7 @@ Examples:
   banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
   banking watch --name audit                         what is new since `audit` was last here; --follow goes on
+  banking totals                                     what happened on each day, from tables of SQL
   banking open ACC-900001 'Zoë Müller'
   banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
   banking deposit ACC-900001 250.00
@@ -140,6 +141,8 @@ enum Command {
         #[arg(long)]
         follow: bool,
     },
+    /// List what happened on each day, from tables that are kept up to date
+    Totals,
     /// Look after the read models
     #[command(subcommand)]
     Projections(Projections),
@@ -210,6 +213,7 @@ impl Cli {
             Some(Command::Watch { name, follow }) => {
                 store.open(async |bank| watch(bank, name, follow, json).await).await
             }
+            Some(Command::Totals) => output(&store.totals().await?, json),
             Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
             Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
             Some(Command::Projections(Projections::Rebuild)) => {

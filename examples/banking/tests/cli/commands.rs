@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
-use crate::bank::Bank;
+use crate::bank::{Bank, total};
 
 /// A bank with two accounts, each with 100.00.
 fn bank(name: &str) -> Bank {
@@ -284,4 +284,22 @@ fn who_follows_is_shown_what_happens_in_another_process() {
     until("deposited 12.34");
     follower.kill().unwrap();
     follower.wait().unwrap();
+}
+
+#[test]
+fn the_totals_of_a_day_hold_what_was_moved() {
+    let bank = bank("totals");
+    // Over all days, should it be about midnight.
+    let totals = || {
+        let days = bank.json(&["totals"]);
+        ["opened", "paid_in", "paid_out"].map(|what| total(&days, what))
+    };
+    assert_eq!(totals(), [2, 20_000, 0]);
+    bank.ok(&["transfer", "ACC-000001", "ACC-000002", "30.00"]);
+    // Each event once, however often it is asked.
+    for _ in 0..2 {
+        assert_eq!(totals(), [2, 23_000, 3_000]);
+    }
+    let said = bank.fails(1, &["--store", "memory", "totals"]);
+    assert!(said.contains("kept in a database"), "{said}");
 }
