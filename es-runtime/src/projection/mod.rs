@@ -37,7 +37,7 @@ pub use store::ProjectionStore;
 
 pub(crate) use command::What;
 pub(crate) use lease::Tenure;
-pub(crate) use life::{STANDBY, backoff, chain, next, stopped};
+pub(crate) use life::{STANDBY, backoff, chain, failure, next, stopped};
 pub(crate) use live::{Wanted, fold_live};
 pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;

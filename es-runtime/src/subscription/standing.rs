@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::SubscriptionHandle;
-use crate::projection::{Failure, Status, chain};
+use crate::projection::{Failure, Status, chain, failure};
 use crate::{Clock, Position, StoreError, StoreErrorKind};
 
 /// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).
@@ -58,29 +58,27 @@ impl Standing {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It goes well.
+    /// What it does now. Where it goes well, or another process has taken it up, nothing is wrong any more.
     pub(crate) fn is(&self, status: Status) {
         let mut state = self.state();
         state.status = status;
-        if status == Status::Live {
+        if matches!(status, Status::Live | Status::Standby) {
             state.failure = None;
         }
     }
 
     /// Notes what went wrong.
     pub(crate) fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
-        let error = chain(error);
-        tracing::warn!(subscription = self.name, error, "a subscription does not go on");
+        let error_chain = chain(error);
+        tracing::warn!(
+            subscription = self.name,
+            error = error_chain,
+            "a subscription does not go on"
+        );
         let at = self.clock.now();
         let mut state = self.state();
-        let before = state.failure.take().filter(|before| before.position == position);
         state.status = status;
-        state.failure = Some(Failure {
-            error,
-            position,
-            attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
-            at,
-        });
+        state.failure = Some(failure(state.failure.take(), error, position, at));
     }
 }
 
