@@ -1,7 +1,5 @@
 //! Processes that run a projection, and are killed at random moments: each event counts once.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,52 +75,9 @@ async fn projecting_process() {
     }
 }
 
-/// A process that projects. It is killed in the end.
-struct Process {
-    child: Child,
-    said: std::sync::mpsc::Receiver<String>,
-}
-
-impl Process {
-    fn start(address: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "projecting_process", "--nocapture"])
-            .env(ADDRESS, address)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (sender, said) = std::sync::mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let process = Self { child, said };
-        process.says("projecting", Duration::from_secs(60));
-        process
-    }
-
-    /// Whether it says so within the time.
-    fn says(&self, word: &str, within: Duration) -> bool {
-        let until = Instant::now() + within;
-        while let Ok(line) = self.said.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            if line.trim() == word {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A process that projects.
+fn projecting(address: &str) -> Process {
+    Process::start("projecting_process", [(ADDRESS, address)], "projecting")
 }
 
 async fn each_event_counts_once_when_processes_are_killed(address: &str) {
@@ -140,7 +95,7 @@ async fn each_event_counts_once_when_processes_are_killed(address: &str) {
         })
     };
     for kill in 0..kills() {
-        let process = Process::start(address);
+        let process = projecting(address);
         assert!(
             process.says("owner", Duration::from_secs(60)),
             "the lease of the one before has run out"
@@ -157,7 +112,7 @@ async fn three_processes_share_the_work(address: &str) {
     let store = open(address).await;
     let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
     let account = account_with(&runtime, 100).await;
-    let mut processes: Vec<_> = (0..3).map(|_| Process::start(address)).collect();
+    let mut processes: Vec<_> = (0..3).map(|_| projecting(address)).collect();
     for _ in 0..3 {
         // The owner says so, the others do not.
         let mut owner = None;
