@@ -138,13 +138,7 @@ impl ProjectionWriter<'_> {
         if !self.holds(lease)? {
             return Ok(Err(lost(lease)));
         }
-        let sql = "SELECT t.value FROM projection_schemas AS s, json_each(s.tables) AS t WHERE s.name = ?1";
-        let tables: Vec<String> = {
-            let statement = self.statements.get(sql)?;
-            statement
-                .query_map([schema.name()], |row| row.get(0))?
-                .collect::<Result<_, _>>()?
-        };
+        let tables = self.tables_of(&schema.name())?;
         self.savepoint()?;
         for table in tables {
             let emptied = self
@@ -165,6 +159,27 @@ impl ProjectionWriter<'_> {
         }
         self.keep()?;
         self.forget(reader, None, lease)
+    }
+
+    /// Drops the tables of a version of an SQL projection, if it is one.
+    pub(super) fn drop_schema(&mut self, name: &str) -> Result<(), Problem> {
+        self.statements.connection().execute_batch(SCHEMAS)?;
+        for table in self.tables_of(name)? {
+            let drop = format!("DROP TABLE IF EXISTS \"{}\"", table.replace('"', "\"\""));
+            self.statements.connection().execute(&drop, [])?;
+        }
+        let sql = "DELETE FROM projection_schemas WHERE name = ?1";
+        self.statements.get(sql)?.execute([name])?;
+        Ok(())
+    }
+
+    /// The tables that the schema of this name has created.
+    fn tables_of(&mut self, name: &str) -> Result<Vec<String>, Problem> {
+        let sql = "SELECT t.value FROM projection_schemas AS s, json_each(s.tables) AS t WHERE s.name = ?1";
+        let statement = self.statements.get(sql)?;
+        Ok(statement
+            .query_map([name], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     }
 
     /// The names of all tables of the file but for those of SQLite, and those that virtual tables keep themselves in.

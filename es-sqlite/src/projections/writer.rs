@@ -224,6 +224,7 @@ impl<'c> ProjectionWriter<'c> {
         if !self.holds(lease)? {
             return Ok(Err(lost(lease)));
         }
+        self.drop_schema(&table.name())?;
         self.statements.connection().execute(&TableSql::new(table).drop(), [])?;
         for reader in readers {
             self.forget_reader(reader)?;
