@@ -2,7 +2,7 @@ use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, kinds, leases,
-    limits, multi_stream, order, projections, queries, reads, rows,
+    limits, multi_stream, order, projections, queries, reads, rebuilds, rows,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -93,6 +93,10 @@ macro_rules! __cases {
             queries::g20_queries_mean_the_same [TxProjections] "filters, order and pages mean the same on every store, whatever the type of a field";
             rows::g21_bad_input_is_refused [TxProjections] "names, keys, rows and queries that some database could not take are refused, and nothing is changed";
             rows::g22_tables_are_created_once [TxProjections] "a table is created once, however many ask for it at once, and keeps its rows when an index is added";
+            rebuilds::g23_rebuilt_rows_replace_shown_ones [TxProjections] "rows, checkpoint and parked events that were built beside take the place of those shown as one, and readers see all of the one or all of the other";
+            rebuilds::g24_refused_replacement_changes_nothing [TxProjections] "a replacement that is refused for whatever reason changes nothing";
+            rebuilds::g25_differences_are_told [TxProjections] "rows that differ between two tables are counted, and the first are told with the data of both";
+            rebuilds::g26_versions_are_listed_and_dropped [TxProjections] "the tables of a projection's versions are listed; a dropped one is gone with its checkpoints, and no other";
             deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";
@@ -128,6 +132,8 @@ macro_rules! __cases {
             leases::o03_paused_owner_cannot_write [TxProjections] "once a lease is taken over nothing of the owner before is written any more";
             leases::o04_brief_ownership_leaves_no_zombie [TxProjections] "a lease that was given back is good for nothing, not even when the same owner takes it again";
             leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
+            leases::o06_report_is_told_to_everybody [TxProjections] "what the owner of a lease reports, and whether it still has it, is told through every handle, and stays when it ends";
+            leases::o07_lost_owner_reports_nothing [TxProjections] "whoever lost a lease or gave it back reports nothing, and what was reported stands";
         }
     };
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use es_runtime::Position;
-use es_runtime::projection::store::{CommitError, Lease};
+use es_runtime::projection::store::{CommitError, Lease, LeaseState, Report};
+use es_runtime::{Position, StoreErrorKind};
 
 use crate::check::{Checked, Stop, holds, present, same};
 use crate::projections::{LONG, READER, all_rows, change, checkpoint, commit, filled, leased, table};
@@ -219,4 +219,96 @@ pub(crate) async fn o05_lease_ignores_client_clock(subject: &Subject<'_>) -> Che
         other.release(&next).await?;
     }
     Ok(())
+}
+
+/// The lease as everybody sees it, without the time of its report.
+async fn state(store: &Projections) -> Checked<(Option<String>, u64, Option<(String, u64)>)> {
+    let LeaseState { owner, epoch, report } = present("the state of a lease", store.lease(READER).await?)?;
+    Ok((owner, epoch, report.map(|report| (report.text, report.epoch))))
+}
+
+pub(crate) async fn o06_report_is_told_to_everybody(subject: &Subject<'_>) -> Checked {
+    let store = filled(subject, 5).await?;
+    let other = subject.projections_with(clock(7_200_000_000)).await?;
+    same("a lease that was never taken", other.lease(READER).await?, None)?;
+    let lease = leased(&store, "owner").await?;
+    let owned = Some("owner".to_owned());
+    same("a lease", state(&other).await?, (owned.clone(), lease.epoch, None))?;
+    for text in [
+        "",
+        "{\"rate\":1.5}",
+        "Zoë \u{1f600}\n'\"\\",
+        &"ü".repeat(Report::LONGEST / 2),
+    ] {
+        same("that the owner reported", store.report(&lease, text).await?, true)?;
+        let told = (owned.clone(), lease.epoch, Some((text.to_owned(), lease.epoch)));
+        same("a lease with a report", state(&other).await?, told)?;
+    }
+    for text in ["a\0b", &"ü".repeat(Report::LONGEST / 2 + 1)] {
+        let refused = store.report(&lease, text).await;
+        let is = matches!(&refused, Err(error) if error.kind() == StoreErrorKind::Rejected);
+        holds(is, "a report that cannot be kept", "Rejected", &refused)?;
+    }
+    store.commit(commit(&lease, 0, 1, vec![change("a", "{}", 1)])).await?;
+    same("that the owner reported", store.report(&lease, "last").await?, true)?;
+    let last = Some(("last".to_owned(), lease.epoch));
+    same("that it was renewed", store.renew(&lease, Duration::ZERO).await?, true)?;
+    let mut told = state(&other).await?;
+    for _ in 0..1_000 {
+        if told.0.is_none() {
+            break;
+        }
+        // The next instant that the store's clock can tell.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        told = state(&other).await?;
+    }
+    same("a lease that has run out", told, (None, lease.epoch, last.clone()))?;
+    store.release(&lease).await?;
+    same(
+        "one that was given back",
+        state(&other).await?,
+        (None, lease.epoch, last.clone()),
+    )?;
+    let next = leased(&other, "next").await?;
+    same(
+        "one that was taken over",
+        state(&store).await?,
+        (Some("next".to_owned()), next.epoch, last),
+    )
+}
+
+pub(crate) async fn o07_lost_owner_reports_nothing(subject: &Subject<'_>) -> Checked {
+    let store = filled(subject, 5).await?;
+    let first = present("the free lease", store.acquire(READER, "first", Duration::ZERO).await?)?;
+    same(
+        "that the first owner reported",
+        store.report(&first, "first").await?,
+        true,
+    )?;
+    let second = taken_over(&store, "second").await?;
+    same("that a lost owner reported", store.report(&first, "late").await?, false)?;
+    let forged = Lease {
+        epoch: second.epoch,
+        ..first.clone()
+    };
+    same(
+        "that another owner reported",
+        store.report(&forged, "forged").await?,
+        false,
+    )?;
+    let told = Some(("first".to_owned(), first.epoch));
+    same("the report", state(&store).await?.2, told)?;
+    same(
+        "that the second owner reported",
+        store.report(&second, "second").await?,
+        true,
+    )?;
+    store.release(&second).await?;
+    same(
+        "that it reported afterwards",
+        store.report(&second, "late").await?,
+        false,
+    )?;
+    let told = Some(("second".to_owned(), second.epoch));
+    same("the report", state(&store).await?.2, told)
 }

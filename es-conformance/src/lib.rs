@@ -26,6 +26,7 @@ mod projections;
 mod queries;
 mod random;
 mod reads;
+mod rebuilds;
 mod rows;
 mod run;
 mod sample;

@@ -30,6 +30,7 @@ pub(crate) fn table() -> RowTable {
         projection: READER.into(),
         version: 1,
         indexes: vec!["count".into()].into(),
+        beside: false,
     }
 }
 
@@ -502,7 +503,9 @@ pub(crate) async fn m15_reopen_keeps_projections(subject: &Subject<'_>) -> Check
     let mut first = step(&store, &lease, 0.into(), 6.into()).await?;
     first.park = vec![parked(3, "bad", 1)];
     store.commit(first).await?;
+    same("that the owner reported", store.report(&lease, "well").await?, true)?;
     let (rows, before) = (all_rows(&store).await?, store.checkpoint(READER).await?);
+    let reported = store.lease(READER).await?;
     store.close().await?;
 
     let store = subject.projections().await?;
@@ -519,6 +522,7 @@ pub(crate) async fn m15_reopen_keeps_projections(subject: &Subject<'_>) -> Check
         store.acquire(READER, "other", LONG).await?,
         None,
     )?;
+    same("the lease and its report", store.lease(READER).await?, reported)?;
     same(
         "the lease for its owner",
         store.acquire(READER, "owner", LONG).await?,

@@ -85,6 +85,7 @@ pub(crate) async fn g20_queries_mean_the_same(subject: &Subject<'_>) -> Checked 
         version: 1,
         projection: "indexed".into(),
         indexes: vec!["f.g".into()].into(),
+        beside: false,
     };
     let plain = RowTable {
         projection: "plain".into(),

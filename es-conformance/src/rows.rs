@@ -139,6 +139,12 @@ async fn bad_names(store: &Projections) -> Checked {
         ..table()
     };
     store.create_table(&longest).await?;
+    store
+        .create_table(&RowTable {
+            beside: true,
+            ..longest.clone()
+        })
+        .await?;
     same(
         "the rows of the longest name",
         store.list_rows(&longest, &RowQuery::default()).await?,

@@ -75,7 +75,7 @@ impl Problem {
 }
 
 /// tokio-postgres keeps the server's sentence in the source and says "db error" itself.
-fn postgres_text(error: &tokio_postgres::Error) -> String {
+pub(crate) fn postgres_text(error: &tokio_postgres::Error) -> String {
     match (error.as_db_error(), std::error::Error::source(error)) {
         (Some(db), _) => match db.hint() {
             Some(hint) => format!("{} ({}); {hint}", db.message(), db.code().code()),

@@ -22,6 +22,8 @@ mod url;
 mod wake;
 
 pub use options::PostgresOptions;
+pub use projections::PgTransaction;
 pub use schema::{Lock, Schema};
 pub use store::PostgresStore;
 pub use tls::SslMode;
+pub use tokio_postgres;

@@ -209,36 +209,43 @@ impl Reader {
         let statement = client.prepare_cached(sql).await?;
         let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
         pin_mut!(sent);
-        let (mut rows, mut size, mut is_cut) = (Vec::new(), 0, false);
+        let (mut taken, mut size, mut is_cut) = (Vec::new(), 0, false);
         while let Some(row) = sent.try_next().await? {
             size += row.raw_size_bytes();
-            rows.push(row);
+            taken.push(E::take(row)?);
             if size >= bytes {
                 is_cut = true;
                 break;
             }
         }
-        let events = E::of_rows(self, client, &rows, stream).await?;
+        let events = E::events(self, client, taken, stream).await?;
         Ok(Page { events, size, is_cut })
     }
 }
 
 /// What a page holds.
 pub(crate) trait Paged: Sized + Send + 'static {
+    /// What is kept of a row until all of the page are there.
+    type Taken: Send;
+
     fn version(&self) -> Version;
 
     fn position(&self) -> Position;
 
+    fn take(row: Row) -> Result<Self::Taken, Problem>;
+
     /// The events of these rows, which are of this stream, if one is named.
-    fn of_rows(
+    fn events(
         reader: &Reader,
         client: &ClientWrapper,
-        rows: &[Row],
+        taken: Vec<Self::Taken>,
         stream: Option<&StreamId>,
     ) -> impl Future<Output = Result<Vec<Self>, Problem>> + Send;
 }
 
 impl Paged for StoredEvent {
+    type Taken = Self;
+
     fn version(&self) -> Version {
         self.version
     }
@@ -247,12 +254,24 @@ impl Paged for StoredEvent {
         self.position
     }
 
-    async fn of_rows(_: &Reader, _: &ClientWrapper, rows: &[Row], _: Option<&StreamId>) -> Result<Vec<Self>, Problem> {
-        rows.iter().map(stored_event).collect()
+    fn take(row: Row) -> Result<Self, Problem> {
+        stored_event(&row)
+    }
+
+    async fn events(
+        _: &Reader,
+        _: &ClientWrapper,
+        taken: Vec<Self>,
+        _: Option<&StreamId>,
+    ) -> Result<Vec<Self>, Problem> {
+        Ok(taken)
     }
 }
 
 impl Paged for RecordedEvent {
+    /// The names of the streams are looked up for all rows at once.
+    type Taken = Row;
+
     fn version(&self) -> Version {
         self.version
     }
@@ -261,18 +280,23 @@ impl Paged for RecordedEvent {
         self.position
     }
 
-    async fn of_rows(
+    fn take(row: Row) -> Result<Row, Problem> {
+        Ok(row)
+    }
+
+    async fn events(
         reader: &Reader,
         client: &ClientWrapper,
-        rows: &[Row],
+        taken: Vec<Row>,
         stream: Option<&StreamId>,
     ) -> Result<Vec<Self>, Problem> {
         if let Some(stream) = stream {
-            return rows.iter().map(|row| event(row, stream.clone())).collect();
+            return taken.iter().map(|row| event(row, stream.clone())).collect();
         }
-        let numbers = rows.iter().map(stream_number).collect::<Result<Vec<_>, _>>()?;
+        let numbers = taken.iter().map(stream_number).collect::<Result<Vec<_>, _>>()?;
         let names = reader.names.resolve(client, numbers.clone()).await?;
-        rows.iter()
+        taken
+            .iter()
             .zip(numbers)
             .map(|(row, number)| match names.get(&number) {
                 Some(name) => event(row, name.clone()),

@@ -20,6 +20,7 @@ fn table() -> RowTable {
         projection: "balances".into(),
         version: 1,
         indexes: vec!["owner".into()].into(),
+        beside: false,
     }
 }
 
@@ -61,7 +62,7 @@ async fn projections_need_few_rights() {
     client
         .batch_execute(&format!(
             "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA es TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA es TO {role}; \
-             GRANT EXECUTE ON FUNCTION es.append, es.stored, es.resolve, es.lock_log, es.take_lease, es.renew_lease, \
+             GRANT EXECUTE ON FUNCTION es.append, es.stored, es.resolve, es.lock_log, es.take_lease, es.renew_lease, es.report_lease, \
              es.release_lease, es.commit_batch, es.forget_reader, es.create_rows TO {role}"
         ))
         .await

@@ -245,7 +245,7 @@ impl<E> From<LoadError> for ExecuteError<E> {
 /// Any error, for programs that report errors rather than match them: `?` turns every error into it.
 ///
 /// `Debug`, which is what `fn main() -> es_runtime::Result<()>` prints, shows the chain of causes.
-pub struct Error(Box<dyn StdError + Send + Sync>);
+pub struct Error(pub(crate) Box<dyn StdError + Send + Sync>);
 
 /// A `Result` whose error is [any error](Error) unless it is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

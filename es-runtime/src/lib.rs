@@ -47,8 +47,8 @@ pub use projection::{CommandError, Health, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, FoldLive, Get, List, Load, Loaded, Page,
-    ProjectionHandle, Readable, Receipt, Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown, StartError,
-    StoredKind, Transaction, UnwritableEvent,
+    ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, Runtime, Shown, Shutdown,
+    StartError, StoredKind, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -12,6 +12,8 @@ pub(crate) enum Problem {
     Sqlite(Arc<rusqlite::Error>),
     #[error("{0}")]
     Damaged(String),
+    #[error("the transaction is over")]
+    Ended,
 }
 
 impl From<rusqlite::Error> for Problem {
@@ -25,7 +27,7 @@ impl Problem {
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Damaged(_) => None,
+            Self::Damaged(_) | Self::Ended => None,
         }
     }
 
@@ -34,6 +36,10 @@ impl Problem {
         let (kind, what) = match &self {
             Self::Sqlite(_) => describe(self.code()),
             Self::Damaged(_) => (StoreErrorKind::Corrupt, "what is stored cannot be right; stop and look"),
+            Self::Ended => (
+                StoreErrorKind::Rejected,
+                "its transaction was ended by a method or the schema of a projection; remove the `COMMIT` or `ROLLBACK`",
+            ),
         };
         StoreError::new(kind, format!("cannot {doing} `{}`: {what}", path.display())).caused_by(self)
     }

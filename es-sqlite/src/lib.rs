@@ -24,4 +24,6 @@ mod transaction;
 mod writer;
 
 pub use options::{Durability, SqliteOptions};
+pub use projections::SqliteTransaction;
+pub use rusqlite;
 pub use store::SqliteStore;

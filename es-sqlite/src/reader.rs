@@ -44,6 +44,11 @@ pub(crate) struct Page<T> {
 }
 
 impl<'c> Reader<'c> {
+    /// The connection, which cannot write.
+    pub(crate) fn connection(&self) -> &'c Connection {
+        self.filtered.connection()
+    }
+
     pub(crate) fn new(connection: &'c Connection) -> Self {
         let prepared = |sql| Prepared::new(connection, sql);
         Self {

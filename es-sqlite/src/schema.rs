@@ -9,10 +9,11 @@ use crate::error::Problem;
 pub(crate) const APPLICATION_ID: i32 = 0x6573_7273;
 
 /// The steps that lead from an empty file to the present schema. Its version is how many of them were taken.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     include_str!("../sql/001_create.sql"),
     include_str!("../sql/002_event_types.sql"),
     include_str!("../sql/003_projections.sql"),
+    include_str!("../sql/004_reports.sql"),
 ];
 
 /// The version that this build reads and writes.

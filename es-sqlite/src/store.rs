@@ -68,6 +68,20 @@ impl SqliteStore {
         self.handle.durability
     }
 
+    /// Reads the tables of SQL projections, or any other of the file, on one of the reading threads. The connection cannot write,
+    /// and is not yours to keep in a transaction.
+    ///
+    /// # Errors
+    ///
+    /// What SQLite said, as the source of the error.
+    pub async fn query<T, F>(&self, read: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.read(move |reader| Ok(read(reader.connection())?)).await
+    }
+
     /// Has the writer do it.
     pub(crate) fn request_job(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         self.handle.request(Request::Job(job))

@@ -145,6 +145,7 @@ fn table() -> RowTable {
         projection: "balances".into(),
         version: 1,
         indexes: Vec::new().into(),
+        beside: false,
     }
 }
 

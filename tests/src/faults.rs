@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
+use es_runtime::projection::sql::{SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
+    RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -61,10 +63,18 @@ impl Fault {
 }
 
 /// Stands in front of a store. Clones share what is planned.
-#[derive(Clone)]
-pub struct Faulty {
-    store: Arc<dyn ProjectionStore>,
+pub struct Faulty<S: ?Sized = dyn ProjectionStore> {
+    store: Arc<S>,
     plan: Arc<Plan>,
+}
+
+impl<S: ?Sized> Clone for Faulty<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            plan: Arc::clone(&self.plan),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -72,11 +82,12 @@ struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
     silent: AtomicBool,
+    stands_by: AtomicBool,
 }
 
-impl Faulty {
+impl<S: ?Sized> Faulty<S> {
     /// In front of `store`.
-    pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
+    pub fn new(store: Arc<S>) -> Self {
         Self {
             store,
             plan: Arc::default(),
@@ -106,6 +117,11 @@ impl Faulty {
     /// Whoever asks for hints from now on gets none.
     pub fn silence(&self) {
         self.plan.silent.store(true, Ordering::SeqCst);
+    }
+
+    /// No lease is got from now on, as if another process had it, until it is told otherwise.
+    pub fn stand_by(&self, stands_by: bool) {
+        self.plan.stands_by.store(stands_by, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -145,7 +161,7 @@ fn failure() -> StoreError {
 }
 
 #[async_trait::async_trait]
-impl EventStore for Faulty {
+impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     fn limits(&self) -> &Limits {
         self.store.limits()
     }
@@ -228,8 +244,44 @@ impl EventStore for Faulty {
 }
 
 #[async_trait::async_trait]
-impl ProjectionStore for Faulty {
+impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
+    async fn create_schema(&self, schema: &SqlSchema) -> Result<(), StoreError> {
+        self.store.create_schema(schema).await
+    }
+
+    async fn run_steps(
+        &self,
+        schema: &SqlSchema,
+        steps: Arc<Steps<T>>,
+        commit: Option<Commit>,
+    ) -> Result<(), WriteError> {
+        self.or_fails(Fault::CommitRefused).await?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            // As if the connection broke before the commit: everything is run, and undone.
+            self.store.run_steps(schema, steps, None).await?;
+            return Err(CommitError::Indeterminate(failure()).into());
+        }
+        self.store.run_steps(schema, steps, commit).await?;
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(CommitError::Indeterminate(failure()).into());
+        }
+        Ok(())
+    }
+
+    async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.forget_schema(schema, reader, lease).await
+    }
+}
+
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
+        if self.plan.stands_by.load(Ordering::SeqCst) {
+            return Ok(None);
+        }
         let lease = self.store.acquire(lease, owner, ttl).await?;
         if lease.is_some() {
             // While it is frozen, the lease is taken and its owner does not know.
@@ -246,6 +298,15 @@ impl ProjectionStore for Faulty {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.thaw().await;
         self.store.release(lease).await
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.thaw().await;
+        self.store.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.store.lease(name).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
@@ -270,6 +331,23 @@ impl ProjectionStore for Faulty {
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.thaw().await;
         self.store.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.store.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.store.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.store.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ pub mod bank;
 pub mod faults;
 pub mod foreign;
 pub mod stores;
+pub mod totals;
 
 #[doc(hidden)]
 pub use es_sqlite::SqliteStore;

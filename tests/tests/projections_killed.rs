@@ -5,10 +5,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use es_runtime::Runtime;
-use es_tests::balances::{Balance, Store, dump, folded, start};
+use es_runtime::projection::{Project, ProjectionStore};
+use es_runtime::{Position, Runtime};
+use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Deposit, Withdraw, account_with};
-use es_tests::stores;
+use es_tests::totals::{self, postgres, sqlite};
+use es_tests::{SqliteStore, stores};
 
 /// Where the store is whose projections the process runs.
 const ADDRESS: &str = "ES_TESTS_PROJECTING";
@@ -26,7 +28,30 @@ async fn open(address: &str) -> Store {
     if address.starts_with("postgres") {
         Arc::new(stores::postgres_at(address).await)
     } else {
-        Arc::new(es_tests::SqliteStore::open(address).await.unwrap())
+        Arc::new(SqliteStore::open(address).await.unwrap())
+    }
+}
+
+/// A runtime with rows and tables of SQL.
+async fn start(address: &str) -> Runtime {
+    if address.starts_with("postgres") {
+        start_with::<_, postgres::Totals>(stores::postgres_at(address).await).await
+    } else {
+        start_with::<_, sqlite::Totals>(SqliteStore::open(address).await.unwrap()).await
+    }
+}
+
+async fn start_with<S: ProjectionStore, Totals: Project<S>>(store: S) -> Runtime {
+    let builder = Runtime::builder(store).projection::<Balance>().projection::<Totals>();
+    builder.start().await.unwrap()
+}
+
+/// What the tables of SQL hold.
+async fn totals(address: &str) -> totals::Totals {
+    if address.starts_with("postgres") {
+        postgres::dump(&stores::postgres_at(address).await).await
+    } else {
+        sqlite::dump(&SqliteStore::open(address).await.unwrap()).await
     }
 }
 
@@ -34,7 +59,7 @@ async fn open(address: &str) -> Store {
 #[tokio::test(flavor = "multi_thread")]
 async fn projecting_process() {
     let Ok(address) = std::env::var(ADDRESS) else { return };
-    let runtime = start(&open(&address).await).await;
+    let runtime = start(&address).await;
     println!("\nprojecting");
     let mut owns = false;
     // Until it is killed; bounded, should nobody do so.
@@ -42,7 +67,7 @@ async fn projecting_process() {
         let owner = runtime
             .health()
             .await
-            .is_ok_and(|health| health.projections[0].owner.is_some());
+            .is_ok_and(|health| health.projections[0].runs_here);
         if owner && !owns {
             println!("\nowner");
         }
@@ -124,7 +149,7 @@ async fn each_event_counts_once_when_processes_are_killed(address: &str) {
     }
     writer.abort();
     let _ = writer.await;
-    is_whole(&store).await;
+    is_whole(address, &store).await;
 }
 
 async fn three_processes_share_the_work(address: &str) {
@@ -151,22 +176,33 @@ async fn three_processes_share_the_work(address: &str) {
         }
         let head = store.head().await.unwrap();
         processes.push(Process::start(address));
-        while store.checkpoint("balances@1").await.unwrap().map(|at| at.position) < Some(head) {
-            assert!(killed.elapsed() < Duration::from_secs(60), "nobody has taken over");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        caught_up(&store, "balances@1", head).await;
         println!("taken over and caught up {:?} after the kill", killed.elapsed());
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 }
 
-/// Takes the projection up here, and looks at every row.
-async fn is_whole(store: &Store) {
-    let runtime = start(store).await;
+/// Takes the projections up here, and looks at every row.
+async fn is_whole(address: &str, store: &Store) {
+    let runtime = start(address).await;
     let head = store.head().await.unwrap();
-    let projection = runtime.projection::<Balance>();
-    projection.wait_for(head, Duration::from_secs(60)).await.unwrap();
+    for reader in ["balances@1", "totals@1"] {
+        caught_up(store, reader, head).await;
+    }
     assert_eq!(dump(store).await, folded(store).await);
+    assert_eq!(totals(address).await, totals::folded(&**store).await);
+    drop(runtime);
+}
+
+async fn caught_up(store: &Store, reader: &str, head: Position) {
+    let started = Instant::now();
+    while store.checkpoint(reader).await.unwrap().map(|at| at.position) < Some(head) {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "nobody has taken `{reader}` over"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

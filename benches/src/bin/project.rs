@@ -1,19 +1,20 @@
-//! Events per second into a row projection that catches up, and the time from a commit to the row that shows it.
+//! Events per second into a projection that catches up, and the time from a commit to the row that shows it.
 //!
-//! `project [EVENTS] [STORE]…`: 1,000,000 events and all stores unless said otherwise; a store is `memory`, `sqlite` or `postgres`, the last
-//! in the database of `ES_TEST_DATABASE_URL`.
+//! `project [EVENTS] [STORE]…`: 1,000,000 events and all stores unless said otherwise; a store is `memory`, `sqlite` or `postgres` for a row
+//! projection, `sqlite-sql` or `postgres-sql` for an SQL projection with one statement an event. PostgreSQL is the server of `ES_TEST_DATABASE_URL`.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use es_benches::per_second;
+use es_runtime::Projection;
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::projection::{Project, ProjectionStore};
 use es_runtime::store::{Append, StreamAppend};
 use es_runtime::{AppendId, EventId, ExpectedVersion, Key as _, Metadata, NewEvent};
 use es_sqlite::SqliteStore;
-use es_tests::balances::{Balance, start};
+use es_tests::balances::Balance;
 use es_tests::bank::{Account, Deposit};
+use es_tests::{stores, totals};
 use uuid::Uuid;
 
 /// How many accounts the events are spread over: one row each.
@@ -27,31 +28,43 @@ async fn main() -> Result<()> {
     let events = arguments.next().map_or(Ok(1_000_000), |events| events.parse())?;
     let mut stores: Vec<String> = arguments.collect();
     if stores.is_empty() {
-        stores = ["memory", "sqlite", "postgres"].map(str::to_owned).into();
+        stores = ["memory", "sqlite", "postgres", "sqlite-sql", "postgres-sql"]
+            .map(str::to_owned)
+            .into();
     }
     for name in stores {
         let folder = tempfile::tempdir()?;
-        let store: Arc<dyn ProjectionStore> = match &*name {
-            "memory" => Arc::new(MemoryStore::new()),
-            "sqlite" => Arc::new(SqliteStore::open(folder.path().join("bench.db")).await?),
-            _ => Arc::new(es_tests::stores::postgres().await),
-        };
-        let accounts = fill(&store, events).await;
-        let started = Instant::now();
-        let runtime = start(&store).await;
-        let head = store.head().await?;
-        let projection = runtime.projection::<Balance>();
-        projection.wait_for(head, Duration::from_secs(3_600)).await?;
-        let rate = per_second(events, started.elapsed());
-        let (p50, p99) = latency(&runtime, accounts[0]).await?;
-        println!("{name:<9} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
-        runtime.shutdown().await?;
+        let file = folder.path().join("bench.db");
+        match &*name {
+            "memory" => measure::<_, Balance>(&name, MemoryStore::new(), events).await?,
+            "sqlite" => measure::<_, Balance>(&name, SqliteStore::open(file).await?, events).await?,
+            "postgres" => measure::<_, Balance>(&name, stores::postgres().await, events).await?,
+            "sqlite-sql" => {
+                measure::<_, totals::sqlite::Totals>(&name, SqliteStore::open(file).await?, events).await?;
+            }
+            "postgres-sql" => measure::<_, totals::postgres::Totals>(&name, stores::postgres().await, events).await?,
+            other => panic!("{other} is no store"),
+        }
     }
     Ok(())
 }
 
+async fn measure<S: ProjectionStore, P: Project<S> + Projection>(name: &str, store: S, events: usize) -> Result<()> {
+    let accounts = fill(&store, events).await;
+    let started = Instant::now();
+    let runtime = Runtime::builder(store).projection::<P>().start().await?;
+    let head = runtime.store().head().await?;
+    let projection = runtime.projection::<P>();
+    projection.wait_for(head, Duration::from_secs(3_600)).await?;
+    let rate = per_second(events, started.elapsed());
+    let (p50, p99) = latency::<P>(&runtime, accounts[0]).await?;
+    println!("{name:<12} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
+    runtime.shutdown().await?;
+    Ok(())
+}
+
 /// Appends so many events to the accounts, in large batches.
-async fn fill(store: &Arc<dyn ProjectionStore>, events: usize) -> Vec<Id<Account>> {
+async fn fill(store: &dyn ProjectionStore, events: usize) -> Vec<Id<Account>> {
     let accounts: Vec<Id<Account>> = (0..ACCOUNTS.min(events)).map(|_| Id::new()).collect();
     let mut left = events;
     let mut is_first = true;
@@ -95,8 +108,8 @@ fn event(opens: bool) -> NewEvent {
 }
 
 /// From the answer to a command to the row that shows it, in microseconds.
-async fn latency(runtime: &Runtime, account: Id<Account>) -> Result<(u128, u128)> {
-    let projection = runtime.projection::<Balance>();
+async fn latency<P: Projection>(runtime: &Runtime, account: Id<Account>) -> Result<(u128, u128)> {
+    let projection = runtime.projection::<P>();
     let mut times = Vec::with_capacity(PROBES);
     for _ in 0..PROBES {
         let receipt = runtime.execute(account, Deposit { amount: 1 }).await?;

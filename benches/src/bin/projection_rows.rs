@@ -138,6 +138,7 @@ impl<'s, S: ProjectionStore> Projection<'s, S> {
             projection: name.into(),
             version: 1,
             indexes: indexes.iter().map(|field| (*field).into()).collect::<Vec<_>>().into(),
+            beside: false,
         };
         store.create_table(&table).await?;
         let lease = store.acquire(name, "bench", Lease::LONGEST).await?;

@@ -126,6 +126,14 @@ broken! {
         caught by ["g12_checkpoint_ahead_of_store_halts", "g13_checkpoint_identity_is_checked"];
     projections::leaves_rows_behind "forgets a reader, but not its rows"
         caught by ["g15_rebuild_equals_incremental"];
+    projections::replaces_rows_in_steps "clears the rows before it writes those that were built beside"
+        caught by ["g23_rebuilt_rows_replace_shown_ones"];
+    projections::replaces_from_anywhere "replaces rows wherever the checkpoints stand"
+        caught by ["g24_refused_replacement_changes_nothing"];
+    projections::finds_no_differences "says that no row differs"
+        caught by ["g25_differences_are_told"];
+    projections::drops_the_table_only "drops a table, and keeps the checkpoints of its readers"
+        caught by ["g26_versions_are_listed_and_dropped"];
     projections::rewrites_rows "gives a row as the JSON value that it is"
         caught by ["g19_rows_come_back_as_written"];
     projections::repeats_rows_at_the_seam "gives the first row of a page twice"
@@ -140,6 +148,10 @@ broken! {
         caught by ["o02_lost_lease_fences_writes", "o03_paused_owner_cannot_write", "o04_brief_ownership_leaves_no_zombie"];
     projections::believes_the_callers_clock "ends leases by the clock of whoever asks"
         caught by ["o05_lease_ignores_client_clock"];
+    projections::forgets_reports "forgets what was reported when the lease is given back"
+        caught by ["o06_report_is_told_to_everybody"];
+    projections::takes_reports_of_anyone "says that it keeps what somebody reports who has lost the lease"
+        caught by ["o07_lost_owner_reports_nothing"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }

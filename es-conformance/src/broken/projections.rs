@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, ProjectionStore, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, ProjectionStore, Replace, Row, RowChange,
+    RowQuery, RowTable,
 };
 use es_runtime::{Clock, EventStore, MemoryStore, Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -202,6 +203,58 @@ fault!(
 );
 
 fault!(
+    replaces_rows_in_steps,
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        let keys = self.0.list_rows(&replace.table, &RowQuery::default()).await?;
+        let gone = |row: Row| RowChange {
+            key: row.key,
+            data: None,
+            position: row.position,
+        };
+        let cleared = Commit {
+            reader: replace.reader.clone(),
+            lease: replace.lease.clone(),
+            from: replace.from,
+            to: replace.from,
+            table: Some(replace.table.clone()),
+            rows: keys.into_iter().map(gone).collect(),
+            park: Vec::new(),
+            unpark: Vec::new(),
+        };
+        self.0.commit(cleared).await?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        self.0.replace(replace).await
+    }
+);
+
+fault!(
+    replaces_from_anywhere,
+    async fn replace(&self, mut replace: Replace) -> Result<(), CommitError> {
+        loop {
+            match self.0.replace(replace.clone()).await {
+                Err(CommitError::Moved { reader, actual, .. }) if reader == replace.reader => replace.from = actual,
+                Err(CommitError::Moved { actual, .. }) => replace.to = actual,
+                result => return result,
+            }
+        }
+    }
+);
+
+fault!(
+    finds_no_differences,
+    async fn differences(&self, old: &RowTable, new: &RowTable, _: u32) -> Result<Differences, StoreError> {
+        self.0.differences(old, new, 0).await.map(|_| Differences::default())
+    }
+);
+
+fault!(
+    drops_the_table_only,
+    async fn drop_table(&self, table: &RowTable, _: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.0.drop_table(table, &[], lease).await
+    }
+);
+
+fault!(
     rewrites_rows,
     async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
         let mut rows = self.0.rows(table, keys).await?;
@@ -231,6 +284,22 @@ fault!(
     answers_what_it_cannot,
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         Ok(self.0.list_rows(table, query).await.unwrap_or_default())
+    }
+);
+
+fault!(
+    forgets_reports,
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.0.report(lease, "").await?;
+        self.0.release(lease).await
+    }
+);
+
+fault!(
+    takes_reports_of_anyone,
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.0.report(lease, text).await?;
+        Ok(true)
     }
 );
 

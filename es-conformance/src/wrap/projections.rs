@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
+    Row, RowQuery, RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -29,6 +30,16 @@ pub trait WrapProjections: Wrap {
         self.projections().release(lease).await
     }
 
+    /// See [`ProjectionStore::report`].
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.projections().report(lease, text).await
+    }
+
+    /// See [`ProjectionStore::lease`].
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.projections().lease(name).await
+    }
+
     /// See [`ProjectionStore::checkpoint`].
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         self.projections().checkpoint(reader).await
@@ -42,6 +53,26 @@ pub trait WrapProjections: Wrap {
     /// See [`ProjectionStore::forget`].
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.projections().forget(reader, table, lease).await
+    }
+
+    /// See [`ProjectionStore::replace`].
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.projections().replace(replace).await
+    }
+
+    /// See [`ProjectionStore::drop_table`].
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.projections().drop_table(table, readers, lease).await
+    }
+
+    /// See [`ProjectionStore::versions`].
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.projections().versions(projection).await
+    }
+
+    /// See [`ProjectionStore::differences`].
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.projections().differences(old, new, limit).await
     }
 
     /// See [`ProjectionStore::create_table`].
@@ -79,6 +110,14 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
         self.0.release(lease).await
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.0.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.0.lease(name).await
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         self.0.checkpoint(reader).await
     }
@@ -89,6 +128,22 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.0.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.0.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.0.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.0.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.0.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

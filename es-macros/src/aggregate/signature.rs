@@ -110,6 +110,11 @@ pub(crate) fn plain(signature: &Signature, noun: &str, errors: &mut Errors) {
         };
         errors.at(token, message);
     }
+    plain_but_async(signature, noun, errors);
+}
+
+/// Reports `unsafe` and type parameters.
+pub(crate) fn plain_but_async(signature: &Signature, noun: &str, errors: &mut Errors) {
     if let Safety::Unsafe(token) = &signature.safety {
         errors.at(
             token,

@@ -164,7 +164,7 @@ fn is_unit(ty: &Type) -> bool {
     matches!(ungrouped(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Option<Listed> {
+pub(super) fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Option<Listed> {
     if let Type::Reference(reference) = ty {
         errors.at(ty, "take the event by value, without `&`");
         return Listed::new(&reference.elem, attrs);
@@ -177,7 +177,7 @@ fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Option<Listed>
 }
 
 /// The `&Meta<…>` behind the event.
-fn meta(others: &[&Type], errors: &mut Errors) -> Option<Type> {
+pub(super) fn meta(others: &[&Type], errors: &mut Errors) -> Option<Type> {
     let (first, rest) = others.split_first()?;
     for other in rest {
         errors.at(

@@ -1,7 +1,8 @@
 use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ItemImpl, PathArguments, Type};
+use syn::{Attribute, ImplItem, ItemImpl, PathArguments, Signature, Type};
 
 use super::apply::Apply;
+use super::sql::{SqlApply, transaction};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
@@ -18,11 +19,57 @@ const KNOWN: Known = Known {
 /// An impl block with `#[projection]`.
 pub(crate) struct Block {
     pub(crate) runtime: Runtime,
-    /// The row as the block names it.
-    pub(crate) row: Type,
-    pub(crate) applies: Vec<Apply>,
+    /// The struct as the block names it.
+    pub(crate) this: Type,
+    pub(crate) methods: Methods,
     /// Whether the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
+}
+
+/// What the methods with `#[apply]` do.
+pub(crate) enum Methods {
+    /// They fold events into rows.
+    Rows(Vec<Apply>),
+    /// They write tables of the user, in the transaction `tx` of a store.
+    Sql { tx: Box<Type>, applies: Vec<SqlApply> },
+}
+
+impl Methods {
+    /// None yet, of the kind that the block has.
+    fn of(item: &ItemImpl) -> Self {
+        let methods = item.items.iter().filter_map(|item| match item {
+            ImplItem::Fn(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => {
+                Some(&method.sig)
+            }
+            _ => None,
+        });
+        match methods.into_iter().find_map(transaction) {
+            None => Self::Rows(Vec::new()),
+            Some(tx) => Self::Sql {
+                tx: Box::new(tx.clone()),
+                applies: Vec::new(),
+            },
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Rows(applies) => applies.len(),
+            Self::Sql { applies, .. } => applies.len(),
+        }
+    }
+
+    /// Whether rows are changed and deleted, but none is ever created.
+    fn lacks_creation(&self) -> bool {
+        matches!(self, Self::Rows(applies) if !applies.iter().any(Apply::creates))
+    }
+
+    fn events(&self) -> Vec<&Listed> {
+        match self {
+            Self::Rows(applies) => applies.iter().map(|apply| &apply.event).collect(),
+            Self::Sql { applies, .. } => applies.iter().map(|apply| &apply.event).collect(),
+        }
+    }
 }
 
 impl Block {
@@ -36,19 +83,19 @@ impl Block {
         check(&item, errors)?;
         let mut block = Self {
             runtime,
-            row: *item.self_ty,
-            applies: Vec::new(),
+            methods: Methods::of(&item),
+            this: *item.self_ty,
             sound: true,
         };
         let marked = item.items.iter().filter(|item| block.read(item, errors)).count();
         if marked == 0 {
             let message =
                 "a projection needs events: add `#[apply] fn opened(event: Opened) -> Self`, with an event of yours";
-            errors.at(&block.row, message);
-        } else if marked == block.applies.len() && !block.applies.iter().any(Apply::creates) {
+            errors.at(&block.this, message);
+        } else if marked == block.methods.len() && block.methods.lacks_creation() {
             let message =
                 "no event creates a row: add an apply without a receiver, `#[apply] fn opened(event: Opened) -> Self`";
-            errors.at(&block.row, message);
+            errors.at(&block.this, message);
         }
         block.sound = errors.is_empty();
         Some(block)
@@ -73,25 +120,48 @@ impl Block {
                 );
             }
         }
-        if applies > 0
-            && let Some(apply) = Apply::parse(&method.sig, &method.attrs, &self.row, errors)
-            && self.is_first(&apply.event, errors)
-        {
-            self.applies.push(apply);
+        if applies > 0 {
+            self.add(&method.sig, &method.attrs, errors);
         }
         applies > 0
     }
 
+    fn add(&mut self, signature: &Signature, attrs: &[Attribute], errors: &mut Errors) {
+        match &self.methods {
+            Methods::Rows(_) => {
+                let read = Apply::parse(signature, attrs, &self.this, errors);
+                let new = read.filter(|apply| self.is_first(&apply.event, errors));
+                if let Methods::Rows(applies) = &mut self.methods {
+                    applies.extend(new);
+                }
+            }
+            Methods::Sql { tx, .. } => {
+                let read = SqlApply::parse(signature, attrs, tx, errors);
+                let new = read.filter(|apply| self.is_first(&apply.event, errors));
+                if let Methods::Sql { applies, .. } = &mut self.methods {
+                    applies.extend(new);
+                }
+            }
+        }
+    }
+
     /// Whether no method before takes the same event. Reports both places if one does.
     fn is_first(&self, new: &Listed, errors: &mut Errors) -> bool {
-        let mut before = self.applies.iter().map(|apply| &apply.event);
-        let Some(first) = before.find(|first| first.text == new.text && first.meets(new)) else {
+        let before = self.methods.events();
+        let Some(first) = before
+            .into_iter()
+            .find(|first| first.text == new.text && first.meets(new))
+        else {
             return true;
         };
         let name = &new.variant;
+        let way_out = match self.methods {
+            Methods::Rows(_) => "keep one of them, or touch several rows with `keys = …`",
+            Methods::Sql { .. } => "keep one of them",
+        };
         errors.at(
             &new.ty,
-            format!("event `{name}` has an `#[apply]` method already: keep one of them, or touch several rows with `keys = …`"),
+            format!("event `{name}` has an `#[apply]` method already: {way_out}"),
         );
         errors.at(&first.ty, format!("`{name}` is first applied here"));
         false

@@ -3,7 +3,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::apply::{Apply, Keys};
-use super::block::Block;
+use super::block::{Block, Methods};
+use super::expand_sql;
 use super::row::{Row, Rows};
 use crate::message::Message;
 
@@ -13,10 +14,24 @@ pub(super) fn row(row: &Row) -> TokenStream {
         message: Message { ident, name, .. },
         version,
         indexes,
+        schema,
         parks,
         rows,
     } = row;
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
+    let data = match schema {
+        None => quote! {
+            #[automatically_derived]
+            impl #runtime::projection::Row for #ident {}
+        },
+        // The path is looked up from the file in which the literal stands.
+        Some(file) => quote! {
+            #[automatically_derived]
+            impl #runtime::projection::sql::SqlTables for #ident {
+                const SCHEMA: &'static str = ::core::include_str!(#file);
+            }
+        },
+    };
     quote! {
         #[automatically_derived]
         impl #runtime::projection::Projection for #ident {
@@ -26,6 +41,8 @@ pub(super) fn row(row: &Row) -> TokenStream {
             type Rows = #runtime::projection::#rows;
             const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
         }
+
+        #data
     }
 }
 
@@ -42,19 +59,24 @@ impl ToTokens for Rows {
 }
 
 pub(super) fn block(block: &Block) -> TokenStream {
-    let Block {
-        runtime, row, applies, ..
-    } = block;
+    match &block.methods {
+        Methods::Rows(applies) => rows(block, applies),
+        Methods::Sql { tx, applies } => expand_sql::block(block, tx, applies),
+    }
+}
+
+fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
+    let Block { runtime, this, .. } = block;
     let private = runtime.private();
     let sources = applies.iter().map(|apply| {
         let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
-        let row = spanned_self(apply);
-        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#row, #ty>(),)
+        let spanned = spanned_self(apply);
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply));
     quote! {
         #[automatically_derived]
-        impl #runtime::projection::RowProjection for #row {
+        impl #runtime::projection::RowProjection for #this {
             const EVENTS: &'static [#runtime::projection::RowEvent<Self>] = &[#(#sources)*];
         }
 
@@ -68,7 +90,7 @@ fn spanned_self(apply: &Apply) -> Ident {
 }
 
 fn method(block: &Block, apply: &Apply) -> TokenStream {
-    let Block { runtime, row, .. } = block;
+    let Block { runtime, this, .. } = block;
     let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
     let private = runtime.private();
     let keys = keys(block, apply);
@@ -86,7 +108,7 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     quote_spanned! {apply.event.variant.span()=>
         #(#cfgs)*
         #[automatically_derived]
-        impl #runtime::projection::ApplyRow<#ty> for #row {
+        impl #runtime::projection::ApplyRow<#ty> for #this {
             const KEY_IS_STREAM: bool = #key_is_stream;
 
             fn event(

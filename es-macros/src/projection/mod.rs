@@ -3,7 +3,9 @@
 mod apply;
 mod block;
 mod expand;
+mod expand_sql;
 mod row;
+mod sql;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -13,7 +13,7 @@ use crate::stored_name;
 
 const KNOWN: Known = Known {
     attribute: "#[projection]",
-    arguments: &["name", "version", "index", "park", "memory", "live", "crate"],
+    arguments: &["name", "version", "index", "schema", "park", "memory", "live", "crate"],
     repeatable: &[],
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Row {
     pub(crate) message: Message,
     pub(crate) version: u32,
     pub(crate) indexes: Vec<LitStr>,
+    /// The file with the statements that create its tables, if it has no rows.
+    pub(crate) schema: Option<LitStr>,
     pub(crate) parks: bool,
     pub(crate) rows: Rows,
 }
@@ -53,6 +55,7 @@ impl Rows {
             (Self::Live, "park") => {
                 Some("live rows put no event aside: whoever asks for them is told which one cannot be applied")
             }
+            (Self::InMemory | Self::Live, "schema") => Some("tables of your own are in the store"),
             _ => None,
         }
     }
@@ -62,7 +65,7 @@ impl Row {
     /// Reads the struct. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut runtime, mut name, mut version) = (Runtime::default(), None, 1);
-        let (mut indexes, mut parks) = (Vec::new(), false);
+        let (mut indexes, mut schema, mut parks) = (Vec::new(), None, false);
         let mut rows: Option<(Rows, Ident)> = None;
         let mut given = Vec::new();
         args::read(args, &KNOWN, errors, |argument, input| {
@@ -71,6 +74,7 @@ impl Row {
                 "name" => name = Some(stored_name::parse(argument, input)?),
                 "version" => version = parse_version(argument, input)?,
                 "index" => indexes = parse_indexes(argument, input)?,
+                "schema" => schema = Some(stored_name::parse(argument, input)?),
                 "park" => parks = true,
                 "memory" | "live" => {
                     if rows.is_some() {
@@ -98,11 +102,15 @@ impl Row {
         for index in &indexes {
             check_index(index, fields.as_deref(), &message.ident, errors);
         }
+        if schema.is_some() {
+            check_no_row(item, &indexes, errors);
+        }
         Some(Self {
             runtime,
             message,
             version,
             indexes,
+            schema,
             parks,
             rows,
         })
@@ -110,6 +118,9 @@ impl Row {
 
     /// What to put above the struct.
     pub(crate) fn above(&self) -> TokenStream {
+        if self.schema.is_some() {
+            return TokenStream::new();
+        }
         let fields = self.message.assert_fields(&self.runtime);
         let derives = self.message.derives.missing(&self.runtime);
         quote!(#fields #derives)
@@ -144,6 +155,25 @@ fn parse_indexes(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Li
     syn::bracketed!(list in input);
     let fields = Punctuated::<LitStr, Token![,]>::parse_terminated(&list).map_err(|error| expected(error.span()))?;
     Ok(fields.into_iter().collect())
+}
+
+/// Reports what only makes sense with rows.
+fn check_no_row(item: &TokenStream, indexes: &[LitStr], errors: &mut Errors) {
+    if let Ok(Item::Struct(item)) = syn::parse2::<Item>(item.clone())
+        && let Some(field) = item.fields.iter().next()
+    {
+        let message = format!(
+            "a projection with `schema` has tables of its own, and no row: write `struct {};` without fields, or remove `schema`",
+            item.ident
+        );
+        errors.at(field, message);
+    }
+    if let Some(index) = indexes.first() {
+        errors.at(
+            index,
+            "a projection with `schema` has tables of its own: create the index there, and remove `index`",
+        );
+    }
 }
 
 /// Checks what a table's name must be besides a stored name.

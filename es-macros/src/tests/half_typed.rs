@@ -258,6 +258,14 @@ const PROJECTION_METHODS: &[&str] = &[
     "#[apply] fn closed(self, _: Closed) -> Option<Self> { None",
     "#[apply] fn closed(self: Box<Self>, _: Closed) {}",
     "#[apply] fn closed(self, Closed { at }: Closed) -> Option<Self> { None }",
+    "#[apply] fn opened(tx: &mut",
+    "#[apply] fn opened(tx: &mut PgTransaction",
+    "#[apply] fn opened(tx: &mut PgTransaction<",
+    "#[apply] async fn opened(tx: &mut PgTransaction<'_>",
+    "#[apply] async fn opened(tx: &mut PgTransaction<'_>, event: ) -> Result<()> {}",
+    "#[apply] async fn opened(tx: &mut PgTransaction<'_>, event: Opened) -> R",
+    "#[apply] async fn opened(tx: &mut PgTransaction<'_>, event: Opened, meta: &Meta<) -> Result<()> { tx. }",
+    "#[apply(key = event.to)] fn opened(&self, event: Opened, tx: &SqliteTransaction) {}",
 ];
 
 const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
@@ -286,6 +294,11 @@ fn methods_of_projections() {
             "projection",
             "",
             &format!("impl Balance {{ {method} #[apply] fn opened(_: Opened) -> Self {{ Self }} }}"),
+        );
+        comes_through(
+            "projection",
+            "",
+            &format!("impl Totals {{ {method} #[apply] fn opened(tx: &mut Tx<'_>, _: Opened) -> Result<()> {{}} }}"),
         );
     }
 }

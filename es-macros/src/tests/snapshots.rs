@@ -159,6 +159,39 @@ fn projection_block() {
     );
 }
 
+#[test]
+fn sql_projection() {
+    check_as(
+        "projection",
+        "sql_projection",
+        r#"name = "totals", schema = "totals.sql""#,
+        "pub struct Totals;",
+    );
+}
+
+#[test]
+fn sql_projection_block() {
+    check_as(
+        "projection",
+        "sql_projection_block",
+        "",
+        r#"
+        impl Totals {
+            #[apply]
+            async fn opened(tx: &mut PgTransaction<'_>, event: Opened) -> Result<()> {
+                Ok(())
+            }
+
+            #[apply]
+            #[cfg(feature = "transfers")]
+            async fn received(tx: &mut PgTransaction<'_>, event: events::Received, meta: &Meta<Transfer>) -> Result<()> {
+                Ok(())
+            }
+        }
+        "#,
+    );
+}
+
 fn check(name: &str, args: &str, item: &str) {
     check_as(name, name, args, item);
 }

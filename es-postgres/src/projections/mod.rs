@@ -1,21 +1,27 @@
 //! What the store keeps for projections. Each write is one statement that commits itself, on a connection of the pool and never
 //! under the lock of appends.
 
+mod call;
+mod sql;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
-    check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, Lease, LeaseState, Parked,
+    ProjectionStore, Replace, Report, Row, RowQuery, RowTable, check_name,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
+
+pub use sql::PgTransaction;
+
+use call::{Answer, COMMIT, Call};
 
 use crate::PostgresStore;
 use crate::error::Problem;
@@ -26,15 +32,25 @@ use crate::rows::{Json, Time, column, number};
 const TAKE: &str = "SELECT \"es\".take_lease($1, $2, $3)";
 const RENEW: &str = "SELECT \"es\".renew_lease($1, $2, $3, $4)";
 const RELEASE: &str = "SELECT \"es\".release_lease($1, $2, $3)";
+const REPORT: &str = "SELECT \"es\".report_lease($1, $2, $3, $4)";
+const LEASE: &str = "SELECT CASE WHEN l.expires_at > clock_timestamp() THEN l.owner END, l.epoch, \
+     r.content, r.epoch, r.reported_at FROM \"es\".leases AS l LEFT JOIN \"es\".reports AS r ON r.lease = l.name \
+     WHERE l.name = $1 AND l.epoch > 0";
 const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, e.event_id, c.epoch <> l.epoch \
      FROM \"es\".checkpoints AS c CROSS JOIN \"es\".log AS l \
      LEFT JOIN \"es\".recorded_events AS e ON e.position = c.position WHERE c.reader = $1";
-const COMMIT: &str = "SELECT outcome, actual FROM \"es\".commit_batch(\
-     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 const FORGET: &str = "SELECT \"es\".forget_reader($1, $2, $3, $4, $5), NULL::bigint";
+const REPLACE: &str = "SELECT outcome, actual FROM \"es\".replace_rows($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const DROP: &str = "SELECT \"es\".drop_rows($1, $2, $3, $4, $5), NULL::bigint";
+const TABLES: &str = "SELECT c.relname::text FROM pg_catalog.pg_class AS c \
+     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+     WHERE n.nspname = 'es' AND c.relkind = 'r' AND starts_with(c.relname::text, $1)";
 const CREATE: &str = "SELECT \"es\".create_rows($1, $2, $3)";
 const PARKED: &str = "SELECT position, event_id, error, attempts FROM \"es\".parked \
      WHERE reader = $1 AND position > $2 ORDER BY position LIMIT $3";
+
+/// How long a statement may take that goes over all rows of a table.
+const OF_A_TABLE: Duration = Duration::from_secs(60 * 60);
 
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -44,8 +60,28 @@ impl PostgresStore {
         self.reader.rows(&self.schema.render(sql), arguments).await
     }
 
+    /// The rows of a statement that goes over whole tables, sent once.
+    async fn long(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<tokio_postgres::Row>, Problem> {
+        let client = self.reader.client().await?;
+        let sql = self.schema.render(sql);
+        match tokio::time::timeout(OF_A_TABLE, client.query(&sql, arguments)).await {
+            Ok(rows) => Ok(rows?),
+            Err(_) => Err(self.reader.silent(client)),
+        }
+    }
+
     /// Sends a statement that writes, once.
     async fn send(&self, sql: &str, arguments: Arguments<'_>) -> Result<tokio_postgres::Row, CommitError> {
+        self.send_within(self.patience, sql, arguments).await
+    }
+
+    /// The same, with an answer that may take so long.
+    async fn send_within(
+        &self,
+        patience: Duration,
+        sql: &str,
+        arguments: Arguments<'_>,
+    ) -> Result<tokio_postgres::Row, CommitError> {
         let failed = |problem: Problem, phase: Phase| {
             let outcome = outcome(&problem, phase);
             let error = problem.while_doing("write what a projection did");
@@ -65,33 +101,11 @@ impl PostgresStore {
             Ok(prepared) => prepared.map_err(|error| failed(error.into(), Phase::Connect))?,
             Err(_) => return Err(failed(self.reader.silent(client), Phase::Connect)),
         };
-        let sending = tokio::time::timeout(self.patience, client.query_one(&statement, arguments)).await;
+        let sending = tokio::time::timeout(patience, client.query_one(&statement, arguments)).await;
         match sending {
             Ok(answer) => answer.map_err(|error| failed(error.into(), Phase::Sent)),
             Err(_) => Err(failed(self.reader.silent(client), Phase::Sent)),
         }
-    }
-}
-
-/// What the functions that write answer.
-struct Answer<'a> {
-    outcome: &'a str,
-    actual: Option<i64>,
-}
-
-impl<'a> Answer<'a> {
-    fn read(row: &'a tokio_postgres::Row) -> Result<Self, CommitError> {
-        let read = || -> Result<Self, tokio_postgres::Error> {
-            Ok(Self {
-                outcome: row.try_get(0)?,
-                actual: row.try_get(1)?,
-            })
-        };
-        read().map_err(|error| CommitError::Indeterminate(Problem::from(error).while_doing("read an answer")))
-    }
-
-    fn actual(&self) -> Position {
-        Position(number(self.actual.unwrap_or(0)))
     }
 }
 
@@ -163,6 +177,37 @@ impl ProjectionStore for PostgresStore {
             .map_err(|problem| problem.while_doing("release a lease"))
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let reported = async {
+            let arguments: Arguments<'_> = &[&lease.name, &lease.owner, &column(lease.epoch), &text];
+            Ok::<bool, Problem>(self.ask(REPORT, arguments).await?[0].try_get(0)?)
+        };
+        reported.await.map_err(|problem| problem.while_doing("report"))
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let reading = async {
+            let rows = self.ask(LEASE, &[&name]).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let text: Option<String> = row.try_get(2)?;
+            let report = text.map(|text| {
+                Ok::<_, Problem>(Report {
+                    text,
+                    epoch: number(row.try_get(3)?),
+                    at: row.try_get::<_, Time>(4)?.0,
+                })
+            });
+            Ok::<_, Problem>(Some(LeaseState {
+                owner: row.try_get(0)?,
+                epoch: number(row.try_get(1)?),
+                report: report.transpose()?,
+            }))
+        };
+        reading.await.map_err(|problem| problem.while_doing("read a lease"))
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         check_name("reader", reader)?;
         let reading = async {
@@ -196,75 +241,8 @@ impl ProjectionStore for PostgresStore {
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         commit.check()?;
-        let mut changes: Vec<_> = commit.rows.iter().collect();
-        // Commits that meet in some rows lock them in one order. An index is written from left to right, too.
-        changes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-        let (mut keys, mut data, mut positions, mut deleted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for change in changes {
-            match &change.data {
-                None => deleted.push(&*change.key),
-                Some(json) => {
-                    keys.push(&*change.key);
-                    data.push(Json(json));
-                    positions.push(column(change.position.0));
-                }
-            }
-        }
-        let parked: Vec<i64> = commit.park.iter().map(|parked| column(parked.position.0)).collect();
-        let events: Vec<Uuid> = commit.park.iter().map(|parked| parked.event.0).collect();
-        let errors: Vec<&str> = commit.park.iter().map(|parked| &*parked.error).collect();
-        let attempts: Vec<i64> = commit.park.iter().map(|parked| parked.attempts.into()).collect();
-        let unparked: Vec<i64> = commit.unpark.iter().map(|position| column(position.0)).collect();
-        let table = commit.table.as_ref().map(RowTable::name);
-        let lease = &commit.lease;
-        let row = self
-            .send(
-                COMMIT,
-                &[
-                    &commit.reader,
-                    &lease.name,
-                    &lease.owner,
-                    &column(lease.epoch),
-                    &column(commit.from.0),
-                    &column(commit.to.0),
-                    &table,
-                    &keys,
-                    &data,
-                    &positions,
-                    &deleted,
-                    &parked,
-                    &events,
-                    &errors,
-                    &attempts,
-                    &unparked,
-                ],
-            )
-            .await?;
-        let answer = Answer::read(&row)?;
-        let reader = commit.reader;
-        match (answer.outcome, commit.table) {
-            ("done", _) => Ok(()),
-            ("lost", _) => Err(lost(lease)),
-            ("elsewhere", _) => Err(CommitError::Moved {
-                reader,
-                expected: commit.from,
-                actual: answer.actual(),
-            }),
-            ("not_parked", _) => Err(CommitError::NotParked {
-                reader,
-                position: answer.actual(),
-            }),
-            ("no_table", Some(table)) => Err(no_table(&table).into()),
-            ("no_event", _) => Err(rejected(format!(
-                "there is no event at {} for the checkpoint of `{reader}`",
-                commit.to
-            ))
-            .into()),
-            (outcome, _) => Err(rejected(format!(
-                "the checkpoint of `{reader}` cannot be moved ({outcome}): read it again"
-            ))
-            .into()),
-        }
+        let row = self.send(COMMIT, &Call::new(&commit).arguments()).await?;
+        Answer::read(&row)?.of(commit)
     }
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
@@ -281,6 +259,104 @@ impl ProjectionStore for PostgresStore {
             ("no_table", Some(table)) => Err(no_table(table).into()),
             _ => Ok(()),
         }
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        replace.check()?;
+        let lease = &replace.lease;
+        let arguments: Arguments<'_> = &[
+            &replace.reader,
+            &replace.beside,
+            &lease.name,
+            &lease.owner,
+            &column(lease.epoch),
+            &column(replace.from.0),
+            &column(replace.to.0),
+            &replace.table.name(),
+            &replace.table_beside.name(),
+        ];
+        let row = self.send_within(OF_A_TABLE, REPLACE, arguments).await?;
+        let answer = Answer::read(&row)?;
+        let moved = |reader: &String, expected, answer: &Answer<'_>| CommitError::Moved {
+            reader: reader.clone(),
+            expected,
+            actual: answer.actual(),
+        };
+        match answer.outcome {
+            "done" => Ok(()),
+            "lost" => Err(lost(lease)),
+            "elsewhere" => Err(moved(&replace.reader, replace.from, &answer)),
+            "behind" => Err(moved(&replace.beside, replace.to, &answer)),
+            "no_table" => Err(rejected(format!(
+                "there is no table `{}`, or none `{}`: create them first",
+                replace.table.name(),
+                replace.table_beside.name()
+            ))
+            .into()),
+            outcome => Err(rejected(format!(
+                "`{}` cannot be replaced ({outcome}): read its checkpoint again",
+                replace.reader
+            ))
+            .into()),
+        }
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        table.check()?;
+        let arguments: Arguments<'_> = &[&readers, &lease.name, &lease.owner, &column(lease.epoch), &table.name()];
+        let row = self.send(DROP, arguments).await?;
+        match Answer::read(&row)?.outcome {
+            "lost" => Err(lost(lease)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let reading = async {
+            let rows = self.ask(TABLES, &[&projection]).await?;
+            let names = rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?));
+            names.collect::<Result<Vec<_>, Problem>>().map(|names| {
+                let versions = names
+                    .into_iter()
+                    .filter_map(|name| RowTable::version_of(projection, name));
+                versions.collect::<BTreeSet<u32>>()
+            })
+        };
+        let versions = reading
+            .await
+            .map_err(|problem| problem.while_doing("list the tables of a projection"))?;
+        Ok(versions.into_iter().collect())
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        old.check()?;
+        new.check()?;
+        let sql = table::differences(old, new);
+        // One row at least, for the count.
+        let found = self.long(&sql, &[&i64::from(limit.max(1))]).await;
+        let read = found.and_then(|found| {
+            let mut differences = Differences::default();
+            for row in &found {
+                differences.count = number(row.try_get(3)?);
+                differences.first.push(Difference {
+                    key: row.try_get(0)?,
+                    old: row.try_get(1)?,
+                    new: row.try_get(2)?,
+                });
+            }
+            differences.first.truncate(limit.try_into().unwrap_or(usize::MAX));
+            Ok(differences)
+        });
+        read.map_err(|problem| {
+            if problem.code() == Some(&SqlState::UNDEFINED_TABLE) {
+                return rejected(format!(
+                    "there is no table `{}`, or none `{}`: create them first",
+                    old.name(),
+                    new.name()
+                ));
+            }
+            problem.while_doing("compare the rows of a projection")
+        })
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

@@ -43,6 +43,16 @@ pub(crate) fn list(
     Ok((schema.render(&sql), list.parameters))
 }
 
+/// Keys with the data of both tables where these differ, and how many there are.
+pub(crate) fn differences(old: &RowTable, new: &RowTable) -> String {
+    let (old, new) = (name(old), name(new));
+    format!(
+        "SELECT coalesce(o.key, n.key), o.data::text, n.data::text, count(*) OVER () \
+         FROM \"es\".{old} AS o FULL JOIN \"es\".{new} AS n ON n.key = o.key \
+         WHERE o.key IS NULL OR n.key IS NULL OR o.data::text <> n.data::text ORDER BY 1 LIMIT $1"
+    )
+}
+
 /// The names of the indexes, after their fields as far as names of any length and content allow.
 pub(crate) fn index_names(table: &RowTable) -> Vec<String> {
     let id = |field: &str| Uuid::new_v5(&Uuid::NAMESPACE_OID, field.as_bytes()).as_fields().0;
@@ -179,6 +189,7 @@ mod tests {
             projection: "balances".into(),
             version: 1,
             indexes: fields.map(Into::into).to_vec().into(),
+            beside: false,
         };
         let create = schema.render("SELECT \"es\".create_rows($1, $2, $3)");
         let names = index_names(&table);

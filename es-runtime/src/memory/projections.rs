@@ -1,6 +1,6 @@
 //! What the store keeps for projections.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use super::{Log, MemoryStore, usize_of};
 use crate::projection::rows::{field_of, rejected};
 use crate::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, FieldValue, Lease, Parked, ProjectionStore, Row, RowChange,
-    RowCursor, RowFilter, RowQuery, RowTable, check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, FieldValue, Lease, LeaseState, Parked,
+    ProjectionStore, Replace, Report, Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, check_name,
 };
 use crate::{EventId, Position, StoreError, Timestamp};
 
@@ -30,6 +30,7 @@ struct Held {
     owner: Option<String>,
     epoch: u64,
     expires_at: Instant,
+    report: Option<Report>,
 }
 
 #[derive(Default)]
@@ -73,9 +74,7 @@ impl Projections {
 
     fn table(&mut self, table: &RowTable) -> Result<&mut BTreeMap<String, Row>, StoreError> {
         let name = table.name();
-        self.tables
-            .get_mut(&name)
-            .ok_or_else(|| rejected(format!("there is no table `{name}`: create it first")))
+        self.tables.get_mut(&name).ok_or_else(|| no_table(&name))
     }
 }
 
@@ -130,6 +129,64 @@ impl Log {
     }
 }
 
+impl Projections {
+    /// Checks everything before anything is written.
+    fn replace(&mut self, replace: Replace, now: Timestamp) -> Result<(), CommitError> {
+        self.check_lease(&replace.lease)?;
+        let at = |reader: &str| self.checkpoint(reader).map_or(Position::ZERO, |stored| stored.position);
+        for (reader, expected) in [(&replace.beside, replace.to), (&replace.reader, replace.from)] {
+            let actual = at(reader);
+            if actual != expected {
+                return Err(CommitError::Moved {
+                    reader: reader.clone(),
+                    expected,
+                    actual,
+                });
+            }
+        }
+        self.table(&replace.table)?;
+        let rows = std::mem::take(self.table(&replace.table_beside)?);
+        self.tables.remove(&replace.table_beside.name());
+        self.tables.insert(replace.table.name(), rows);
+        let mut beside = self.readers.remove(&replace.beside).unwrap_or_default();
+        if let Some(stored) = &mut beside.checkpoint {
+            stored.updated_at = now;
+        }
+        self.readers.insert(replace.reader, beside);
+        Ok(())
+    }
+
+    fn differences(&self, old: &str, new: &str, limit: u32) -> Result<Differences, StoreError> {
+        let rows = |name: &str| self.tables.get(name).ok_or_else(|| no_table(name));
+        let (old, new) = (rows(old)?, rows(new)?);
+        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        let data = |rows: &BTreeMap<String, Row>, key| {
+            let row: Option<&Row> = rows.get(key);
+            row.map(|row| String::from_utf8_lossy(&row.data).into_owned())
+        };
+        let mut found = Differences::default();
+        for key in keys {
+            let (old, new) = (data(old, key), data(new, key));
+            if old == new {
+                continue;
+            }
+            found.count += 1;
+            if found.first.len() < usize_of(limit.into()) {
+                found.first.push(Difference {
+                    key: key.clone(),
+                    old,
+                    new,
+                });
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn no_table(name: &str) -> StoreError {
+    rejected(format!("there is no table `{name}`: create it first"))
+}
+
 fn no_event(commit: &Commit) -> StoreError {
     rejected(format!(
         "there is no event at {} for the checkpoint of `{}`",
@@ -155,6 +212,7 @@ impl ProjectionStore for MemoryStore {
             owner: None,
             epoch: 0,
             expires_at: now,
+            report: None,
         });
         let is_own = held.owner.as_deref() == Some(owner);
         if !is_own && held.owner.is_some() && held.expires_at > now {
@@ -186,6 +244,31 @@ impl ProjectionStore for MemoryStore {
             held.owner = None;
         }
         Ok(())
+    }
+
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let report = Report {
+            text: text.to_owned(),
+            epoch: lease.epoch,
+            at: self.clock.now(),
+        };
+        let mut log = self.log();
+        let holds = log.projections.holds(lease);
+        if let Some(held) = log.projections.leases.get_mut(&lease.name).filter(|_| holds) {
+            held.report = Some(report);
+        }
+        Ok(holds)
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let now = Instant::now();
+        Ok(self.log().projections.leases.get(name).map(|held| LeaseState {
+            owner: held.owner.clone().filter(|_| held.expires_at > now),
+            epoch: held.epoch,
+            report: held.report.clone(),
+        }))
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
@@ -224,6 +307,37 @@ impl ProjectionStore for MemoryStore {
         }
         log.projections.readers.remove(reader);
         Ok(())
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        replace.check()?;
+        let now = self.clock.now();
+        self.log().projections.replace(replace, now)
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        table.check()?;
+        let mut log = self.log();
+        log.projections.check_lease(lease)?;
+        log.projections.tables.remove(&table.name());
+        for reader in readers {
+            log.projections.readers.remove(reader);
+        }
+        Ok(())
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let log = self.log();
+        let names = log.projections.tables.keys();
+        let mut versions: Vec<u32> = names
+            .filter_map(|name| RowTable::version_of(projection, name))
+            .collect();
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.log().projections.differences(&old.name(), &new.name(), limit)
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

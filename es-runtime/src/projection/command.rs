@@ -1,6 +1,6 @@
 use tokio::sync::oneshot;
 
-use super::CommandError;
+use super::{CommandError, Rebuild};
 use crate::Position;
 
 /// Tells a running projection what to do.
@@ -14,8 +14,8 @@ pub(crate) enum What {
     Retry(Position),
     /// Give the held or parked event up.
     Skip(Position, String),
-    /// Begin anew.
-    Rebuild,
+    /// Build all rows anew.
+    Rebuild(Rebuild),
 }
 
 impl Order {

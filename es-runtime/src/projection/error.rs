@@ -48,6 +48,9 @@ pub enum Unprojectable {
         #[source]
         source: serde_json::Error,
     },
+    /// The method that applies it to tables of its own failed.
+    #[error("the method failed")]
+    Method(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The method, or the expression of its key, panicked.
     #[error("the projection panicked: {0}")]
     Panicked(String),
@@ -125,6 +128,16 @@ pub enum CommandError {
     Elsewhere {
         /// The projection's name.
         projection: &'static str,
+    },
+    /// This runtime runs the version that was to be dropped.
+    #[error(
+        "version {version} of projection `{projection}` is one of this runtime's: drop versions that no build uses any more"
+    )]
+    InUse {
+        /// The projection's name.
+        projection: &'static str,
+        /// The version given.
+        version: u32,
     },
     /// The projection is not stopped at the event, and has not parked it.
     #[error("projection `{projection}` neither holds nor has parked an event at position {position}")]

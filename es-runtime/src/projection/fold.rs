@@ -7,33 +7,59 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
-use super::store::{ProjectionStore, Row, RowChange, RowTable};
+use super::sql::WriteError;
+use super::store::{Commit, CommitError, Lease, ProjectionStore, Row, RowChange, RowTable};
 use super::{Misfit, Unprojectable};
 use crate::store::EventFilter;
 use crate::{Position, RecordedEvent, StoreError};
 
-/// Turns events into what is written, for one projection.
+/// Applies events, for one projection. Everything that is written of it goes through here, so that it may be rows, or what
+/// methods of the user write.
 #[async_trait]
 pub(crate) trait Fold: Send + Sync {
     /// Which events it needs.
     fn filter(&self) -> EventFilter;
 
-    /// What the events change. Nothing of it counts before [`committed`](Self::committed).
-    async fn fold(&mut self, events: &[RecordedEvent]) -> Result<Vec<RowChange>, FoldError>;
+    /// Makes what it writes to, if that is not there.
+    async fn set_up(&self) -> Result<(), StoreError>;
 
-    /// What was folded last is stored.
+    /// Takes up the events, and says whether they change anything. Nothing of it counts before it is written.
+    async fn fold(&mut self, events: &[RecordedEvent]) -> Result<bool, FoldError>;
+
+    /// Writes what was taken up last, and `commit`, in one transaction. Nothing was taken up after a [`reset`](Self::reset).
+    async fn write(&mut self, commit: Commit) -> Result<(), WriteError>;
+
+    /// Whether the event can be applied. Nothing is written.
+    async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), FoldError>;
+
+    /// What was taken up last counts: it was written, or changed nothing.
     fn committed(&mut self);
 
-    /// What was folded last is not stored, or others may have written since.
+    /// What was taken up last is not stored, or others may have written since.
     fn reset(&mut self);
+
+    /// Removes all that was written, so that the next event is the first.
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 }
 
-/// Why events were not folded.
+/// Why events were not taken up.
 pub(crate) enum FoldError {
     /// The event of this index cannot be applied; those before it can.
     Poison { index: usize, error: Unprojectable },
     /// The rows could not be read.
     Store(StoreError),
+}
+
+impl From<FoldError> for WriteError {
+    fn from(error: FoldError) -> Self {
+        match error {
+            FoldError::Poison { index, error } => Self::Poison {
+                index: Some(index),
+                error,
+            },
+            FoldError::Store(error) => Self::Commit(CommitError::Store(error)),
+        }
+    }
 }
 
 impl From<StoreError> for FoldError {
@@ -46,10 +72,12 @@ impl From<StoreError> for FoldError {
 pub(crate) struct RowFold<P: 'static> {
     store: Arc<dyn ProjectionStore>,
     table: RowTable,
-    sources: Sources<P>,
+    sources: Sources<Change<P>>,
     cache: Rows<P>,
     /// The rows of the last batch.
     uncommitted: Vec<(String, Cached<P>)>,
+    /// What becomes of them.
+    changes: Vec<RowChange>,
 }
 
 /// A row while events are folded into it.
@@ -66,9 +94,10 @@ impl<P: RowProjection> RowFold<P> {
         Self {
             store,
             table,
-            sources: Sources::new(),
+            sources: Sources::new(P::EVENTS.iter().map(|event| &event.0)),
             cache: Rows::new(),
             uncommitted: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -194,14 +223,34 @@ impl<P: RowProjection> Fold for RowFold<P> {
         self.sources.filter()
     }
 
-    async fn fold(&mut self, events: &[RecordedEvent]) -> Result<Vec<RowChange>, FoldError> {
-        match self.run(events, false).await {
+    async fn set_up(&self) -> Result<(), StoreError> {
+        self.store.create_table(&self.table).await
+    }
+
+    async fn fold(&mut self, events: &[RecordedEvent]) -> Result<bool, FoldError> {
+        self.changes = match self.run(events, false).await {
             Err(FoldError::Poison { index, .. }) if index == events.len() => {
                 self.reset();
-                self.run(events, true).await
+                self.run(events, true).await?
             }
-            folded => folded,
-        }
+            folded => folded?,
+        };
+        Ok(!self.changes.is_empty())
+    }
+
+    async fn write(&mut self, commit: Commit) -> Result<(), WriteError> {
+        let commit = Commit {
+            table: Some(self.table.clone()),
+            rows: std::mem::take(&mut self.changes),
+            ..commit
+        };
+        Ok(self.store.commit(commit).await?)
+    }
+
+    async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), FoldError> {
+        let folded = self.fold(std::slice::from_ref(event)).await;
+        self.reset();
+        folded.map(drop)
     }
 
     fn committed(&mut self) {
@@ -211,7 +260,12 @@ impl<P: RowProjection> Fold for RowFold<P> {
     }
 
     fn reset(&mut self) {
+        self.changes.clear();
         self.uncommitted.clear();
         self.cache.clear();
+    }
+
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.store.forget(reader, Some(&self.table), lease).await
     }
 }

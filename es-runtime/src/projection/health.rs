@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::store::Differences;
 use crate::{Position, Timestamp};
 
 /// How the projections of a runtime are: [`Runtime::health`](crate::Runtime::health).
@@ -12,7 +15,7 @@ pub struct Health {
     pub projections: Vec<ProjectionHealth>,
 }
 
-/// How a projection is, as this process sees it.
+/// How a projection is, whichever process runs it. Of another process is shown what it reported last, a second ago as a rule.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProjectionHealth {
@@ -30,30 +33,80 @@ pub struct ProjectionHealth {
     pub lag_events: u64,
     /// How long ago the next event behind its position was recorded; zero if there is none.
     pub lag: Duration,
-    /// Events applied in a second, lately; zero where another process runs it.
+    /// When its checkpoint was moved last, by the store's clock; `None` if it never was.
+    pub progressed_at: Option<Timestamp>,
+    /// Events applied in a second, lately.
     pub rate: f64,
-    /// What went wrong last, until it goes well again. Only where it runs.
+    /// What went wrong last, until it goes well again.
     pub last_error: Option<Failure>,
-    /// Which runtime runs it, if it is this one. What another process does is seen by its position only.
+    /// How often its code has panicked in the runtime that runs it, or ran it last.
+    pub panics: u64,
+    /// Which runtime runs it; `None` if none does at the moment.
     pub owner: Option<String>,
+    /// Whether that is this one.
+    pub runs_here: bool,
     /// How many events are parked.
     pub parked: u64,
+    /// How far a build of its rows is, if one is under way: the first one, or one beside the rows that are shown.
+    pub build: Option<Build>,
+    /// What came of the last [`rebuild`](crate::ProjectionHandle::rebuild) beside the rows that are shown.
+    pub rebuilt: Option<Rebuilt>,
 }
 
 impl ProjectionHealth {
     /// How long it takes until it has caught up, at the present rate. `None` if it makes no progress.
     pub fn remaining(&self) -> Option<Duration> {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = self.lag_events as f64 / self.rate;
-        Duration::try_from_secs_f64(seconds).ok()
+        remaining(self.lag_events, self.rate)
     }
 }
 
+/// How far rows are that are being built.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Build {
+    /// Every event up to here is in them.
+    pub done: Position,
+    /// How far they must come: the position of the last event.
+    pub total: Position,
+    /// Events applied in a second, lately.
+    pub rate: f64,
+    /// What went wrong last, until it goes well again.
+    pub last_error: Option<Failure>,
+}
+
+impl Build {
+    /// How long it takes until they are built, at the present rate. `None` if that makes no progress.
+    pub fn remaining(&self) -> Option<Duration> {
+        remaining(self.total.0.saturating_sub(self.done.0), self.rate)
+    }
+}
+
+fn remaining(events: u64, rate: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let seconds = events as f64 / rate;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// What came of a rebuild.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Rebuilt {
+    /// When, by the clock of the process that did it.
+    pub at: Timestamp,
+    /// Whether the new rows are shown. The old ones are if they were to be
+    /// [kept](crate::RebuildProjection::keep_if_different) and some differ.
+    pub replaced: bool,
+    /// Which rows differ, if they were [compared](crate::RebuildProjection::compare): how many, and the first ten with up to 500
+    /// characters of what they held and hold.
+    pub differences: Option<Differences>,
+}
+
 /// What a projection does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
-    /// Another process runs it, or none: this one asks for the lease now and then.
+    /// No process runs it at the moment: each that is started with it asks for the lease now and then.
     Standby,
     /// It applies events that were there before.
     CatchingUp,
@@ -71,8 +124,15 @@ pub enum Status {
     Stopped,
 }
 
+impl Status {
+    /// Whether it does not go on by itself.
+    pub(crate) fn is_trouble(self) -> bool {
+        matches!(self, Self::Retrying | Self::Held | Self::Diverged)
+    }
+}
+
 /// What went wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The error, with its causes.
     pub error: String,
@@ -80,6 +140,6 @@ pub struct Failure {
     pub position: Option<Position>,
     /// How often it was tried since it went well.
     pub attempts: u32,
-    /// When, by the clock of this process.
+    /// When, by the clock of the process in which it did.
     pub at: Timestamp,
 }

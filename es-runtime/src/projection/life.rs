@@ -1,6 +1,6 @@
 //! The life of a projection in one process: waits for the lease, works under it, gives it back.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,10 +16,14 @@ use tokio::time::sleep;
 
 use super::command::{Order, What};
 use super::lease::Tenure;
+use super::rebuild::{Rebuild, Rebuilder};
+use super::report::{Reporter, report_now, said_before};
 use super::source::text_of;
-use super::worker::{LIMIT, Trouble, Worker};
+use super::standing::Standing;
+use super::store::{CheckpointError, Lease};
+use super::worker::{LIMIT, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
-use crate::{Clock, Position, StoreError, StoreErrorKind};
+use crate::{Clock, Position, StoreError, StoreErrorKind, Timestamp};
 
 /// How long after a lease was found taken it is asked for again.
 const STANDBY: Duration = Duration::from_millis(500);
@@ -30,6 +34,8 @@ const DIVERGED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Life {
     pub(crate) worker: Worker,
+    /// What builds rows beside; `None` if there are none.
+    pub(crate) rebuilder: Option<Rebuilder>,
     pub(crate) orders: mpsc::Receiver<Order>,
     /// Ends the life when it becomes true, or when its sender is dropped.
     pub(crate) stop: watch::Receiver<bool>,
@@ -48,6 +54,14 @@ enum End {
     Pause(Duration),
 }
 
+/// What ends a stretch of work.
+enum Came {
+    Call(Call),
+    Trouble(Trouble),
+    /// The rows beside are as good as built.
+    Built(Result<Rebuild, Trouble>),
+}
+
 /// What comes from outside.
 enum Call {
     Stop,
@@ -62,6 +76,7 @@ impl Life {
         while let Some((tenure, order)) = self.stand_by(pause).await {
             self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
+            let reporter = Reporter::start(&self.worker.store, &self.worker.standing, self.beside(), &tenure.lease);
             let end = self.own(&tenure, order, &mut holding).await;
             self.leases.fetch_sub(1, Ordering::Relaxed);
             if self.position() > before {
@@ -80,12 +95,17 @@ impl Life {
                     pause = STANDBY;
                 }
                 End::Pause(length) => {
+                    reporter.end().await;
                     tenure.end(&*self.worker.store).await;
                     pause = length;
                 }
             }
         }
         self.worker.standing.update(|state| state.status = Status::Stopped);
+    }
+
+    fn beside(&self) -> Option<&Arc<Standing>> {
+        self.rebuilder.as_ref().map(|rebuilder| &rebuilder.worker.standing)
     }
 
     fn position(&self) -> Option<Position> {
@@ -135,60 +155,207 @@ impl Life {
         }
     }
 
+    /// How rows are built beside, if such a build is under way: whoever had the lease before may have begun it.
+    async fn build_under_way(&mut self, lease: &Lease) -> Result<Option<Rebuild>, StoreError> {
+        let Some(rebuilder) = &mut self.rebuilder else {
+            return Ok(None);
+        };
+        let is_under_way = rebuilder.is_under_way().await?;
+        let done = rebuilder.outcome.take().filter(|_| !is_under_way);
+        let standing = &self.worker.standing;
+        let (said, last) = said_before(&*self.worker.store, &lease.name).await?;
+        standing.update(|state| {
+            let how = state.rebuild.or(said).unwrap_or_default();
+            state.rebuild = is_under_way.then_some(how);
+            state.rebuilt = done.or(state.rebuilt.take()).or(last);
+        });
+        Ok(standing.state().rebuild)
+    }
+
+    /// Puts the rows that were built beside in the place of those that are shown.
+    async fn finish(&mut self, how: Rebuild, lease: &Lease) -> Result<(), Trouble> {
+        let Some(rebuilder) = &mut self.rebuilder else {
+            return Ok(());
+        };
+        let finishing = AssertUnwindSafe(rebuilder.finish(&mut self.worker, how, lease));
+        let rebuilt = finishing.catch_unwind().await.unwrap_or_else(|panic| {
+            let message = format!("replacing the rows panicked: {}", text_of(&*panic));
+            Err(Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message)))
+        })?;
+        let differing = rebuilt.differences.as_ref().map(|differences| differences.count);
+        tracing::info!(
+            projection = self.worker.standing.name,
+            replaced = rebuilt.replaced,
+            differing,
+            "a projection was built anew"
+        );
+        self.worker
+            .standing
+            .update(|state| (state.rebuild, state.rebuilt) = (None, Some(rebuilt)));
+        Ok(())
+    }
+
+    /// Has all rows built anew: beside those that are shown, if any are.
+    async fn rebuild(&mut self, how: Rebuild, lease: &Lease) -> Result<(), CommandError> {
+        let Worker { store, standing, .. } = &self.worker;
+        let is_shown = match standing.read_mark(&**store).await {
+            Ok(None) | Err(CheckpointError::Diverged { .. }) => false,
+            Ok(Some(_)) => match store.checkpoint(&standing.reader).await {
+                Ok(_) => true,
+                Err(CheckpointError::Diverged { .. }) => false,
+                Err(error) => return Err(error.into()),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        match &mut self.rebuilder {
+            Some(rebuilder) if is_shown => {
+                standing.update(|state| state.rebuild = Some(how));
+                // Before it begins, so that whoever takes it over knows how.
+                report_now(&**store, standing, None, lease).await?;
+                rebuilder.begin(lease).await
+            }
+            rebuilder => {
+                if let Some(rebuilder) = rebuilder {
+                    let discarded = rebuilder.discard(lease).await;
+                    discarded.map_err(|error| refused(standing.name, error))?;
+                }
+                standing.update(|state| state.rebuild = None);
+                self.worker.throttle = how.throttle;
+                self.worker.rebuild(lease).await
+            }
+        }
+    }
+
     /// Works under the lease.
     async fn own(&mut self, tenure: &Tenure, order: Option<Order>, holding: &mut ExponentialBackoff) -> End {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
         if let Some(order) = order {
             self.obey(order, tenure).await;
         }
+        let mut is_stuck = false;
         loop {
-            let trouble = {
-                let work = AssertUnwindSafe(self.worker.follow(&tenure.lease)).catch_unwind();
-                let call = call(&mut self.stop, &mut self.orders, Some(tenure));
-                match select(pin!(work), pin!(call)).await {
-                    Either::Left((Ok(Ok(never)), _)) => match never {},
-                    Either::Left((Ok(Err(trouble)), _)) => Ok(trouble),
-                    Either::Left((Err(panic), _)) => {
-                        let message = format!("following the log panicked: {}", text_of(&*panic));
-                        Ok(Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message)))
-                    }
-                    Either::Right((call, _)) => Err(call),
-                }
+            let building = match self.build_under_way(&tenure.lease).await {
+                Ok(building) => building,
+                Err(error) => match self.retry_later(error, tenure, &mut failing).await {
+                    Some(end) => return end,
+                    None => continue,
+                },
             };
-            match trouble {
-                Err(Call::Stop) => return End::Stop,
-                Err(Call::Lost) | Ok(Trouble::LeaseLost) => return End::Lost,
-                Err(Call::Order(order)) => self.obey(order, tenure).await,
-                Ok(Trouble::Held { position, error }) => {
-                    self.fail(Status::Held, &error, Some(position));
-                    // Given back, so that a process with a build that can apply it gets its turn.
-                    return End::Pause(next(holding));
+            let came = self.work(building, is_stuck, tenure).await;
+            match came {
+                Came::Call(Call::Stop) => return End::Stop,
+                Came::Call(Call::Lost) | Came::Trouble(Trouble::LeaseLost) | Came::Built(Err(_)) => return End::Lost,
+                Came::Call(Call::Order(order)) => {
+                    is_stuck = false;
+                    self.obey(order, tenure).await;
                 }
-                Ok(Trouble::Diverged(error)) => {
+                Came::Built(Ok(how)) => {
+                    is_stuck = false;
+                    match self.finish(how, &tenure.lease).await {
+                        Ok(()) => {}
+                        Err(Trouble::LeaseLost) => return End::Lost,
+                        Err(trouble) => {
+                            let error = StoreError::new(StoreErrorKind::Unavailable, trouble.to_string());
+                            if let Some(end) = self.retry_later(error, tenure, &mut failing).await {
+                                return end;
+                            }
+                        }
+                    }
+                }
+                Came::Trouble(Trouble::Held { position, error }) => {
+                    self.fail(Status::Held, &error, Some(position));
+                    if building.is_none() {
+                        // Given back, so that a process with a build that can apply it gets its turn.
+                        return End::Pause(next(holding));
+                    }
+                    // The rows that are built beside may be the way out.
+                    is_stuck = true;
+                }
+                Came::Trouble(Trouble::Diverged(error)) => {
                     self.fail(Status::Diverged, &error, None);
                     return End::Pause(DIVERGED);
                 }
-                Ok(Trouble::Store(error)) if error.kind() == StoreErrorKind::Closed => return End::Stop,
-                Ok(Trouble::Store(error)) => {
+                Came::Trouble(Trouble::Store(error)) if error.kind() == StoreErrorKind::Closed => return End::Stop,
+                Came::Trouble(Trouble::Store(error)) => {
                     if std::mem::take(&mut self.worker.progressed) {
                         failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
                     }
-                    self.fail(Status::Retrying, &error, None);
-                    let pause = next(&mut failing);
-                    let call = call(&mut self.stop, &mut self.orders, Some(tenure));
-                    let called = match select(pin!(sleep(pause)), pin!(call)).await {
-                        Either::Left(_) => None,
-                        Either::Right((call, _)) => Some(call),
-                    };
-                    match called {
-                        None => {}
-                        Some(Call::Stop) => return End::Stop,
-                        Some(Call::Lost) => return End::Lost,
-                        Some(Call::Order(order)) => self.obey(order, tenure).await,
+                    if let Some(end) = self.retry_later(error, tenure, &mut failing).await {
+                        return end;
                     }
                 }
             }
         }
+    }
+
+    /// Notes that the store failed, and waits. What comes meanwhile may end the work.
+    async fn retry_later(
+        &mut self,
+        error: StoreError,
+        tenure: &Tenure,
+        failing: &mut ExponentialBackoff,
+    ) -> Option<End> {
+        self.fail(Status::Retrying, &error, None);
+        let called = {
+            let call = call(&mut self.stop, &mut self.orders, Some(tenure));
+            match select(pin!(sleep(next(failing))), pin!(call)).await {
+                Either::Left(_) => None,
+                Either::Right((call, _)) => Some(call),
+            }
+        };
+        match called {
+            None => None,
+            Some(Call::Stop) => Some(End::Stop),
+            Some(Call::Lost) => Some(End::Lost),
+            Some(Call::Order(order)) => {
+                self.obey(order, tenure).await;
+                None
+            }
+        }
+    }
+
+    /// Follows the log, unless it is stuck, and builds beside, if it is to, until something comes of it.
+    async fn work(&mut self, building: Option<Rebuild>, is_stuck: bool, tenure: &Tenure) -> Came {
+        let Self {
+            worker,
+            rebuilder,
+            stop,
+            orders,
+            ..
+        } = self;
+        let standing = Arc::clone(&worker.standing);
+        let follow = async {
+            if is_stuck {
+                return pending().await;
+            }
+            match AssertUnwindSafe(worker.follow(&tenure.lease)).catch_unwind().await {
+                Ok(Ok(never)) => match never {},
+                Ok(Err(trouble)) => trouble,
+                Err(panic) => {
+                    standing.update(|state| state.panics += 1);
+                    let message = format!("following the log panicked: {}", text_of(&*panic));
+                    Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message))
+                }
+            }
+        };
+        let build = async {
+            match (rebuilder, building) {
+                (Some(rebuilder), Some(how)) => rebuilder.build(how, &tenure.lease).await.map(|()| how),
+                _ => pending().await,
+            }
+        };
+        let (mut follow, mut build) = (pin!(follow), pin!(build));
+        let mut call = pin!(call(stop, orders, Some(tenure)));
+        poll_fn(|context| {
+            if let Poll::Ready(call) = call.as_mut().poll(context) {
+                Poll::Ready(Came::Call(call))
+            } else if let Poll::Ready(trouble) = follow.as_mut().poll(context) {
+                Poll::Ready(Came::Trouble(trouble))
+            } else {
+                build.as_mut().poll(context).map(Came::Built)
+            }
+        })
+        .await
     }
 
     async fn obey(&mut self, order: Order, tenure: &Tenure) {
@@ -196,7 +363,7 @@ impl Life {
         let answer = match &order.what {
             What::Retry(position) => self.worker.retry(*position, lease).await,
             What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
-            What::Rebuild => self.worker.rebuild(lease).await,
+            What::Rebuild(how) => self.rebuild(*how, lease).await,
         };
         self.worker.limit = LIMIT;
         order.reply(answer);
@@ -205,27 +372,37 @@ impl Life {
     /// Notes what went wrong.
     fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
         let at = self.clock.now();
-        let text = chain(error);
         tracing::warn!(
             projection = self.worker.standing.name,
-            error = text,
+            error = chain(error),
             "a projection does not go on"
         );
         self.worker.standing.update(|state| {
-            let before = state.failure.take().filter(|before| before.position == position);
             state.status = status;
-            state.failure = Some(Failure {
-                error: text,
-                position,
-                attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
-                at,
-            });
+            let before = state.failure.take();
+            state.failure = Some(failure(before, error, position, at));
         });
     }
 }
 
+/// What went wrong, and how often since it went well.
+pub(crate) fn failure(
+    before: Option<Failure>,
+    error: &(dyn std::error::Error + 'static),
+    position: Option<Position>,
+    at: Timestamp,
+) -> Failure {
+    let before = before.filter(|before| before.position == position);
+    Failure {
+        error: chain(error),
+        position,
+        attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
+        at,
+    }
+}
+
 /// The error with its causes.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -239,7 +416,7 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
+pub(crate) fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(first)
         .with_max_delay(longest)
@@ -248,7 +425,7 @@ fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
         .build()
 }
 
-fn next(backoff: &mut ExponentialBackoff) -> Duration {
+pub(crate) fn next(backoff: &mut ExponentialBackoff) -> Duration {
     backoff.next().unwrap_or(DIVERGED)
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn fold_live<P: RowProjection>(
     store: &dyn EventStore,
     wanted: &Wanted,
 ) -> Result<BTreeMap<String, (P, Position)>, LiveError> {
-    let sources = Sources::<P>::new();
+    let sources = Sources::<Change<P>>::new(P::EVENTS.iter().map(|event| &event.0));
     // One end for all streams, so that what is shown was so at one moment.
     let to = wanted.to.min(store.head().await?);
     let mut events = Merged::new(store, sources.filters(wanted.key.as_deref()), to);

@@ -6,7 +6,8 @@ use futures_core::stream::BoxStream;
 use futures_util::TryStreamExt as _;
 
 use super::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
+    Row, RowQuery, RowTable,
 };
 use crate::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -64,6 +65,14 @@ impl ProjectionStore for Local {
         self.kept.release(lease).await
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        self.kept.report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        self.kept.lease(name).await
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         self.kept.checkpoint(reader).await
     }
@@ -84,6 +93,22 @@ impl ProjectionStore for Local {
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         self.kept.forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.kept.replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.kept.drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.kept.versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.kept.differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::command::Order;
 use super::fold::{Fold, RowFold};
 use super::kept::Keep;
+use super::sql::{SqlFold, SqlProjection, SqlStore, SqlTables};
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
@@ -13,7 +14,8 @@ use super::{Poison, ProjectionStore, RowProjection};
 #[diagnostic::on_unimplemented(
     message = "projection `{Self}` does not run on store `{S}`",
     label = "does not run on this store",
-    note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`"
+    note = "a projection is a struct with `#[projection(name = \"…\")]` and an impl block with `#[projection]`",
+    note = "one of rows runs on every store that implements `ProjectionStore`, one with `schema` on the store whose transaction its methods take"
 )]
 pub trait Project<S>: Sized + 'static {
     /// What a runtime needs to run it.
@@ -27,8 +29,27 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
             standing: Arc::new(standing),
             orders,
             poison: P::POISON,
+            rebuilds_beside: true,
             store: <P::Rows as Keep<S>>::beside,
-            fold: |store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
+            fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
+        }
+    }
+}
+
+impl<S> Plan<S> {
+    /// How projection `P` is run, whose methods write tables of its own. What `#[projection]` implements [`Project`] with.
+    pub fn sql<P: SqlProjection + SqlTables>() -> Self
+    where
+        S: SqlStore<P::Tx>,
+    {
+        let (standing, orders) = Standing::new::<P>();
+        Self {
+            standing: Arc::new(standing),
+            orders,
+            poison: P::POISON,
+            rebuilds_beside: false,
+            store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
+            fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
     }
 }
@@ -38,6 +59,11 @@ pub struct Plan<S> {
     pub(crate) standing: Arc<Standing>,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) poison: Poison,
+    /// Whether its rows can be built in a table beside.
+    pub(crate) rebuilds_beside: bool,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
-    pub(crate) fold: fn(Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>,
+    pub(crate) fold: MakeFold<S>,
 }
+
+/// From the runtime's store, and the one in which the projection is kept.
+type MakeFold<S> = fn(&Arc<S>, Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>;

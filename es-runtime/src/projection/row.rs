@@ -13,7 +13,7 @@ use crate::{BelongsToOneAggregate, EventSourced};
     label = "not a projection",
     note = "add `#[projection(name = \"…\")]` to `struct {Self}`"
 )]
-pub trait Projection: Serialize + DeserializeOwned + Clone + PartialEq + Debug + Send + Sync + 'static {
+pub trait Projection: Send + Sync + Sized + 'static {
     /// The name of its table, its checkpoint and its lease.
     const NAME: &'static str;
 
@@ -41,13 +41,23 @@ pub enum Poison {
     Park,
 }
 
+/// What a row is: its stored form. Written by `#[projection]` on the struct, unless it says `schema = …`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a projection of rows",
+    label = "not a projection of rows",
+    note = "add `#[projection(name = \"…\")]` to `struct {Self}`",
+    note = "with `schema = …` it has tables of its own instead: each `#[apply]` method takes the store's transaction first"
+)]
+pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
+
 /// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
 #[diagnostic::on_unimplemented(
-    message = "projection `{Self}` has no events",
-    label = "no `#[projection]` impl block",
-    note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods"
+    message = "projection `{Self}` has no events that make rows",
+    label = "no `#[projection]` impl block with rows",
+    note = "add `#[projection] impl {Self} {{ … }}` with its `#[apply]` methods",
+    note = "a projection with `schema = …` has tables of its own: read them with SQL"
 )]
-pub trait RowProjection: Projection {
+pub trait RowProjection: Row {
     /// Every event that it applies.
     const EVENTS: &'static [RowEvent<Self>];
 }

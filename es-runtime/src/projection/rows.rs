@@ -17,15 +17,30 @@ pub struct RowTable {
     pub version: u32,
     /// The fields by which rows are looked up or ordered: paths such as `owner` or `address.city`.
     pub indexes: Cow<'static, [Cow<'static, str>]>,
+    /// Whether it is the table in which the rows of this version are built anew, beside those that are shown.
+    pub beside: bool,
 }
 
 impl RowTable {
     /// How long a projection's name may be, so that the names of its table and indexes fit into every database.
     pub const LONGEST_NAME: usize = 32;
 
-    /// The name of the table in a database: `balances_v1`.
+    /// The name of the table in a database: `balances_v1`, or `balances_v1_new` beside it.
     pub fn name(&self) -> String {
-        format!("{}_v{}", self.projection, self.version)
+        let suffix = if self.beside { "_new" } else { "" };
+        format!("{}_v{}{suffix}", self.projection, self.version)
+    }
+
+    /// The version in the name of a table, if it is one of this projection. For stores.
+    pub fn version_of(projection: &str, name: &str) -> Option<u32> {
+        let version = name.strip_prefix(projection)?.strip_prefix("_v")?.parse().ok()?;
+        let table = Self {
+            projection: projection.to_owned().into(),
+            version,
+            indexes: Cow::Borrowed(&[]),
+            beside: false,
+        };
+        (table.name() == name).then_some(version)
     }
 
     /// Whether table and indexes can be named as asked. For stores.
@@ -295,6 +310,7 @@ mod tests {
             projection: projection.into(),
             version: u32::MAX,
             indexes: vec![index.into()].into(),
+            beside: false,
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::life::Life;
+use super::rebuild::Rebuilder;
 use super::standing::Standing;
 use super::store::ProjectionStore;
 use super::wake::Waiter;
@@ -28,6 +29,8 @@ pub(crate) struct Projections {
 #[derive(Clone)]
 pub(crate) struct Running {
     pub(crate) standing: Arc<Standing>,
+    /// That of rows that are built beside; `None` if none are.
+    pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) store: Arc<dyn ProjectionStore>,
 }
 
@@ -51,30 +54,41 @@ impl Running {
 }
 
 impl Projections {
-    /// Creates the tables and starts the tasks.
+    /// Creates the tables and starts the tasks. While rows are built, so many events are applied in a second at most.
     pub(crate) async fn start<S>(
         plans: Vec<Plan<S>>,
         store: &Arc<S>,
         clock: &Arc<dyn Clock>,
+        throttle: Option<u32>,
     ) -> Result<Self, StoreError> {
         let owner: Arc<str> = format!("process {} runtime {}", std::process::id(), Uuid::now_v7()).into();
         let leases = Arc::new(AtomicU32::new(0));
         let (stop, stopped) = watch::channel(false);
         let (mut running, mut lives) = (Vec::new(), Vec::new());
         for plan in plans {
-            let store = (plan.store)(store);
-            store.create_table(&plan.standing.table).await?;
-            let worker = Worker {
+            let own = store;
+            let store = (plan.store)(own);
+            let fold = (plan.fold)(own, Arc::clone(&store), &plan.standing);
+            fold.set_up().await?;
+            let work = |standing: &Arc<Standing>, fold| Worker {
                 store: Arc::clone(&store),
-                standing: Arc::clone(&plan.standing),
-                fold: (plan.fold)(Arc::clone(&store), &plan.standing),
+                standing: Arc::clone(standing),
+                fold,
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
                 limit: LIMIT,
+                throttle,
                 progressed: false,
             };
+            let beside = plan.rebuilds_beside.then(|| Arc::new(plan.standing.beside()));
+            let rebuilder = beside.as_ref().map(|standing| Rebuilder {
+                worker: work(standing, (plan.fold)(own, Arc::clone(&store), standing)),
+                clock: Arc::clone(clock),
+                outcome: None,
+            });
             lives.push(Life {
-                worker,
+                worker: work(&plan.standing, fold),
+                rebuilder,
                 orders: plan.orders,
                 stop: stopped.clone(),
                 owner: Arc::clone(&owner),
@@ -82,7 +96,11 @@ impl Projections {
                 clock: Arc::clone(clock),
             });
             let standing = plan.standing;
-            running.push(Running { standing, store });
+            running.push(Running {
+                standing,
+                beside,
+                store,
+            });
         }
         // Only now, so that none runs if one could not be set up.
         let start = |life: Life| (life.worker.standing.name, tokio::spawn(life.live()));

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::row::{ApplyRow, Misfit, RowProjection};
+use super::row::{ApplyRow, Misfit};
 use super::store::Commit;
 use super::{Meta, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
@@ -15,15 +15,7 @@ use crate::{
 };
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
-pub struct RowEvent<P> {
-    category: &'static str,
-    name: &'static str,
-    /// Every event of its aggregate.
-    known: &'static [EventInfo],
-    /// Whether it only changes the row of its stream.
-    key_is_stream: bool,
-    changes: fn(&RecordedEvent) -> Result<Numbered<P>, Unprojectable>,
-}
+pub struct RowEvent<P>(pub(crate) Source<Change<P>>);
 
 impl<P> RowEvent<P> {
     /// Event `E`.
@@ -31,12 +23,32 @@ impl<P> RowEvent<P> {
     where
         P: ApplyRow<E>,
     {
+        Self(Source::of::<E>(P::KEY_IS_STREAM, changes::<P, E>))
+    }
+}
+
+/// An event that a projection applies, and the changes `C` that come of it.
+pub(crate) struct Source<C> {
+    category: &'static str,
+    name: &'static str,
+    /// Every event of its aggregate.
+    known: &'static [EventInfo],
+    /// Whether it only changes the row of its stream.
+    key_is_stream: bool,
+    changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
+}
+
+impl<C> Source<C> {
+    pub(crate) const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+        key_is_stream: bool,
+        changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
+    ) -> Self {
         Self {
             category: <E::Aggregate as Aggregate>::NAME,
             name: E::NAME,
             known: <E::Aggregate as EventSourced>::Event::EVENTS,
-            key_is_stream: P::KEY_IS_STREAM,
-            changes: changes::<P, E>,
+            key_is_stream,
+            changes,
         }
     }
 }
@@ -50,12 +62,12 @@ pub(crate) struct Change<P> {
 type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync;
 
 /// Changes, each with the number of its event among all that a stored one is read as.
-type Numbered<P> = Vec<(usize, Change<P>)>;
+pub(crate) type Numbered<C> = Vec<(usize, C)>;
 
 /// The changes of those events `E` that `recorded` is read as.
 fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
     recorded: &RecordedEvent,
-) -> Result<Numbered<P>, Unprojectable> {
+) -> Result<Numbered<Change<P>>, Unprojectable> {
     let read = decode::<E::Aggregate>(recorded)?;
     let own = read
         .into_iter()
@@ -91,7 +103,7 @@ fn check_key(key: &str) -> Result<(), Unprojectable> {
 }
 
 /// What a stored event is read as today.
-fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, Unprojectable> {
+pub(crate) fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, Unprojectable> {
     let decoded = A::Event::decode(&recorded.name, recorded.shape_version, &recorded.payload);
     decoded.map_err(|error| match error {
         DecodeError::UnknownName => Unprojectable::unknown(recorded, None),
@@ -106,19 +118,23 @@ fn names(info: &EventInfo) -> impl Iterator<Item = &'static str> + use<> {
 }
 
 /// All events that a projection applies, by category and stored name.
-pub(crate) struct Sources<P: 'static> {
-    categories: HashMap<&'static str, Category<P>>,
+pub(crate) struct Sources<C: 'static> {
+    categories: HashMap<&'static str, Category<C>>,
+    /// Whether each event only changes the row of its stream.
+    keys_are_streams: bool,
 }
 
-struct Category<P: 'static> {
+struct Category<C: 'static> {
     /// What applies the events of a stored name: nothing, if the aggregate knows it and the projection does not ask for it.
-    names: HashMap<&'static str, Vec<&'static RowEvent<P>>>,
+    names: HashMap<&'static str, Vec<&'static Source<C>>>,
 }
 
-impl<P: RowProjection> Sources<P> {
-    pub(crate) fn new() -> Self {
-        let mut categories: HashMap<&'static str, Category<P>> = HashMap::new();
-        for event in P::EVENTS {
+impl<C> Sources<C> {
+    pub(crate) fn new(events: impl IntoIterator<Item = &'static Source<C>>) -> Self {
+        let mut categories: HashMap<&'static str, Category<C>> = HashMap::new();
+        let mut keys_are_streams = true;
+        for event in events {
+            keys_are_streams &= event.key_is_stream;
             let category = categories.entry(event.category).or_insert_with(|| Category {
                 names: event
                     .known
@@ -133,7 +149,10 @@ impl<P: RowProjection> Sources<P> {
                 category.names.entry(name).or_default().push(event);
             }
         }
-        Self { categories }
+        Self {
+            categories,
+            keys_are_streams,
+        }
     }
 
     /// The events to read: those of the categories, whatever they are called, as one that this build does not know must stop the
@@ -149,7 +168,7 @@ impl<P: RowProjection> Sources<P> {
     /// The parts of the log in which the events stand that may change the row of `key`, or of any if it is `None`.
     pub(crate) fn filters(&self, key: Option<&str>) -> Vec<EventFilter> {
         match key {
-            Some(key) if P::EVENTS.iter().all(|event| event.key_is_stream) => {
+            Some(key) if self.keys_are_streams => {
                 let stream = |category: &&'static str| EventFilter::Stream(StreamId::new(*category, key));
                 self.categories.keys().map(stream).collect()
             }
@@ -157,8 +176,8 @@ impl<P: RowProjection> Sources<P> {
         }
     }
 
-    /// What `recorded` does to which rows, in order. A panic of the user's code is an error.
-    pub(crate) fn changes(&self, recorded: &RecordedEvent) -> Result<Vec<Change<P>>, Unprojectable> {
+    /// What comes of `recorded`, in order. A panic of the user's code is an error.
+    pub(crate) fn changes(&self, recorded: &RecordedEvent) -> Result<Vec<C>, Unprojectable> {
         let Some(category) = self.categories.get(recorded.stream.category()) else {
             return Ok(Vec::new());
         };

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, ReadError, RowProjection, Status};
+use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
 use crate::Position;
 
 /// What the tasks and the callers of a runtime know of one of its projections.
@@ -25,6 +25,14 @@ pub(crate) struct Standing {
     seen_mark: Mutex<Option<Checkpoint>>,
 }
 
+/// What a version of a projection has in the store.
+pub(crate) struct OfVersion {
+    pub(crate) reader: String,
+    pub(crate) mark: String,
+    pub(crate) beside_reader: String,
+    pub(crate) tables: [RowTable; 2],
+}
+
 /// What the task of a projection says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
@@ -34,28 +42,44 @@ pub(crate) struct State {
     pub(crate) failure: Option<Failure>,
     /// Events in a second.
     pub(crate) rate: f64,
+    /// How often the projection's code has panicked.
+    pub(crate) panics: u64,
+    /// How rows are built beside, if they are.
+    pub(crate) rebuild: Option<Rebuild>,
+    /// What came of the last time.
+    pub(crate) rebuilt: Option<Rebuilt>,
 }
 
-impl Standing {
-    pub(crate) fn new<P: RowProjection>() -> (Self, mpsc::Receiver<Order>) {
-        let (orders, received) = mpsc::channel(16);
-        let (state, _) = watch::channel(State {
+impl State {
+    fn new() -> Self {
+        Self {
             status: Status::Standby,
             done: None,
             failure: None,
             rate: 0.0,
-        });
-        let reader = format!("{}@{}", P::NAME, P::VERSION);
+            panics: 0,
+            rebuild: None,
+            rebuilt: None,
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn new<P: Projection>() -> (Self, mpsc::Receiver<Order>) {
+        let (orders, received) = mpsc::channel(16);
+        let (state, _) = watch::channel(State::new());
+        let reader = reader_of(P::NAME, P::VERSION);
         let indexes: Vec<_> = P::INDEXES.iter().map(|field| Cow::Borrowed(*field)).collect();
         let standing = Self {
             name: P::NAME,
             version: P::VERSION,
-            mark: format!("{reader} ready"),
+            mark: mark_of(&reader),
             reader,
             table: RowTable {
                 projection: P::NAME.into(),
                 version: P::VERSION,
                 indexes: indexes.into(),
+                beside: false,
             },
             state,
             orders,
@@ -64,12 +88,58 @@ impl Standing {
         (standing, received)
     }
 
+    /// That of the rows that are built beside these.
+    pub(crate) fn beside(&self) -> Self {
+        let (orders, _) = mpsc::channel(1);
+        let (state, _) = watch::channel(State::new());
+        let reader = beside_of(&self.reader);
+        Self {
+            name: self.name,
+            version: self.version,
+            mark: mark_of(&reader),
+            reader,
+            table: RowTable {
+                beside: true,
+                ..self.table.clone()
+            },
+            state,
+            orders,
+            seen_mark: Mutex::new(None),
+        }
+    }
+
+    /// What another version of the projection has in the store.
+    pub(crate) fn of_version(&self, version: u32) -> OfVersion {
+        let reader = reader_of(self.name, version);
+        let shown = RowTable {
+            version,
+            ..self.table.clone()
+        };
+        let beside = RowTable {
+            beside: true,
+            ..shown.clone()
+        };
+        OfVersion {
+            mark: mark_of(&reader),
+            beside_reader: beside_of(&reader),
+            reader,
+            tables: [beside, shown],
+        }
+    }
+
     pub(crate) fn state(&self) -> State {
         self.state.borrow().clone()
     }
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut State)) {
         self.state.send_modify(change);
+    }
+
+    /// Counts the error, if it is a panic of the projection's code.
+    pub(crate) fn count(&self, error: &Unprojectable) {
+        if matches!(error, Unprojectable::Panicked(_)) {
+            self.update(|state| state.panics += 1);
+        }
     }
 
     /// Waits until every event up to `position` is in the rows, whichever process puts them there. The position at which they
@@ -156,6 +226,20 @@ impl Standing {
         self.orders.send(order).await.map_err(|_| CommandError::ShutDown)?;
         answer.await.unwrap_or(Err(CommandError::ShutDown))
     }
+}
+
+/// The name of a projection's checkpoint and lease.
+fn reader_of(name: &str, version: u32) -> String {
+    format!("{name}@{version}")
+}
+
+fn mark_of(reader: &str) -> String {
+    format!("{reader} ready")
+}
+
+/// The name of the checkpoint of rows that are built beside.
+fn beside_of(reader: &str) -> String {
+    format!("{reader} new")
 }
 
 pub(crate) fn position_of(checkpoint: Option<Checkpoint>) -> Position {

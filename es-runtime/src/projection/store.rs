@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foldhash::{HashSet, HashSetExt};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::rows::rejected;
 pub use super::rows::{Compare, FieldValue, Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, path};
@@ -32,6 +33,17 @@ pub trait ProjectionStore: EventStore {
 
     /// Gives the lease back, so that another owner need not wait for its end. Nothing happens if it was lost.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Keeps what the owner says of itself, for [`lease`](Self::lease), in the place of what was said before. `false` if another
+    /// owner has taken the lease since, or it was given back: then nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`Report::check`] finds something.
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError>;
+
+    /// Who has the lease, by the store's own clock, and what was reported under it last; `None` if it was never taken.
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
 
     /// How far the reader of this name has come; `None` if it has never begun.
     ///
@@ -63,6 +75,35 @@ pub trait ProjectionStore: EventStore {
     ///
     /// As for [`commit`](Self::commit).
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError>;
+
+    /// Puts what was built beside in the place of what is shown: rows, checkpoint and parked events, in one transaction. Whoever
+    /// reads rows reads all of them before it or all of them after it. What was built beside is gone then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit); [`CommitError::Moved`] also if the one beside does not stand at `to`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it done as a whole or not at all.
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError>;
+
+    /// Drops the table, if it is there, and forgets these readers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError>;
+
+    /// The versions of a projection that have a table, in ascending order.
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError>;
+
+    /// The rows whose data differ, as of one moment: how many, and the first `limit` of them in the order of their keys' bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if one of the tables was not created.
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError>;
 
     /// Creates the table and its indexes, if they are not there. Several processes may do it at once.
     ///
@@ -99,6 +140,14 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
         (**self).release(lease).await
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        (**self).report(lease, text).await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        (**self).lease(name).await
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         (**self).checkpoint(reader).await
     }
@@ -109,6 +158,22 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
 
     async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
         (**self).forget(reader, table, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        (**self).replace(replace).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        (**self).drop_table(table, readers, lease).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        (**self).versions(projection).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        (**self).differences(old, new, limit).await
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
@@ -145,6 +210,49 @@ impl Lease {
     pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
+/// A lease as everybody sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseState {
+    /// Who has it. `None` if it was given back, or has run out: whoever asks gets it.
+    pub owner: Option<String>,
+    /// The epoch in which it was taken last.
+    pub epoch: u64,
+    /// What was reported last. It stays when the lease is given back or taken by another owner.
+    pub report: Option<Report>,
+}
+
+/// What an owner said of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What it said.
+    pub text: String,
+    /// In which epoch of the lease.
+    pub epoch: u64,
+    /// When, by the store's clock.
+    pub at: Timestamp,
+}
+
+impl Report {
+    /// How many bytes a report may have.
+    pub const LONGEST: usize = 64 << 10;
+
+    /// Checks what every store checks before any I/O. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if the text is longer than [`LONGEST`](Self::LONGEST), or holds a NUL.
+    pub fn check(text: &str) -> Result<(), StoreError> {
+        if text.len() > Self::LONGEST || text.contains('\0') {
+            return Err(rejected(format!(
+                "a report has up to {} bytes without NUL, this one has {} bytes",
+                Self::LONGEST,
+                text.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// How far a reader of the log has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -175,6 +283,67 @@ pub struct Commit {
     /// Positions of parked events that are done now. All of them are parked, or else nothing is written: what two have in hand
     /// is done by one.
     pub unpark: Vec<Position>,
+}
+
+/// What was built beside takes the place of what is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// The lease under which both were written.
+    pub lease: Lease,
+    /// The reader whose rows are shown.
+    pub reader: String,
+    /// Its table.
+    pub table: RowTable,
+    /// Where its checkpoint stands.
+    pub from: Position,
+    /// The reader that has built rows beside.
+    pub beside: String,
+    /// Its table.
+    pub table_beside: RowTable,
+    /// Where its checkpoint stands: not below `from`.
+    pub to: Position,
+}
+
+impl Replace {
+    /// Checks what every store checks before any I/O. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) with what is wrong.
+    pub fn check(&self) -> Result<(), StoreError> {
+        check_name("reader", &self.reader)?;
+        check_name("reader", &self.beside)?;
+        check_name("lease", &self.lease.name)?;
+        self.table.check()?;
+        self.table_beside.check()?;
+        if self.to < self.from || self.table == self.table_beside || self.reader == self.beside {
+            return Err(rejected(format!(
+                "`{}` at {} cannot be replaced by `{}` at {}: it would go back",
+                self.reader, self.from, self.beside, self.to
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// How the rows of two tables differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// How many rows differ.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Difference>,
+}
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its key.
+    pub key: String,
+    /// What it holds in the old table, in JSON; `None` if it is not there.
+    pub old: Option<String>,
+    /// What it holds in the new one.
+    pub new: Option<String>,
 }
 
 impl Commit {

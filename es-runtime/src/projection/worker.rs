@@ -1,16 +1,19 @@
 //! Follows the log under a lease.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::feed::Feed;
 use super::fold::{Fold, FoldError};
+use super::life::chain;
+use super::sql::WriteError;
 use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, RowChange};
+use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::wake::Waiter;
 use super::{CommandError, Poison, Status, Unprojectable};
 use crate::store::ReadLog;
@@ -18,6 +21,12 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
+
+/// After how long without events the rate is that of the time since.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// How often is told how far it is.
+const TELLING: Duration = Duration::from_secs(5);
 
 /// Applies events to one projection. Everything here is done by one task, and may be dropped at any await: what is in memory is
 /// read anew when it is taken up again.
@@ -29,6 +38,8 @@ pub(crate) struct Worker {
     pub(crate) waiter: Waiter,
     /// How many events are written at once.
     pub(crate) limit: usize,
+    /// How many events are applied in a second at most while rows are built.
+    pub(crate) throttle: Option<u32>,
     /// Whether something was written, or all was found done, since the last trouble.
     pub(crate) progressed: bool,
 }
@@ -46,6 +57,17 @@ pub(crate) enum Trouble {
     Diverged(CheckpointError),
     /// The store failed.
     Store(StoreError),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeaseLost => f.write_str("another owner has the lease"),
+            Self::Held { position, error } => write!(f, "the event at {position} cannot be applied: {error}"),
+            Self::Diverged(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
 }
 
 impl From<StoreError> for Trouble {
@@ -107,7 +129,8 @@ impl Worker {
             let head = self.store.head().await?;
             if place.done < head {
                 self.waiter.found();
-                self.catch_up(&mut place, head, lease).await?;
+                let throttle = self.throttle.filter(|_| !is_marked);
+                self.catch_up(&mut place, head, throttle, lease).await?;
             }
             if !is_marked {
                 self.mark(place.done, lease).await?;
@@ -120,6 +143,11 @@ impl Worker {
             self.progressed = true;
             let longest = self.keep_checkpoint(&mut place, lease).await?;
             self.waiter.wait(longest).await;
+            if place.reckoned_at.elapsed() > IDLE
+                && let Some(rate) = place.rate()
+            {
+                self.standing.update(|state| state.rate = rate);
+            }
         }
     }
 
@@ -138,20 +166,75 @@ impl Worker {
         })
     }
 
-    /// Applies all events up to `head`.
-    async fn catch_up(&mut self, place: &mut Place, head: Position, lease: &Lease) -> Result<(), Trouble> {
+    /// Applies all events up to `head`, and moves the checkpoint there.
+    pub(crate) async fn advance(&mut self, head: Position, lease: &Lease) -> Result<(), Trouble> {
+        let mut place = self.place().await?;
+        if place.done < head {
+            self.catch_up(&mut place, head, self.throttle, lease).await?;
+        }
+        if place.stored < place.done {
+            let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies all events up to `head`, so many in a second at most.
+    async fn catch_up(
+        &mut self,
+        place: &mut Place,
+        head: Position,
+        throttle: Option<u32>,
+        lease: &Lease,
+    ) -> Result<(), Trouble> {
         let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
+        let mut limiter = throttle.map(Pace::new);
+        let mut told = None;
         loop {
             let batch = feed.next().await?;
             let to = match batch.events.last() {
                 Some(last) if !batch.ends => last.position,
                 _ => head,
             };
-            self.write(place, &batch.events, to, lease).await?;
+            let at_once = limiter.as_ref().map_or(usize::MAX, Pace::at_once);
+            let mut events = &*batch.events;
+            while let Some((part, rest)) = events.split_at_checked(at_once)
+                && let (Some(limiter), Some(last)) = (&mut limiter, part.last())
+                && !rest.is_empty()
+            {
+                self.write(place, part, last.position, lease).await?;
+                limiter.keep(part.len()).await;
+                events = rest;
+            }
+            self.write(place, events, to, lease).await?;
             if batch.ends {
                 return Ok(());
             }
+            if let Some(limiter) = &mut limiter {
+                limiter.keep(events.len()).await;
+            }
+            if told.is_none_or(|told: Instant| told.elapsed() > TELLING) {
+                told = Some(Instant::now());
+                self.tell(place, head);
+            }
         }
+    }
+
+    /// Says how far it is.
+    fn tell(&self, place: &Place, head: Position) {
+        let rate = self.standing.state().rate;
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let seconds = (head.0 - place.done.0) as f64 / rate;
+        tracing::info!(
+            projection = self.standing.name,
+            version = self.standing.version,
+            beside = self.standing.table.beside,
+            done = place.done.0,
+            total = head.0,
+            rate,
+            seconds,
+            "a projection catches up"
+        );
     }
 
     /// Applies `events`, which are all that is to be applied up to `to`.
@@ -166,30 +249,54 @@ impl Worker {
         while let Some(last) = events[..events.len().min(at_once)].last() {
             let (part, rest) = events.split_at(events.len().min(at_once));
             let until = if rest.is_empty() { to } else { last.position };
-            match self.fold.fold(part).await {
-                Ok(rows) => {
-                    self.commit(place, until, rows, Aside::default(), part.len(), lease)
-                        .await?;
+            match self.apply(place, part, until, lease).await {
+                Ok(()) => {
                     events = rest;
                     at_once = self.limit;
                 }
-                Err(FoldError::Store(error)) => return Err(error.into()),
-                Err(FoldError::Poison { index: 0, error }) => {
+                Err(WriteError::Commit(error)) => return Err(error.into()),
+                Err(WriteError::Poison { index, error }) => {
                     self.fold.reset();
-                    self.refuse(place, &part[0], error, lease).await?;
-                    events = &events[1..];
-                    at_once = self.limit;
-                }
-                // Those before it are applied on their own.
-                Err(FoldError::Poison { index, .. }) => {
-                    self.fold.reset();
-                    at_once = index;
+                    // Those before it are applied on their own; where nobody can tell which it is, the first half.
+                    at_once = index.unwrap_or(part.len() / 2);
+                    if at_once == 0 {
+                        self.refuse(place, &part[0], error, lease).await?;
+                        events = &events[1..];
+                        at_once = self.limit;
+                    }
                 }
             }
         }
         place.done = place.done.max(to);
         let done = place.done;
         self.standing.update(|state| state.done = Some(done));
+        Ok(())
+    }
+
+    /// Applies and writes `events` together. If they change nothing, the checkpoint has time.
+    async fn apply(
+        &mut self,
+        place: &mut Place,
+        events: &[RecordedEvent],
+        to: Position,
+        lease: &Lease,
+    ) -> Result<(), WriteError> {
+        let changes = self.fold.fold(events).await?;
+        if changes {
+            let commit = self.commit(place, to, Aside::default(), lease);
+            if let Err(error) = self.fold.write(commit).await {
+                if matches!(&error, WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected)
+                {
+                    // One event may be to blame: those before it need not wait for it.
+                    self.limit = (events.len() / 2).max(1);
+                }
+                return Err(error);
+            }
+            self.limit = (self.limit * 2).min(LIMIT);
+            self.written(place, to);
+        }
+        self.fold.committed();
+        self.done(place, to, events.len());
         Ok(())
     }
 
@@ -203,6 +310,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let position = event.position;
         let name = self.standing.name;
+        self.standing.count(&error);
         if self.poison == Poison::Hold {
             return Err(Trouble::Held { position, error });
         }
@@ -211,41 +319,30 @@ impl Worker {
             park: vec![parked(event, &error, 1)],
             ..Aside::default()
         };
-        self.commit(place, position, Vec::new(), aside, 1, lease).await
+        self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.written(place, position);
+        self.done(place, position, 1);
+        Ok(())
     }
 
-    /// Writes what came of so many events up to `to`. If nothing did, the checkpoint has time.
-    async fn commit(
-        &mut self,
-        place: &mut Place,
-        to: Position,
-        rows: Vec<RowChange>,
-        aside: Aside,
-        events: usize,
-        lease: &Lease,
-    ) -> Result<(), Trouble> {
-        let has_time = rows.is_empty() && aside.park.is_empty() && aside.unpark.is_empty();
-        if !has_time {
-            let commit = Commit {
-                table: Some(self.standing.table.clone()),
-                rows,
-                park: aside.park,
-                unpark: aside.unpark,
-                ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
-            };
-            if let Err(error) = self.store.commit(commit).await {
-                if matches!(&error, CommitError::Store(error) if error.kind() == StoreErrorKind::Rejected) {
-                    // One event may be to blame: those before it need not wait for it.
-                    self.limit = (events / 2).max(1);
-                }
-                return Err(error.into());
-            }
-            self.limit = (self.limit * 2).min(LIMIT);
-            self.progressed = true;
-            place.stored = to;
-            place.stored_at = Instant::now();
+    /// What is written when the checkpoint goes to `to`, but for what is folded.
+    fn commit(&self, place: &Place, to: Position, aside: Aside, lease: &Lease) -> Commit {
+        Commit {
+            park: aside.park,
+            unpark: aside.unpark,
+            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
         }
-        self.fold.committed();
+    }
+
+    /// The checkpoint is at `to`.
+    fn written(&mut self, place: &mut Place, to: Position) {
+        self.progressed = true;
+        place.stored = to;
+        place.stored_at = Instant::now();
+    }
+
+    /// So many events more are applied, up to `to`.
+    fn done(&self, place: &mut Place, to: Position, events: usize) {
         place.done = to;
         place.applied += events;
         let rate = place.rate();
@@ -255,7 +352,6 @@ impl Worker {
                 state.rate = rate;
             }
         });
-        Ok(())
     }
 
     /// Writes the checkpoint if it is due, and gives the time until it may be.
@@ -285,20 +381,14 @@ impl Worker {
 
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
     pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
-        let Standing {
-            name,
-            reader,
-            mark,
-            table,
-            ..
-        } = &*self.standing;
-        // Before the rows go, so that nobody who waits for them takes them for there.
-        self.standing.update(|state| state.done = Some(Position::ZERO));
+        let Standing { name, reader, mark, .. } = &*self.standing;
         // The mark first: whoever reads a row now finds it gone when he looks again.
-        for (reader, table) in [(mark, None), (reader, Some(table))] {
-            let forgotten = self.store.forget(reader, table, lease).await;
-            forgotten.map_err(|error| refused(self.standing.name, error))?;
-        }
+        let forgotten = self.store.forget(mark, None, lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
+        let forgotten = self.fold.forget(reader, lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
+        // Whoever waits for a position waits from here on.
+        self.standing.update(|state| state.done = Some(Position::ZERO));
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
@@ -311,26 +401,30 @@ impl Worker {
             return self.retry_held(&mut place, position, lease).await;
         };
         let event = self.event(position).await?;
-        let (to, unpark) = (place.stored, vec![position]);
-        match self.fold.fold(std::slice::from_ref(&event)).await {
-            Ok(rows) => {
-                let aside = Aside {
-                    unpark,
-                    ..Aside::default()
-                };
-                self.write_aside(&mut place, to, rows, aside, lease).await
-            }
-            Err(FoldError::Store(error)) => Err(error.into()),
-            Err(FoldError::Poison { error, .. }) => {
+        match self.unpark(&place, &event, lease).await {
+            Ok(()) => Ok(()),
+            Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
+            Err(WriteError::Poison { error, .. }) => {
                 self.fold.reset();
+                self.standing.count(&error);
                 let aside = Aside {
                     park: vec![self::parked(&event, &error, parked.attempts.saturating_add(1))],
                     ..Aside::default()
                 };
-                self.write_aside(&mut place, to, Vec::new(), aside, lease).await?;
+                self.write_aside(&place, place.stored, aside, lease).await?;
                 Err(CommandError::Failed(error))
             }
         }
+    }
+
+    /// Applies an event that is parked.
+    async fn unpark(&mut self, place: &Place, event: &RecordedEvent, lease: &Lease) -> Result<(), WriteError> {
+        self.fold.fold(std::slice::from_ref(event)).await?;
+        let aside = Aside {
+            unpark: vec![event.position],
+            ..Aside::default()
+        };
+        self.fold.write(self.commit(place, place.stored, aside, lease)).await
     }
 
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
@@ -338,7 +432,7 @@ impl Worker {
         if position <= place.stored || position > self.store.head().await? {
             return Err(CommandError::NotParked { projection, position });
         }
-        match self.catch_up(place, position, lease).await {
+        match self.catch_up(place, position, None, lease).await {
             Err(Trouble::Held { position: at, error }) if at == position => Err(CommandError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
         }
@@ -358,26 +452,19 @@ impl Worker {
             unpark,
             ..Aside::default()
         };
-        self.write_aside(&mut place, to, Vec::new(), aside, lease).await?;
+        self.write_aside(&place, to, aside, lease).await?;
         tracing::warn!(projection = self.standing.name, %position, reason, "an event was given up");
         Ok(())
     }
 
     async fn write_aside(
         &mut self,
-        place: &mut Place,
+        place: &Place,
         to: Position,
-        rows: Vec<RowChange>,
         aside: Aside,
         lease: &Lease,
     ) -> Result<(), CommandError> {
-        let commit = Commit {
-            table: Some(self.standing.table.clone()),
-            rows,
-            park: aside.park,
-            unpark: aside.unpark,
-            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
-        };
+        let commit = self.commit(place, to, aside, lease);
         let committed = self.store.commit(commit).await;
         committed.map_err(|error| refused(self.standing.name, error))
     }
@@ -407,10 +494,8 @@ impl Worker {
                 let Some(event) = last.filter(|event| event.position == position) else {
                     return Err(not_parked);
                 };
-                let folded = self.fold.fold(std::slice::from_ref(&event)).await;
-                self.fold.reset();
-                return match folded {
-                    Ok(_) => Err(not_parked),
+                return match self.fold.attempt(&event).await {
+                    Ok(()) => Err(not_parked),
                     Err(FoldError::Poison { .. }) => Ok(event),
                     Err(FoldError::Store(error)) => Err(error.into()),
                 };
@@ -435,7 +520,7 @@ impl Worker {
 }
 
 /// Moves a checkpoint, and nothing else.
-fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
+pub(crate) fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
     Commit {
         reader,
         lease: lease.clone(),
@@ -460,7 +545,7 @@ impl Trouble {
     }
 }
 
-fn refused(projection: &'static str, error: CommitError) -> CommandError {
+pub(crate) fn refused(projection: &'static str, error: CommitError) -> CommandError {
     // It names no event, so that no position is told.
     Trouble::from(error).refused(projection, Position::ZERO)
 }
@@ -470,7 +555,7 @@ fn parked(event: &RecordedEvent, error: &Unprojectable, attempts: u32) -> Parked
         position: event.position,
         event: event.id,
         // Which no database takes in text.
-        error: error.to_string().replace('\0', "\u{fffd}"),
+        error: chain(error).replace('\0', "\u{fffd}"),
         attempts,
     }
 }
@@ -486,5 +571,34 @@ impl Place {
         let rate = self.applied as f64 / seconds;
         (self.reckoned_at, self.applied) = (Instant::now(), 0);
         Some(rate)
+    }
+}
+
+/// Not more than so many events in a second.
+struct Pace {
+    per_second: u32,
+    since: Instant,
+    events: u32,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self {
+            per_second: per_second.max(1),
+            since: Instant::now(),
+            events: 0,
+        }
+    }
+
+    /// How many are applied between two looks at the time.
+    fn at_once(&self) -> usize {
+        usize::try_from(self.per_second / 10).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// So many events more were applied: waits until they may have been.
+    async fn keep(&mut self, events: usize) {
+        self.events = self.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
+        let due = Duration::from_secs_f64(f64::from(self.events) / f64::from(self.per_second));
+        sleep_until(self.since + due).await;
     }
 }

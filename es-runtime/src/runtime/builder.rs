@@ -15,6 +15,7 @@ pub struct Builder<S> {
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
+    pub(super) build_rate: Option<u32>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -27,6 +28,7 @@ impl<S: EventStore> Builder<S> {
             aggregates: Vec::new(),
             allows_unreadable: false,
             plans: Vec::new(),
+            build_rate: None,
         }
     }
 
@@ -68,6 +70,13 @@ impl<S: EventStore> Builder<S> {
             "two projections are named `{name}` with version {version}: give one of them another name or version"
         );
         self.plans.push(plan);
+        self
+    }
+
+    /// Applies at most so many events in a second while the rows of a projection are built for the first time, so that a new
+    /// version leaves the store time for commands. As many as it can unless set.
+    pub fn throttle_builds(mut self, events_per_second: u32) -> Self {
+        self.build_rate = Some(events_per_second);
         self
     }
 

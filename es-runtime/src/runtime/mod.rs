@@ -35,7 +35,7 @@ pub use execute::Execute;
 pub use history::Recorded;
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
-pub use projections::{ProjectionHandle, Shutdown};
+pub use projections::{ProjectionHandle, RebuildProjection, Shutdown};
 pub use read::{Get, List, Page, Shown};
 pub use receipt::Receipt;
 pub use results::Results;

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::projection::store::{CheckpointError, Parked};
 use crate::projection::{
-    CommandError, Health, Projection, ProjectionHealth, ReadError, Running, Status, What, position_of,
+    Build, CommandError, Health, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen, Status, What,
+    position_of, refused,
 };
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
@@ -25,7 +26,7 @@ pub struct ProjectionHandle<'a, P> {
 }
 
 impl<P: Projection> ProjectionHandle<'_, P> {
-    /// How it is.
+    /// How it is, whichever process runs it.
     pub async fn status(&self) -> Result<ProjectionHealth, StoreError> {
         let head = self.runtime.0.store.head().await?;
         self.runtime.projection_health(self.running, head).await
@@ -33,7 +34,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
 
     /// The events that it has parked, in the order of their positions: all of them.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        let Running { standing, store } = self.running;
+        let Running { standing, store, .. } = self.running;
         let mut all: Vec<Parked> = Vec::new();
         loop {
             let after = all.last().map_or(Position::ZERO, |last| last.position);
@@ -74,14 +75,96 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         self.running.standing.order(what).await
     }
 
-    /// Removes all rows and builds them anew from the first event; parked events are forgotten. Comes back when it has begun:
-    /// [`status`](Self::status) shows how it goes on. Until it is done nobody is shown a row, in no process.
+    /// Builds all rows anew from the first event. Await the result, or say first how.
     ///
-    /// To go on showing the old rows meanwhile, raise the projection's version instead.
-    pub async fn rebuild(&self) -> Result<(), CommandError> {
-        self.running.standing.order(What::Rebuild).await
+    /// It comes back when that has begun: [`status`](Self::status) shows how it goes on, in every process, and what came of it.
+    /// If the process is killed, another one goes on where it was.
+    ///
+    /// The rows that are shown are shown, and kept up to date, until the new ones are as new: these take their place in one
+    /// transaction, with the events that were parked meanwhile. A reader never waits, sees no mix, and does not go back. Rows that
+    /// are not shown, because they were never built or the store was restored to an earlier point, are removed first, and reads
+    /// wait and answer [`NotReady`](ReadError::NotReady).
+    pub fn rebuild(&self) -> RebuildProjection<'_> {
+        RebuildProjection {
+            running: self.running,
+            how: Rebuild::default(),
+        }
+    }
+
+    /// The versions of this projection of which the store has rows, in ascending order: this one, those of older builds, and
+    /// those of newer ones.
+    pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
+        self.running.store.versions(self.running.standing.name).await
+    }
+
+    /// Drops the rows of another version, with its checkpoint and parked events. A build that still reads them fails then:
+    /// end all processes of it first.
+    ///
+    /// # Errors
+    ///
+    /// [`Elsewhere`](CommandError::Elsewhere) if a process runs that version; [`InUse`](CommandError::InUse) if it is one of this
+    /// runtime's.
+    pub async fn drop_version(&self, version: u32) -> Result<(), CommandError> {
+        let Running { standing, store, .. } = self.running;
+        let projection = standing.name;
+        let is_own = |own: &Running| own.standing.name == projection && own.standing.version == version;
+        if self.runtime.0.projections.all().iter().any(is_own) {
+            return Err(CommandError::InUse { projection, version });
+        }
+        let owner = &self.runtime.0.projections.owner;
+        let of_version = standing.of_version(version);
+        let lease = store.acquire(&of_version.reader, owner, DROPPING).await?;
+        let lease = lease.ok_or(CommandError::Elsewhere { projection })?;
+        let readers = [of_version.reader, of_version.mark, of_version.beside_reader];
+        let mut dropped = Ok(());
+        for table in of_version.tables {
+            dropped = dropped.and(store.drop_table(&table, &readers, &lease).await);
+        }
+        let released = store.release(&lease).await;
+        dropped.map_err(|error| refused(projection, error))?;
+        Ok(released?)
     }
 }
+
+/// Builds the rows of a projection anew: `runtime.projection::<Balance>().rebuild().await`, or first its options.
+#[must_use = "nothing is built until it is awaited"]
+pub struct RebuildProjection<'a> {
+    running: &'a Running,
+    how: Rebuild,
+}
+
+impl RebuildProjection<'_> {
+    /// Applies at most so many events in a second, to leave the store time for others.
+    pub fn throttle(mut self, events_per_second: u32) -> Self {
+        self.how.throttle = Some(events_per_second);
+        self
+    }
+
+    /// Compares the new rows with those that are shown, both as of the same event, before they take their place:
+    /// [`rebuilt`](ProjectionHealth::rebuilt) tells how many differ, and which.
+    pub fn compare(mut self) -> Self {
+        self.how.compare = true;
+        self
+    }
+
+    /// [Compares](Self::compare), and goes on showing the old rows if any row differs. The new ones are dropped then.
+    pub fn keep_if_different(mut self) -> Self {
+        (self.how.compare, self.how.keep) = (true, true);
+        self
+    }
+}
+
+impl<'a> IntoFuture for RebuildProjection<'a> {
+    type Output = Result<(), CommandError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.running.standing.order(What::Rebuild(self.how)).await })
+    }
+}
+
+/// How long it may take to drop a version before another process may take it up.
+const DROPPING: Duration = Duration::from_secs(60);
 
 /// How many parked events are read at once.
 const PARKED: u32 = 1_000;
@@ -154,20 +237,46 @@ impl Runtime {
     }
 
     async fn projection_health(&self, running: &Running, head: Position) -> Result<ProjectionHealth, StoreError> {
-        let Running { standing, store } = running;
-        let state = standing.state();
-        let mut status = state.status;
+        let Running {
+            standing,
+            beside,
+            store,
+        } = running;
+        let lease = store.lease(&standing.reader).await?;
+        let mut seen = Seen::new(standing, beside.as_deref(), &self.0.projections.owner, lease);
+        let done = standing.state().done;
         let mut checkpoint = async |reader| match store.checkpoint(reader).await {
             Ok(checkpoint) => Ok(checkpoint),
             Err(CheckpointError::Diverged { .. }) => {
-                status = Status::Diverged;
+                seen.status = Status::Diverged;
                 Ok(None)
             }
             Err(CheckpointError::Store(error)) => Err(error),
         };
         let ready = checkpoint(&standing.mark).await?.is_some();
-        let stored = position_of(checkpoint(&standing.reader).await?);
-        let position = state.done.map_or(stored, |done| done.max(stored));
+        let stored = checkpoint(&standing.reader).await?;
+        let progressed_at = stored.as_ref().map(|stored| stored.updated_at);
+        let stored = position_of(stored);
+        let position = done.map_or(stored, |done| done.max(stored));
+        let build = match beside {
+            _ if !ready => Some((position, seen.rate, seen.failure.clone())),
+            Some(beside) if seen.rebuilds => {
+                let built = match store.checkpoint(&beside.reader).await {
+                    Ok(built) => position_of(built),
+                    // It is begun anew.
+                    Err(CheckpointError::Diverged { .. }) => Position::ZERO,
+                    Err(CheckpointError::Store(error)) => return Err(error),
+                };
+                Some((built, seen.build_rate, seen.build_failure))
+            }
+            _ => None,
+        };
+        let build = build.map(|(done, rate, last_error)| Build {
+            done,
+            total: head,
+            rate,
+            last_error,
+        });
         let mut parked = 0;
         let mut after = Position::ZERO;
         loop {
@@ -181,15 +290,20 @@ impl Runtime {
         Ok(ProjectionHealth {
             name: standing.name,
             version: standing.version,
-            status,
+            status: seen.status,
             ready,
             position,
             lag_events: head.0.saturating_sub(position.0),
             lag: self.age_of_next(position, head).await?,
-            rate: state.rate,
-            last_error: state.failure,
-            owner: state.done.map(|_| self.0.projections.owner.to_string()),
+            progressed_at,
+            rate: seen.rate,
+            last_error: seen.failure,
+            panics: seen.panics,
+            owner: seen.owner,
+            runs_here: seen.runs_here,
             parked,
+            build,
+            rebuilt: seen.rebuilt,
         })
     }
 
@@ -220,6 +334,14 @@ impl fmt::Debug for Shutdown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown")
             .field("within", &self.within)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RebuildProjection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RebuildProjection")
+            .field("how", &self.how)
             .finish_non_exhaustive()
     }
 }

@@ -60,7 +60,7 @@ impl Reading {
 
     /// Reads rows that may be shown: of a table that was not begun anew meanwhile.
     async fn read(&self, wanted: Wanted<'_>) -> Result<Vec<Row>, ReadError> {
-        let Running { standing, store } = &self.projection;
+        let Running { standing, store, .. } = &self.projection;
         let deadline = Instant::now() + self.timeout;
         if self.after > Position::ZERO {
             self.projection.reach(self.after, deadline, self.timeout).await?;

@@ -59,7 +59,7 @@ impl<S: EventStore> Builder<S> {
         store.head().await?;
         caps.reload(&*store, &self.aggregates).await?;
         check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
-        let projections = Projections::start(self.plans, &store, &self.clock).await?;
+        let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         Ok(Runtime(Arc::new(Inner {
             store,
             clock: self.clock,

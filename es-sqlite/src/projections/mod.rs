@@ -2,6 +2,8 @@
 
 mod job;
 mod reader;
+mod sql;
+mod steps;
 mod table;
 mod writer;
 
@@ -9,13 +11,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore, Row, RowQuery, RowTable,
-    check_name,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
+    Report, Row, RowQuery, RowTable, check_name,
 };
 use es_runtime::{Position, StoreError};
 
 pub(crate) use job::Job;
 pub(crate) use reader::ProjectionReader;
+pub use sql::SqliteTransaction;
 pub(crate) use writer::ProjectionWriter;
 
 use crate::SqliteStore;
@@ -73,6 +76,19 @@ impl ProjectionStore for SqliteStore {
         self.write(0, 1, move |writer| writer.release(&lease).map(Ok)).await
     }
 
+    async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
+        Report::check(text)?;
+        let (lease, text) = (lease.clone(), text.to_owned());
+        self.write(text.len(), 1, move |writer| writer.report(&lease, &text).map(Ok))
+            .await
+    }
+
+    async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
+        check_name("lease", name)?;
+        let name = name.to_owned();
+        self.read(move |reader| reader.projections.lease(&name)).await
+    }
+
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         check_name("reader", reader)?;
         let name = reader.to_owned();
@@ -92,6 +108,29 @@ impl ProjectionStore for SqliteStore {
         let (reader, table, lease) = (reader.to_owned(), table.cloned(), lease.clone());
         self.write(0, 1, move |writer| writer.forget(&reader, table.as_ref(), &lease))
             .await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        replace.check()?;
+        self.write(0, 1, move |writer| writer.replace(&replace)).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        table.check()?;
+        let (table, readers, lease) = (table.clone(), readers.to_vec(), lease.clone());
+        self.write(0, 1, move |writer| writer.drop_table(&table, &readers, &lease))
+            .await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let projection = projection.to_owned();
+        self.read(move |reader| reader.projections.versions(&projection)).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.read(move |reader| reader.projections.differences(&old, &new, limit))
+            .await?
     }
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {

@@ -1,7 +1,9 @@
 //! What is read for projections.
 
 use bytes::Bytes;
-use es_runtime::projection::store::{Checkpoint, CheckpointError, Parked, Row, RowQuery, RowTable};
+use es_runtime::projection::store::{
+    Checkpoint, CheckpointError, Difference, Differences, LeaseState, Parked, Report, Row, RowQuery, RowTable,
+};
 use es_runtime::{EventId, Position, StoreError};
 use rusqlite::{Connection, params_from_iter};
 
@@ -30,6 +32,30 @@ impl<'c> ProjectionReader<'c> {
             now!()
         );
         Ok(self.statements.get(sql)?.exists((lease, owner))?)
+    }
+
+    pub(crate) fn lease(&mut self, name: &str) -> Result<Option<LeaseState>, Problem> {
+        let sql = concat!(
+            "SELECT CASE WHEN l.expires_at > ",
+            now!(),
+            " THEN l.owner END, l.epoch, r.text, r.epoch, r.reported_at
+              FROM leases AS l LEFT JOIN reports AS r ON r.lease = l.name WHERE l.name = ?1"
+        );
+        let mut found = self.statements.get(sql)?.query([name])?;
+        let Some(row) = found.next()? else { return Ok(None) };
+        let text: Option<String> = row.get(2)?;
+        let report = text.map(|text| {
+            Ok::<_, Problem>(Report {
+                text,
+                epoch: rows::number(row.get(3)?),
+                at: rows::time(row, 4)?,
+            })
+        });
+        Ok(Some(LeaseState {
+            owner: row.get(0)?,
+            epoch: rows::number(row.get(1)?),
+            report: report.transpose()?,
+        }))
     }
 
     pub(crate) fn checkpoint(&mut self, reader: &str) -> Result<Result<Option<Checkpoint>, CheckpointError>, Problem> {
@@ -88,6 +114,45 @@ impl<'c> ProjectionReader<'c> {
             .get(&sql)?
             .query_map(params_from_iter(parameters), row)?;
         Ok(Ok(found.collect::<Result<_, _>>()?))
+    }
+
+    pub(crate) fn versions(&mut self, projection: &str) -> Result<Vec<u32>, Problem> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1";
+        let mut found = self.statements.get(sql)?.query([projection])?;
+        let mut versions = Vec::new();
+        while let Some(row) = found.next()? {
+            let name: String = row.get(0)?;
+            versions.extend(RowTable::version_of(projection, &name));
+        }
+        versions.sort_unstable();
+        Ok(versions)
+    }
+
+    pub(crate) fn differences(
+        &mut self,
+        old: &RowTable,
+        new: &RowTable,
+        limit: u32,
+    ) -> Result<Result<Differences, StoreError>, Problem> {
+        for table in [old, new] {
+            if let Err(absent) = check_table(&mut self.statements, table)? {
+                return Ok(Err(absent));
+            }
+        }
+        // One row at least, for the count.
+        let sql = TableSql::new(old).differences(&TableSql::new(new));
+        let mut found = self.statements.get(&sql)?.query([limit.max(1)])?;
+        let mut differences = Differences::default();
+        while let Some(row) = found.next()? {
+            differences.count = rows::number(row.get(3)?);
+            differences.first.push(Difference {
+                key: row.get(0)?,
+                old: row.get(1)?,
+                new: row.get(2)?,
+            });
+        }
+        differences.first.truncate(limit.try_into().unwrap_or(usize::MAX));
+        Ok(Ok(differences))
     }
 
     pub(crate) fn parked(&mut self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, Problem> {

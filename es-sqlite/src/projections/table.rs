@@ -57,6 +57,37 @@ impl TableSql {
         format!("DELETE FROM {}", self.name)
     }
 
+    pub(crate) fn drop(&self) -> String {
+        format!("DROP TABLE IF EXISTS {}", self.name)
+    }
+
+    /// Makes the rows those of another table. Only those that differ are written.
+    pub(crate) fn replace(&self, by: &Self) -> [String; 2] {
+        let (name, by) = (&self.name, &by.name);
+        [
+            format!("DELETE FROM {name} WHERE key NOT IN (SELECT key FROM {by})"),
+            format!(
+                "INSERT INTO {name} (key, data, position)
+                 SELECT n.key, n.data, n.position FROM {by} AS n LEFT JOIN {name} AS o ON o.key = n.key
+                 WHERE o.key IS NULL OR o.data <> n.data OR o.position <> n.position
+                 ON CONFLICT (key) DO UPDATE SET data = excluded.data, position = excluded.position"
+            ),
+        ]
+    }
+
+    /// Keys with the data of both tables where these differ, and how many there are.
+    pub(crate) fn differences(&self, new: &Self) -> String {
+        let (old, new) = (&self.name, &new.name);
+        format!(
+            "SELECT key, old, new, count(*) OVER () FROM (
+                 SELECT o.key AS key, o.data AS old, n.data AS new FROM {old} AS o LEFT JOIN {new} AS n ON n.key = o.key
+                 WHERE n.key IS NULL OR n.data <> o.data
+                 UNION ALL
+                 SELECT n.key, NULL, n.data FROM {new} AS n WHERE n.key NOT IN (SELECT key FROM {old})
+             ) ORDER BY key LIMIT ?1"
+        )
+    }
+
     /// The rows of the keys in a JSON array, in their order.
     pub(crate) fn rows(&self) -> String {
         format!(
@@ -205,6 +236,7 @@ mod tests {
             projection: "balances".into(),
             version: 1,
             indexes: indexes.iter().map(|field| (*field).into()).collect::<Vec<_>>().into(),
+            beside: false,
         };
         let sql = TableSql::new(&table);
         let connection = Connection::open_in_memory().unwrap();

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use es_runtime::projection::store::{Commit, CommitError, Lease, RowTable};
+use es_runtime::projection::store::{Commit, CommitError, Lease, Replace, RowTable};
 use es_runtime::{Position, StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
+use super::sql::SqliteTransaction;
 use super::table::TableSql;
 use crate::error::Problem;
 use crate::rows;
@@ -21,16 +22,19 @@ pub(super) use now;
 
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
-    statements: Statements<'c>,
+    pub(super) statements: Statements<'c>,
+    /// What methods of the user get, with their statements.
+    pub(super) sql: SqliteTransaction<'c>,
 }
 
 /// What was done, or why it was refused without a trace.
-type Outcome<T, E> = Result<Result<T, E>, Problem>;
+pub(super) type Outcome<T, E> = Result<Result<T, E>, Problem>;
 
 impl<'c> ProjectionWriter<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
         Self {
             statements: Statements::new(connection),
+            sql: SqliteTransaction::new(connection),
         }
     }
 
@@ -71,6 +75,22 @@ impl<'c> ProjectionWriter<'c> {
         Ok(())
     }
 
+    pub(crate) fn report(&mut self, lease: &Lease, text: &str) -> Result<bool, Problem> {
+        if !self.holds(lease)? {
+            return Ok(false);
+        }
+        let sql = concat!(
+            "INSERT INTO reports (lease, epoch, text, reported_at) VALUES (?1, ?2, ?3, ",
+            now!(),
+            ") ON CONFLICT (lease) DO UPDATE
+             SET epoch = excluded.epoch, text = excluded.text, reported_at = excluded.reported_at"
+        );
+        self.statements
+            .get(sql)?
+            .execute((&lease.name, rows::column(lease.epoch), text))?;
+        Ok(true)
+    }
+
     pub(crate) fn create_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
         let sql = TableSql::new(table);
         let mut steps = vec![sql.create()];
@@ -90,6 +110,12 @@ impl<'c> ProjectionWriter<'c> {
         if let Err(refused) = self.check(commit)? {
             return Ok(Err(refused));
         }
+        self.record(commit)?;
+        Ok(Ok(()))
+    }
+
+    /// Writes a commit that nothing speaks against any more.
+    pub(super) fn record(&mut self, commit: &Commit) -> Result<(), Problem> {
         if let Some(table) = &commit.table {
             let sql = TableSql::new(table);
             let (upsert, delete) = (sql.upsert(), sql.delete());
@@ -133,7 +159,7 @@ impl<'c> ProjectionWriter<'c> {
         self.statements
             .get(sql)?
             .execute((&commit.reader, rows::column(commit.to.0)))?;
-        Ok(Ok(()))
+        Ok(())
     }
 
     pub(crate) fn forget(&mut self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Outcome<(), CommitError> {
@@ -146,17 +172,77 @@ impl<'c> ProjectionWriter<'c> {
             }
             self.statements.get(&TableSql::new(table).clear())?.execute([])?;
         }
+        self.forget_reader(reader)?;
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn replace(&mut self, replace: &Replace) -> Outcome<(), CommitError> {
+        if !self.holds(&replace.lease)? {
+            return Ok(Err(lost(&replace.lease)));
+        }
+        for (reader, expected) in [(&replace.beside, replace.to), (&replace.reader, replace.from)] {
+            let actual = self.position(reader)?;
+            if actual != expected {
+                return Ok(Err(CommitError::Moved {
+                    reader: reader.clone(),
+                    expected,
+                    actual,
+                }));
+            }
+        }
+        for table in [&replace.table, &replace.table_beside] {
+            if let Err(absent) = self.check_table(table)? {
+                return Ok(Err(absent.into()));
+            }
+        }
+        let beside = TableSql::new(&replace.table_beside);
+        for step in TableSql::new(&replace.table).replace(&beside) {
+            self.statements.get(&step)?.execute([])?;
+        }
+        let sql = concat!(
+            "UPDATE OR REPLACE checkpoints SET reader = ?1, updated_at = ",
+            now!(),
+            " WHERE reader = ?2"
+        );
+        self.statements.get(sql)?.execute((&replace.reader, &replace.beside))?;
+        self.statements
+            .get("DELETE FROM parked WHERE reader = ?1")?
+            .execute([&replace.reader])?;
+        self.statements
+            .get("UPDATE parked SET reader = ?1 WHERE reader = ?2")?
+            .execute((&replace.reader, &replace.beside))?;
+        self.statements.connection().execute(&beside.drop(), [])?;
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn drop_table(
+        &mut self,
+        table: &RowTable,
+        readers: &[String],
+        lease: &Lease,
+    ) -> Outcome<(), CommitError> {
+        if !self.holds(lease)? {
+            return Ok(Err(lost(lease)));
+        }
+        self.statements.connection().execute(&TableSql::new(table).drop(), [])?;
+        for reader in readers {
+            self.forget_reader(reader)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn forget_reader(&mut self, reader: &str) -> Result<(), Problem> {
         for sql in [
             "DELETE FROM checkpoints WHERE reader = ?1",
             "DELETE FROM parked WHERE reader = ?1",
         ] {
             self.statements.get(sql)?.execute([reader])?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Everything that can speak against a commit.
-    fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
+    pub(super) fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
         if !self.holds(&commit.lease)? {
             return Ok(Err(lost(&commit.lease)));
         }
@@ -189,7 +275,7 @@ impl<'c> ProjectionWriter<'c> {
         }
     }
 
-    fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
+    pub(super) fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
         let sql = "SELECT 1 FROM leases WHERE name = ?1 AND owner = ?2 AND epoch = ?3";
         let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch));
         Ok(self.statements.get(sql)?.exists(arguments)?)
@@ -230,13 +316,13 @@ pub(super) fn check_table(statements: &mut Statements<'_>, table: &RowTable) -> 
         .ok_or_else(|| rejected(format!("there is no table `{name}`: create it first"))))
 }
 
-fn lost(lease: &Lease) -> CommitError {
+pub(super) fn lost(lease: &Lease) -> CommitError {
     CommitError::LeaseLost {
         lease: lease.name.clone(),
     }
 }
 
-fn rejected(message: String) -> StoreError {
+pub(super) fn rejected(message: String) -> StoreError {
     StoreError::new(StoreErrorKind::Rejected, message)
 }
 

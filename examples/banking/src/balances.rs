@@ -21,7 +21,7 @@ pub(crate) async fn balances(bank: &Runtime, top: u32) -> Result<Balances, BankE
 }
 
 /// How long to wait for rows that are being built.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Report for Balances {
     fn json(&self) -> Value {

@@ -32,6 +32,7 @@ Examples:
   banking show ACC-000001 --at-version 3             as it was after its third event
   banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
+  banking totals                                     what happened on each day, from tables of SQL
   banking open ACC-900001 'Zoë Müller'
   banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
   banking deposit ACC-900001 250.00
@@ -129,6 +130,8 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 10)]
         top: u32,
     },
+    /// List what happened on each day, from tables that are kept up to date
+    Totals,
     /// Look after the read models
     #[command(subcommand)]
     Projections(Projections),
@@ -196,6 +199,7 @@ impl Cli {
                 &store.open_projecting(async |bank| balances(bank, top).await).await?,
                 json,
             ),
+            Some(Command::Totals) => output(&store.totals().await?, json),
             Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
             Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
             Some(Command::Projections(Projections::Rebuild)) => {

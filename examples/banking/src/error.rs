@@ -52,6 +52,8 @@ pub(crate) enum BankError {
     Start(#[from] StartError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("the totals of a day are kept in a database: say `--store sqlite:PATH`")]
+    NoDatabase,
     #[error("the balances cannot be built: {0}")]
     NotBuilt(String),
     #[error(transparent)]

@@ -26,6 +26,7 @@ mod show;
 mod store;
 mod summary;
 mod tally;
+mod totals;
 mod turn;
 
 pub use account::Account;

@@ -9,11 +9,13 @@ use es_postgres::PostgresStore;
 use es_runtime::StoreError;
 use es_runtime::prelude::*;
 use es_runtime::projection::ProjectionStore;
-use es_runtime::{Builder, RetryPolicy};
+use es_runtime::{Builder, Projection, RetryPolicy};
 use es_sqlite::SqliteStore;
 
+use crate::balances::PATIENCE;
 use crate::error::BankError;
 use crate::import::Import;
+use crate::totals::{self, Totals};
 use crate::{Account, Balance};
 
 /// Where the bank keeps its events.
@@ -92,6 +94,32 @@ impl Store {
         visited(&runtime, visit).await
     }
 
+    /// The totals of each day, which are brought up to date first.
+    pub(crate) async fn totals(&self) -> Result<Totals, BankError> {
+        match self {
+            Self::Memory => Err(BankError::NoDatabase),
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                let with_totals = builder(store.clone()).projection::<totals::sqlite::Totals>();
+                let read = async |bank: &Runtime| {
+                    caught_up::<totals::sqlite::Totals>(bank).await?;
+                    Ok(totals::sqlite::read(&store).await?)
+                };
+                visited(&with_totals.start().await?, read).await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Url(url)) => {
+                let store = postgres(url).await?;
+                let with_totals = builder(store.clone()).projection::<totals::postgres::Totals>();
+                let read = async |bank: &Runtime| {
+                    caught_up::<totals::postgres::Totals>(bank).await?;
+                    Ok(totals::postgres::read(&store).await?)
+                };
+                visited(&with_totals.start().await?, read).await
+            }
+        }
+    }
+
     /// The file that would have to be there, and is not.
     pub(crate) fn missing(&self) -> Option<&Path> {
         match self {
@@ -116,6 +144,12 @@ fn builder<S: EventStore>(store: S) -> Builder<S> {
 
 fn projecting<S: ProjectionStore>(store: S) -> Builder<S> {
     builder(store).projection::<Balance>()
+}
+
+/// Waits until everything that has happened is in the tables of `P`.
+async fn caught_up<P: Projection>(bank: &Runtime) -> Result<(), BankError> {
+    let head = bank.health().await?.head;
+    Ok(bank.projection::<P>().wait_for(head, PATIENCE).await?)
 }
 
 /// Visits the bank. It is shut down rather than dropped, so that SQLite leaves one file and not its log beside it.

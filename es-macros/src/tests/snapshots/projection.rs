@@ -22,3 +22,5 @@ impl ::es_runtime::projection::Projection for Balance {
     type Rows = ::es_runtime::projection::InStore;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
 }
+#[automatically_derived]
+impl ::es_runtime::projection::Row for Balance {}

@@ -83,3 +83,13 @@ impl Bank {
         self.json(&["accounts"])
     }
 }
+
+/// The sum of what `banking totals` says of each day: a number, or an amount of money in cents.
+pub(crate) fn total(days: &Value, what: &str) -> i64 {
+    let days = days.as_array().unwrap().iter();
+    days.map(|day| match day[what].as_str() {
+        Some(amount) => amount.replace('.', "").parse().unwrap(),
+        None => day[what].as_i64().unwrap(),
+    })
+    .sum()
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::bank::Bank;
+use crate::bank::{Bank, total};
 
 /// A bank with two accounts, each with 100.00.
 fn bank(name: &str) -> Bank {
@@ -226,4 +226,22 @@ fn the_read_model_holds_what_the_accounts_do() {
     assert_eq!(bank.json(&["projections", "parked"]), json!([]));
     assert_eq!(bank.json(&["projections", "status"])["head"], 5);
     assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
+}
+
+#[test]
+fn the_totals_of_a_day_hold_what_was_moved() {
+    let bank = bank("totals");
+    // Over all days, should it be about midnight.
+    let totals = || {
+        let days = bank.json(&["totals"]);
+        ["opened", "paid_in", "paid_out"].map(|what| total(&days, what))
+    };
+    assert_eq!(totals(), [2, 20_000, 0]);
+    bank.ok(&["transfer", "ACC-000001", "ACC-000002", "30.00"]);
+    // Each event once, however often it is asked.
+    for _ in 0..2 {
+        assert_eq!(totals(), [2, 23_000, 3_000]);
+    }
+    let said = bank.fails(1, &["--store", "memory", "totals"]);
+    assert!(said.contains("kept in a database"), "{said}");
 }

@@ -2,7 +2,7 @@
 
 use tokio_postgres::NoTls;
 
-use crate::bank::Bank;
+use crate::bank::{Bank, total};
 use crate::import::totals;
 
 /// A database of its own on the server of the tests.
@@ -65,6 +65,16 @@ fn the_bank_on_postgresql_is_the_bank_on_sqlite() {
     assert_eq!(on_postgres["events"], on_sqlite["events"]);
     assert_eq!(totals(&on_postgres), totals(&on_sqlite));
     assert_eq!(bank.json(&[&store[..], &["accounts"]].concat()), bank.accounts());
+    let totals_on_sqlite = bank.json(&["totals"]);
+    let totals_on_postgres = bank.json(&[&store[..], &["totals"]].concat());
+    for what in ["opened", "paid_in", "paid_out"] {
+        assert!(total(&totals_on_sqlite, what) > 0, "{what}");
+        assert_eq!(
+            total(&totals_on_postgres, what),
+            total(&totals_on_sqlite, what),
+            "{what}"
+        );
+    }
 
     let again = bank.json(&[&store[..], &["import", "part.csv"]].concat());
     assert_eq!(again["events"], 0);

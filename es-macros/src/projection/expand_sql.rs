@@ -1,0 +1,82 @@
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Type;
+use syn::spanned::Spanned;
+
+use super::block::Block;
+use super::sql::{SqlApply, with_static};
+
+/// The implementations for a block whose methods take the transaction `tx`.
+pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStream {
+    let Block { runtime, this, .. } = block;
+    let private = runtime.private();
+    let tx = with_static(tx);
+    let events = applies.iter().map(|apply| {
+        let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
+        let this = Ident::new("Self", apply.event.variant.span());
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::sql_event::<#this, #ty>(),)
+    });
+    let methods = applies.iter().map(|apply| method(block, apply, &tx));
+    quote! {
+        #[automatically_derived]
+        impl #runtime::projection::sql::SqlProjection for #this {
+            type Tx = #tx;
+
+            const EVENTS: &'static [#runtime::projection::sql::SqlEvent<Self>] = &[#(#events)*];
+        }
+
+        #[automatically_derived]
+        impl<S: #runtime::projection::sql::SqlStore<#tx>> #runtime::projection::Project<S> for #this {
+            fn plan() -> #runtime::projection::Plan<S> {
+                #runtime::projection::Plan::sql::<#this>()
+            }
+        }
+
+        #(#methods)*
+    }
+}
+
+fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
+    let Block { runtime, this, .. } = block;
+    let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
+    let private = runtime.private();
+    let span = apply.event.variant.span();
+    // One span for all that fails with the event, so that it is reported once.
+    let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
+    let body = if block.sound {
+        call(block, apply, tx)
+    } else {
+        quote!(#private::after_error((tx, event, meta)))
+    };
+    quote_spanned! {span=>
+        #(#cfgs)*
+        #[automatically_derived]
+        impl #runtime::projection::sql::ApplySql<#ty> for #this {
+            fn event(
+                event: <#aggregate as #runtime::EventSourced>::Event,
+            ) -> ::core::option::Option<#ty> {
+                #private::own_event::<#aggregate, #ty>(event)
+            }
+
+            #[allow(unused_variables)]
+            fn apply<'a>(
+                tx: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
+                event: #ty,
+                meta: &'a #runtime::projection::Meta<#aggregate>,
+            ) -> #private::SqlFuture<'a, ::core::result::Result<(), #runtime::Error>> {
+                #body
+            }
+        }
+    }
+}
+
+fn call(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
+    let private = block.runtime.private();
+    let method = &apply.method;
+    let meta = apply.meta.as_ref().map(|ty| quote_spanned!(ty.span()=> meta));
+    let call = quote_spanned!(method.span()=> <Self>::#method(tx, event, #meta));
+    match apply.asyncness {
+        Some(span) => quote_spanned!(span=> #private::sql_running::<#tx, _>(#call)),
+        None => quote_spanned!(apply.tx.span()=> #private::sql_done::<#tx, _>(#call)),
+    }
+}

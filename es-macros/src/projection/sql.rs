@@ -1,0 +1,170 @@
+//! The methods of an SQL projection.
+
+use proc_macro2::{Ident, Span};
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Signature, Type};
+
+use super::apply::{listed, meta};
+use crate::aggregate::handler::pascal_case;
+use crate::aggregate::listed::{Listed, text, ungrouped};
+use crate::aggregate::signature::{last_segment, plain_but_async};
+use crate::errors::Errors;
+
+/// A method with `#[apply]` that takes the store's transaction.
+pub(crate) struct SqlApply {
+    pub(crate) method: Ident,
+    /// The type behind `&mut`.
+    pub(crate) tx: Type,
+    pub(crate) event: Listed,
+    /// The type `&Meta<…>`, if it takes that.
+    pub(crate) meta: Option<Type>,
+    /// Where it says `async`.
+    pub(crate) asyncness: Option<Span>,
+}
+
+/// The type of the transaction that the method takes, if it takes one.
+pub(super) fn transaction(signature: &Signature) -> Option<&Type> {
+    typed(signature).find_map(behind_reference)
+}
+
+impl SqlApply {
+    /// Reads a method of a block in which some method takes the transaction `known`. `None` if it does not say which event it
+    /// applies, or in which transaction.
+    pub(super) fn parse(signature: &Signature, attrs: &[Attribute], known: &Type, errors: &mut Errors) -> Option<Self> {
+        plain_but_async(signature, "an apply", errors);
+        if let Some(FnArg::Receiver(receiver)) = signature.inputs.first() {
+            let message = "an apply that takes a transaction has no `self`: what it knows is in its tables";
+            errors.at(receiver, message);
+        }
+        for attribute in attrs {
+            check_arguments(attribute, errors);
+        }
+        check_result(signature, errors);
+        let parameters: Vec<&Type> = typed(signature).collect();
+        let tx = first(signature, &parameters, known, errors)?;
+        if text(tx) != text(known) {
+            let (name, other) = (name_of(tx), name_of(known));
+            errors.at(
+                tx,
+                format!("the methods of a projection take the same transaction, and another one takes `{other}`, not `{name}`"),
+            );
+        }
+        let Some((event, others)) = parameters[1..].split_first() else {
+            let method = &signature.ident;
+            let message = format!(
+                "apply `{method}` takes no event: add a parameter `event: {}` behind the transaction",
+                pascal_case(method)
+            );
+            errors.at(method, message);
+            return None;
+        };
+        // The compiler would say what the future holds, and not the way out.
+        if let Some(token) = &signature.asyncness
+            && name_of(tx) == "SqliteTransaction"
+        {
+            let message = "on SQLite an apply is a plain `fn`, because its statements are done when the call returns: remove `async`, and each `.await`";
+            errors.at(token, message);
+        }
+        Some(Self {
+            method: signature.ident.clone(),
+            tx: tx.clone(),
+            event: listed(event, attrs, errors)?,
+            meta: meta(others, errors),
+            asyncness: signature.asyncness.as_ref().map(Spanned::span),
+        })
+    }
+}
+
+/// The transaction, which is the first parameter.
+fn first<'a>(signature: &Signature, parameters: &[&'a Type], known: &Type, errors: &mut Errors) -> Option<&'a Type> {
+    let name = name_of(known);
+    let wanted = format!("`tx: &mut {name}<'_>`");
+    match parameters.iter().position(|ty| behind_reference(ty).is_some()) {
+        Some(0) => {}
+        Some(at) => {
+            errors.at(
+                parameters[at],
+                format!("take the transaction first: {wanted}, then the event"),
+            );
+            return None;
+        }
+        None => {
+            let message =
+                format!("another method takes `{name}`, and so does each: add the parameter {wanted} before the event");
+            errors.at(&signature.ident, message);
+            return None;
+        }
+    }
+    if let Type::Reference(reference) = parameters[0]
+        && reference.mutability.is_none()
+    {
+        errors.at(parameters[0], format!("take the transaction by `&mut`: {wanted}"));
+    }
+    behind_reference(parameters[0])
+}
+
+/// The types of the parameters but for the receiver.
+fn typed(signature: &Signature) -> impl Iterator<Item = &Type> {
+    signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(ungrouped(&typed.ty)),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// What a reference to a transaction refers to: nothing else is taken by `&mut`, or is called one.
+fn behind_reference(ty: &Type) -> Option<&Type> {
+    let Type::Reference(reference) = ty else { return None };
+    let inner = ungrouped(&reference.elem);
+    let name = &last_segment(inner)?.ident;
+    (reference.mutability.is_some() || name.to_string().ends_with("Transaction")).then_some(inner)
+}
+
+fn name_of(ty: &Type) -> String {
+    last_segment(ty).map_or_else(|| text(ty), |last| last.ident.to_string())
+}
+
+/// Reports `#[apply(…)]`: there are no rows to name.
+fn check_arguments(attribute: &Attribute, errors: &mut Errors) {
+    let is_apply = attribute
+        .path()
+        .segments
+        .last()
+        .is_some_and(|last| last.ident == "apply");
+    if !is_apply {
+        return;
+    }
+    let message = "an apply that takes a transaction has no rows with keys: write `#[apply]`, and say in its statements what is changed";
+    match &attribute.meta {
+        Meta::Path(_) => {}
+        Meta::List(list) if list.tokens.is_empty() => {}
+        Meta::List(list) => errors.at(&list.tokens, message),
+        Meta::NameValue(pair) => errors.at(&pair.value, message),
+    }
+}
+
+/// Reports a method that cannot say that a statement failed.
+fn check_result(signature: &Signature, errors: &mut Errors) {
+    let message = "an apply that takes a transaction returns `Result<()>`: a statement that fails must be told";
+    match &signature.output {
+        ReturnType::Type(_, ty) if last_segment(ty).is_some_and(|last| last.ident.to_string().ends_with("Result")) => {}
+        ReturnType::Type(_, ty) => errors.at(ty, message),
+        ReturnType::Default => errors.at(&signature.ident, message),
+    }
+}
+
+/// The type for all lifetimes: that with `'static`.
+pub(super) fn with_static(ty: &Type) -> Type {
+    let mut ty = ungrouped(ty).clone();
+    if let Type::Path(path) = &mut ty {
+        for segment in &mut path.path.segments {
+            if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
+                for argument in &mut arguments.args {
+                    if let GenericArgument::Lifetime(lifetime) = argument {
+                        lifetime.ident = Ident::new("static", lifetime.ident.span());
+                    }
+                }
+            }
+        }
+    }
+    ty
+}

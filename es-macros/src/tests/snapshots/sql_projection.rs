@@ -1,0 +1,12 @@
+pub struct Totals;
+#[automatically_derived]
+impl ::es_runtime::projection::Projection for Totals {
+    const NAME: &'static str = "totals";
+    const VERSION: u32 = 1u32;
+    const INDEXES: &'static [&'static str] = &[];
+    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
+}
+#[automatically_derived]
+impl ::es_runtime::projection::sql::SqlTables for Totals {
+    const SCHEMA: &'static str = ::core::include_str!("totals.sql");
+}

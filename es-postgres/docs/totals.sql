@@ -1,0 +1,1 @@
+CREATE TABLE totals (day text PRIMARY KEY, cents bigint NOT NULL);

@@ -1,0 +1,22 @@
+use futures_core::future::BoxFuture;
+
+use crate::projection::sql::{ApplySql, Awaited, Blocking, SqlEvent};
+use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
+
+pub use futures_core::future::BoxFuture as SqlFuture;
+
+pub const fn sql_event<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> SqlEvent<P> {
+    SqlEvent::of::<E>()
+}
+
+/// What a plain method returned.
+pub fn sql_done<'a, T: Blocking, E: Into<Error>>(result: Result<(), E>) -> BoxFuture<'a, Result<(), Error>> {
+    Box::pin(std::future::ready(result.map_err(Into::into)))
+}
+
+/// An `async` method that runs.
+pub fn sql_running<'a, T: Awaited, E: Into<Error>>(
+    running: impl Future<Output = Result<(), E>> + Send + 'a,
+) -> BoxFuture<'a, Result<(), Error>> {
+    Box::pin(async move { running.await.map_err(Into::into) })
+}

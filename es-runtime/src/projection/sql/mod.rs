@@ -1,0 +1,91 @@
+//! SQL projections: `#[apply]` methods that write tables of the user, within the transaction that moves the checkpoint.
+
+mod fold;
+mod steps;
+mod store;
+
+use futures_core::future::BoxFuture;
+
+use super::source::Source;
+use super::{Meta, Projection};
+use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
+
+pub use steps::Steps;
+pub use store::{SqlSchema, SqlStore, WriteError};
+
+pub(crate) use fold::SqlFold;
+use steps::Step;
+
+/// The transaction of a store, as the methods of SQL projections get it. One type for all lifetimes stands for them, that with
+/// `'static`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not the transaction of a store",
+    label = "not the transaction of a store",
+    note = "take `tx: &mut PgTransaction<'_>` in an `async fn` for PostgreSQL, or `tx: &mut SqliteTransaction<'_>` in a plain `fn` for SQLite"
+)]
+pub trait SqlTransaction: 'static {
+    /// The same with another lifetime.
+    type At<'t>;
+}
+
+/// A transaction whose statements are done when the call returns: methods that take it are plain functions.
+#[diagnostic::on_unimplemented(
+    message = "an `#[apply]` that takes `{Self}` is an `async fn`",
+    label = "its statements are awaited",
+    note = "write `async fn`, and `.await` each statement"
+)]
+pub trait Blocking: SqlTransaction {}
+
+/// A transaction whose statements are awaited: methods that take it are `async`.
+#[diagnostic::on_unimplemented(
+    message = "an `#[apply]` that takes `{Self}` is a plain `fn`",
+    label = "its statements are done when the call returns",
+    note = "remove `async`, and each `.await` of a statement"
+)]
+pub trait Awaited: SqlTransaction {}
+
+/// The tables of an SQL projection. Written by `#[projection(…, schema = "…")]` on the struct.
+#[diagnostic::on_unimplemented(
+    message = "projection `{Self}` writes tables of its own, but does not say which",
+    label = "no `schema = \"…\"`",
+    note = "write `#[projection(name = \"…\", schema = \"totals.sql\")]` above `struct {Self}`, with the file that creates the tables"
+)]
+pub trait SqlTables: Projection {
+    /// The statements that create them.
+    const SCHEMA: &'static str;
+}
+
+/// A projection whose methods write tables of its own, one method an event. Written by `#[projection]` on the impl block.
+pub trait SqlProjection: Projection {
+    /// What its methods get.
+    type Tx: SqlTransaction;
+
+    /// Every event that it applies.
+    const EVENTS: &'static [SqlEvent<Self>];
+}
+
+/// How event `E` is applied. Written by `#[projection]` for each `#[apply]` method.
+pub trait ApplySql<E: BelongsToOneAggregate<Aggregate: EventSourced>>: SqlProjection {
+    /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
+    fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
+
+    /// Writes what the event changes. With a [`Blocking`] transaction the future is ready at once.
+    fn apply<'a>(
+        tx: &'a mut <Self::Tx as SqlTransaction>::At<'_>,
+        event: E,
+        meta: &'a Meta<E::Aggregate>,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+/// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
+pub struct SqlEvent<P: SqlProjection>(pub(crate) Source<Box<dyn Step<P::Tx>>>);
+
+impl<P: SqlProjection> SqlEvent<P> {
+    /// Event `E`.
+    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    where
+        P: ApplySql<E>,
+    {
+        Self(Source::of::<E>(false, steps::steps::<P, E>))
+    }
+}

@@ -1,0 +1,100 @@
+use std::future::ready;
+use std::marker::PhantomData;
+use std::panic::AssertUnwindSafe;
+
+use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
+
+use super::{ApplySql, SqlTransaction};
+use crate::projection::source::{Numbered, contain, decode, text_of};
+use crate::projection::{Meta, Unprojectable};
+use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent};
+
+/// What one event writes. May be run again, after what it wrote was undone.
+pub(crate) trait Step<T: SqlTransaction>: Send + Sync {
+    fn run<'a>(&'a self, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Error>>;
+}
+
+struct StepOf<P, E: BelongsToOneAggregate<Aggregate: EventSourced>> {
+    event: E,
+    meta: Meta<E::Aggregate>,
+    projection: PhantomData<fn() -> P>,
+}
+
+impl<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>> Step<P::Tx> for StepOf<P, E> {
+    fn run<'a>(&'a self, tx: &'a mut <P::Tx as SqlTransaction>::At<'_>) -> BoxFuture<'a, Result<(), Error>> {
+        P::apply(tx, self.event.clone(), &self.meta)
+    }
+}
+
+/// The steps of those events `E` that `recorded` is read as.
+pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+    recorded: &RecordedEvent,
+) -> Result<Numbered<Box<dyn Step<P::Tx>>>, Unprojectable> {
+    let read = decode::<E::Aggregate>(recorded)?.into_iter().enumerate();
+    let own = read.filter_map(|(number, event)| Some((number, P::event(event)?)));
+    own.map(|(number, event)| {
+        let meta = Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
+        let step: Box<dyn Step<P::Tx>> = Box::new(StepOf::<P, E> {
+            event,
+            meta,
+            projection: PhantomData,
+        });
+        Ok((number, step))
+    })
+    .collect()
+}
+
+/// What some events write, in order, in a transaction with lifetimes of `T`.
+pub struct Steps<T: SqlTransaction> {
+    steps: Vec<(usize, Box<dyn Step<T>>)>,
+}
+
+impl<T: SqlTransaction> Steps<T> {
+    /// Each with the index of its event.
+    pub(super) fn new(steps: Vec<(usize, Box<dyn Step<T>>)>) -> Self {
+        Self { steps }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Which of the events the step belongs to.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    pub fn event(&self, step: usize) -> usize {
+        self.steps[step].0
+    }
+
+    /// Runs a step: calls the method of its event, and contains what that panics with. With a [`Blocking`](super::Blocking)
+    /// transaction the future is ready at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Method`](Unprojectable::Method) with what the method returned, in which the store looks for errors that pass, and
+    /// [`Panicked`](Unprojectable::Panicked).
+    ///
+    /// # Panics
+    ///
+    /// If there is no such step.
+    pub fn run<'a>(&'a self, step: usize, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Unprojectable>> {
+        let step = &self.steps[step].1;
+        // What a method left half done is undone with the transaction.
+        match contain(move || Ok(step.run(tx))) {
+            Err(panicked) => Box::pin(ready(Err(panicked))),
+            Ok(running) => Box::pin(AssertUnwindSafe(running).catch_unwind().map(|ran| match ran {
+                Ok(result) => result.map_err(|error| Unprojectable::Method(error.0)),
+                Err(panic) => Err(Unprojectable::Panicked(text_of(&*panic))),
+            })),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{SqlTransaction, Steps};
+use crate::StoreError;
+use crate::projection::Unprojectable;
+use crate::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+
+/// A store that runs methods of the user within its own transactions: those that take a `T`.
+#[diagnostic::on_unimplemented(
+    message = "the store `{Self}` has no transaction `{T}`, which the `#[apply]` methods of the projection take",
+    label = "the methods take a transaction of another store",
+    note = "`PgTransaction` is that of `PostgresStore`, `SqliteTransaction` that of `SqliteStore`; a projection of rows, without `schema`, runs on every store"
+)]
+#[async_trait]
+pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
+    /// Creates the tables of one version of a projection, once: all or nothing. Several processes may do it at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if the database refuses a statement, or if the tables were created by other
+    /// statements than these.
+    async fn create_schema(&self, schema: &SqlSchema) -> Result<(), StoreError>;
+
+    /// Runs the steps one after the other, and writes `commit`, in one transaction; without a `commit` everything is undone.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Poison`] if a step fails for a reason that does not pass; what passes is a [`CommitError::Store`]. For
+    /// `commit` as for [`ProjectionStore::commit`]. After every error nothing is written, but if it is
+    /// [`Indeterminate`](CommitError::Indeterminate).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves all of it done or nothing.
+    async fn run_steps(
+        &self,
+        schema: &SqlSchema,
+        steps: Arc<Steps<T>>,
+        commit: Option<Commit>,
+    ) -> Result<(), WriteError>;
+
+    /// Removes the checkpoint and the parked events of a reader, and all rows of the tables, so that it begins anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ProjectionStore::commit`].
+    async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError>;
+}
+
+/// The tables of one version of a projection. Another version has tables of its own, beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlSchema {
+    /// The projection's name.
+    pub projection: Cow<'static, str>,
+    /// The projection's version.
+    pub version: u32,
+    /// The statements that create the tables.
+    pub sql: Cow<'static, str>,
+}
+
+impl SqlSchema {
+    /// The projection with its version: `totals_v1`.
+    pub fn name(&self) -> String {
+        format!("{}_v{}", self.projection, self.version)
+    }
+
+    /// What tells statements from others, whatever the blanks between their words.
+    pub fn fingerprint(&self) -> uuid::Uuid {
+        let words: Vec<&str> = self.sql.split_whitespace().collect();
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, words.join(" ").as_bytes())
+    }
+
+    /// That the tables were created by other statements. For stores.
+    pub fn is_another(&self) -> StoreError {
+        crate::projection::rows::rejected(format!(
+            "the schema of projection `{}` has changed since the tables of its version {} were created: raise its version, or take the change back",
+            self.projection, self.version
+        ))
+    }
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+/// Why events were not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// An event cannot be applied.
+    #[error("an event cannot be applied")]
+    Poison {
+        /// Which: its index among all. Without one it is one of them, and nobody can tell which.
+        index: Option<usize>,
+        /// Why.
+        #[source]
+        error: Unprojectable,
+    },
+    /// The store did not do it.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}

@@ -1,0 +1,64 @@
+//! What happened on each day: a read model in tables of the bank's own, for whoever asks with SQL.
+
+#[cfg(feature = "postgres")]
+pub(crate) mod postgres;
+pub(crate) mod sqlite;
+
+use std::fmt;
+
+use es_runtime::prelude::*;
+use serde_json::{Value, json};
+
+use crate::report::Report;
+use crate::{Account, Cents};
+
+/// The days on which something happened, in order.
+pub(crate) struct Totals(pub(crate) Vec<Day>);
+
+/// What happened on a day.
+pub(crate) struct Day {
+    /// Such as 2026-11-21, in UTC.
+    date: String,
+    /// How many accounts were opened.
+    opened: i64,
+    paid_in: Cents,
+    paid_out: Cents,
+}
+
+/// The day on which it was recorded.
+fn day(meta: &Meta<Account>) -> String {
+    meta.recorded_at()
+        .to_string()
+        .chars()
+        .take("2026-11-21".len())
+        .collect()
+}
+
+impl Report for Totals {
+    fn json(&self) -> Value {
+        let json = |day: &Day| {
+            json!({
+                "day": day.date,
+                "opened": day.opened,
+                "paid_in": day.paid_in.to_string(),
+                "paid_out": day.paid_out.to_string(),
+            })
+        };
+        self.0.iter().map(json).collect()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for day in &self.0 {
+            let Day {
+                date,
+                opened,
+                paid_in,
+                paid_out,
+            } = day;
+            writeln!(f, "{date}  {opened:>6} opened  {paid_in:>14} in  {paid_out:>14} out")?;
+        }
+        write!(f, "{} days", self.0.len())
+    }
+}

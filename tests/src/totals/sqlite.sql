@@ -1,0 +1,5 @@
+CREATE TABLE totals_v1 (
+    account TEXT PRIMARY KEY,
+    cents   INTEGER NOT NULL,
+    events  INTEGER NOT NULL
+) STRICT;

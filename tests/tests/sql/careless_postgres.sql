@@ -1,0 +1,1 @@
+CREATE TABLE careless (number bigint GENERATED ALWAYS AS IDENTITY, cents bigint NOT NULL);

@@ -1,0 +1,1 @@
+CREATE TABLE careless_v1 (cents INTEGER NOT NULL) STRICT;

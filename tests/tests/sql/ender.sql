@@ -1,0 +1,1 @@
+CREATE TABLE ender_v1 (cents INTEGER NOT NULL) STRICT;

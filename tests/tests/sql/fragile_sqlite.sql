@@ -1,0 +1,1 @@
+CREATE TABLE fragile_v1 (cents INTEGER NOT NULL CHECK (cents <> 14)) STRICT;

@@ -1,0 +1,1 @@
+CREATE TABLE totals (cents bigint NOT NULL);

@@ -1,0 +1,1 @@
+CREATE TABLE totals_v2 (cents INTEGER NOT NULL) STRICT;

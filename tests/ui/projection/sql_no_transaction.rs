@@ -1,0 +1,21 @@
+use es_runtime::prelude::*;
+use es_sqlite::SqliteTransaction;
+use es_tests::bank::{Deposited, Opened};
+
+#[projection(name = "totals", schema = "totals.sql")]
+pub struct Totals;
+
+#[projection]
+impl Totals {
+    #[apply]
+    fn opened(_: &mut SqliteTransaction<'_>, _: Opened) -> Result<()> {
+        Ok(())
+    }
+
+    #[apply]
+    fn deposited(_: Deposited) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+use es_runtime::prelude::*;
+use es_tests::bank::Opened;
+
+#[projection(name = "totals", schema = "totals.sql")]
+pub struct Totals;
+
+#[projection]
+impl Totals {
+    #[apply]
+    fn opened(_: &mut String, _: Opened) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use es_runtime::prelude::*;
+use es_sqlite::SqliteTransaction;
+use es_tests::bank::Opened;
+
+#[projection(name = "totals", schema = "totals.sql")]
+pub struct Totals;
+
+#[projection]
+impl Totals {
+    #[apply]
+    fn opened(_: &mut SqliteTransaction<'_>, _: Opened) {}
+}
+
+fn main() {}
