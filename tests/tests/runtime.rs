@@ -349,6 +349,18 @@ es_tests::on_every_store! {
 }
 
 #[tokio::test]
+async fn what_was_folded_of_a_log_that_was_restored_since_is_forgotten() {
+    let store = es_runtime::MemoryStore::new();
+    let runtime = Runtime::builder(store.clone()).start().await.unwrap();
+    let id = account_with(&runtime, 1).await;
+    runtime.execute(id, Deposit { amount: 10 }).await.unwrap();
+    store.rewind(es_runtime::Position(2));
+    let receipt = runtime.execute(id, Deposit { amount: 100 }).await.unwrap();
+    assert_eq!(receipt.version.0, 3);
+    assert_eq!(balance(&runtime, id).await, 101);
+}
+
+#[tokio::test]
 async fn a_handler_reads_the_clock_of_the_runtime() {
     let clock = ManualClock::at("2000-01-01T00:00:00Z".parse().unwrap());
     let runtime = Runtime::builder(es_runtime::MemoryStore::new())

@@ -128,6 +128,10 @@ impl Worker {
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
             let head = self.store.head().await?;
+            if head < place.done {
+                // The log was restored to an earlier point: the checkpoint tells whether it is one of this log.
+                place = self.place().await?;
+            }
             if place.done < head {
                 self.waiter.found();
                 let throttle = self.throttle.filter(|_| !is_marked);

@@ -90,7 +90,12 @@ impl Write<'_> {
                 }
                 Ok(Committed::Not) if self.runtime.0.retry.allows_another(attempts) => {}
                 Ok(Committed::Not) => return Err(lost().into()),
-                Err(AppendError::Conflict { .. }) if self.may_retry(attempts) => {}
+                Err(AppendError::Conflict { actual, .. }) if self.may_retry(attempts) => {
+                    // The log was restored to an earlier point: what was folded is not in it.
+                    if actual < current.version {
+                        current = Current::default();
+                    }
+                }
                 Err(error) => return Err(refused(error, attempts)),
             }
             Box::pin(self.runtime.0.retry.pause(attempts)).await;
