@@ -13,7 +13,7 @@ use syn::Item;
 
 use crate::errors::Errors;
 use crate::helper;
-use block::Block;
+use block::{Block, Methods};
 use row::Row;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -36,10 +36,13 @@ fn on_struct(args: TokenStream, item: &TokenStream) -> TokenStream {
 fn on_block(args: TokenStream, block: syn::ItemImpl, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let block = Block::parse(args, block, &mut errors);
-    // Methods take events by value whether or not they consume them, and `self` whether or not they look at it.
-    let lints = block
-        .as_ref()
-        .map(|_| quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]));
+    // What a method takes and gives does not depend on what it needs.
+    let lints = block.as_ref().map(|block| match block.methods {
+        Methods::Rows(_) => quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]),
+        Methods::Sql { .. } => {
+            quote!(#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::unused_async)])
+        }
+    });
     let impls = block.as_ref().map(expand::block);
     let item = helper::mark(item);
     quote!(#lints #item #impls #errors)

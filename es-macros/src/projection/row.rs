@@ -55,7 +55,6 @@ impl Rows {
             (Self::Live, "park") => {
                 Some("live rows put no event aside: whoever asks for them is told which one cannot be applied")
             }
-            (Self::InMemory | Self::Live, "schema") => Some("tables of your own are in the store"),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-#[allow(clippy::needless_pass_by_value, clippy::unused_self)]
+#[allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::unused_async)]
 impl Totals {
     #[apply(__in_aggregate)]
     async fn opened(tx: &mut PgTransaction<'_>, event: Opened) -> Result<()> {
