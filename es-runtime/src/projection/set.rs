@@ -136,9 +136,8 @@ impl Projections {
     }
 
     /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.
-    pub(crate) async fn stop(&self, within: Duration) -> Result<(), StoreError> {
+    pub(crate) async fn stop(&self, deadline: Instant, within: Duration) -> Result<(), StoreError> {
         self.stop.send_replace(true);
-        let deadline = Instant::now() + within;
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let mut late = Vec::new();
         for (name, mut task) in tasks {

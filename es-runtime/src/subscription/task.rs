@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
-use crate::projection::store::Lease;
+use crate::projection::store::{CommitError, Lease};
 use crate::projection::{Status, Tenure, Waiter, backoff, chain, next, position_of, stopped, text_of};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
@@ -352,15 +352,20 @@ impl Ledger {
     /// Where the cursor stands now.
     async fn move_cursor(&mut self, cursor: &Cursor, lease: &Lease) -> Result<Position, SubscriptionError> {
         let to = self.shared.window.done_to();
-        // Taken: if this fails or is dropped, it is not known where the cursor stands.
-        let stored = match self.stored.take() {
-            Some(stored) => stored,
-            None => position_of(cursor.store.checkpoint(&cursor.standing.reader).await?),
-        };
-        if to > stored {
-            let moved = cursor.advance(stored, to, lease).await;
-            moved.map_err(|error| SubscriptionError::of_commit(cursor.name(), error))?;
+        loop {
+            // Taken: if this fails or is dropped, it is not known where the cursor stands.
+            let stored = match self.stored.take() {
+                Some(stored) => stored,
+                None => position_of(cursor.store.checkpoint(&cursor.standing.reader).await?),
+            };
+            if to > stored {
+                match cursor.advance(stored, to, lease).await {
+                    // By a commit of ours that was dropped, and done after the checkpoint was read.
+                    Err(CommitError::Moved { actual, .. }) if actual > stored => continue,
+                    moved => moved.map_err(|error| SubscriptionError::of_commit(cursor.name(), error))?,
+                }
+            }
+            return Ok(*self.stored.insert(to.max(stored)));
         }
-        Ok(*self.stored.insert(to.max(stored)))
     }
 }
