@@ -87,6 +87,8 @@ impl Life {
                 .update(|state| (state.done, state.rate) = (None, 0.0));
             match end {
                 End::Stop => {
+                    // So that nobody reads of a trouble that is over.
+                    reporter.end().await;
                     tenure.end(&*self.worker.store).await;
                     break;
                 }
