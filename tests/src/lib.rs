@@ -8,6 +8,15 @@ pub mod process;
 pub mod stores;
 pub mod totals;
 
+/// How many rounds a loop has: `quick`, or `full` with `ES_TEST_SCALE=full`.
+pub fn scaled<T>(quick: T, full: T) -> T {
+    if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
+        full
+    } else {
+        quick
+    }
+}
+
 #[doc(hidden)]
 pub use es_sqlite::SqliteStore;
 #[doc(hidden)]

@@ -1,5 +1,7 @@
 //! One test on every store.
 
+use std::sync::Arc;
+
 /// Makes each `async fn name(store: _, clock: _)` a test on every store, with the store as `Arc<dyn ProjectionStore>` and the clock
 /// that it reads as `ManualClock`.
 #[macro_export]
@@ -64,6 +66,19 @@ pub async fn postgres() -> es_postgres::PostgresStore {
 pub async fn postgres_at(address: &str) -> es_postgres::PostgresStore {
     let options = es_postgres::PostgresStore::options().readers(2).apply_schema();
     options.connect(address).await.expect("the store opens")
+}
+
+/// The store at this address: the URL of a database on a server, or the path of a file.
+///
+/// # Panics
+///
+/// If it cannot be opened.
+pub async fn open(address: &str) -> crate::balances::Store {
+    if address.starts_with("postgres") {
+        Arc::new(postgres_at(address).await)
+    } else {
+        Arc::new(es_sqlite::SqliteStore::open(address).await.expect("the store opens"))
+    }
 }
 
 /// The address of a new database on the server of `ES_TEST_DATABASE_URL`.

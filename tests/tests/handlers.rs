@@ -203,6 +203,22 @@ es_tests::on_every_store_and_postgres! {
         assert!(matches!(again, SubscriptionError::NotParked { .. }), "{again}");
     }
 
+    async fn an_order_that_panics_is_answered_and_the_handler_goes_on(store: _, _clock: _) {
+        let faulty = Faulty::new(store);
+        let runtime = Runtime::builder(faulty.clone()).start().await.unwrap();
+        let account = account_with(&runtime, 13).await;
+        let books = Books::refusing(13);
+        let handle = keep(&runtime, &books, 1, true).await;
+        health(&runtime, |books| books.parked == 1 && books.position == 2).await;
+        faulty.plan([Fault::PanicBeforeCommit]);
+        let error = handle.skip(2, "a duplicate").await.unwrap_err();
+        assert!(error.to_string().contains("panicked: the test wants it so"), "{error}");
+        runtime.execute(account, Deposit { amount: 1 }).await.unwrap();
+        books.have(2).await;
+        handle.skip(2, "a duplicate").await.unwrap();
+        assert_eq!(handle.parked().await.unwrap(), []);
+    }
+
     async fn one_process_handles_and_another_takes_over(store: _, _clock: _) {
         let store: Store = store;
         let (here, there) = (runtime(&store).await, runtime(&store).await);

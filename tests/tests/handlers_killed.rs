@@ -8,32 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::{Recorded, Runtime};
-use es_tests::balances::Store;
 use es_tests::bank::{Account, AccountEvent, Deposit, account_with};
 use es_tests::process::Process;
-use es_tests::stores;
+use es_tests::{scaled, stores};
 
 /// Where the store is whose events the process handles.
 const ADDRESS: &str = "ES_TESTS_HANDLING";
 /// Where it writes down which it has handled.
 const BOOK: &str = "ES_TESTS_BOOK";
-
-/// How often a process is killed.
-fn kills() -> u64 {
-    if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
-        100
-    } else {
-        8
-    }
-}
-
-async fn open(address: &str) -> Store {
-    if address.starts_with("postgres") {
-        Arc::new(stores::postgres_at(address).await)
-    } else {
-        Arc::new(es_tests::SqliteStore::open(address).await.unwrap())
-    }
-}
 
 /// Has a line written down for each event: what is written survives the process.
 async fn handle(runtime: &Runtime, book: PathBuf) {
@@ -52,7 +34,7 @@ async fn handle(runtime: &Runtime, book: PathBuf) {
 #[tokio::test(flavor = "multi_thread")]
 async fn handling_process() {
     let Ok(address) = std::env::var(ADDRESS) else { return };
-    let runtime = Runtime::builder(open(&address).await).start().await.unwrap();
+    let runtime = Runtime::builder(stores::open(&address).await).start().await.unwrap();
     handle(&runtime, std::env::var(BOOK).unwrap().into()).await;
     println!("\nhandling");
     let mut owns = false;
@@ -69,7 +51,7 @@ async fn handling_process() {
 }
 
 async fn each_event_is_handled_when_processes_are_killed(address: &str, book: &Path) {
-    let store = open(address).await;
+    let store = stores::open(address).await;
     let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
     let account = account_with(&runtime, 100).await;
     let writer = {
@@ -81,7 +63,7 @@ async fn each_event_is_handled_when_processes_are_killed(address: &str, book: &P
             }
         })
     };
-    for kill in 0..kills() {
+    for kill in 0..scaled(8, 100) {
         let environment = [(ADDRESS, address), (BOOK, book.to_str().unwrap())];
         let process = Process::start("handling_process", environment, "handling");
         assert!(

@@ -11,6 +11,7 @@ use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, New
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Open, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::scaled;
 
 /// Fails as it is told to.
 #[projection(name = "fragile")]
@@ -53,15 +54,6 @@ impl Careless {
         let is_known = event.amount != 14 || FIXED.lock().unwrap().contains(meta.id());
         assert!(is_known, "14 is not known yet");
         self.cents += event.amount;
-    }
-}
-
-/// How many rounds a loop has: `quick`, or `full` with `ES_TEST_SCALE=full`.
-fn scaled(quick: usize, full: usize) -> usize {
-    if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
-        full
-    } else {
-        quick
     }
 }
 
@@ -152,7 +144,7 @@ es_tests::on_every_store_and_postgres! {
     async fn whoever_waits_sees_his_own_write(store: _, _clock: _) {
         let runtime = start(&store).await;
         let account = account_with(&runtime, 0).await;
-        for round in 1..=i64::try_from(scaled(1_000, 10_000)).unwrap() {
+        for round in 1..=scaled(1_000, 10_000) {
             runtime.execute(account, Deposit { amount: 1 }).wait_for::<Balance>().await.unwrap();
             assert_eq!(runtime.get::<Balance>(account).await.unwrap().unwrap().cents, round);
         }
@@ -211,6 +203,22 @@ es_tests::on_every_store_and_postgres! {
         reached(&runtime, receipt.position).await;
         let health = until(&runtime, Status::Live).await;
         assert_eq!((health.last_error, health.position), (None, receipt.position));
+        assert_eq!(dump(&store).await, folded(&store).await);
+    }
+
+    async fn an_order_that_panics_is_answered_and_the_projection_goes_on(store: _, _clock: _) {
+        let store: Store = store;
+        let faulty = Faulty::new(Arc::clone(&store));
+        let runtime = Runtime::builder(faulty.clone()).projection::<Balance>().start().await.unwrap();
+        let account = account_with(&runtime, 1).await;
+        caught_up(&runtime).await;
+        until(&runtime, Status::Live).await;
+        faulty.plan([Fault::PanicBeforeCommit]);
+        let error = runtime.projection::<Balance>().rebuild().await.unwrap_err();
+        assert!(error.to_string().contains("panicked: the test wants it so"), "{error}");
+        let receipt = runtime.execute(account, Deposit { amount: 2 }).await.unwrap();
+        reached(&runtime, receipt.position).await;
+        runtime.projection::<Balance>().rebuild().await.unwrap();
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 

@@ -9,27 +9,10 @@ use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Deposit, Withdraw, account_with};
 use es_tests::process::Process;
 use es_tests::totals::{self, postgres, sqlite};
-use es_tests::{SqliteStore, stores};
+use es_tests::{SqliteStore, scaled, stores};
 
 /// Where the store is whose projections the process runs.
 const ADDRESS: &str = "ES_TESTS_PROJECTING";
-
-/// How often a process is killed.
-fn kills() -> u64 {
-    if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
-        100
-    } else {
-        8
-    }
-}
-
-async fn open(address: &str) -> Store {
-    if address.starts_with("postgres") {
-        Arc::new(stores::postgres_at(address).await)
-    } else {
-        Arc::new(SqliteStore::open(address).await.unwrap())
-    }
-}
 
 /// A runtime with rows and tables of SQL.
 async fn start(address: &str) -> Runtime {
@@ -81,7 +64,7 @@ fn projecting(address: &str) -> Process {
 }
 
 async fn each_event_counts_once_when_processes_are_killed(address: &str) {
-    let store = open(address).await;
+    let store = stores::open(address).await;
     let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
     let account = account_with(&runtime, 100).await;
     let writer = {
@@ -94,7 +77,7 @@ async fn each_event_counts_once_when_processes_are_killed(address: &str) {
             }
         })
     };
-    for kill in 0..kills() {
+    for kill in 0..scaled(8, 100) {
         let process = projecting(address);
         assert!(
             process.says("owner", Duration::from_secs(60)),
@@ -109,7 +92,7 @@ async fn each_event_counts_once_when_processes_are_killed(address: &str) {
 }
 
 async fn three_processes_share_the_work(address: &str) {
-    let store = open(address).await;
+    let store = stores::open(address).await;
     let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
     let account = account_with(&runtime, 100).await;
     let mut processes: Vec<_> = (0..3).map(|_| projecting(address)).collect();

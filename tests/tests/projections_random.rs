@@ -8,7 +8,7 @@ use es_runtime::prelude::*;
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded};
 use es_tests::bank::{Account, Deposit, Open, Withdraw};
 use es_tests::faults::{Fault, Faulty};
-use es_tests::stores;
+use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -130,11 +130,11 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
 
 /// Few where each case has a database of its own.
 fn config(quick: u32, full: u32) -> ProptestConfig {
-    let is_full = std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full");
     ProptestConfig {
-        cases: if is_full { full } else { quick },
+        cases: scaled(quick, full),
         failure_persistence: None,
-        max_shrink_iters: 200,
+        // A case that waits in vain takes a minute.
+        max_shrink_time: 60_000,
         ..ProptestConfig::default()
     }
 }

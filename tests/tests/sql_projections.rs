@@ -78,7 +78,7 @@ on_both_databases! {
         let dumped = dump(&store).await;
         assert_eq!(dumped, folded(&store).await);
         assert!(dumped.contains(&(alice.to_string(), 30, 3)), "{dumped:?}");
-        assert!(runtime.projection::<Totals>().status().await.unwrap().ready);
+        assert!(until::<Totals>(&runtime, Status::Live).await.ready);
         runtime.shutdown().await.unwrap();
     }
 

@@ -249,9 +249,8 @@ fn read_along(length: u32, version: u32, payload: &[u8]) -> Result<(), DecodeErr
 }
 
 fn config() -> ProptestConfig {
-    let full = std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full");
     ProptestConfig {
-        cases: if full { 20_000 } else { 500 },
+        cases: es_tests::scaled(500, 20_000),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -1,7 +1,6 @@
 //! The life of a projection in one process: waits for the lease, works under it, gives it back.
 
 use std::future::{pending, poll_fn};
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,16 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::command::{Order, What};
+use super::guard::guarded;
 use super::lease::Tenure;
 use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
-use super::source::text_of;
 use super::standing::Standing;
 use super::store::{CheckpointError, Lease};
 use super::worker::{LIMIT, Trouble, Worker, refused};
@@ -77,7 +75,17 @@ impl Life {
             self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
             let reporter = Reporter::start(&self.worker.store, &self.worker.standing, self.beside(), &tenure.lease);
-            let end = self.own(&tenure, order, &mut holding).await;
+            let end = match guarded("running it", async {
+                Ok::<_, StoreError>(self.own(&tenure, order, &mut holding).await)
+            })
+            .await
+            {
+                Ok(end) => end,
+                Err(error) => {
+                    self.fail(Status::Retrying, &error, None);
+                    End::Pause(next(&mut holding))
+                }
+            };
             self.leases.fetch_sub(1, Ordering::Relaxed);
             if self.position() > before {
                 holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
@@ -179,11 +187,7 @@ impl Life {
         let Some(rebuilder) = &mut self.rebuilder else {
             return Ok(());
         };
-        let finishing = AssertUnwindSafe(rebuilder.finish(&mut self.worker, how, lease));
-        let rebuilt = finishing.catch_unwind().await.unwrap_or_else(|panic| {
-            let message = format!("replacing the rows panicked: {}", text_of(&*panic));
-            Err(Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message)))
-        })?;
+        let rebuilt = guarded("replacing the rows", rebuilder.finish(&mut self.worker, how, lease)).await?;
         let differing = rebuilt.differences.as_ref().map(|differences| differences.count);
         tracing::info!(
             projection = self.worker.standing.name,
@@ -257,7 +261,10 @@ impl Life {
                         Ok(()) => {}
                         Err(Trouble::LeaseLost) => return End::Lost,
                         Err(trouble) => {
-                            let error = StoreError::new(StoreErrorKind::Unavailable, trouble.to_string());
+                            let error = match trouble {
+                                Trouble::Store(error) => error,
+                                other => StoreError::new(StoreErrorKind::Unavailable, other.to_string()),
+                            };
                             if let Some(end) = self.retry_later(error, tenure, &mut failing).await {
                                 return end;
                             }
@@ -277,7 +284,6 @@ impl Life {
                     self.fail(Status::Diverged, &error, None);
                     return End::Pause(DIVERGED);
                 }
-                Came::Trouble(Trouble::Store(error)) if error.kind() == StoreErrorKind::Closed => return End::Stop,
                 Came::Trouble(Trouble::Store(error)) => {
                     if std::mem::take(&mut self.worker.progressed) {
                         failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
@@ -290,13 +296,16 @@ impl Life {
         }
     }
 
-    /// Notes that the store failed, and waits. What comes meanwhile may end the work.
+    /// Notes that the store failed, and waits. What comes meanwhile may end the work; a store that is closed does.
     async fn retry_later(
         &mut self,
         error: StoreError,
         tenure: &Tenure,
         failing: &mut ExponentialBackoff,
     ) -> Option<End> {
+        if error.kind() == StoreErrorKind::Closed {
+            return Some(End::Stop);
+        }
         self.fail(Status::Retrying, &error, None);
         let called = {
             let call = call(&mut self.stop, &mut self.orders, Some(tenure));
@@ -325,20 +334,12 @@ impl Life {
             orders,
             ..
         } = self;
-        let standing = Arc::clone(&worker.standing);
         let follow = async {
             if is_stuck {
                 return pending().await;
             }
-            match AssertUnwindSafe(worker.follow(&tenure.lease)).catch_unwind().await {
-                Ok(Ok(never)) => match never {},
-                Ok(Err(trouble)) => trouble,
-                Err(panic) => {
-                    standing.update(|state| state.panics += 1);
-                    let message = format!("following the log panicked: {}", text_of(&*panic));
-                    Trouble::Store(StoreError::new(StoreErrorKind::Unavailable, message))
-                }
-            }
+            let Err(trouble) = guarded("following the log", worker.follow(&tenure.lease)).await;
+            trouble
         };
         let build = async {
             match (rebuilder, building) {
@@ -362,11 +363,14 @@ impl Life {
 
     async fn obey(&mut self, order: Order, tenure: &Tenure) {
         let lease = &tenure.lease;
-        let answer = match &order.what {
-            What::Retry(position) => self.worker.retry(*position, lease).await,
-            What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
-            What::Rebuild(how) => self.rebuild(*how, lease).await,
+        let obeying = async {
+            match &order.what {
+                What::Retry(position) => self.worker.retry(*position, lease).await,
+                What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
+                What::Rebuild(how) => self.rebuild(*how, lease).await,
+            }
         };
+        let answer = guarded("what was ordered", obeying).await;
         self.worker.limit = LIMIT;
         order.reply(answer);
     }

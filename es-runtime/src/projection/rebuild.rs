@@ -1,15 +1,13 @@
 //! Rows that are built anew beside those that are shown, and then take their place.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
+use super::guard::guarded;
 use super::life::{backoff, failure, next};
-use super::source::text_of;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
 use super::worker::{LIMIT, Trouble, Worker, checkpoint, refused};
@@ -77,20 +75,19 @@ impl Rebuilder {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
         self.worker.throttle = how.throttle;
         loop {
-            let building = AssertUnwindSafe(self.catch_up(lease)).catch_unwind().await;
-            let (error, position): (Box<dyn std::error::Error + Send + Sync>, _) = match building {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(Trouble::LeaseLost)) => return Err(Trouble::LeaseLost),
-                Ok(Err(Trouble::Diverged(error))) => {
-                    if let Err(error) = self.begin(lease).await {
-                        tracing::warn!(%error, "a build was not begun anew");
+            let (error, position): (Box<dyn std::error::Error + Send + Sync>, _) =
+                match guarded("building", self.catch_up(lease)).await {
+                    Ok(()) => return Ok(()),
+                    Err(Trouble::LeaseLost) => return Err(Trouble::LeaseLost),
+                    Err(Trouble::Diverged(error)) => {
+                        if let Err(error) = guarded("beginning anew", self.begin(lease)).await {
+                            tracing::warn!(%error, "a build was not begun anew");
+                        }
+                        (Box::new(error), None)
                     }
-                    (Box::new(error), None)
-                }
-                Ok(Err(Trouble::Held { position, error })) => (Box::new(error), Some(position)),
-                Ok(Err(Trouble::Store(error))) => (Box::new(error), None),
-                Err(panic) => (text_of(&*panic).into(), None),
-            };
+                    Err(Trouble::Held { position, error }) => (Box::new(error), Some(position)),
+                    Err(Trouble::Store(error)) => (Box::new(error), None),
+                };
             if std::mem::take(&mut self.worker.progressed) {
                 failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
             }

@@ -1,10 +1,10 @@
 //! From the log's events to the changes of rows.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
+use super::guard::text_of;
 use super::row::{ApplyRow, Misfit};
 use super::store::Commit;
 use super::{Meta, Unprojectable};
@@ -199,13 +199,4 @@ impl<C> Sources<C> {
 pub(crate) fn contain<T>(code: impl FnOnce() -> Result<T, Unprojectable>) -> Result<T, Unprojectable> {
     // What the code may have left half done is dropped with the error.
     catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| Err(Unprojectable::Panicked(text_of(&*panic))))
-}
-
-/// What a panic says.
-pub(crate) fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a value that is no text".to_owned())
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::projection::store::{CheckpointError, Parked};
 use crate::projection::{
-    Build, CommandError, Health, Projection, ProjectionHealth, ProjectionStore, ReadError, Rebuild, Running, Seen,
-    Status, What, position_of, refused,
+    Build, CommandError, Health, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen, Status, What,
+    all_parked, count_parked, position_of, refused,
 };
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
@@ -34,17 +34,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
 
     /// The events that it has parked, in the order of their positions: all of them.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        let Running { standing, store, .. } = self.running;
-        let mut all: Vec<Parked> = Vec::new();
-        loop {
-            let after = all.last().map_or(Position::ZERO, |last| last.position);
-            let page = store.parked(&standing.reader, after, PARKED).await?;
-            let is_last = page.len() < PARKED as usize;
-            all.extend(page);
-            if is_last {
-                return Ok(all);
-            }
-        }
+        all_parked(&*self.running.store, &self.running.standing.reader).await
     }
 
     /// Waits until every event up to `position` is in its rows.
@@ -166,21 +156,6 @@ impl<'a> IntoFuture for RebuildProjection<'a> {
 /// How long it may take to drop a version before another process may take it up.
 const DROPPING: Duration = Duration::from_secs(60);
 
-/// How many parked events are read at once.
-const PARKED: u32 = 1_000;
-
-pub(super) async fn count_parked(store: &dyn ProjectionStore, reader: &str) -> Result<u64, StoreError> {
-    let (mut parked, mut after) = (0, Position::ZERO);
-    loop {
-        let page = store.parked(reader, after, PARKED).await?;
-        parked += page.len() as u64;
-        match page.last() {
-            Some(last) if page.len() == PARKED as usize => after = last.position,
-            _ => return Ok(parked),
-        }
-    }
-}
-
 /// Shuts the runtime down: `runtime.shutdown().await`, or first a [deadline](Self::within).
 #[must_use = "nothing is shut down until it is awaited"]
 pub struct Shutdown<'a> {
@@ -223,7 +198,7 @@ pub struct RunUntil<'a, F> {
 }
 
 impl<F> RunUntil<'_, F> {
-    /// How long the projections may take to stop: ten seconds unless set.
+    /// How long subscriptions and projections may take to stop: ten seconds unless set.
     pub fn within(mut self, time: Duration) -> Self {
         self.shutdown = self.shutdown.within(time);
         self
@@ -257,7 +232,7 @@ impl Runtime {
         }
     }
 
-    /// How the projections of this runtime are.
+    /// How the projections and subscriptions of this runtime are.
     pub async fn health(&self) -> Result<Health, StoreError> {
         let head = self.0.store.head().await?;
         let mut projections = Vec::new();

@@ -1,10 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::projections::count_parked;
 use super::{Recorded, Runtime};
 use crate::projection::store::CheckpointError;
-use crate::projection::{Status, position_of};
+use crate::projection::{Status, count_parked, position_of};
 use crate::store::EventFilter;
 use crate::subscription::{
     Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,

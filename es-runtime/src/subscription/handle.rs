@@ -5,8 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::calls::{Order, What};
 use super::{Standing, SubscriptionError};
-use crate::projection::ProjectionStore;
 use crate::projection::store::Parked;
+use crate::projection::{ProjectionStore, all_parked};
 use crate::{Position, StoreError};
 
 /// What is done with a subscription that has a handler: [`Runtime::subscription`](crate::Runtime::subscription). How it is,
@@ -29,17 +29,7 @@ impl SubscriptionHandle {
 
     /// The events that it has parked, in the order of their positions: all of them.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        const PAGE: u32 = 1_000;
-        let mut all: Vec<Parked> = Vec::new();
-        loop {
-            let after = all.last().map_or(Position::ZERO, |last| last.position);
-            let page = self.store.parked(&self.standing.reader, after, PAGE).await?;
-            let is_last = page.len() < PAGE as usize;
-            all.extend(page);
-            if is_last {
-                return Ok(all);
-            }
-        }
+        all_parked(&*self.store, &self.standing.reader).await
     }
 
     /// Calls the handler for the event at `position`, which is parked or held, once. A parked one is handled behind events that

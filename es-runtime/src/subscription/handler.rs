@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep};
 use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
 use crate::projection::store::{Lease, Parked};
-use crate::projection::{Poison, STANDBY, Status, Tenure, Waiter, backoff, chain, next, text_of};
+use crate::projection::{Poison, STANDBY, Status, Tenure, Waiter, backoff, chain, guarded, next, text_of};
 use crate::store::ReadLog;
-use crate::{Error, Position, RecordedEvent, StoreError, StoreErrorKind};
+use crate::{Error, Position, RecordedEvent, StoreError};
 
 /// For how long the cursor may stay behind what is done.
 const SOON: Duration = Duration::from_millis(100);
@@ -105,7 +105,17 @@ impl<T: Send + 'static> Handler<T> {
         let (mut pause, mut holding) = (Duration::ZERO, patience());
         while let Some((tenure, order)) = self.stand_by(pause).await {
             let before = self.place.done;
-            let end = self.own(&tenure, order, &mut holding).await;
+            let end = match guarded("running it", async {
+                Ok::<_, StoreError>(self.own(&tenure, order, &mut holding).await)
+            })
+            .await
+            {
+                Ok(end) => end,
+                Err(error) => {
+                    self.cursor.standing.fail(Status::Retrying, &error, None);
+                    End::Pause(next(&mut holding))
+                }
+            };
             self.cursor.standing.state().owns = false;
             if self.place.done > before {
                 holding = patience();
@@ -168,18 +178,13 @@ impl<T: Send + 'static> Handler<T> {
                 self.obey(order, &tenure.lease).await;
             }
             let before = self.place.done;
-            let followed = AssertUnwindSafe(self.follow(tenure)).catch_unwind().await;
-            let trouble = followed.unwrap_or_else(|panic| {
-                let message = format!("following the log panicked: {}", text_of(&*panic));
-                Err(StoreError::new(StoreErrorKind::Unavailable, message).into())
-            });
-            let Err(trouble) = trouble;
+            let Err(trouble) = guarded("following the log", self.follow(tenure)).await;
             if self.place.done > before {
                 failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
             }
             if !matches!(trouble, Trouble::Call(Call::Lost) | Trouble::Error(_)) {
                 // What is not stored now is done again.
-                drop(AssertUnwindSafe(self.store(&tenure.lease)).catch_unwind().await);
+                drop(guarded("storing the cursor", self.store(&tenure.lease)).await);
             }
             let called = match trouble {
                 Trouble::Call(call) => Some(call),
@@ -327,10 +332,13 @@ impl<T: Send + 'static> Handler<T> {
     }
 
     async fn obey(&mut self, order: Order, lease: &Lease) {
-        let answer = match &order.what {
-            What::Retry(position) => self.retry(*position, lease).await,
-            What::Skip(position, reason) => self.skip(*position, reason, lease).await,
+        let obeying = async {
+            match &order.what {
+                What::Retry(position) => self.retry(*position, lease).await,
+                What::Skip(position, reason) => self.skip(*position, reason, lease).await,
+            }
         };
+        let answer = guarded("what was ordered", obeying).await;
         order.reply(answer);
     }
 

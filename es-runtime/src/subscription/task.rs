@@ -1,13 +1,12 @@
 //! The task of a subscription whose events are delivered as a stream: reads ahead of the subscriber, and keeps its cursor.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use futures_util::future::{Either, select};
-use futures_util::{FutureExt as _, TryStreamExt as _};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,7 +14,7 @@ use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Sh
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
 use crate::projection::store::{CommitError, Lease};
-use crate::projection::{Status, Tenure, Waiter, backoff, chain, next, position_of, stopped, text_of};
+use crate::projection::{Status, Tenure, Waiter, backoff, chain, guarded, next, position_of, stopped};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
@@ -97,11 +96,7 @@ enum Over {
 
 impl<T: Send + 'static> Task<T> {
     async fn run(mut self) {
-        let worked = AssertUnwindSafe(self.work()).catch_unwind().await;
-        let ended = worked.unwrap_or_else(|panic| {
-            let message = format!("reading for a subscription panicked: {}", text_of(&*panic));
-            Err(StoreError::new(StoreErrorKind::Unavailable, message).into())
-        });
+        let ended = guarded("reading for a subscription", self.work()).await;
         let standing = &self.cursor.standing;
         standing.state().owns = false;
         standing.is(Status::Stopped);

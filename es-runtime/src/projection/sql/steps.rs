@@ -6,7 +6,8 @@ use futures_core::future::BoxFuture;
 use futures_util::FutureExt as _;
 
 use super::{ApplySql, SqlTransaction};
-use crate::projection::source::{Numbered, contain, decode, text_of};
+use crate::projection::source::{Numbered, contain, decode};
+use crate::projection::text_of;
 use crate::projection::{Meta, Unprojectable};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent};
 
