@@ -1,0 +1,68 @@
+//! When the methods of an SQL projection run.
+
+use crate::projection::{InStore, Inline, InlineMeta, Meta};
+use crate::{Aggregate, BelongsToOneAggregate, RecordedEvent};
+
+/// When the methods of an SQL projection run: what its [`Projection::Rows`](crate::Projection::Rows) say.
+pub trait When {
+    /// Whether they run in the transaction of the append.
+    const INLINE: bool;
+
+    /// What they are told of an event of aggregate `A`.
+    type Meta<A: Aggregate>: Send + Sync;
+
+    /// What they are told of `event`. `None` if it is not of a stream of `A`.
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Self::Meta<A>>;
+}
+
+impl When for InStore {
+    const INLINE: bool = false;
+
+    type Meta<A: Aggregate> = Meta<A>;
+
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Meta<A>> {
+        Meta::of(event)
+    }
+}
+
+impl When for Inline {
+    const INLINE: bool = true;
+
+    type Meta<A: Aggregate> = InlineMeta<A>;
+
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<InlineMeta<A>> {
+        InlineMeta::of(event)
+    }
+}
+
+/// What the methods of projection `P` are told of event `E`.
+pub type MetaOf<P, E> = <<P as crate::Projection>::Rows as When>::Meta<<E as BelongsToOneAggregate>::Aggregate>;
+
+/// What can be told as a `M`. What is known before the append is known after it too.
+#[diagnostic::on_unimplemented(
+    message = "an inline projection cannot be told `{M}`: the event has no position and no time of recording before it is appended",
+    label = "not known before the append",
+    note = "take `&InlineMeta<…>`, with the same aggregate, or remove `inline`"
+)]
+pub trait Tells<M> {
+    /// It, as a `M`.
+    fn tell(&self) -> &M;
+}
+
+impl<A: Aggregate> Tells<Self> for Meta<A> {
+    fn tell(&self) -> &Self {
+        self
+    }
+}
+
+impl<A: Aggregate> Tells<InlineMeta<A>> for Meta<A> {
+    fn tell(&self) -> &InlineMeta<A> {
+        self
+    }
+}
+
+impl<A: Aggregate> Tells<Self> for InlineMeta<A> {
+    fn tell(&self) -> &Self {
+        self
+    }
+}
