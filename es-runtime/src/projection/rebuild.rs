@@ -9,9 +9,12 @@ use super::guard::guarded;
 use super::life::{backoff, failure, next};
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
-use super::worker::{LIMIT, Trouble, Worker, checkpoint, refused};
+use super::worker::{Trouble, Worker, checkpoint, refused};
 use super::{CommandError, Rebuilt};
 use crate::{Position, StoreError};
+
+/// With how many events left to apply the rows that are shown may stand still until they are replaced.
+const HARDLY_ANY: u64 = 4_000;
 
 /// How many rows that differ are told, and how many characters of each.
 const TOLD: u32 = 10;
@@ -106,7 +109,7 @@ impl Rebuilder {
             self.worker.advance(head, lease).await?;
             self.worker.standing.update(|state| state.failure = None);
             let left = self.worker.store.head().await?.0 - head.0;
-            if left <= LIMIT as u64 {
+            if left <= HARDLY_ANY {
                 return Ok(());
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::feed::Feed;
+use super::feed::{EVENTS, Feed};
 use super::fold::{Fold, FoldError};
 use super::life::chain;
 use super::sql::WriteError;
@@ -45,8 +45,8 @@ pub(crate) struct Worker {
     pub(crate) progressed: bool,
 }
 
-/// How many events are written at once, as a rule.
-pub(crate) const LIMIT: usize = 4_000;
+/// How many events are written at once, as a rule: all that were read together.
+pub(crate) const LIMIT: usize = EVENTS;
 
 /// Why the log is not followed any more.
 pub(crate) enum Trouble {
