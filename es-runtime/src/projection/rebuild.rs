@@ -1,6 +1,5 @@
 //! Rows that are built anew beside those that are shown, and then take their place.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
 use super::worker::{Trouble, Worker, checkpoint, refused};
 use super::{CommandError, Rebuilt};
-use crate::{Clock, Position, StoreError};
+use crate::{Position, StoreError};
 
 /// With how many events left to apply the rows that are shown may stand still until they are replaced.
 const HARDLY_ANY: u64 = 4_000;
@@ -39,7 +38,6 @@ pub(crate) struct Rebuild {
 pub(crate) struct Rebuilder {
     /// Writes the table beside.
     pub(crate) worker: Worker,
-    pub(crate) clock: Arc<dyn Clock>,
     /// What comes of it once the rows are replaced, which may have happened without our knowing.
     pub(crate) outcome: Option<Rebuilt>,
 }
@@ -96,7 +94,7 @@ impl Rebuilder {
             }
             let name = self.worker.standing.name;
             tracing::warn!(projection = name, error = %error, "a build does not go on");
-            let at = self.clock.now();
+            let at = self.worker.clock.now();
             self.worker.standing.update(|state| {
                 let before = state.failure.take();
                 state.failure = Some(failure(before, &*error, position, at));
@@ -136,7 +134,7 @@ impl Rebuilder {
         }
         let keeps = how.keep && differences.as_ref().is_some_and(|found| found.count > 0);
         let rebuilt = Rebuilt {
-            at: self.clock.now(),
+            at: self.worker.clock.now(),
             replaced: !keeps,
             differences,
         };
