@@ -8,16 +8,16 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::feed::Feed;
+use super::feed::{EVENTS, Feed};
 use super::fold::{Fold, FoldError};
 use super::life::chain;
 use super::sql::WriteError;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::wake::Waiter;
-use super::{CommandError, Poison, Status, Unprojectable};
+use super::{CommandError, Poison, Status, Unprojectable, count_parked};
 use crate::store::ReadLog;
-use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
+use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
@@ -36,6 +36,7 @@ pub(crate) struct Worker {
     pub(crate) fold: Box<dyn Fold>,
     pub(crate) poison: Poison,
     pub(crate) waiter: Waiter,
+    pub(crate) clock: Arc<dyn Clock>,
     /// How many events are written at once.
     pub(crate) limit: usize,
     /// How many events are applied in a second at most while rows are built.
@@ -44,8 +45,8 @@ pub(crate) struct Worker {
     pub(crate) progressed: bool,
 }
 
-/// How many events are written at once, as a rule.
-pub(crate) const LIMIT: usize = 4_000;
+/// How many events are written at once, as a rule: all that were read together.
+pub(crate) const LIMIT: usize = EVENTS;
 
 /// Why the log is not followed any more.
 pub(crate) enum Trouble {
@@ -107,6 +108,8 @@ struct Place {
     stored: Position,
     /// Up to here nothing is left to apply: above `stored` if the last events were none that it needs.
     done: Position,
+    /// The end of the log, or how far it is to come.
+    head: Position,
     /// When the checkpoint was written last.
     stored_at: Instant,
     /// When the rate was reckoned last, and how many events were applied since.
@@ -127,6 +130,11 @@ impl Worker {
         let mut place = self.place().await?;
         self.begin(&place, lease).await?;
         let mut is_marked = self.standing.read_mark(&*self.store).await?.is_some();
+        if metrics::ON
+            && let Ok(parked) = count_parked(&*self.store, &self.standing.reader).await
+        {
+            self.standing.metrics.has_parked(parked);
+        }
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
             let head = self.store.head().await?;
@@ -145,6 +153,7 @@ impl Worker {
                     caught_up => caught_up?,
                 }
             }
+            self.stand(&place, None);
             if !is_marked {
                 self.mark(place.done, lease).await?;
                 is_marked = true;
@@ -191,6 +200,7 @@ impl Worker {
         Ok(Place {
             stored,
             done: stored,
+            head: stored,
             stored_at: now,
             reckoned_at: now,
             applied: 0,
@@ -206,7 +216,13 @@ impl Worker {
         }
         let done = before.done.max(stored);
         self.standing.update(|state| state.done = Some(done));
-        Ok(Place { stored, done, ..before })
+        let head = before.head.max(done);
+        Ok(Place {
+            stored,
+            done,
+            head,
+            ..before
+        })
     }
 
     /// Applies all events up to `head`, and moves the checkpoint there.
@@ -234,6 +250,7 @@ impl Worker {
         let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
         let mut limiter = throttle.map(Pace::new);
         let mut told = None;
+        place.head = head;
         loop {
             let batch = feed.next().await?;
             let to = match batch.events.last() {
@@ -262,6 +279,13 @@ impl Worker {
                 self.tell(place, head);
             }
         }
+    }
+
+    /// Measures how far it is behind: `next` is the first event that is not applied.
+    fn stand(&self, place: &Place, next: Option<&RecordedEvent>) {
+        let next = next.map(|event| event.recorded_at);
+        let Place { done, head, .. } = *place;
+        self.standing.metrics.stand(done, head, next, &*self.clock);
     }
 
     /// Says how far it is.
@@ -293,6 +317,7 @@ impl Worker {
         while let Some(last) = events[..events.len().min(at_once)].last() {
             let (part, rest) = events.split_at(events.len().min(at_once));
             let until = if rest.is_empty() { to } else { last.position };
+            self.stand(place, part.first());
             match self.apply(place, part, until, lease).await {
                 Ok(()) => {
                     events = rest;
@@ -325,6 +350,7 @@ impl Worker {
         to: Position,
         lease: &Lease,
     ) -> Result<(), WriteError> {
+        let timer = metrics::Timer::start();
         let changes = self.fold.fold(events).await?;
         if changes {
             let commit = self.commit(place, to, Aside::default(), lease);
@@ -340,6 +366,8 @@ impl Worker {
             self.written(place, to);
         }
         self.fold.committed();
+        self.standing.metrics.took(events.len());
+        self.standing.metrics.worked(timer);
         self.done(place, to, events.len());
         Ok(())
     }
@@ -364,6 +392,7 @@ impl Worker {
             ..Aside::default()
         };
         self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.standing.metrics.parked();
         self.written(place, position);
         self.done(place, position, 1);
         Ok(())
@@ -448,7 +477,10 @@ impl Worker {
         };
         let event = self.event(position).await?;
         match self.unpark(&place, &event, lease).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.standing.metrics.took(1);
+                Ok(())
+            }
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
                 self.fold.reset();
