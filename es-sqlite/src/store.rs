@@ -93,7 +93,7 @@ impl SqliteStore {
         append: Append,
         inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        self.handle.limits.check(&append).map_err(AppendError::from)?;
+        self.handle.limits.check(&append)?;
         let (request, answer) = AppendRequest::new(append, inline);
         self.handle
             .request(Request::Append(request))

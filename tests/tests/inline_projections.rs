@@ -22,7 +22,7 @@ macro_rules! on_both_databases {
     ($($(#[$doc:meta])* async fn $name:ident($store:ident: _) $body:block)+) => {
         mod on_sqlite {
             use super::*;
-            use es_tests::ledger::sqlite::{Ledger, dump};
+            use es_tests::ledger::sqlite::{Ledger, Mended, dump};
             use es_tests::totals::sqlite::Totals as Async;
 
             $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
@@ -34,7 +34,7 @@ macro_rules! on_both_databases {
 
         mod on_postgres {
             use super::*;
-            use es_tests::ledger::postgres::{Ledger, dump};
+            use es_tests::ledger::postgres::{Ledger, Mended, dump};
             use es_tests::totals::postgres::Totals as Async;
 
             $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
@@ -197,6 +197,10 @@ on_both_databases! {
         let StartError::Inline { projection, failure } = refused else { panic!("{refused}") };
         assert_eq!((projection, failure.position), ("ledger", Some(poison.position)));
         assert!(failure.error.contains("13 brings bad luck"), "{}", failure.error);
+        // What the one before has said of it does not count.
+        let mended = builder(store.clone()).projection::<Mended>().start().await.unwrap();
+        mended.execute(alice, Deposit { amount: 13 }).await.unwrap();
+        assert_eq!(dump(&store).await, [(alice.to_string(), 27, 4)]);
     }
 
     /// A process of an older build, or one that appends past the runtime.

@@ -415,7 +415,7 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         append: Append,
         steps: Vec<InlineSteps<PgTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        self.limits.check(&append).map_err(AppendError::from)?;
+        self.limits.check(&append)?;
         let places = steps.iter().map(|of| self.schema_of(&of.projection.schema));
         let inline = Inline {
             places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,

@@ -17,7 +17,7 @@ use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, ProjectionStore};
 use super::wake::Waiter;
 use super::worker::{LIMIT, Worker};
-use super::{Failure, Plan, Projection, ReadError, Seen, Status};
+use super::{Failure, Plan, Projection, ReadError, Status};
 use crate::store::{EventFilter, ReadLog};
 use crate::{Clock, Position, StoreError, StoreErrorKind};
 
@@ -47,6 +47,8 @@ impl Running {
 
     /// Whether nothing that it needs lies behind its checkpoint, and it is marked as built.
     async fn is_level(&self) -> Result<bool, StoreError> {
+        // Before the checkpoint, which others move while this looks.
+        let head = self.store.head().await?;
         let checkpoint = match self.store.checkpoint(&self.standing.reader).await {
             Ok(checkpoint) => position_of(checkpoint),
             // The task says so.
@@ -58,23 +60,23 @@ impl Running {
         }
         let behind = ReadLog::new()
             .from(checkpoint.next())
+            .to(head)
             .only(self.filter.clone())
             .limit(1);
         Ok(self.store.read_log(behind).try_next().await?.is_none())
     }
 
-    /// What keeps it from going on, if it does not by itself, whichever process runs it.
-    async fn stuck(&self, us: &str) -> Result<Option<Failure>, StoreError> {
+    /// What keeps the task of this runtime from going on, if it does not by itself. What others say does not count: another build may
+    /// be able to.
+    fn stuck(&self) -> Option<Failure> {
         /// What passes by itself has passed by then.
         const ATTEMPTS: u32 = 5;
-        let lease = self.store.lease(&self.standing.reader).await?;
-        let seen = Seen::new(&self.standing, None, us, lease);
-        let is_stuck = |failure: &Failure| match seen.status {
+        let state = self.standing.state();
+        state.failure.filter(|failure| match state.status {
             Status::Held | Status::Diverged => true,
             Status::Retrying => failure.attempts >= ATTEMPTS,
             _ => false,
-        };
-        Ok(seen.failure.filter(is_stuck))
+        })
     }
 
     /// Waits until every event up to `position` is in the rows.
@@ -183,7 +185,7 @@ impl Projections {
         for running in self.running.iter().filter(|running| running.standing.inline) {
             let mut pause = Duration::from_millis(2);
             while !running.is_level().await? {
-                if let Some(failure) = running.stuck(&self.owner).await? {
+                if let Some(failure) = running.stuck() {
                     return Err(NotLevel::Stuck(running.standing.name, failure));
                 }
                 sleep(pause).await;

@@ -209,10 +209,11 @@ impl Worker {
 
     /// Where an inline projection stands, whose checkpoint appends move too. What is between it and what was done needs nothing.
     async fn place_beside_appends(&mut self, before: Place) -> Result<Place, CheckpointError> {
-        let Place { stored, .. } = self.place().await?;
+        let place = self.place().await?;
+        let stored = place.stored;
         if stored < before.stored {
             // It begins anew.
-            return self.place().await;
+            return Ok(place);
         }
         let done = before.done.max(stored);
         self.standing.update(|state| state.done = Some(done));

@@ -30,7 +30,8 @@ pub enum StartError {
          [\"arbitrary_precision\"] }}`"
     )]
     ArbitraryPrecision,
-    /// An [inline](crate::projection#inline) projection cannot take in what was appended without it.
+    /// An [inline](crate::projection#inline) projection cannot take in what was appended without it. Mend its method, or start it without
+    /// `inline` and [skip](crate::ProjectionHandle::skip) the event.
     #[error("inline projection `{projection}` cannot take in what was appended without it: {}", .failure.error)]
     Inline {
         /// The projection's name.

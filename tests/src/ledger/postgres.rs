@@ -34,6 +34,23 @@ impl Ledger {
     }
 }
 
+/// The same in a build that knows what to do with every amount.
+#[projection(name = "ledger", inline, schema = "postgres.sql")]
+pub struct Mended;
+
+#[projection]
+impl Mended {
+    #[apply]
+    async fn opened(tx: &mut PgTransaction<'_>, _: Opened, meta: &InlineMeta<Account>) -> Result<()> {
+        insert(tx, meta).await
+    }
+
+    #[apply]
+    async fn deposited(tx: &mut PgTransaction<'_>, event: Deposited, meta: &InlineMeta<Account>) -> Result<()> {
+        add(tx, meta, event.amount).await
+    }
+}
+
 async fn insert(tx: &mut PgTransaction<'_>, meta: &InlineMeta<Account>) -> Result<()> {
     let sql = "INSERT INTO ledger (account, cents, events) VALUES ($1, 0, 1)";
     tx.execute(sql, &[&meta.id().to_string()]).await?;

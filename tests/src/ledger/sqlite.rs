@@ -34,6 +34,23 @@ impl Ledger {
     }
 }
 
+/// The same in a build that knows what to do with every amount.
+#[projection(name = "ledger", inline, schema = "sqlite.sql")]
+pub struct Mended;
+
+#[projection]
+impl Mended {
+    #[apply]
+    fn opened(tx: &mut SqliteTransaction<'_>, _: Opened, meta: &InlineMeta<Account>) -> Result<()> {
+        insert(tx, meta)
+    }
+
+    #[apply]
+    fn deposited(tx: &mut SqliteTransaction<'_>, event: Deposited, meta: &InlineMeta<Account>) -> Result<()> {
+        add(tx, meta, event.amount)
+    }
+}
+
 fn insert(tx: &mut SqliteTransaction<'_>, meta: &InlineMeta<Account>) -> Result<()> {
     let sql = "INSERT INTO ledger_v1 (account, cents, events) VALUES (?1, 0, 1)";
     tx.execute(sql, [meta.id().to_string()])?;

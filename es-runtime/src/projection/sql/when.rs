@@ -40,9 +40,10 @@ pub type MetaOf<P, E> = <<P as crate::Projection>::Rows as When>::Meta<<E as Bel
 
 /// What can be told as a `M`. What is known before the append is known after it too.
 #[diagnostic::on_unimplemented(
-    message = "an inline projection cannot be told `{M}`: the event has no position and no time of recording before it is appended",
-    label = "not known before the append",
-    note = "take `&InlineMeta<…>`, with the same aggregate, or remove `inline`"
+    message = "the method is told `{Self}`, not `{M}`",
+    label = "not what it is told",
+    note = "the aggregate is that of the event",
+    note = "with `inline` take `&InlineMeta<…>`: before it is appended, an event has no position and no time of recording"
 )]
 pub trait Tells<M> {
     /// It, as a `M`.
