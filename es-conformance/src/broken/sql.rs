@@ -27,7 +27,7 @@ enum Fault {
 #[derive(Clone)]
 struct Tables {
     store: MemoryStore,
-    tables: Arc<Mutex<BTreeMap<String, Table>>>,
+    created: Arc<Mutex<BTreeMap<String, Table>>>,
     fault: Fault,
 }
 
@@ -40,7 +40,7 @@ struct Table {
 fn tables(fault: Fault) -> Box<dyn Fixture> {
     Box::new(Tables {
         store: MemoryStore::new(),
-        tables: Arc::default(),
+        created: Arc::default(),
         fault,
     })
 }
@@ -109,7 +109,7 @@ impl SqlTables for Tables {
             created_by: schema.fingerprint(),
             numbers: Vec::new(),
         };
-        let mut tables = self.tables.lock().await;
+        let mut tables = self.created.lock().await;
         let table = tables.entry(schema.name()).or_insert_with(|| new.clone());
         if table.created_by == new.created_by || self.fault == Fault::AnyStatements {
             Ok(())
@@ -124,7 +124,7 @@ impl SqlTables for Tables {
         steps: Vec<SqlStep>,
         commit: Option<Commit>,
     ) -> Result<(), WriteError> {
-        let mut tables = self.tables.lock().await;
+        let mut tables = self.created.lock().await;
         let missing = || StoreError::new(StoreErrorKind::Rejected, "there is no such table");
         let table = tables.get_mut(&schema.name()).ok_or_else(missing)?;
         let mut numbers = table.numbers.clone();
@@ -155,7 +155,7 @@ impl SqlTables for Tables {
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
-        let mut tables = self.tables.lock().await;
+        let mut tables = self.created.lock().await;
         self.store.forget(reader, None, lease).await?;
         if let Some(table) = tables.get_mut(&schema.name())
             && self.fault != Fault::KeepsRows
@@ -166,7 +166,7 @@ impl SqlTables for Tables {
     }
 
     async fn numbers(&self, schema: &SqlSchema) -> Option<Vec<i64>> {
-        let table = self.tables.lock().await.get(&schema.name())?.clone();
+        let table = self.created.lock().await.get(&schema.name())?.clone();
         let mut numbers = table.numbers;
         numbers.sort_unstable();
         Some(numbers)
