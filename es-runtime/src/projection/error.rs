@@ -54,6 +54,13 @@ pub enum Unprojectable {
     /// The method, or the expression of its key, panicked.
     #[error("the projection panicked: {0}")]
     Panicked(String),
+    /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
+    /// [`retry`](crate::ProjectionHandle::retry) tries it once.
+    #[error("{times} processes ended, or lost the lease, while they tried it")]
+    Ended {
+        /// How many.
+        times: u32,
+    },
 }
 
 impl Unprojectable {

@@ -97,7 +97,7 @@ impl Life {
                 End::Stop => {
                     // So that nobody reads of a trouble that is over.
                     reporter.end().await;
-                    tenure.end(&*self.worker.store).await;
+                    self.give_back(tenure).await;
                     break;
                 }
                 End::Lost => {
@@ -106,12 +106,24 @@ impl Life {
                 }
                 End::Pause(length) => {
                     reporter.end().await;
-                    tenure.end(&*self.worker.store).await;
+                    self.give_back(tenure).await;
                     pause = length;
                 }
             }
         }
         self.worker.standing.update(|state| state.status = Status::Stopped);
+    }
+
+    /// Gives the lease back, so that nobody takes what was cut off for what has ended this process.
+    async fn give_back(&mut self, tenure: Tenure) {
+        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.trial);
+        for trial in [Some(&mut self.worker.trial), beside].into_iter().flatten() {
+            if let Err(error) = guarded("closing a trial", trial.close(&tenure.lease)).await {
+                let projection = self.worker.standing.name;
+                tracing::debug!(projection, %error, "an attempt that was cut off stays noted");
+            }
+        }
+        tenure.end(&*self.worker.store).await;
     }
 
     fn beside(&self) -> Option<&Arc<Standing>> {
@@ -372,6 +384,7 @@ impl Life {
         };
         let answer = guarded("what was ordered", obeying).await;
         self.worker.limit = LIMIT;
+        self.worker.trial.pardon(None);
         order.reply(answer);
     }
 

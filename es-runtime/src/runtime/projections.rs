@@ -105,10 +105,9 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         let of_version = standing.of_version(version);
         let lease = store.acquire(&of_version.reader, owner, DROPPING).await?;
         let lease = lease.ok_or(CommandError::Elsewhere { projection })?;
-        let readers = [of_version.reader, of_version.mark, of_version.beside_reader];
         let mut dropped = Ok(());
         for table in of_version.tables {
-            dropped = dropped.and(store.drop_table(&table, &readers, &lease).await);
+            dropped = dropped.and(store.drop_table(&table, &of_version.readers, &lease).await);
         }
         let released = store.release(&lease).await;
         dropped.map_err(|error| refused(projection, error))?;
