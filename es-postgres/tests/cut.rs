@@ -9,13 +9,12 @@ use std::time::Duration;
 use es_postgres::PostgresStore;
 use es_runtime::store::{AppendError, AppendRef};
 use es_runtime::{EventStore, ExpectedVersion, Version};
-use support::{Database, append, log, nothing_idle_in_transaction, scaled};
+use support::{Database, address, append, at_port, log, nothing_idle_in_transaction, scaled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_postgres::Config;
-use tokio_postgres::config::Host;
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy)]
@@ -60,10 +59,7 @@ impl Proxy {
     async fn before(database: &Database) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let Host::Tcp(host) = database.config.get_hosts()[0].clone() else {
-            panic!("the test server is reached by TCP");
-        };
-        let server = (host, database.config.get_ports()[0]);
+        let server = address(&database.config);
         let plan = Arc::<Mutex<Plan>>::default();
         let shared = Arc::clone(&plan);
         tokio::spawn(async move {
@@ -72,15 +68,7 @@ impl Proxy {
                 relay(client, server, &shared);
             }
         });
-        let mut config = Config::new();
-        config
-            .host("127.0.0.1")
-            .port(port)
-            .user(database.config.get_user().unwrap())
-            .dbname(&*database.name);
-        if let Some(password) = database.config.get_password() {
-            config.password(password);
-        }
+        let config = at_port(&database.config, port);
         Self { config, plan }
     }
 

@@ -4,9 +4,14 @@ mod support;
 
 use std::time::Duration;
 
+use es_postgres::PostgresStore;
 use es_runtime::{EventStore, Position};
-use support::{Database, append};
+use support::{Database, address, append, at_port, open};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_postgres::Config;
 
 /// Only so that a test without a hint ends.
 const LONG: Duration = Duration::from_secs(60);
@@ -83,4 +88,51 @@ async fn nobody_listens_unless_somebody_asked() {
     };
     timeout(LONG, connected).await.expect("somebody listens");
     assert_eq!(before, 0);
+}
+
+/// Nobody ends the connection, and nobody answers on it: as behind a router that has forgotten it.
+#[tokio::test]
+async fn a_connection_that_went_silent_is_replaced() {
+    let database = Database::new().await;
+    let here = database.open().await;
+    let (silence, silent) = watch::channel(false);
+    let options = PostgresStore::options()
+        .readers(1)
+        .lock_timeout(Duration::from_secs(1))
+        .answer_timeout(Duration::from_secs(2));
+    let elsewhere = open(options, &through_proxy(&database.config, silent).await).await;
+    let mut wakes = elsewhere.wakes();
+    here.append(append("1", 0..3)).await.unwrap();
+    timeout(LONG, wakes.beyond(Position(2)))
+        .await
+        .expect("the first is hinted at");
+    silence.send_replace(true);
+    here.append(append("2", 0..3)).await.unwrap();
+    assert_eq!(
+        timeout(LONG, wakes.beyond(Position(5)))
+            .await
+            .expect("it listens again"),
+        6
+    );
+}
+
+/// Passes connections on to the server; those that there are when `silent` becomes true pass nothing on from then on.
+async fn through_proxy(config: &Config, silent: watch::Receiver<bool>) -> Config {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = address(config);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(server.clone()).await.unwrap();
+            let mut silent = silent.clone();
+            silent.mark_unchanged();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = silent.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    at_port(config, port)
 }

@@ -5,3 +5,6 @@ pub mod changing_an_event {}
 
 #[doc = include_str!("../docs/deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("../docs/metrics.md")]
+pub mod metrics {}

@@ -15,6 +15,7 @@ mod json;
 mod limits;
 mod memory;
 mod metadata;
+mod metrics;
 mod outcome;
 pub mod prelude;
 pub mod projection;

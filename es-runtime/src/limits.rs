@@ -74,14 +74,11 @@ impl Limits {
             }
             within("the idempotency key", "bytes", self.idempotency_key, key.key.len())?;
         }
-        for (index, part) in append.streams.iter().enumerate() {
+        for part in &append.streams {
             self.check_stream(&part.stream)?;
-            if append.streams[..index].iter().any(|other| other.stream == part.stream) {
-                return Err(AppendError::invalid(format!(
-                    "stream `{}` is named twice in one append",
-                    part.stream
-                )));
-            }
+        }
+        if append.streams.len() > 1 {
+            unique_streams(append)?;
         }
         let mut bytes = 0;
         for event in append.events() {
@@ -139,6 +136,18 @@ fn within(what: impl std::fmt::Display, unit: &'static str, limit: usize, actual
         limit,
         actual,
     }))
+}
+
+fn unique_streams(append: &Append) -> Result<(), AppendError> {
+    let mut streams: Vec<_> = append.streams.iter().map(|part| &part.stream).collect();
+    streams.sort_unstable();
+    match streams.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(AppendError::invalid(format!(
+            "stream `{}` is named twice in one append",
+            pair[0]
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn unique_event_ids(append: &Append) -> Result<(), AppendError> {

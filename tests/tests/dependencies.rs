@@ -39,6 +39,8 @@ fn the_default_tree_is_small_and_has_one_syn() {
         1,
         "{crates:#?}"
     );
+    let is_told = |name: &&str| name.starts_with("metrics");
+    assert_eq!(crates.iter().find(|name| is_told(name)), None, "is behind a feature");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use es_runtime::store::{Append, ReadLog};
 use es_runtime::{EventId, EventStore, ExpectedVersion, Metadata, NewEvent, RecordedEvent, StreamId};
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
+use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
@@ -30,6 +31,28 @@ pub(crate) fn server() -> Config {
         )
     });
     url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database")
+}
+
+/// Where the server is.
+pub(crate) fn address(config: &Config) -> (String, u16) {
+    let Host::Tcp(host) = config.get_hosts()[0].clone() else {
+        panic!("the test server is reached by TCP");
+    };
+    (host, config.get_ports()[0])
+}
+
+/// The same database, by way of another port of this machine.
+pub(crate) fn at_port(config: &Config, port: u16) -> Config {
+    let mut at_port = Config::new();
+    at_port
+        .host("127.0.0.1")
+        .port(port)
+        .user(config.get_user().expect("a URL names a user"))
+        .dbname(config.get_dbname().expect("a URL names a database"));
+    if let Some(password) = config.get_password() {
+        at_port.password(password);
+    }
+    at_port
 }
 
 /// A connection without any of the store's settings.

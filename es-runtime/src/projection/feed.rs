@@ -11,8 +11,9 @@ use super::store::ProjectionStore;
 use crate::store::{EventFilter, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
-/// Events of one transaction: at most so many, of so many bytes (and one event more), read within so long.
-const EVENTS: usize = 4_000;
+/// Events of one transaction: at most so many, of so many bytes (and one event more), read within so long. The more they are, the
+/// more of them change the same row, which is then written once.
+pub(super) const EVENTS: usize = 20_000;
 const BYTES: usize = 4 << 20;
 const TIME: Duration = Duration::from_millis(200);
 

@@ -112,6 +112,7 @@ impl<P: RowProjection> RowFold<P> {
         let mut changes = Vec::with_capacity(events.len());
         let mut poison = None;
         for (index, event) in events.iter().enumerate() {
+            breathe(index).await;
             match self.sources.changes(event) {
                 Ok(of_event) => changes.extend(of_event.into_iter().map(|change| (index, change))),
                 Err(error) => {
@@ -122,7 +123,8 @@ impl<P: RowProjection> RowFold<P> {
         }
         // Those before it may fail too, and are nearer.
         let mut rows = self.open(&changes).await?;
-        for (index, Change { key, apply }) in changes {
+        for (at, (index, Change { key, apply })) in changes.into_iter().enumerate() {
+            breathe(at).await;
             let fail = |error| FoldError::Poison { index, error };
             let open = rows
                 .get_mut(&key)
@@ -207,6 +209,13 @@ impl<P: RowProjection> RowFold<P> {
         // The same order for all writers, so that the locks of a database are too.
         changes.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         Ok(changes)
+    }
+}
+
+/// Lets other tasks of the thread run now and then.
+async fn breathe(round: usize) {
+    if round % 1_000 == 999 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::store::{Lease, ProjectionStore};
-use crate::StoreError;
+use crate::{StoreError, metrics};
 
 /// How long a lease holds without being renewed. With the time between two attempts of others to take it, it is how long nobody
 /// runs a projection whose process was killed.
@@ -17,6 +17,7 @@ pub(crate) struct Tenure {
     pub(crate) lease: Lease,
     lost: watch::Receiver<bool>,
     renewal: JoinHandle<()>,
+    _owned: metrics::Owned,
 }
 
 impl Tenure {
@@ -25,13 +26,19 @@ impl Tenure {
         store: &Arc<dyn ProjectionStore>,
         name: &str,
         owner: &str,
+        metrics: &metrics::Reader,
     ) -> Result<Option<Self>, StoreError> {
         let Some(lease) = store.acquire(name, owner, TTL).await? else {
             return Ok(None);
         };
         let (sender, lost) = watch::channel(false);
         let renewal = tokio::spawn(renew(Arc::clone(store), lease.clone(), sender));
-        Ok(Some(Self { lease, lost, renewal }))
+        Ok(Some(Self {
+            lease,
+            lost,
+            renewal,
+            _owned: metrics.own(),
+        }))
     }
 
     /// Waits until another owner has taken it.

@@ -21,7 +21,7 @@ use super::standing::Standing;
 use super::store::{CheckpointError, Lease};
 use super::worker::{LIMIT, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
-use crate::{Clock, Position, StoreError, StoreErrorKind, Timestamp};
+use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
 /// How long after a lease was found taken it is asked for again.
 pub(crate) const STANDBY: Duration = Duration::from_millis(500);
@@ -41,7 +41,6 @@ pub(crate) struct Life {
     pub(crate) owner: Arc<str>,
     /// How many leases this runtime has.
     pub(crate) leases: Arc<AtomicU32>,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What ends work under a lease.
@@ -71,6 +70,7 @@ impl Life {
     pub(crate) async fn live(mut self) {
         let mut pause = Duration::ZERO;
         let mut holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
+        self.worker.standing.metrics.begin();
         while let Some((tenure, order)) = self.stand_by(pause).await {
             self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
@@ -112,6 +112,7 @@ impl Life {
             }
         }
         self.worker.standing.update(|state| state.status = Status::Stopped);
+        self.worker.standing.metrics.leave();
     }
 
     /// Gives the lease back, so that nobody takes what was cut off for what has ended this process.
@@ -151,7 +152,8 @@ impl Life {
                 }
             };
             // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
-            match Tenure::take(&store, &self.worker.standing.reader, &self.owner).await {
+            let Standing { reader, metrics, .. } = &*self.worker.standing;
+            match Tenure::take(&store, reader, &self.owner, metrics).await {
                 Ok(Some(tenure)) => return Some((tenure, order)),
                 Ok(None) => {
                     let projection = self.worker.standing.name;
@@ -163,6 +165,7 @@ impl Life {
                         state.status = Status::Standby;
                         state.failure = None;
                     });
+                    self.worker.standing.metrics.leave();
                     pause = STANDBY;
                 }
                 Err(error) if error.kind() == StoreErrorKind::Closed => return None,
@@ -390,7 +393,8 @@ impl Life {
 
     /// Notes what went wrong.
     fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
-        let at = self.clock.now();
+        let at = self.worker.clock.now();
+        self.worker.standing.metrics.failed(status);
         tracing::warn!(
             projection = self.worker.standing.name,
             error = chain(error),

@@ -1,6 +1,5 @@
 //! Rows that are built anew beside those that are shown, and then take their place.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,12 @@ use super::guard::guarded;
 use super::life::{backoff, failure, next};
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
-use super::worker::{LIMIT, Trouble, Worker, checkpoint, refused};
+use super::worker::{Trouble, Worker, checkpoint, refused};
 use super::{CommandError, Rebuilt};
-use crate::{Clock, Position, StoreError};
+use crate::{Position, StoreError};
+
+/// With how many events left to apply the rows that are shown may stand still until they are replaced.
+const HARDLY_ANY: u64 = 4_000;
 
 /// How many rows that differ are told, and how many characters of each.
 const TOLD: u32 = 10;
@@ -36,7 +38,6 @@ pub(crate) struct Rebuild {
 pub(crate) struct Rebuilder {
     /// Writes the table beside.
     pub(crate) worker: Worker,
-    pub(crate) clock: Arc<dyn Clock>,
     /// What comes of it once the rows are replaced, which may have happened without our knowing.
     pub(crate) outcome: Option<Rebuilt>,
 }
@@ -95,7 +96,7 @@ impl Rebuilder {
             }
             let name = self.worker.standing.name;
             tracing::warn!(projection = name, error = %error, "a build does not go on");
-            let at = self.clock.now();
+            let at = self.worker.clock.now();
             self.worker.standing.update(|state| {
                 let before = state.failure.take();
                 state.failure = Some(failure(before, &*error, position, at));
@@ -110,7 +111,7 @@ impl Rebuilder {
             self.worker.advance(head, lease).await?;
             self.worker.standing.update(|state| state.failure = None);
             let left = self.worker.store.head().await?.0 - head.0;
-            if left <= LIMIT as u64 {
+            if left <= HARDLY_ANY {
                 return Ok(());
             }
         }
@@ -135,7 +136,7 @@ impl Rebuilder {
         }
         let keeps = how.keep && differences.as_ref().is_some_and(|found| found.count > 0);
         let rebuilt = Rebuilt {
-            at: self.clock.now(),
+            at: self.worker.clock.now(),
             replaced: !keeps,
             differences,
         };

@@ -78,6 +78,7 @@ impl Projections {
                 fold,
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
+                clock: Arc::clone(clock),
                 limit: LIMIT,
                 throttle,
                 progressed: false,
@@ -85,7 +86,6 @@ impl Projections {
             let beside = plan.rebuilds_beside.then(|| Arc::new(plan.standing.beside()));
             let rebuilder = beside.as_ref().map(|standing| Rebuilder {
                 worker: work(standing, (plan.fold)(own, Arc::clone(&store), standing)),
-                clock: Arc::clone(clock),
                 outcome: None,
             });
             lives.push(Life {
@@ -95,7 +95,6 @@ impl Projections {
                 stop: stopped.clone(),
                 owner: Arc::clone(&owner),
                 leases: Arc::clone(&leases),
-                clock: Arc::clone(clock),
             });
             let standing = plan.standing;
             running.push(Running {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
 use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
-use crate::Position;
+use crate::{Position, metrics};
 
 /// What the tasks and the callers of a runtime know of one of its projections.
 pub(crate) struct Standing {
@@ -21,6 +21,7 @@ pub(crate) struct Standing {
     /// The name under which is noted what is tried.
     pub(crate) trial: String,
     pub(crate) table: RowTable,
+    pub(crate) metrics: metrics::Reader,
     state: watch::Sender<State>,
     orders: mpsc::Sender<Order>,
     /// The mark as it was seen last.
@@ -84,6 +85,7 @@ impl Standing {
                 indexes: indexes.into(),
                 beside: false,
             },
+            metrics: metrics::Reader::of_projection(P::NAME, P::VERSION),
             state,
             orders,
             seen_mark: Mutex::new(None),
@@ -106,6 +108,7 @@ impl Standing {
                 beside: true,
                 ..self.table.clone()
             },
+            metrics: metrics::Reader::silent(),
             state,
             orders,
             seen_mark: Mutex::new(None),
@@ -149,6 +152,7 @@ impl Standing {
     pub(crate) fn count(&self, error: &Unprojectable) {
         if matches!(error, Unprojectable::Panicked(_)) {
             self.update(|state| state.panics += 1);
+            self.metrics.panicked();
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep_until};
 
-use super::feed::Feed;
+use super::feed::{EVENTS, Feed};
 use super::fold::{Fold, FoldError};
 use super::life::chain;
 use super::sql::WriteError;
@@ -16,9 +16,9 @@ use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::trial::{Trial, Turn};
 use super::wake::Waiter;
-use super::{CommandError, Poison, Status, Unprojectable};
+use super::{CommandError, Poison, Status, Unprojectable, count_parked};
 use crate::store::ReadLog;
-use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
+use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
@@ -38,6 +38,7 @@ pub(crate) struct Worker {
     pub(crate) trial: Trial,
     pub(crate) poison: Poison,
     pub(crate) waiter: Waiter,
+    pub(crate) clock: Arc<dyn Clock>,
     /// How many events are written at once.
     pub(crate) limit: usize,
     /// How many events are applied in a second at most while rows are built.
@@ -46,8 +47,8 @@ pub(crate) struct Worker {
     pub(crate) progressed: bool,
 }
 
-/// How many events are written at once, as a rule.
-pub(crate) const LIMIT: usize = 4_000;
+/// How many events are written at once, as a rule: all that were read together.
+pub(crate) const LIMIT: usize = EVENTS;
 
 /// Why the log is not followed any more.
 pub(crate) enum Trouble {
@@ -107,6 +108,8 @@ struct Place {
     stored: Position,
     /// Up to here nothing is left to apply: above `stored` if the last events were none that it needs.
     done: Position,
+    /// The end of the log, or how far it is to come.
+    head: Position,
     /// When the checkpoint was written last.
     stored_at: Instant,
     /// When the rate was reckoned last, and how many events were applied since.
@@ -127,6 +130,11 @@ impl Worker {
         let mut place = self.place().await?;
         self.begin(&place, lease).await?;
         let mut is_marked = self.standing.read_mark(&*self.store).await?.is_some();
+        if metrics::ON
+            && let Ok(parked) = count_parked(&*self.store, &self.standing.reader).await
+        {
+            self.standing.metrics.has_parked(parked);
+        }
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
             let head = self.store.head().await?;
@@ -140,6 +148,7 @@ impl Worker {
                 self.catch_up(&mut place, head, throttle, lease).await?;
             }
             self.trial.all_done(lease);
+            self.stand(&place, None);
             if !is_marked {
                 self.mark(place.done, lease).await?;
                 is_marked = true;
@@ -176,6 +185,7 @@ impl Worker {
         Ok(Place {
             stored,
             done: stored,
+            head: stored,
             stored_at: now,
             reckoned_at: now,
             applied: 0,
@@ -207,6 +217,7 @@ impl Worker {
         let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
         let mut limiter = throttle.map(Pace::new);
         let mut told = None;
+        place.head = head;
         loop {
             let batch = feed.next().await?;
             let to = match batch.events.last() {
@@ -237,6 +248,13 @@ impl Worker {
         }
     }
 
+    /// Measures how far it is behind: `next` is the first event that is not applied.
+    fn stand(&self, place: &Place, next: Option<&RecordedEvent>) {
+        let next = next.map(|event| event.recorded_at);
+        let Place { done, head, .. } = *place;
+        self.standing.metrics.stand(done, head, next, &*self.clock);
+    }
+
     /// Says how far it is.
     fn tell(&self, place: &Place, head: Position) {
         let rate = self.standing.state().rate;
@@ -264,6 +282,7 @@ impl Worker {
     ) -> Result<(), Trouble> {
         let mut at_once = self.limit;
         while let Some(first) = events.first() {
+            self.stand(place, Some(first));
             let most = events.len().min(at_once);
             let count = match self.trial.begin(first, most == 1, lease).await? {
                 Turn::Together => most,
@@ -310,6 +329,7 @@ impl Worker {
         to: Position,
         lease: &Lease,
     ) -> Result<(), WriteError> {
+        let timer = metrics::Timer::start();
         let changes = self.fold.fold(events).await?;
         if changes || self.trial.is_careful() {
             let commit = self.commit(place, to, Aside::default(), lease);
@@ -325,6 +345,8 @@ impl Worker {
             self.written(place, to);
         }
         self.fold.committed();
+        self.standing.metrics.took(events.len());
+        self.standing.metrics.worked(timer);
         self.done(place, to, events.len());
         Ok(())
     }
@@ -354,6 +376,7 @@ impl Worker {
         };
         self.store.commit(self.commit(place, position, aside, lease)).await?;
         self.trial.done(1);
+        self.standing.metrics.parked();
         self.written(place, position);
         self.done(place, position, 1);
         Ok(())
@@ -447,7 +470,10 @@ impl Worker {
         };
         self.write_aside(&place, place.stored, aside, lease).await?;
         match self.unpark(&place, &event, lease).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.standing.metrics.took(1);
+                Ok(())
+            }
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
                 self.fold.reset();

@@ -10,7 +10,7 @@ use super::transaction::{Failure, Transaction, Work};
 use super::write::{Committed, commit, done_before, lost, refused};
 use super::{Receipt, Runtime};
 use crate::store::{Append, AppendError};
-use crate::{AppendId, ExecuteError};
+use crate::{AppendId, ExecuteError, metrics};
 
 /// Runs several commands as one: `runtime.atomically(async |tx| …).await`, or first its options.
 ///
@@ -49,7 +49,13 @@ where
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run().instrument(tracing::info_span!("es.atomically")))
+        let run = async move {
+            let timer = metrics::Timer::start();
+            let result = self.run().await;
+            metrics::executed_atomically(timer, &result);
+            result
+        };
+        Box::pin(run.instrument(tracing::info_span!("es.atomically")))
     }
 }
 
@@ -102,7 +108,11 @@ where
                             if !appended.repeated {
                                 work.stored(self.runtime, &appended);
                             }
-                            return Ok(Receipt::of(appended).collect());
+                            let receipts: Vec<_> = Receipt::of(appended).collect();
+                            for receipt in &receipts {
+                                metrics::stored(receipt.stream.category(), receipt);
+                            }
+                            return Ok(receipts);
                         }
                         Ok(Committed::Not) => lost().into(),
                         Err(error @ AppendError::Conflict { .. }) => refused(error, attempts),
@@ -113,6 +123,7 @@ where
             if !retry.allows_another(attempts) {
                 return Err(failed);
             }
+            metrics::retried_atomically();
             retry.pause(attempts).await;
             attempts += 1;
         }

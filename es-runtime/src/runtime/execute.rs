@@ -11,7 +11,7 @@ use super::{Receipt, Runtime};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
-use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version};
+use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics};
 
 /// Executes a command: `runtime.execute(id, command).await`, or first its options.
 ///
@@ -71,6 +71,19 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
     }
 
     async fn run(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
+        let wait_for = std::mem::take(&mut self.wait_for);
+        let timer = metrics::Timer::start();
+        let written = self.write().await;
+        metrics::executed(A::NAME, timer, &written);
+        let receipt = written?;
+        // Boxed, so that a command that waits for nothing has no room for it in its future.
+        if !wait_for.is_empty() {
+            Box::pin(projected(&wait_for, &receipt)).await?;
+        }
+        Ok(receipt)
+    }
+
+    async fn write(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
         self.request.check()?;
         self.command.check()?;
         let key = fingerprinted(&self.request, &self.stream, &self.command)?;
@@ -80,7 +93,6 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
             command,
             expected,
             request,
-            wait_for,
             ..
         } = self;
         let mut refusal = None;
@@ -104,15 +116,10 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
                 })
         };
         let result = write.run::<A>(&mut decide).await;
-        let receipt = result.map_err(|error| {
+        result.map_err(|error| {
             error
                 .map_refused(|()| refusal.unwrap_or_else(|| unreachable!("only this handler refuses, and it said why")))
-        })?;
-        // Boxed, so that a command that waits for nothing has no room for it in its future.
-        if !wait_for.is_empty() {
-            Box::pin(projected(&wait_for, &receipt)).await?;
-        }
-        Ok(receipt)
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use super::Runtime;
 use super::state::Current;
 use crate::store::ReadStream;
-use crate::{EventSourced, LoadError, Position, StoredEvent, StreamId, Timestamp, Version};
+use crate::{EventSourced, LoadError, Position, StoredEvent, StreamId, Timestamp, Version, metrics};
 
 /// The state of an aggregate instance at a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +104,7 @@ impl<'a, A: EventSourced> Load<'a, A> {
                 }
                 current.fold(&self.stream, &event)?;
             }
+            metrics::loaded(A::NAME, current.version.0);
             Ok(current)
         }
         .instrument(span)

@@ -56,6 +56,7 @@ impl<S: EventStore> Builder<S> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
+        crate::metrics::describe();
         let (store, caps) = (Arc::new(self.store), Caps::default());
         store.head().await?;
         caps.reload(&*store, &self.aggregates).await?;

@@ -7,7 +7,7 @@ use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
     DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind,
-    StoredEvent, StreamId, UnknownEvent, Version,
+    StoredEvent, StreamId, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -101,6 +101,7 @@ impl<A: EventSourced> Current<A> {
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
+            metrics::loaded(A::NAME, self.version.0 - before.0);
             Ok(self.version > before)
         })
     }

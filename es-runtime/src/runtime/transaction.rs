@@ -11,7 +11,7 @@ use super::{Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
     AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, LoadError, Metadata, NewEvent,
-    StoreError, StoredEvent, StreamId, Timestamp, Version,
+    StoreError, StoredEvent, StreamId, Timestamp, Version, metrics,
 };
 
 /// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
@@ -179,12 +179,9 @@ impl Work {
         let index = match self.parts.iter().position(|part| part.stream == stream) {
             Some(index) => index,
             None => {
-                let mut current = runtime
-                    .0
-                    .cache
-                    .take(&stream)
-                    .map(Erased::typed::<A>)
-                    .unwrap_or_default();
+                let cached = runtime.0.cache.take(&stream);
+                metrics::looked_up(A::NAME, cached.is_some());
+                let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();
                 current.catch_up(&*runtime.0.store, &stream).await?;
                 self.parts.push(Part {
                     stream,

@@ -6,7 +6,7 @@ use crate::command::Declined;
 use crate::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend};
 use crate::{
     AppendId, Context, EventEnum as _, EventSourced, EventStore, ExecuteError, ExpectedVersion, Metadata, StoreError,
-    StoreErrorKind, StreamId, Version,
+    StoreErrorKind, StreamId, Version, metrics,
 };
 
 /// One write to one aggregate instance: load, decide, append, and again on a conflict.
@@ -32,7 +32,9 @@ impl Write<'_> {
             return receipt(appended);
         }
         let turn = self.runtime.0.cache.enter(&self.stream).await;
-        let (mut current, mut fresh) = match turn.take() {
+        let cached = turn.take();
+        metrics::looked_up(A::NAME, cached.is_some());
+        let (mut current, mut fresh) = match cached {
             Some((cached, moved)) => (cached.typed::<A>(), moved),
             None => (Current::default(), true),
         };
@@ -83,6 +85,7 @@ impl Write<'_> {
             match commit(self.runtime, batch).await {
                 Ok(Committed::Stored(appended)) => {
                     let receipt = receipt(appended)?;
+                    metrics::stored(A::NAME, &receipt);
                     if !receipt.repeated && advance(&mut current, read, &receipt) {
                         turn.keep(current.into());
                     }
@@ -98,6 +101,7 @@ impl Write<'_> {
                 }
                 Err(error) => return Err(refused(error, attempts)),
             }
+            metrics::retried(A::NAME);
             Box::pin(self.runtime.0.retry.pause(attempts)).await;
             attempts += 1;
             current.catch_up(self.store(), &self.stream).await?;

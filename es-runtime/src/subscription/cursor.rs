@@ -37,8 +37,10 @@ impl Cursor {
 
     /// Asks for the lease once. `None` if another owner has it.
     pub(crate) async fn take(&self) -> Result<Option<Tenure>, SubscriptionError> {
-        let Standing { reader, owner, .. } = &*self.standing;
-        let tenure = Tenure::take(&self.store, reader, owner).await?;
+        let Standing {
+            reader, owner, metrics, ..
+        } = &*self.standing;
+        let tenure = Tenure::take(&self.store, reader, owner, metrics).await?;
         if tenure.is_some() {
             self.standing.state().owns = true;
         }

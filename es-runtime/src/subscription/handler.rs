@@ -14,10 +14,11 @@ use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
 use crate::projection::store::{CommitError, Lease, Parked};
 use crate::projection::{
-    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, chain, guarded, next, text_of,
+    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, chain, count_parked, guarded, next,
+    text_of,
 };
 use crate::store::ReadLog;
-use crate::{Error, Position, RecordedEvent, StoreError};
+use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
 
 /// For how long the cursor may stay behind what is done.
 const SOON: Duration = Duration::from_millis(100);
@@ -239,6 +240,11 @@ impl<T: Send + 'static> Handler<T> {
         let (store, lease, with) = (Arc::clone(&self.cursor.store), &tenure.lease, Some(tenure));
         self.place = Place::at(self.cursor.begin(lease).await?);
         self.cursor.standing.is(Status::CatchingUp);
+        if metrics::ON
+            && let Ok(parked) = self.calls.or(with, count_parked(&*store, &lease.name)).await?
+        {
+            self.cursor.standing.metrics.has_parked(parked);
+        }
         loop {
             let head = self.calls.or(with, store.head()).await??;
             if head < self.place.done {
@@ -248,6 +254,7 @@ impl<T: Send + 'static> Handler<T> {
                 self.waiter.found();
                 let mut log = store.read_log(self.reading.query(self.place.done, head));
                 while let Some(event) = self.calls.or(with, log.try_next()).await?? {
+                    self.stand(head, Some(event.recorded_at));
                     self.handle(event, tenure).await?;
                     if self.place.stored_at.elapsed() >= SOON {
                         self.store(lease).await?;
@@ -260,6 +267,7 @@ impl<T: Send + 'static> Handler<T> {
             }
             self.trial.all_done(lease);
             self.cursor.standing.is(Status::Live);
+            self.stand(head, None);
             let longest = if self.place.done > self.place.stored {
                 SOON
             } else {
@@ -267,6 +275,12 @@ impl<T: Send + 'static> Handler<T> {
             };
             self.calls.or(with, self.waiter.wait(longest)).await?;
         }
+    }
+
+    /// Measures how far it is behind: `next` is when the first event that is not done was recorded.
+    fn stand(&self, head: Position, next: Option<Timestamp>) {
+        let standing = &self.cursor.standing;
+        standing.metrics.stand(self.place.done, head, next, &*standing.clock);
     }
 
     /// Has the handler take the event, parks it, or fails before it.
@@ -291,7 +305,10 @@ impl<T: Send + 'static> Handler<T> {
                 position,
                 error: failed.error,
             };
-            self.cursor.standing.fail(status, &error, Some(position));
+            self.cursor.standing.note(status, &error, Some(position));
+            if !is_last || self.poison == Poison::Hold {
+                self.cursor.standing.metrics.failed(status);
+            }
             match self.poison {
                 _ if !is_last => self.calls.or(Some(tenure), sleep(next(&mut pauses))).await?,
                 Poison::Hold => return Err(Trouble::Held),
@@ -301,6 +318,7 @@ impl<T: Send + 'static> Handler<T> {
                     let parked = parked(&event, &error, times);
                     self.write(vec![parked], Vec::new(), lease).await?;
                     self.trial.done(1);
+                    self.cursor.standing.metrics.parked();
                     return Ok(());
                 }
             }
@@ -335,20 +353,28 @@ impl<T: Send + 'static> Handler<T> {
 
     /// Calls the handler for all that the event is read as. Never cut off: what it has begun, it ends.
     async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), Failed> {
+        let metrics = &self.cursor.standing.metrics;
         let read = self.reading.read(event.clone()).map_err(|error| Failed {
             error: chain(&error),
             for_good: true,
         })?;
+        let is_wanted = !read.is_empty();
         for item in read {
             self.place.is_worth_storing = true;
+            let timer = metrics::Timer::start();
             let handled = AssertUnwindSafe(async { (self.call)(item).await }).catch_unwind().await;
+            metrics.worked(timer);
             let error = match handled {
                 Ok(Ok(())) => continue,
                 Ok(Err(error)) => chain(error.as_std()),
-                Err(panic) => format!("the handler panicked: {}", text_of(&*panic)),
+                Err(panic) => {
+                    metrics.panicked();
+                    format!("the handler panicked: {}", text_of(&*panic))
+                }
             };
             return Err(Failed { error, for_good: false });
         }
+        metrics.took(usize::from(is_wanted));
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::SubscriptionHandle;
 use crate::projection::{Failure, Status, chain, failure};
-use crate::{Clock, Position, StoreError, StoreErrorKind};
+use crate::{Clock, Position, StoreError, StoreErrorKind, metrics};
 
 /// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,8 @@ pub(crate) struct Standing {
     pub(crate) owner: String,
     /// Whether another one has taken over.
     pub(crate) is_lost: AtomicBool,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: metrics::Reader,
     state: Mutex<State>,
 }
 
@@ -67,10 +68,19 @@ impl Standing {
         if matches!(status, Status::Live | Status::Standby) {
             state.failure = None;
         }
+        if matches!(status, Status::Standby | Status::Stopped) {
+            self.metrics.leave();
+        }
+    }
+
+    /// Notes what went wrong, and counts it.
+    pub(crate) fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
+        self.metrics.failed(status);
+        self.note(status, error, position);
     }
 
     /// Notes what went wrong.
-    pub(crate) fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
+    pub(crate) fn note(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
         let error_chain = chain(error);
         tracing::warn!(
             subscription = self.name,
@@ -125,6 +135,7 @@ impl Subscriptions {
             owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
             is_lost: AtomicBool::new(false),
             clock: Arc::clone(clock),
+            metrics: metrics::Reader::of_subscription(name),
             state: Mutex::new(state),
         })
     }
@@ -135,6 +146,7 @@ impl Subscriptions {
         handle: Option<SubscriptionHandle>,
         life: impl Future<Output = ()> + Send + 'static,
     ) {
+        standing.metrics.begin();
         let task = tokio::spawn(life);
         let mut running = self.running();
         running.retain(|running| !running.task.is_finished());

@@ -203,6 +203,7 @@ impl<T> Source<T> {
     async fn catch_up(&self, cursor: &Cursor, waiter: &mut Waiter) -> Result<(), SubscriptionError> {
         let window = &self.shared.window;
         let (head, read_to) = (cursor.store.head().await?, window.read_to());
+        window.ends_at(head);
         if head < read_to {
             return Err(cursor.is_behind(head, read_to).await);
         }
@@ -225,10 +226,11 @@ impl<T> Source<T> {
             let pause = Duration::from_millis(50).saturating_mul(1 << times.min(10));
             sleep(pause.min(LONGEST_PAUSE)).await;
         }
+        let recorded_at = event.recorded_at;
         match self.reading.read(event) {
             Ok(items) if items.is_empty() => window.passed(position),
             Ok(items) => {
-                let (generation, dropped) = window.sent(position, items.len());
+                let (generation, dropped) = window.sent(position, recorded_at, items.len());
                 for (part, item) in items.into_iter().enumerate() {
                     let item = Item {
                         event: item,
@@ -243,7 +245,7 @@ impl<T> Source<T> {
                 }
             }
             Err(error) => {
-                window.sent(position, 1);
+                window.sent(position, recorded_at, 1);
                 self.shared.standing.fail(Status::Held, &error, Some(position));
                 let event = Some(position);
                 drop(self.items.send(Err(Refused { error, event })));
@@ -308,7 +310,8 @@ impl Ledger {
     fn take(&mut self, note: Note) {
         match note {
             Note::Done { position, part, reply } => {
-                self.shared.window.done(position, part);
+                let is_done = self.shared.window.done(position, part);
+                self.shared.standing.metrics.took(usize::from(is_done));
                 self.waiting.extend(reply.map(|reply| (position, reply)));
             }
             Note::Dropped => self.was_dropped = true,
@@ -322,6 +325,11 @@ impl Ledger {
         match self.move_cursor(cursor, lease).await {
             Ok(stored) => {
                 self.stored_at = Instant::now();
+                let (head, next) = self.shared.window.lag();
+                cursor
+                    .standing
+                    .metrics
+                    .stand(stored, head, next, &*cursor.standing.clock);
                 for (position, reply) in self.waiting.drain(..) {
                     let acked = match self.shared.window.first_undone() {
                         Some(first) if position > stored => Acked::Behind(first),

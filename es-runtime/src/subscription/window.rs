@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::Position;
+use crate::{Position, Timestamp};
 
 /// What was delivered, and is not done.
 pub(crate) struct Window(Mutex<State>);
@@ -14,6 +14,8 @@ struct State {
     is_over: bool,
     /// Up to here everything was sent, or is not to be.
     read_to: Position,
+    /// The end of the log when it was looked at last.
+    head: Position,
     undone: BTreeMap<Position, Undone>,
     /// How often an event was dropped without being acknowledged.
     dropped: BTreeMap<Position, u32>,
@@ -24,6 +26,7 @@ struct State {
 struct Undone {
     /// Up to here everything was sent before it.
     before: Position,
+    recorded_at: Timestamp,
     /// Those deliveries of the event that are not acknowledged, by their numbers.
     parts: Vec<usize>,
 }
@@ -51,6 +54,18 @@ impl Window {
         self.state().read_to
     }
 
+    /// The log ends here.
+    pub(crate) fn ends_at(&self, head: Position) {
+        self.state().head = head;
+    }
+
+    /// The end of the log, and when the first event that is not done was recorded, if it was sent.
+    pub(crate) fn lag(&self) -> (Position, Option<Timestamp>) {
+        let state = self.state();
+        let first = state.undone.first_key_value();
+        (state.head, first.map(|(_, undone)| undone.recorded_at))
+    }
+
     /// Nothing is to be sent up to `to`.
     pub(crate) fn passed(&self, to: Position) {
         let mut state = self.state();
@@ -58,10 +73,11 @@ impl Window {
     }
 
     /// An event is sent in so many deliveries. The generation that they are of, and how often it was dropped before.
-    pub(crate) fn sent(&self, position: Position, parts: usize) -> (u64, u32) {
+    pub(crate) fn sent(&self, position: Position, recorded_at: Timestamp, parts: usize) -> (u64, u32) {
         let mut state = self.state();
         let undone = Undone {
             before: state.read_to,
+            recorded_at,
             parts: (0..parts).collect(),
         };
         state.undone.insert(position, undone);
@@ -103,17 +119,20 @@ impl Window {
         self.state().in_hand > 0
     }
 
-    /// A delivery was acknowledged. One of an older generation may be sent again all the same.
-    pub(crate) fn done(&self, position: Position, part: usize) {
+    /// A delivery was acknowledged. One of an older generation may be sent again all the same. Returns whether the event is done
+    /// now.
+    pub(crate) fn done(&self, position: Position, part: usize) -> bool {
         let mut state = self.state();
         let Some(undone) = state.undone.get_mut(&position) else {
-            return;
+            return false;
         };
         undone.parts.retain(|left| *left != part);
-        if undone.parts.is_empty() {
+        let is_done = undone.parts.is_empty();
+        if is_done {
             state.undone.remove(&position);
             state.dropped.remove(&position);
         }
+        is_done
     }
 
     /// A delivery was dropped without being acknowledged. Nothing behind it is handed out before it is.
@@ -149,7 +168,7 @@ mod tests {
         window.begin(Position(2));
         window.passed(Position(4));
         for position in [5, 7, 9] {
-            window.sent(Position(position), 1);
+            window.sent(Position(position), Timestamp::MIN, 1);
         }
         window.passed(Position(12));
         assert_eq!(window.done_to(), 4);
@@ -165,7 +184,7 @@ mod tests {
     fn an_event_is_done_when_each_of_its_parts_is() {
         let window = Window::new();
         window.begin(Position(0));
-        window.sent(Position(1), 2);
+        window.sent(Position(1), Timestamp::MIN, 2);
         window.done(Position(1), 1);
         window.done(Position(1), 1);
         assert_eq!(window.first_undone(), Some(Position(1)));
@@ -177,13 +196,13 @@ mod tests {
     fn what_was_sent_before_it_began_anew_is_not_handed_out() {
         let window = Window::new();
         window.begin(Position(0));
-        let (generation, _) = window.sent(Position(1), 1);
+        let (generation, _) = window.sent(Position(1), Timestamp::MIN, 1);
         assert!(window.hand_out(generation));
-        window.sent(Position(2), 1);
+        window.sent(Position(2), Timestamp::MIN, 1);
         window.dropped(Position(1));
         assert!(!window.hand_out(generation));
         window.begin(Position(0));
         assert!(!window.hand_out(generation));
-        assert_eq!(window.sent(Position(1), 1), (generation + 1, 1));
+        assert_eq!(window.sent(Position(1), Timestamp::MIN, 1), (generation + 1, 1));
     }
 }
