@@ -232,6 +232,7 @@ impl Worker {
             {
                 self.write(place, part, last.position, lease).await?;
                 limiter.keep(part.len()).await;
+                self.tell(place, &mut told);
                 events = rest;
             }
             self.write(place, events, to, lease).await?;
@@ -241,10 +242,7 @@ impl Worker {
             if let Some(limiter) = &mut limiter {
                 limiter.keep(events.len()).await;
             }
-            if told.is_none_or(|told: Instant| told.elapsed() > TELLING) {
-                told = Some(Instant::now());
-                self.tell(place, head);
-            }
+            self.tell(place, &mut told);
         }
     }
 
@@ -255,16 +253,24 @@ impl Worker {
         self.standing.metrics.stand(done, head, next, &*self.clock);
     }
 
-    /// Says how far it is.
-    fn tell(&self, place: &Place, head: Position) {
+    /// Says how far it is, if it is time and the rate is known.
+    fn tell(&self, place: &Place, told: &mut Option<Instant>) {
+        if told.is_some_and(|told| told.elapsed() < TELLING) {
+            return;
+        }
         let rate = self.standing.state().rate;
+        if rate <= 0.0 {
+            return;
+        }
+        *told = Some(Instant::now());
+        let Place { done, head, .. } = *place;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = (head.0 - place.done.0) as f64 / rate;
+        let seconds = (head.0 - done.0) as f64 / rate;
         tracing::info!(
             projection = self.standing.name,
             version = self.standing.version,
             beside = self.standing.table.beside,
-            done = place.done.0,
+            done = done.0,
             total = head.0,
             rate,
             seconds,
