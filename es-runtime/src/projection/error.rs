@@ -157,6 +157,12 @@ pub enum CommandError {
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
     Failed(#[source] Unprojectable),
+    /// No rebuild beside the rows that are shown is under way.
+    #[error("no rebuild of projection `{projection}` is under way")]
+    NotRebuilding {
+        /// The projection's name.
+        projection: &'static str,
+    },
     /// The runtime has been shut down.
     #[error("the runtime has been shut down")]
     ShutDown,

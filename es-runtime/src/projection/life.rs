@@ -247,6 +247,22 @@ impl Life {
         }
     }
 
+    /// Drops what is built beside the rows that are shown.
+    async fn cancel_rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
+        let standing = &self.worker.standing;
+        let projection = standing.name;
+        let not_rebuilding = CommandError::NotRebuilding { projection };
+        let rebuilder = self.rebuilder.as_mut().ok_or(not_rebuilding)?;
+        if !rebuilder.is_under_way().await? {
+            return Err(CommandError::NotRebuilding { projection });
+        }
+        let discarded = rebuilder.discard(lease).await;
+        discarded.map_err(|error| refused(projection, error))?;
+        standing.update(|state| state.rebuild = None);
+        tracing::info!(projection, "a rebuild was cancelled");
+        Ok(())
+    }
+
     /// Works under the lease.
     async fn own(&mut self, tenure: &Tenure, order: Option<Order>, holding: &mut ExponentialBackoff) -> End {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
@@ -383,6 +399,7 @@ impl Life {
                 What::Retry(position) => self.worker.retry(*position, lease).await,
                 What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
                 What::Rebuild(how) => self.rebuild(*how, lease).await,
+                What::CancelRebuild => self.cancel_rebuild(lease).await,
             }
         };
         let answer = guarded("what was ordered", obeying).await;

@@ -81,6 +81,16 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         }
     }
 
+    /// Gives up a [`rebuild`](Self::rebuild) that builds beside the rows that are shown, and drops what it has built. What is shown
+    /// stays.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRebuilding`](CommandError::NotRebuilding) if none is under way: it may have come to its end just now.
+    pub async fn cancel_rebuild(&self) -> Result<(), CommandError> {
+        self.running.standing.order(What::CancelRebuild).await
+    }
+
     /// The versions of this projection of which the store has rows, in ascending order: this one, those of older builds, and
     /// those of newer ones.
     pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
