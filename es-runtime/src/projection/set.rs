@@ -13,6 +13,7 @@ use super::life::Life;
 use super::rebuild::Rebuilder;
 use super::standing::Standing;
 use super::store::ProjectionStore;
+use super::trial::{ENDED, Trial};
 use super::wake::Waiter;
 use super::worker::{LIMIT, Worker};
 use super::{Plan, Projection, ReadError};
@@ -71,6 +72,7 @@ impl Projections {
             let fold = (plan.fold)(own, Arc::clone(&store), &plan.standing);
             fold.set_up().await?;
             let work = |standing: &Arc<Standing>, fold| Worker {
+                trial: Trial::new(&store, &standing.trial, ENDED),
                 store: Arc::clone(&store),
                 standing: Arc::clone(standing),
                 fold,
