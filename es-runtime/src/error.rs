@@ -161,7 +161,7 @@ pub enum ExecuteError<E> {
     /// The append is larger than the store allows.
     #[error(transparent)]
     LimitExceeded(#[from] LimitExceeded),
-    /// An [inline](crate::projection#inline) projection cannot apply an event; neither events nor rows were stored.
+    /// An [inline](mod@crate::projection#inline) projection cannot apply an event; neither events nor rows were stored.
     #[error("inline projection `{projection}` cannot apply {}, so that nothing is stored", EventAt::named(event.as_deref()))]
     ProjectionFailed {
         /// The projection's name.
@@ -172,7 +172,7 @@ pub enum ExecuteError<E> {
         #[source]
         source: Box<Unprojectable>,
     },
-    /// Events were appended without an [inline](crate::projection#inline) projection, and it has not taken them in yet; neither events
+    /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet; neither events
     /// nor rows were stored. Send the command again later.
     #[error(
         "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"

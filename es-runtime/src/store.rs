@@ -586,7 +586,7 @@ pub enum AppendError {
         /// What is wrong.
         reason: String,
     },
-    /// An [inline](crate::projection#inline) projection cannot apply an event: neither events nor rows are stored.
+    /// An [inline](mod@crate::projection#inline) projection cannot apply an event: neither events nor rows are stored.
     #[error("inline projection `{projection}` cannot apply {}, so that nothing is stored", EventAt::named(event.as_deref()))]
     ProjectionFailed {
         /// The projection's name.
@@ -597,7 +597,7 @@ pub enum AppendError {
         #[source]
         source: Box<Unprojectable>,
     },
-    /// Events were appended without an [inline](crate::projection#inline) projection, and it has not taken them in yet: neither events
+    /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet: neither events
     /// nor rows are stored.
     #[error(
         "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"

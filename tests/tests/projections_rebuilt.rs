@@ -272,6 +272,31 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 
+    async fn a_rebuild_is_given_up_and_what_is_shown_stays(store: _, _clock: _) {
+        let store: Store = store;
+        let runtime = start(&store).await;
+        let accounts = accounts(&runtime).await;
+        trade(&runtime, &accounts, 5).await;
+        caught_up::<Balance>(&runtime).await;
+        let balances = runtime.projection::<Balance>();
+        let refused = balances.cancel_rebuild().await.unwrap_err();
+        assert!(matches!(refused, CommandError::NotRebuilding { projection: "balances" }), "{refused}");
+        for _ in 0..2 {
+            balances.rebuild().throttle(40).await.unwrap();
+            until::<Balance>(&runtime, |health| health.build.as_ref().is_some_and(|build| build.done.0 > 0)).await;
+            balances.cancel_rebuild().await.unwrap();
+            let health = balances.status().await.unwrap();
+            assert_eq!((health.build, health.rebuilt), (None, None));
+            assert_eq!(store.checkpoint("balances@1 new").await.unwrap(), None);
+        }
+        trade(&runtime, &accounts, 1).await;
+        caught_up::<Balance>(&runtime).await;
+        assert_eq!(dump(&store).await, folded(&store).await);
+        balances.rebuild().await.unwrap();
+        until::<Balance>(&runtime, |health| health.rebuilt.is_some()).await;
+        assert_eq!(dump(&store).await, folded(&store).await);
+    }
+
     async fn rows_that_differ_are_told_and_the_old_ones_kept_if_asked(store: _, _clock: _) {
         let store: Store = store;
         let runtime = Runtime::builder(Arc::clone(&store)).projection::<Sum>().start().await.unwrap();

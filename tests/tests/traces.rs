@@ -1,10 +1,13 @@
-//! Spans have stable names and fields, and never a payload.
+//! Spans and events have stable names and fields, and never a payload.
 
+use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_tests::bank::{Deposit, InsufficientFunds, Open, Withdraw};
+use es_tests::balances::{Balance, Store};
+use es_tests::bank::{Deposit, Deposited, InsufficientFunds, Open, Withdraw, account_with};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id as SpanId, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -88,4 +91,102 @@ fn spans_name_the_stream_and_the_command_and_hold_no_payload() {
         format!("es.load category=\"account\" id=\"{id}\""),
     ];
     assert_eq!(written.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Keeps each event: its fields, the message among them.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<BTreeMap<&'static str, String>>>>);
+
+impl Subscriber for Told {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> SpanId {
+        SpanId::from_u64(1)
+    }
+
+    fn record(&self, _: &SpanId, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &SpanId, _: &SpanId) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Named::default();
+        event.record(&mut fields);
+        self.0.lock().unwrap().push(fields.0);
+    }
+
+    fn enter(&self, _: &SpanId) {}
+
+    fn exit(&self, _: &SpanId) {}
+}
+
+#[derive(Default)]
+struct Named(BTreeMap<&'static str, String>);
+
+impl Visit for Named {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.insert(field.name(), format!("{value:?}"));
+    }
+}
+
+#[test]
+fn a_catch_up_and_a_rebuild_tell_how_far_they_are() {
+    const EVENTS: u32 = 8_500;
+    let told = Told::default();
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(told.clone(), || {
+        tokio.block_on(async {
+            let store: Store = Arc::new(MemoryStore::new());
+            let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
+            let account = account_with(&runtime, 100).await;
+            for _ in 0..EVENTS / 100 {
+                let some = (0..100).map(|amount| Deposited { amount }).collect::<Vec<_>>();
+                runtime.append(account, some).await.unwrap();
+            }
+            // At a rate that is known.
+            let builder = Runtime::builder(Arc::clone(&store)).projection::<Balance>();
+            let runtime = builder.throttle_builds(10_000).start().await.unwrap();
+            let balances = runtime.projection::<Balance>();
+            let head = store.head().await.unwrap();
+            balances.wait_for(head, Duration::from_secs(120)).await.unwrap();
+            balances.rebuild().throttle(10_000).await.unwrap();
+            for _ in 0..12_000 {
+                if balances.status().await.unwrap().rebuilt.is_some() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("it is never built anew: {:?}", balances.status().await.unwrap());
+        });
+    });
+    let told = told.0.lock().unwrap();
+    for beside in ["false", "true"] {
+        let is_progress =
+            |event: &&BTreeMap<_, String>| event["message"] == "a projection catches up" && event["beside"] == beside;
+        let progress = told.iter().find(is_progress).expect("it says how far it is");
+        assert_eq!((&*progress["projection"], &*progress["version"]), ("\"balances\"", "1"));
+        let number = |name: &str| progress[name].parse::<f64>().unwrap();
+        let (done, total, rate) = (number("done"), number("total"), number("rate"));
+        assert!(
+            (1.0..total).contains(&done) && total >= f64::from(EVENTS),
+            "{progress:?}"
+        );
+        assert!(rate > 0.0, "{progress:?}");
+        let seconds = (total - done) / rate;
+        assert!((number("seconds") - seconds).abs() < 0.01, "{progress:?}");
+    }
+    for message in [
+        "a projection is built",
+        "a projection is built anew, beside the rows that are shown",
+        "a projection was built anew",
+    ] {
+        assert!(
+            told.iter().any(|event| event["message"] == message),
+            "{message}: {told:?}"
+        );
+    }
 }

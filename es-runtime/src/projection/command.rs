@@ -16,6 +16,8 @@ pub(crate) enum What {
     Skip(Position, String),
     /// Build all rows anew.
     Rebuild(Rebuild),
+    /// Drop what is built beside.
+    CancelRebuild,
 }
 
 impl Order {

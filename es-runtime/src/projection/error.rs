@@ -54,6 +54,13 @@ pub enum Unprojectable {
     /// The method, or the expression of its key, panicked.
     #[error("the projection panicked: {0}")]
     Panicked(String),
+    /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
+    /// [`retry`](crate::ProjectionHandle::retry) tries it once.
+    #[error("{times} processes ended, or lost the lease, while they tried it")]
+    Ended {
+        /// How many.
+        times: u32,
+    },
 }
 
 impl Unprojectable {
@@ -150,6 +157,12 @@ pub enum CommandError {
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
     Failed(#[source] Unprojectable),
+    /// No rebuild beside the rows that are shown is under way.
+    #[error("no rebuild of projection `{projection}` is under way")]
+    NotRebuilding {
+        /// The projection's name.
+        projection: &'static str,
+    },
     /// The runtime has been shut down.
     #[error("the runtime has been shut down")]
     ShutDown,

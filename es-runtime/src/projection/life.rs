@@ -97,7 +97,7 @@ impl Life {
                 End::Stop => {
                     // So that nobody reads of a trouble that is over.
                     reporter.end().await;
-                    tenure.end(&*self.worker.store).await;
+                    self.give_back(tenure).await;
                     break;
                 }
                 End::Lost => {
@@ -106,13 +106,25 @@ impl Life {
                 }
                 End::Pause(length) => {
                     reporter.end().await;
-                    tenure.end(&*self.worker.store).await;
+                    self.give_back(tenure).await;
                     pause = length;
                 }
             }
         }
         self.worker.standing.update(|state| state.status = Status::Stopped);
         self.worker.standing.metrics.leave();
+    }
+
+    /// Gives the lease back, so that nobody takes what was cut off for what has ended this process.
+    async fn give_back(&mut self, tenure: Tenure) {
+        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.trial);
+        for trial in [Some(&mut self.worker.trial), beside].into_iter().flatten() {
+            if let Err(error) = guarded("closing a trial", trial.close(&tenure.lease)).await {
+                let projection = self.worker.standing.name;
+                tracing::debug!(projection, %error, "an attempt that was cut off stays noted");
+            }
+        }
+        tenure.end(&*self.worker.store).await;
     }
 
     fn beside(&self) -> Option<&Arc<Standing>> {
@@ -233,6 +245,22 @@ impl Life {
                 self.worker.rebuild(lease).await
             }
         }
+    }
+
+    /// Drops what is built beside the rows that are shown.
+    async fn cancel_rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
+        let standing = &self.worker.standing;
+        let projection = standing.name;
+        let not_rebuilding = CommandError::NotRebuilding { projection };
+        let rebuilder = self.rebuilder.as_mut().ok_or(not_rebuilding)?;
+        if !rebuilder.is_under_way().await? {
+            return Err(CommandError::NotRebuilding { projection });
+        }
+        let discarded = rebuilder.discard(lease).await;
+        discarded.map_err(|error| refused(projection, error))?;
+        standing.update(|state| state.rebuild = None);
+        tracing::info!(projection, "a rebuild was cancelled");
+        Ok(())
     }
 
     /// Works under the lease.
@@ -371,10 +399,12 @@ impl Life {
                 What::Retry(position) => self.worker.retry(*position, lease).await,
                 What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
                 What::Rebuild(how) => self.rebuild(*how, lease).await,
+                What::CancelRebuild => self.cancel_rebuild(lease).await,
             }
         };
         let answer = guarded("what was ordered", obeying).await;
         self.worker.limit = LIMIT;
+        self.worker.trial.pardon(None);
         order.reply(answer);
     }
 

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use crate::{Aggregate, EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
 
 /// What is known of an event of aggregate `A` before it is appended: `&InlineMeta<A>` as the last parameter of an `#[apply]` method
-/// of an [inline](crate::projection#inline) projection.
+/// of an [inline](mod@crate::projection#inline) projection.
 ///
 /// Its position and the time of recording are not among it: the store gives them to the event after the methods have run.
 pub struct InlineMeta<A: Aggregate> {

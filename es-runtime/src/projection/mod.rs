@@ -24,6 +24,7 @@ mod source;
 pub mod sql;
 mod standing;
 pub mod store;
+mod trial;
 mod wake;
 mod worker;
 
@@ -47,5 +48,6 @@ pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;
 pub(crate) use set::{NotLevel, Projections, Running};
 pub(crate) use standing::position_of;
+pub(crate) use trial::{ENDED, Trial, Turn};
 pub(crate) use wake::Waiter;
 pub(crate) use worker::refused;

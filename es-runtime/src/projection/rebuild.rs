@@ -50,6 +50,8 @@ impl Rebuilder {
         self.worker.fold.set_up().await?;
         let forgotten = self.worker.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
+        let forgotten = self.worker.trial.forget(lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
         // From now on a build is under way, whoever has the lease.
         let begun = checkpoint(reader.clone(), Position::ZERO, Position::ZERO, lease);
         let begun = self.worker.store.commit(begun).await;
@@ -160,9 +162,11 @@ impl Rebuilder {
 
     /// Drops what was built.
     pub(crate) async fn discard(&mut self, lease: &Lease) -> Result<(), CommitError> {
-        let Standing { reader, table, .. } = &*self.worker.standing;
-        let store = &self.worker.store;
-        store.drop_table(table, std::slice::from_ref(reader), lease).await
+        let Standing {
+            reader, trial, table, ..
+        } = &*self.worker.standing;
+        let readers = [reader.clone(), trial.clone()];
+        self.worker.store.drop_table(table, &readers, lease).await
     }
 }
 

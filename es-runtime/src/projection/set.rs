@@ -15,6 +15,7 @@ use super::rebuild::Rebuilder;
 use super::sql::Appends;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, ProjectionStore};
+use super::trial::{ENDED, Trial};
 use super::wake::Waiter;
 use super::worker::{LIMIT, Worker};
 use super::{Failure, Plan, Projection, ReadError, Status};
@@ -129,6 +130,7 @@ impl Projections {
             }
             let filter = fold.filter();
             let work = |standing: &Arc<Standing>, fold| Worker {
+                trial: Trial::new(&store, &standing.trial, ENDED),
                 store: Arc::clone(&store),
                 standing: Arc::clone(standing),
                 fold,

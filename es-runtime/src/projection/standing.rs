@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) reader: String,
     /// The name of the checkpoint that was written when the rows were as new as the log for the first time.
     pub(crate) mark: String,
+    /// The name under which is noted what is tried.
+    pub(crate) trial: String,
     pub(crate) table: RowTable,
     pub(crate) metrics: metrics::Reader,
     state: watch::Sender<State>,
@@ -30,9 +32,9 @@ pub(crate) struct Standing {
 
 /// What a version of a projection has in the store.
 pub(crate) struct OfVersion {
+    /// The name of its lease, and the first of `readers`.
     pub(crate) reader: String,
-    pub(crate) mark: String,
-    pub(crate) beside_reader: String,
+    pub(crate) readers: [String; 5],
     pub(crate) tables: [RowTable; 2],
 }
 
@@ -78,6 +80,7 @@ impl Standing {
             version: P::VERSION,
             inline: false,
             mark: mark_of(&reader),
+            trial: trial_of(&reader),
             reader,
             table: RowTable {
                 projection: P::NAME.into(),
@@ -103,6 +106,7 @@ impl Standing {
             version: self.version,
             inline: false,
             mark: mark_of(&reader),
+            trial: trial_of(&reader),
             reader,
             table: RowTable {
                 beside: true,
@@ -126,9 +130,15 @@ impl Standing {
             beside: true,
             ..shown.clone()
         };
+        let built_beside = beside_of(&reader);
         OfVersion {
-            mark: mark_of(&reader),
-            beside_reader: beside_of(&reader),
+            readers: [
+                reader.clone(),
+                mark_of(&reader),
+                trial_of(&reader),
+                trial_of(&built_beside),
+                built_beside,
+            ],
             reader,
             tables: [beside, shown],
         }
@@ -252,6 +262,10 @@ fn reader_of(name: &str, version: u32) -> String {
 
 fn mark_of(reader: &str) -> String {
     format!("{reader} ready")
+}
+
+fn trial_of(reader: &str) -> String {
+    format!("{reader} trial")
 }
 
 /// The name of the checkpoint of rows that are built beside.

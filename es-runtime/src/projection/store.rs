@@ -278,7 +278,7 @@ pub struct Commit {
     pub table: Option<RowTable>,
     /// The rows that change, each key once.
     pub rows: Vec<RowChange>,
-    /// Events that are put aside; of one that is parked already error and attempts are replaced.
+    /// Events that are put aside, wherever they stand; of one that is parked already error and attempts are replaced.
     pub park: Vec<Parked>,
     /// Positions of parked events that are done now. All of them are parked, or else nothing is written: what two have in hand
     /// is done by one.

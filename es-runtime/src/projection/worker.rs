@@ -14,6 +14,7 @@ use super::life::chain;
 use super::sql::WriteError;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
+use super::trial::{Trial, Turn};
 use super::wake::Waiter;
 use super::{CommandError, Poison, Status, Unprojectable, count_parked};
 use crate::store::ReadLog;
@@ -34,6 +35,7 @@ pub(crate) struct Worker {
     pub(crate) store: Arc<dyn ProjectionStore>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
+    pub(crate) trial: Trial,
     pub(crate) poison: Poison,
     pub(crate) waiter: Waiter,
     pub(crate) clock: Arc<dyn Clock>,
@@ -153,6 +155,7 @@ impl Worker {
                     caught_up => caught_up?,
                 }
             }
+            self.trial.all_done(lease);
             self.stand(&place, None);
             if !is_marked {
                 self.mark(place.done, lease).await?;
@@ -266,6 +269,7 @@ impl Worker {
             {
                 self.write(place, part, last.position, lease).await?;
                 limiter.keep(part.len()).await;
+                self.tell(place, &mut told);
                 events = rest;
             }
             self.write(place, events, to, lease).await?;
@@ -275,10 +279,7 @@ impl Worker {
             if let Some(limiter) = &mut limiter {
                 limiter.keep(events.len()).await;
             }
-            if told.is_none_or(|told: Instant| told.elapsed() > TELLING) {
-                told = Some(Instant::now());
-                self.tell(place, head);
-            }
+            self.tell(place, &mut told);
         }
     }
 
@@ -289,16 +290,24 @@ impl Worker {
         self.standing.metrics.stand(done, head, next, &*self.clock);
     }
 
-    /// Says how far it is.
-    fn tell(&self, place: &Place, head: Position) {
+    /// Says how far it is, if it is time and the rate is known.
+    fn tell(&self, place: &Place, told: &mut Option<Instant>) {
+        if told.is_some_and(|told| told.elapsed() < TELLING) {
+            return;
+        }
         let rate = self.standing.state().rate;
+        if rate <= 0.0 {
+            return;
+        }
+        *told = Some(Instant::now());
+        let Place { done, head, .. } = *place;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = (head.0 - place.done.0) as f64 / rate;
+        let seconds = (head.0 - done.0) as f64 / rate;
         tracing::info!(
             projection = self.standing.name,
             version = self.standing.version,
             beside = self.standing.table.beside,
-            done = place.done.0,
+            done = done.0,
             total = head.0,
             rate,
             seconds,
@@ -315,12 +324,24 @@ impl Worker {
         lease: &Lease,
     ) -> Result<(), Trouble> {
         let mut at_once = self.limit;
-        while let Some(last) = events[..events.len().min(at_once)].last() {
-            let (part, rest) = events.split_at(events.len().min(at_once));
-            let until = if rest.is_empty() { to } else { last.position };
-            self.stand(place, part.first());
+        while let Some(first) = events.first() {
+            self.stand(place, Some(first));
+            let most = events.len().min(at_once);
+            let count = match self.trial.begin(first, most == 1, lease).await? {
+                Turn::Together => most,
+                Turn::Alone => 1,
+                Turn::Ended { times, attempts } => {
+                    let error = Unprojectable::Ended { times };
+                    self.refuse(place, first, error, attempts, lease).await?;
+                    (events, at_once) = (&events[1..], self.limit);
+                    continue;
+                }
+            };
+            let (part, rest) = events.split_at(count);
+            let until = if rest.is_empty() { to } else { part[count - 1].position };
             match self.apply(place, part, until, lease).await {
                 Ok(()) => {
+                    self.trial.done(count);
                     events = rest;
                     at_once = self.limit;
                 }
@@ -330,7 +351,7 @@ impl Worker {
                     // Those before it are applied on their own; where nobody can tell which it is, the first half.
                     at_once = index.unwrap_or(part.len() / 2);
                     if at_once == 0 {
-                        self.refuse(place, &part[0], error, lease).await?;
+                        self.refuse(place, first, error, 1, lease).await?;
                         events = &events[1..];
                         at_once = self.limit;
                     }
@@ -353,7 +374,7 @@ impl Worker {
     ) -> Result<(), WriteError> {
         let timer = metrics::Timer::start();
         let changes = self.fold.fold(events).await?;
-        if changes {
+        if changes || self.trial.is_careful() {
             let commit = self.commit(place, to, Aside::default(), lease);
             if let Err(error) = self.fold.write(commit).await {
                 if matches!(&error, WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected)
@@ -379,20 +400,25 @@ impl Worker {
         place: &mut Place,
         event: &RecordedEvent,
         error: Unprojectable,
+        attempts: u32,
         lease: &Lease,
     ) -> Result<(), Trouble> {
         let position = event.position;
         let name = self.standing.name;
         self.standing.count(&error);
         if self.poison == Poison::Hold {
+            if !matches!(error, Unprojectable::Ended { .. }) {
+                self.trial.clear(lease).await?;
+            }
             return Err(Trouble::Held { position, error });
         }
         tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
         let aside = Aside {
-            park: vec![parked(event, &error, 1)],
+            park: vec![parked(event, &error, attempts)],
             ..Aside::default()
         };
         self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.trial.done(1);
         self.standing.metrics.parked();
         self.written(place, position);
         self.done(place, position, 1);
@@ -463,6 +489,8 @@ impl Worker {
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
+        let forgotten = self.trial.forget(lease).await;
+        forgotten.map_err(|error| refused(name, error))?;
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
@@ -477,6 +505,13 @@ impl Worker {
             return self.retry_held(&mut place, position, lease).await;
         };
         let event = self.event(position).await?;
+        // Before it is tried, as that may end the process.
+        let attempts = parked.attempts.saturating_add(1);
+        let aside = Aside {
+            park: vec![Parked { attempts, ..parked }],
+            ..Aside::default()
+        };
+        self.write_aside(&place, place.stored, aside, lease).await?;
         match self.unpark(&place, &event, lease).await {
             Ok(()) => {
                 self.standing.metrics.took(1);
@@ -487,7 +522,7 @@ impl Worker {
                 self.fold.reset();
                 self.standing.count(&error);
                 let aside = Aside {
-                    park: vec![self::parked(&event, &error, parked.attempts.saturating_add(1))],
+                    park: vec![self::parked(&event, &error, attempts)],
                     ..Aside::default()
                 };
                 self.write_aside(&place, place.stored, aside, lease).await?;
@@ -511,6 +546,7 @@ impl Worker {
         if position <= place.stored || position > self.store.head().await? {
             return Err(CommandError::NotParked { projection, position });
         }
+        self.trial.pardon(Some(position));
         match self.catch_up(place, position, None, lease).await {
             Err(Trouble::Held { position: at, error }) if at == position => Err(CommandError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
@@ -575,13 +611,24 @@ impl Worker {
                 let Some(event) = last.filter(|event| event.position == position) else {
                     return Err(not_parked);
                 };
-                return match self.fold.attempt(&event).await {
-                    Ok(()) => Err(not_parked),
-                    Err(FoldError::Poison { .. }) => Ok(event),
-                    Err(FoldError::Store(error)) => Err(error.into()),
-                };
+                return self.is_held(&event, lease).await?.then_some(event).ok_or(not_parked);
             }
         }
+    }
+
+    /// Whether the event cannot be applied.
+    async fn is_held(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<bool, CommandError> {
+        let refused = |error| refused(self.standing.name, error);
+        if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
+            return Ok(true);
+        }
+        let is_held = match self.fold.attempt(event).await {
+            Ok(()) => false,
+            Err(FoldError::Poison { .. }) => true,
+            Err(FoldError::Store(error)) => return Err(error.into()),
+        };
+        self.trial.clear(lease).await.map_err(refused)?;
+        Ok(is_held)
     }
 
     async fn parked(&self, position: Position) -> Result<Option<Parked>, StoreError> {

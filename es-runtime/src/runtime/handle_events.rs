@@ -5,7 +5,7 @@ use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::projection::{Poison, Waiter};
+use crate::projection::{ENDED, Poison, Trial, Waiter};
 use crate::subscription::{Callback, Calls, Handler, Place, SubscriptionError, SubscriptionHandle};
 use crate::{Error, Position};
 
@@ -70,7 +70,9 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
             standing: Arc::clone(&cursor.standing),
             orders,
         };
+        let trial = Trial::new(&cursor.store, &cursor.standing.trial, self.attempts.min(ENDED));
         let handler = Handler {
+            trial,
             calls: Calls {
                 stop: cursor.stop.clone(),
                 orders: received,
@@ -82,7 +84,6 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
             attempts: self.attempts,
             poison: self.poison,
             place: Place::at(Position::ZERO),
-            failed: None,
         };
         let subscriptions = &self.subscribe.runtime.0.subscriptions;
         let standing = Arc::clone(&handle.standing);

@@ -81,6 +81,16 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         }
     }
 
+    /// Gives up a [`rebuild`](Self::rebuild) that builds beside the rows that are shown, and drops what it has built. What is shown
+    /// stays.
+    ///
+    /// # Errors
+    ///
+    /// [`NotRebuilding`](CommandError::NotRebuilding) if none is under way: it may have come to its end just now.
+    pub async fn cancel_rebuild(&self) -> Result<(), CommandError> {
+        self.running.standing.order(What::CancelRebuild).await
+    }
+
     /// The versions of this projection of which the store has rows, in ascending order: this one, those of older builds, and
     /// those of newer ones.
     pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
@@ -105,10 +115,9 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         let of_version = standing.of_version(version);
         let lease = store.acquire(&of_version.reader, owner, DROPPING).await?;
         let lease = lease.ok_or(CommandError::Elsewhere { projection })?;
-        let readers = [of_version.reader, of_version.mark, of_version.beside_reader];
         let mut dropped = Ok(());
         for table in of_version.tables {
-            dropped = dropped.and(store.drop_table(&table, &readers, &lease).await);
+            dropped = dropped.and(store.drop_table(&table, &of_version.readers, &lease).await);
         }
         let released = store.release(&lease).await;
         dropped.map_err(|error| refused(projection, error))?;

@@ -30,7 +30,7 @@ pub enum StartError {
          [\"arbitrary_precision\"] }}`"
     )]
     ArbitraryPrecision,
-    /// An [inline](crate::projection#inline) projection cannot take in what was appended without it. Mend its method, or start it without
+    /// An [inline](mod@crate::projection#inline) projection cannot take in what was appended without it. Mend its method, or start it without
     /// `inline` and [skip](crate::ProjectionHandle::skip) the event.
     #[error("inline projection `{projection}` cannot take in what was appended without it: {}", .failure.error)]
     Inline {
@@ -64,7 +64,7 @@ impl From<CapError> for StartError {
 
 impl<S: EventStore> Builder<S> {
     /// Starts the runtime and its projections, once it is certain that this build can read and write what it will meet. Waits until its
-    /// [inline](crate::projection#inline) projections have taken in what was appended without them.
+    /// [inline](mod@crate::projection#inline) projections have taken in what was appended without them.
     ///
     /// # Errors
     ///

@@ -106,7 +106,11 @@ impl Cursor {
         let Some(tenure) = self.take().await? else {
             return Err(SubscriptionError::Elsewhere(self.name().to_owned()));
         };
-        let forgotten = self.store.forget(&self.standing.reader, None, &tenure.lease).await;
+        let Standing { reader, trial, .. } = &*self.standing;
+        let mut forgotten = self.store.forget(trial, None, &tenure.lease).await;
+        if forgotten.is_ok() {
+            forgotten = self.store.forget(reader, None, &tenure.lease).await;
+        }
         tenure.end(&*self.store).await;
         forgotten.map_err(|error| SubscriptionError::of_commit(self.name(), error))
     }

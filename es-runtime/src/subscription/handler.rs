@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
-use crate::projection::store::{Lease, Parked};
+use crate::projection::store::{CommitError, Lease, Parked};
 use crate::projection::{
-    Poison, STANDBY, Status, Tenure, Waiter, backoff, chain, count_parked, guarded, next, text_of,
+    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, chain, count_parked, guarded, next,
+    text_of,
 };
 use crate::store::ReadLog;
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
@@ -37,8 +38,8 @@ pub(crate) struct Handler<T> {
     pub(crate) calls: Calls,
     pub(crate) waiter: Waiter,
     pub(crate) place: Place,
-    /// The event that failed last, and how often it did.
-    pub(crate) failed: Option<(Position, u32)>,
+    /// How often the handler was tried with an event, and what came of that.
+    pub(crate) trial: Trial,
 }
 
 /// How far it is.
@@ -101,6 +102,16 @@ struct Failed {
     for_good: bool,
 }
 
+impl Failed {
+    /// So many processes ended at it.
+    fn ended(times: u32) -> Self {
+        Self {
+            error: Unprojectable::Ended { times }.to_string(),
+            for_good: true,
+        }
+    }
+}
+
 impl<T: Send + 'static> Handler<T> {
     pub(crate) async fn live(mut self) {
         let patience = || backoff(Duration::from_secs(1), Duration::from_secs(60));
@@ -128,16 +139,25 @@ impl<T: Send + 'static> Handler<T> {
                     STANDBY
                 }
                 End::Stop => {
-                    tenure.end(&*self.cursor.store).await;
+                    self.give_back(tenure).await;
                     break;
                 }
                 End::Pause(length) => {
-                    tenure.end(&*self.cursor.store).await;
+                    self.give_back(tenure).await;
                     length
                 }
             };
         }
         self.cursor.standing.is(Status::Stopped);
+    }
+
+    /// Gives the lease back, so that nobody takes what was not tried for what has ended this process.
+    async fn give_back(&mut self, tenure: Tenure) {
+        if let Err(error) = guarded("closing a trial", self.trial.close(&tenure.lease)).await {
+            let subscription = self.cursor.name();
+            tracing::debug!(subscription, %error, "an attempt that was not made stays noted");
+        }
+        tenure.end(&*self.cursor.store).await;
     }
 
     /// Waits until it has the lease; `None` if it is to stop. For an order that comes meanwhile the lease is asked for at once.
@@ -234,10 +254,8 @@ impl<T: Send + 'static> Handler<T> {
                 self.waiter.found();
                 let mut log = store.read_log(self.reading.query(self.place.done, head));
                 while let Some(event) = self.calls.or(with, log.try_next()).await?? {
-                    let position = event.position;
                     self.stand(head, Some(event.recorded_at));
                     self.handle(event, tenure).await?;
-                    self.place.done = position;
                     if self.place.stored_at.elapsed() >= SOON {
                         self.store(lease).await?;
                     }
@@ -247,6 +265,7 @@ impl<T: Send + 'static> Handler<T> {
             if self.place.is_worth_storing || self.place.stored_at.elapsed() >= SOON {
                 self.store(lease).await?;
             }
+            self.trial.all_done(lease);
             self.cursor.standing.is(Status::Live);
             self.stand(head, None);
             let longest = if self.place.done > self.place.stored {
@@ -266,15 +285,20 @@ impl<T: Send + 'static> Handler<T> {
 
     /// Has the handler take the event, parks it, or fails before it.
     async fn handle(&mut self, event: RecordedEvent, tenure: &Tenure) -> Result<(), Trouble> {
-        let position = event.position;
+        let (position, lease) = (event.position, &tenure.lease);
         let mut pauses = backoff(Duration::from_millis(100), Duration::from_secs(10));
         loop {
-            let Err(failed) = self.attempt(&event).await else {
-                return Ok(());
+            let (failed, times) = match self.begin(&event, lease).await? {
+                Turn::Ended { times, attempts } => (Failed::ended(times), attempts),
+                Turn::Together | Turn::Alone => match self.attempt(&event).await {
+                    Ok(()) => return Ok(self.done(position, lease).await?),
+                    Err(failed) => {
+                        // What is done before it need not wait for it.
+                        self.store(lease).await?;
+                        (failed, self.count(&event, lease).await?)
+                    }
+                },
             };
-            let times = self.count(position);
-            // What is done before it need not wait for it.
-            self.store(&tenure.lease).await?;
             let is_last = failed.for_good || times >= self.attempts;
             let status = if is_last { Status::Held } else { Status::Retrying };
             let error = SubscriptionError::Failed {
@@ -292,21 +316,39 @@ impl<T: Send + 'static> Handler<T> {
                     tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
                     self.place.done = position;
                     let parked = parked(&event, &error, times);
-                    self.write(vec![parked], Vec::new(), &tenure.lease).await?;
+                    self.write(vec![parked], Vec::new(), lease).await?;
+                    self.trial.done(1);
                     self.cursor.standing.metrics.parked();
-                    self.failed = None;
                     return Ok(());
                 }
             }
         }
     }
 
+    /// Before the handler is called for the event.
+    async fn begin(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<Turn, SubscriptionError> {
+        let turn = self.trial.begin(event, false, lease).await;
+        turn.map_err(|error| self.failure(error))
+    }
+
     /// How often the event has failed now.
-    fn count(&mut self, position: Position) -> u32 {
-        let before = self.failed.filter(|(failed, _)| *failed == position);
-        let times = before.map_or(0, |(_, times)| times).saturating_add(1);
-        self.failed = Some((position, times));
-        times
+    async fn count(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<u32, SubscriptionError> {
+        let times = self.trial.failed(event, lease).await;
+        times.map_err(|error| self.failure(error))
+    }
+
+    fn failure(&self, error: CommitError) -> SubscriptionError {
+        SubscriptionError::of_commit(self.cursor.name(), error)
+    }
+
+    /// The event is done.
+    async fn done(&mut self, position: Position, lease: &Lease) -> Result<(), SubscriptionError> {
+        self.place.done = position;
+        if self.trial.is_careful() {
+            self.store(lease).await?;
+        }
+        self.trial.done(1);
+        Ok(())
     }
 
     /// Calls the handler for all that the event is read as. Never cut off: what it has begun, it ends.
@@ -333,7 +375,6 @@ impl<T: Send + 'static> Handler<T> {
             return Err(Failed { error, for_good: false });
         }
         metrics.took(usize::from(is_wanted));
-        self.failed = self.failed.filter(|(failed, _)| *failed != event.position);
         Ok(())
     }
 
@@ -353,7 +394,7 @@ impl<T: Send + 'static> Handler<T> {
     ) -> Result<(), SubscriptionError> {
         let Place { stored, done, .. } = self.place;
         let committed = self.cursor.commit(stored, done, park, unpark, lease).await;
-        committed.map_err(|error| SubscriptionError::of_commit(self.cursor.name(), error))?;
+        committed.map_err(|error| self.failure(error))?;
         self.place = Place::at(done);
         Ok(())
     }
@@ -366,29 +407,38 @@ impl<T: Send + 'static> Handler<T> {
             }
         };
         let answer = guarded("what was ordered", obeying).await;
+        self.trial.pardon(None);
         order.reply(answer);
     }
 
     /// Has the handler take a parked event, or the one before which it holds.
     async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), SubscriptionError> {
         let (event, parked) = self.aside(position, lease).await?;
-        let attempted = self.attempt(&event).await;
-        match (attempted, parked) {
-            (Ok(()), Some(_)) => self.write(Vec::new(), vec![position], lease).await,
-            (Ok(()), None) => {
-                self.place.done = position;
-                self.store(lease).await
-            }
-            (Err(failed), before) => {
-                let error = failed.error;
-                let error = SubscriptionError::Failed { position, error };
-                match before {
-                    Some(before) => {
-                        let parked = self::parked(&event, &error, before.attempts.saturating_add(1));
-                        self.write(vec![parked], Vec::new(), lease).await?;
-                    }
-                    None => drop(self.count(position)),
+        let failed = |Failed { error, .. }| SubscriptionError::Failed { position, error };
+        let Some(parked) = parked else {
+            self.trial.pardon(Some(position));
+            self.begin(&event, lease).await?;
+            let attempted = self.attempt(&event).await.map_err(failed);
+            return match attempted {
+                Ok(()) => {
+                    self.done(position, lease).await?;
+                    self.store(lease).await
                 }
+                Err(error) => {
+                    self.count(&event, lease).await?;
+                    Err(error)
+                }
+            };
+        };
+        // Before it is tried, as that may end the process.
+        let attempts = parked.attempts.saturating_add(1);
+        self.write(vec![Parked { attempts, ..parked }], Vec::new(), lease)
+            .await?;
+        match self.attempt(&event).await.map_err(failed) {
+            Ok(()) => self.write(Vec::new(), vec![position], lease).await,
+            Err(error) => {
+                let parked = self::parked(&event, &error, attempts);
+                self.write(vec![parked], Vec::new(), lease).await?;
                 Err(error)
             }
         }
@@ -402,7 +452,6 @@ impl<T: Send + 'static> Handler<T> {
         } else {
             self.place.done = position;
             self.store(lease).await?;
-            self.failed = None;
         }
         tracing::warn!(subscription = self.cursor.name(), %position, reason, "an event was given up");
         Ok(())

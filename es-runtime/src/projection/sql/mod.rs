@@ -13,13 +13,12 @@ use super::source::Source;
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
 
 pub use inline::{InlineError, InlineReader, InlineSteps};
-pub use steps::Steps;
+pub use steps::{Step, Steps};
 pub use store::{SqlSchema, SqlStore, WriteError};
 pub use when::{MetaOf, Tells, When};
 
 pub(crate) use fold::SqlFold;
 pub(crate) use inline::{AddInline, Appends, add};
-use steps::Step;
 
 /// The transaction of a store, as the methods of SQL projections get it. One type for all lifetimes stands for them, that with
 /// `'static`.

@@ -1,0 +1,4 @@
+CREATE TABLE seen_v1 (
+    number   INTEGER PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT;
