@@ -19,6 +19,8 @@ pub enum Capability {
     Snapshots,
     /// A projection and its checkpoint commit in one transaction of the store.
     TxProjections,
+    /// It runs methods that write tables of their own in the transaction of the checkpoint.
+    SqlProjections,
     /// It keeps an outbox.
     Outbox,
     /// It tells readers of new events.
@@ -43,6 +45,7 @@ impl fmt::Display for Capability {
             Self::ConditionalQuery => "CONDITIONAL_QUERY",
             Self::Snapshots => "SNAPSHOTS",
             Self::TxProjections => "TX_PROJECTIONS",
+            Self::SqlProjections => "SQL_PROJECTIONS",
             Self::Outbox => "OUTBOX",
             Self::PushWake => "PUSH_WAKE",
             Self::Tenants => "TENANTS",

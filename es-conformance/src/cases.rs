@@ -2,7 +2,7 @@ use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, kinds, leases,
-    limits, multi_stream, order, projections, queries, reads, rebuilds, rows,
+    limits, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -97,6 +97,11 @@ macro_rules! __cases {
             rebuilds::g24_refused_replacement_changes_nothing [TxProjections] "a replacement that is refused for whatever reason changes nothing";
             rebuilds::g25_differences_are_told [TxProjections] "rows that differ between two tables are counted, and the first are told with the data of both";
             rebuilds::g26_versions_are_listed_and_dropped [TxProjections] "the tables of a projection's versions are listed; a dropped one is gone with its checkpoints, and no other";
+            sql::g27_schemas_are_created_once [TxProjections, SqlProjections] "tables are created once, as a whole, however many ask for it at once; other statements for the same version are refused";
+            sql::g28_steps_and_checkpoint_commit_together [TxProjections, SqlProjections] "what the steps write and the checkpoint change together, seen through every handle, or not at all";
+            sql::g29_failing_step_writes_nothing [TxProjections, SqlProjections] "a step that fails or panics is told with the index of its event, and nothing of its transaction is written";
+            sql::g30_lost_lease_fences_steps [TxProjections, SqlProjections] "an owner that lost its lease writes no table and forgets none";
+            sql::g31_forgotten_tables_begin_anew [TxProjections, SqlProjections] "tables that are forgotten are empty, without checkpoint and parked events, and are written again; another version stays";
             deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";

@@ -5,7 +5,7 @@ use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
 use es_runtime::{Clock, EventStore, Position};
 
-use crate::Capability;
+use crate::{Capability, SqlTables};
 
 /// One store under test: where it is, how it is opened, and what can be done to it from outside.
 ///
@@ -26,6 +26,12 @@ pub trait Fixture: Send + Sync {
 
     /// Opens the store as [`open`](Self::open) does, if it keeps projections.
     async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        let _ = clock;
+        None
+    }
+
+    /// Opens the store as [`open`](Self::open) does, if it runs SQL projections.
+    async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
         let _ = clock;
         None
     }

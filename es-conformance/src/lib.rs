@@ -31,6 +31,8 @@ mod rows;
 mod run;
 mod sample;
 mod scale;
+mod sql;
+mod sql_tables;
 mod subject;
 pub mod wrap;
 
@@ -38,6 +40,7 @@ pub use capability::Capability;
 pub use cases::cases;
 pub use fixture::{Fixture, Transaction, Work};
 pub use run::{Case, Verdict};
+pub use sql_tables::{SqlStep, SqlTables};
 
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::check::{Checked, Stop, holds, present, same};
 use crate::process::Writer;
 use crate::random::{Random, seed};
-use crate::{Capability, Fixture, Transaction, Work};
+use crate::{Capability, Fixture, SqlTables, Transaction, Work};
 
 /// A fixture, with the clock that its store is opened with.
 pub(crate) struct Subject<'a> {
@@ -56,6 +56,12 @@ impl<'a> Subject<'a> {
     pub(crate) async fn projections_with(&self, clock: ManualClock) -> Checked<Projections> {
         let store = self.fixture.open_projections(Arc::new(clock)).await;
         Ok(Projections(present("the store as one that keeps projections", store)?))
+    }
+
+    /// A handle of the store that runs SQL projections.
+    pub(crate) async fn sql(&self) -> Checked<Arc<dyn SqlTables>> {
+        let store = self.fixture.open_sql(Arc::new(self.clock.clone())).await;
+        present("the store as one that runs SQL projections", store)
     }
 
     /// An outside transaction that has done `work` and is left open.

@@ -1,7 +1,7 @@
 //! The suite catches every broken store, by the cases that are named for it.
 
-use es_conformance::broken::{BROKEN, Broken, honest};
-use es_conformance::{Case, Fixture, Verdict, cases};
+use es_conformance::broken::{BROKEN, Broken, honest, honest_with_tables};
+use es_conformance::{Capability, Case, Fixture, Verdict, cases};
 
 async fn verdict(name: &str, fixture: &dyn Fixture) -> (&'static Case, Verdict) {
     let case = cases().iter().find(|case| case.name() == name);
@@ -29,7 +29,12 @@ async fn every_broken_store_is_caught() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_without_a_fault_is_not() {
     for case in cases() {
-        let verdict = case.check(&*honest()).await;
+        let fixture = if case.needs().contains(&Capability::SqlProjections) {
+            honest_with_tables()
+        } else {
+            honest()
+        };
+        let verdict = case.check(&*fixture).await;
         assert!(!matches!(verdict, Verdict::Broken(_)), "{verdict:?}");
     }
 }

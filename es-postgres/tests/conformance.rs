@@ -1,12 +1,13 @@
 //! The suite of the store contract, on PostgreSQL.
 
 mod support;
+mod tables;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use es_conformance::{Capability, Fixture, Transaction, Work};
+use es_conformance::{Capability, Fixture, SqlTables, Transaction, Work};
 use es_postgres::PostgresStore;
 use es_runtime::projection::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, ExpectedVersion, Position};
@@ -36,6 +37,7 @@ impl Fixture for Postgres {
             Capability::Durable,
             Capability::MultiStream,
             Capability::TxProjections,
+            Capability::SqlProjections,
             Capability::PushWake,
         ]
     }
@@ -55,6 +57,10 @@ impl Fixture for Postgres {
 
     async fn open_projections(&self, _: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
         Some(Arc::new(open(&self.database().name).await))
+    }
+
+    async fn open_sql(&self, _: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
+        Some(Arc::new(tables::Tables(open(&self.database().name).await)))
     }
 
     async fn rewind(&self, to: Position) -> bool {

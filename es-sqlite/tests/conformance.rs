@@ -1,6 +1,7 @@
 //! The suite on the store in a SQLite file.
 
 mod fault;
+mod tables;
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use es_conformance::{Capability, Fixture, Transaction, Work};
+use es_conformance::{Capability, Fixture, SqlTables, Transaction, Work};
 use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
 use es_runtime::{Clock, EventStore, Position};
@@ -40,12 +41,17 @@ impl Fixture for Sqlite {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::TxProjections,
+            Capability::SqlProjections,
             Capability::PushWake,
         ]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
         Arc::new(open(self.path(), clock).await)
+    }
+
+    async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
+        Some(Arc::new(tables::Tables(open(self.path(), clock).await)))
     }
 
     async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {

@@ -7,6 +7,7 @@ mod kinds;
 mod order;
 mod outcomes;
 mod projections;
+mod sql;
 mod storage;
 
 use std::sync::Arc;
@@ -152,6 +153,14 @@ broken! {
         caught by ["o06_report_is_told_to_everybody"];
     projections::takes_reports_of_anyone "says that it keeps what somebody reports who has lost the lease"
         caught by ["o07_lost_owner_reports_nothing"];
+    sql::creates_tables_of_any_statements "does not look by which statements tables were created"
+        caught by ["g27_schemas_are_created_once"];
+    sql::writes_steps_first "writes what the steps write, then the checkpoint"
+        caught by ["g28_steps_and_checkpoint_commit_together", "g30_lost_lease_fences_steps"];
+    sql::keeps_the_steps_before "writes the steps before the one that fails"
+        caught by ["g29_failing_step_writes_nothing"];
+    sql::forgets_the_checkpoint_only "forgets a checkpoint, and keeps the rows of the tables"
+        caught by ["g31_forgotten_tables_begin_anew"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }
@@ -173,6 +182,11 @@ pub fn honest() -> Box<dyn Fixture> {
     }
 
     projections::faulty(|store, _| Honest(store))
+}
+
+/// The same with tables that methods write, as the stores with a fault in these have.
+pub fn honest_with_tables() -> Box<dyn Fixture> {
+    sql::honest()
 }
 
 type Make = Box<dyn Fn(MemoryStore, Arc<dyn Clock>) -> Arc<dyn EventStore> + Send + Sync>;

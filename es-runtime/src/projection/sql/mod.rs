@@ -10,11 +10,10 @@ use super::source::Source;
 use super::{Meta, Projection};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
 
-pub use steps::Steps;
+pub use steps::{Step, Steps};
 pub use store::{SqlSchema, SqlStore, WriteError};
 
 pub(crate) use fold::SqlFold;
-use steps::Step;
 
 /// The transaction of a store, as the methods of SQL projections get it. One type for all lifetimes stands for them, that with
 /// `'static`.

@@ -11,8 +11,9 @@ use crate::projection::text_of;
 use crate::projection::{Meta, Unprojectable};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent};
 
-/// What one event writes. May be run again, after what it wrote was undone.
-pub(crate) trait Step<T: SqlTransaction>: Send + Sync {
+/// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.
+pub trait Step<T: SqlTransaction>: Send + Sync {
+    /// Writes it. May be run again, after what it wrote was undone.
     fn run<'a>(&'a self, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Error>>;
 }
 
@@ -53,7 +54,7 @@ pub struct Steps<T: SqlTransaction> {
 
 impl<T: SqlTransaction> Steps<T> {
     /// Each with the index of its event.
-    pub(super) fn new(steps: Vec<(usize, Box<dyn Step<T>>)>) -> Self {
+    pub fn new(steps: Vec<(usize, Box<dyn Step<T>>)>) -> Self {
         Self { steps }
     }
 
