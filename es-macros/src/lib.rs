@@ -335,13 +335,15 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `version = n` | rises when the rows are to be built anew: in a table of their own, beside those of the version before | 1 |
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `schema = "….sql"` | the file that creates its tables, from the source file: it has no rows, and its methods take the store's transaction first | it has rows |
+/// | `inline` | its methods run in the transaction of each append, which is refused if one fails; with `schema`, without `park` | after it |
 /// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
 /// | `memory` | keeps the rows in the memory of each process, which folds them anew when it starts; without `version` and `index` | in the store |
 /// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `index` and `park` | |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// With `schema`, the struct has no fields, and a method is `fn(&mut SqliteTransaction<'_>, Event) -> Result<()>` on SQLite and
-/// `async fn(&mut PgTransaction<'_>, Event) -> Result<()>` on PostgreSQL, each with `&Meta<…>` behind the event if it needs that.
+/// `async fn(&mut PgTransaction<'_>, Event) -> Result<()>` on PostgreSQL, each with `&Meta<…>` behind the event if it needs that; with
+/// `inline` it is `&InlineMeta<…>`, which knows neither the position nor the time of recording.
 ///
 /// It derives what [`#[event]`](macro@event) does, and goes first as well. The impl block takes `crate = path` only.
 #[proc_macro_attribute]

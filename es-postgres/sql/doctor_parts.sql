@@ -24,6 +24,10 @@ SELECT p.part
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'commit_batch')),
            ('the function move_checkpoint', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'move_checkpoint')),
+           ('the function is_level', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'is_level')),
+           ('the function take_in', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'take_in')),
            ('the function append', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'append')),
            ('the function append_in_turn', EXISTS (

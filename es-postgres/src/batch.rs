@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use es_runtime::store::{Append, AppendError, Appended, StreamAppended};
 use es_runtime::{AppendId, ExpectedVersion, Position, Version};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{GenericClient, Row, Statement};
 use uuid::Uuid;
 
 use crate::error::Problem;
@@ -130,7 +130,11 @@ pub(crate) const STATEMENT: &str = "SELECT outcome, append_id, version, position
      FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 /// Sends the appends as one call, and gives the answer to each.
-pub(crate) async fn send(client: &Client, statement: &Statement, batch: &[&Encoded]) -> Result<Vec<Answer>, Problem> {
+pub(crate) async fn send(
+    client: &impl GenericClient,
+    statement: &Statement,
+    batch: &[&Encoded],
+) -> Result<Vec<Answer>, Problem> {
     let rows = Columns::of(batch).call(client, statement).await?;
     let entries: usize = batch.iter().map(|encoded| encoded.append.streams.len()).sum();
     if rows.len() != entries {
@@ -239,7 +243,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    async fn call(&self, client: &Client, statement: &Statement) -> Result<Vec<Row>, Problem> {
+    async fn call(&self, client: &impl GenericClient, statement: &Statement) -> Result<Vec<Row>, Problem> {
         let (keys, fingerprints) = (
             self.has_key.then_some(&self.keys),
             self.has_key.then_some(&self.fingerprints),

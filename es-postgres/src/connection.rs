@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use deadpool_postgres::Connect;
+use deadpool_postgres::{ClientWrapper, Connect};
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
@@ -37,6 +37,11 @@ impl Link {
     /// Whether the connection ends within this time.
     pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
         timeout(time, &mut self.task).await.is_ok()
+    }
+
+    /// The connection with a cache of its statements, and what the server says on it.
+    pub(crate) fn into_wrapper(self) -> (ClientWrapper, Arc<Notices>) {
+        (ClientWrapper::new(self.client, self.task), self.notices)
     }
 
     /// Closes the connection at once, whatever is under way on it.

@@ -105,6 +105,14 @@ impl Lane {
         }
     }
 
+    /// It is not known what this session did: it is remembered until it is known to have ended.
+    pub(crate) fn doubt(&self, backend: Backend) {
+        self.doubtful
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(backend);
+    }
+
     /// This session has ended, so it will do nothing more.
     pub(crate) fn forget(&self, backend: &Backend) {
         let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
@@ -348,18 +356,18 @@ impl Session {
 }
 
 /// An answer, and whether the standbys that the commit should have waited for have not confirmed it.
-struct Answered {
-    answer: Answer,
-    unconfirmed: bool,
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) unconfirmed: bool,
 }
 
 /// Longer from attempt to attempt, and of random length, so that writers that collided do not collide again.
-fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     let random = uuid::Uuid::now_v7().as_u64_pair().1 % 4096;
     Duration::from_micros(u64::from(attempt) * random)
 }
 
-fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {
+pub(crate) fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {
     match answered.answer {
         Answer::Appended(_) if answered.unconfirmed => Err(AppendError::UnderReplicated {
             append: Box::new(AppendRef::of(&append)),
@@ -383,7 +391,7 @@ fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {
     }
 }
 
-fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Append) -> AppendError {
+pub(crate) fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Append) -> AppendError {
     match outcome {
         Outcome::Indeterminate => AppendError::Indeterminate {
             append: Box::new(AppendRef::of(append)),

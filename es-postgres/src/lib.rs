@@ -15,6 +15,7 @@ mod projections;
 mod reader;
 mod rows;
 pub mod schema;
+mod sessions;
 mod sql;
 mod store;
 mod tls;

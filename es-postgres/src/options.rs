@@ -15,6 +15,7 @@ use crate::error::Problem;
 use crate::lane::{Lane, LaneSettings};
 use crate::reader::Reader;
 use crate::schema::{self, Schema};
+use crate::sessions::Sessions;
 use crate::sql::Sql;
 use crate::tls::{SslMode, Tls, TlsSettings};
 use crate::url;
@@ -69,7 +70,8 @@ impl PostgresOptions {
         self
     }
 
-    /// Reads on up to so many connections at once; 8 unless set. Appends go over one of their own.
+    /// Reads on up to so many connections at once; 8 unless set. Appends go over one of their own, those with inline projections over
+    /// up to so many, opened when they are needed.
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
@@ -162,16 +164,17 @@ impl PostgresOptions {
             sql,
         };
         let wake = Wake::new(connector.clone(), &self.schema, self.answer_timeout);
-        let lane = Lane::open(LaneSettings {
+        let settings = LaneSettings {
             wake: Arc::clone(&wake),
             connector,
             schema: self.schema.clone(),
             patience: self.answer_timeout,
             allowed: self.allowed,
-        })
-        .await?;
+        };
+        let lane = Lane::open(settings.clone()).await?;
         Ok(PostgresStore {
             lane,
+            inline: Arc::new(Sessions::new(settings, self.readers)),
             reader: Arc::new(reader),
             wake,
             limits: self.limits,

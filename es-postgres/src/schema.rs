@@ -11,16 +11,17 @@ use tokio_postgres::{Client, GenericClient};
 use crate::error::Problem;
 
 /// The version that this build reads and writes: how many steps were taken.
-const VERSION: i32 = 6;
+const VERSION: i32 = 7;
 
 /// The steps that lead from an empty schema to the present one. Each is one transaction.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     ("001_tables", include_str!("../sql/001_tables.sql")),
     ("002_append", include_str!("../sql/002_append.sql")),
     ("003_write_caps", include_str!("../sql/003_write_caps.sql")),
     ("004_projections", include_str!("../sql/004_projections.sql")),
     ("005_reports", include_str!("../sql/005_reports.sql")),
     ("006_rebuild", include_str!("../sql/006_rebuild.sql")),
+    ("007_inline", include_str!("../sql/007_inline.sql")),
 ];
 
 /// What makes appends follow one another. Order does not rest on it, only the absence of collisions.

@@ -22,6 +22,7 @@ use crate::pages;
 use crate::reader::Reader;
 use crate::rows::number;
 use crate::schema::Schema;
+use crate::sessions::Sessions;
 use crate::wake::Wake;
 
 /// A store in a PostgreSQL database. Clones share the connections.
@@ -29,6 +30,7 @@ use crate::wake::Wake;
 pub struct PostgresStore {
     pub(crate) lane: Lane,
     pub(crate) reader: Arc<Reader>,
+    pub(crate) inline: Arc<Sessions>,
     pub(crate) wake: Arc<Wake>,
     pub(crate) limits: Limits,
     pub(crate) schema: Schema,
@@ -53,7 +55,7 @@ impl PostgresStore {
     }
 
     /// The answer to an append that is stored since before.
-    async fn repeated(&self, append: &Append, stored: AppendId) -> Result<Appended, AppendError> {
+    pub(crate) async fn repeated(&self, append: &Append, stored: AppendId) -> Result<Appended, AppendError> {
         let reading = |problem: Problem| problem.while_doing("read the result of an append that was repeated");
         let sql = &self.reader.sql.stored;
         let result = self.reader.appended(sql, stored).await.map_err(reading)?;
@@ -233,6 +235,7 @@ impl EventStore for PostgresStore {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.lane.close().await;
+        self.inline.close().await;
         self.wake.close();
         self.reader.close(self.owns_pool);
         Ok(())

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::event::EncodeError;
-use crate::projection::ReadError;
-use crate::store::AppendRef;
+use crate::projection::{ReadError, Unprojectable};
+use crate::store::{AppendRef, EventAt};
 use crate::{ExpectedVersion, Invalid, LimitExceeded, Position, Receipt, StoreError, StreamId, Version};
 
 /// An event does not fit the state that it is to be folded into.
@@ -161,6 +161,29 @@ pub enum ExecuteError<E> {
     /// The append is larger than the store allows.
     #[error(transparent)]
     LimitExceeded(#[from] LimitExceeded),
+    /// An [inline](mod@crate::projection#inline) projection cannot apply an event; neither events nor rows were stored.
+    #[error("inline projection `{projection}` cannot apply {}, so that nothing is stored", EventAt::named(event.as_deref()))]
+    ProjectionFailed {
+        /// The projection's name.
+        projection: &'static str,
+        /// Which event. `None` if the database told at the end only, and not which.
+        event: Option<Box<EventAt>>,
+        /// What its method said.
+        #[source]
+        source: Box<Unprojectable>,
+    },
+    /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet; neither events
+    /// nor rows were stored. Send the command again later.
+    #[error(
+        "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"
+    )]
+    ProjectionBehind {
+        /// The projection's name.
+        projection: &'static str,
+        /// How far it has come. Its [health](crate::Runtime::health) says why.
+        #[source]
+        source: Box<ReadError>,
+    },
     /// It is not known whether the events were stored: ask [`resolve`](crate::Runtime::resolve), or send the command again
     /// with the same idempotency key.
     #[error("it is not known whether {append} was stored")]
@@ -222,6 +245,16 @@ impl<E> ExecuteError<E> {
             Self::Misapplied { stream, source } => To::Misapplied { stream, source },
             Self::Encode(error) => To::Encode(error),
             Self::LimitExceeded(error) => To::LimitExceeded(error),
+            Self::ProjectionFailed {
+                projection,
+                event,
+                source,
+            } => To::ProjectionFailed {
+                projection,
+                event,
+                source,
+            },
+            Self::ProjectionBehind { projection, source } => To::ProjectionBehind { projection, source },
             Self::Indeterminate { append, source } => To::Indeterminate { append, source },
             Self::UnderReplicated { append } => To::UnderReplicated { append },
             Self::NotProjected { receipt, source } => To::NotProjected { receipt, source },

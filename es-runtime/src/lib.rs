@@ -45,7 +45,7 @@ pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
-pub use projection::{CommandError, Health, Meta, Projection, ReadError};
+pub use projection::{CommandError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, FoldLive, Get, HandleEvents, List, Load,

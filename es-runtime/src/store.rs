@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::limits::{LimitExceeded, Limits};
-use crate::projection::ProjectionStore;
+use crate::projection::{ProjectionStore, ReadError, Unprojectable};
 pub use crate::stored_events::{EventKind, WriteCap};
 use crate::{
     AppendId, EventId, ExpectedVersion, NewEvent, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version,
@@ -586,6 +586,29 @@ pub enum AppendError {
         /// What is wrong.
         reason: String,
     },
+    /// An [inline](mod@crate::projection#inline) projection cannot apply an event: neither events nor rows are stored.
+    #[error("inline projection `{projection}` cannot apply {}, so that nothing is stored", EventAt::named(event.as_deref()))]
+    ProjectionFailed {
+        /// The projection's name.
+        projection: &'static str,
+        /// Which event. `None` if the database told at the end only, and not which.
+        event: Option<Box<EventAt>>,
+        /// What its method said.
+        #[source]
+        source: Box<Unprojectable>,
+    },
+    /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet: neither events
+    /// nor rows are stored.
+    #[error(
+        "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"
+    )]
+    ProjectionBehind {
+        /// The projection's name.
+        projection: &'static str,
+        /// How far it has come. Its [health](crate::Runtime::health) says why.
+        #[source]
+        source: Box<ReadError>,
+    },
     /// A part of the append is too large.
     #[error(transparent)]
     LimitExceeded(#[from] LimitExceeded),
@@ -612,6 +635,26 @@ pub enum AppendError {
 impl AppendError {
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
         Self::Invalid { reason: reason.into() }
+    }
+}
+
+/// An event that was to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventAt {
+    /// The stream.
+    pub stream: StreamId,
+    /// The number that it would have got in the stream.
+    pub version: Version,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+}
+
+impl EventAt {
+    pub(crate) fn named(event: Option<&Self>) -> String {
+        match event {
+            Some(Self { stream, version, name }) => format!("event `{name}` (version {version} of `{stream}`)"),
+            None => "one of the events".to_owned(),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 use std::borrow::Cow;
 
+use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{Append, AppendError, AppendRef, Appended, WriteCap};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
-use crate::projections::Job;
+use crate::projections::{Job, SqliteTransaction};
 
 /// What callers ask of the writer.
 pub(crate) enum Request {
@@ -16,7 +17,7 @@ pub(crate) enum Request {
 
 /// What the writer answers.
 pub(crate) enum Answer {
-    Append(Result<Appended, AppendError>),
+    Append(Result<Appended, InlineError>),
     Resolve(Result<Option<Appended>, StoreError>),
     Cap(Result<(), StoreError>),
     /// The job has it itself.
@@ -77,7 +78,7 @@ impl Request {
     /// Nothing of it was done.
     pub(crate) fn fail(self, error: StoreError) {
         match self {
-            Self::Append(request) => request.answer(Err(AppendError::Store(error))),
+            Self::Append(request) => request.answer(Err(AppendError::Store(error).into())),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Cap(request) => request.answer(Err(error)),
             Self::Job(job) => job.fail(error),
@@ -100,31 +101,37 @@ pub(crate) struct AppendRequest {
     pub(crate) append: Append,
     /// The metadata of each event in its stored form, made where it does not hold up the writer.
     pub(crate) metadata: Vec<Cow<'static, str>>,
-    reply: Option<oneshot::Sender<Result<Appended, AppendError>>>,
+    /// What inline projections write with it.
+    pub(crate) inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    reply: Option<oneshot::Sender<Result<Appended, InlineError>>>,
 }
 
 impl AppendRequest {
-    pub(crate) fn new(append: Append) -> (Self, oneshot::Receiver<Result<Appended, AppendError>>) {
+    pub(crate) fn new(
+        append: Append,
+        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    ) -> (Self, oneshot::Receiver<Result<Appended, InlineError>>) {
         let metadata = append.events().map(|event| metadata_json(&event.metadata)).collect();
         let (reply, answer) = oneshot::channel();
         let request = Self {
             append,
             metadata,
+            inline,
             reply: Some(reply),
         };
         (request, answer)
     }
 
-    fn answer(mut self, answer: Result<Appended, AppendError>) {
+    fn answer(mut self, answer: Result<Appended, InlineError>) {
         self.reply(answer);
     }
 
     fn doubt(mut self, source: StoreError) {
         let append = Box::new(AppendRef::of(&self.append));
-        self.reply(Err(AppendError::Indeterminate { append, source }));
+        self.reply(Err(AppendError::Indeterminate { append, source }.into()));
     }
 
-    fn reply(&mut self, answer: Result<Appended, AppendError>) {
+    fn reply(&mut self, answer: Result<Appended, InlineError>) {
         if let Some(reply) = self.reply.take() {
             // The caller may have gone; what was done stays done.
             let _ = reply.send(answer);
@@ -150,7 +157,7 @@ impl Drop for AppendRequest {
                 StoreErrorKind::Closed,
                 "the store's writer panicked: open the store again",
             );
-            self.reply(Err(AppendError::Indeterminate { append, source }));
+            self.reply(Err(AppendError::Indeterminate { append, source }.into()));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
 use es_runtime::projection::ProjectionStore;
+use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
     StreamInfo, WriteCap,
@@ -21,7 +22,7 @@ use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
 use crate::pool::Pool;
-use crate::projections::Job;
+use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
 use crate::reader::Reader;
 use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
@@ -84,6 +85,22 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.read(move |reader| Ok(read(reader.connection())?)).await
+    }
+
+    /// Has the writer append, with what inline projections write.
+    pub(crate) async fn request_append(
+        &self,
+        append: Append,
+        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    ) -> Result<Appended, InlineError> {
+        self.handle.limits.check(&append)?;
+        let (request, answer) = AppendRequest::new(append, inline);
+        self.handle
+            .request(Request::Append(request))
+            .map_err(AppendError::from)?;
+        answer
+            .await
+            .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
     }
 
     /// Has the writer do it.
@@ -217,12 +234,11 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.handle.limits.check(&append)?;
-        let (request, answer) = AppendRequest::new(append);
-        self.handle.request(Request::Append(request))?;
-        answer
-            .await
-            .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
+        let appended = self.request_append(append, Vec::new()).await;
+        appended.map_err(|error| match error {
+            InlineError::Append(error) => error,
+            _ => unreachable!("there is no projection to fail"),
+        })
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {

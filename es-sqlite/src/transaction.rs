@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use es_runtime::projection::sql::InlineError;
 use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended, WriteCap};
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -206,16 +207,25 @@ impl<'c> Transactions<'c> {
         })
     }
 
-    fn append(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Result<Appended, AppendError>, Problem> {
+    fn append(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Result<Appended, InlineError>, Problem> {
         let append = &request.append;
         if let Some(answer) = self.repetition(request)? {
-            return Ok(answer);
+            return Ok(answer.map_err(InlineError::from));
         }
         self.look_up(append)?;
         if let Some(conflict) = self.conflict(append) {
-            return Ok(Err(conflict));
+            return Ok(Err(conflict.into()));
         }
-        self.write(request, head).map(Ok)
+        let inline = &request.inline;
+        if inline.is_empty() {
+            return self.write(request, head).map(Ok);
+        }
+        if let Err(refused) = self.projections.run_inline(inline)? {
+            return Ok(Err(refused));
+        }
+        let appended = self.write(request, head)?;
+        self.projections.keep_inline(inline, head.position)?;
+        Ok(Ok(appended))
     }
 
     /// The answer to an append that was done before, under its id or under its key.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use es_runtime::projection::ProjectionStore;
-use es_runtime::projection::sql::{SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
     RowTable,
@@ -272,6 +272,25 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
             return Err(CommitError::Indeterminate(failure()).into());
         }
         Ok(())
+    }
+
+    async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError> {
+        let in_doubt = |append| AppendError::Indeterminate {
+            append: Box::new(append),
+            source: failure(),
+        };
+        let reference = AppendRef::of(&append);
+        self.or_fails(Fault::CommitRefused).await.map_err(AppendError::from)?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            return Err(in_doubt(reference).into());
+        }
+        let appended = self.store.append_with(append, inline).await?;
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(in_doubt(reference).into());
+        }
+        Ok(appended)
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

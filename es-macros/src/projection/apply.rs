@@ -59,7 +59,7 @@ impl Apply {
             method: signature.ident.clone(),
             event: listed(event, attrs, errors)?,
             effect,
-            meta: meta(others, errors),
+            meta: meta(others, &["Meta"], errors),
             keys: Keys::of(attrs, errors),
             names: names(signature),
         })
@@ -176,8 +176,8 @@ pub(super) fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Opt
     listed
 }
 
-/// The `&Meta<…>` behind the event.
-pub(super) fn meta(others: &[&Type], errors: &mut Errors) -> Option<Type> {
+/// The `&Meta<…>` behind the event, or what else of these names is taken there.
+pub(super) fn meta(others: &[&Type], names: &[&str], errors: &mut Errors) -> Option<Type> {
     let (first, rest) = others.split_first()?;
     for other in rest {
         errors.at(
@@ -189,7 +189,7 @@ pub(super) fn meta(others: &[&Type], errors: &mut Errors) -> Option<Type> {
         Type::Reference(reference) => ungrouped(&reference.elem),
         ty => ty,
     };
-    let is_meta = last_segment(inner).is_some_and(|segment| segment.ident == "Meta");
+    let is_meta = last_segment(inner).is_some_and(|segment| names.iter().any(|name| segment.ident == name));
     match first {
         Type::Reference(reference) if is_meta && reference.mutability.is_none() => return Some((*first).clone()),
         _ if is_meta => errors.at(first, "take the meta by reference: `&Meta<…>`"),

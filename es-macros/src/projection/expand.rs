@@ -54,6 +54,7 @@ impl ToTokens for Rows {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         let name = match self {
             Self::InStore => "InStore",
+            Self::Inline => "Inline",
             Self::InMemory => "InMemory",
             Self::Live => "Live",
         };

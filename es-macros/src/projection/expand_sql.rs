@@ -62,7 +62,7 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
             fn apply<'a>(
                 tx: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
                 event: #ty,
-                meta: &'a #runtime::projection::Meta<#aggregate>,
+                meta: &'a #runtime::projection::sql::MetaOf<Self, #ty>,
             ) -> #private::SqlFuture<'a, ::core::result::Result<(), #runtime::Error>> {
                 #body
             }
@@ -73,7 +73,10 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
 fn call(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let private = block.runtime.private();
     let method = &apply.method;
-    let meta = apply.meta.as_ref().map(|ty| quote_spanned!(ty.span()=> meta));
+    let meta = apply
+        .meta
+        .as_ref()
+        .map(|ty| quote_spanned!(ty.span()=> #private::sql_meta::<#ty>(meta)));
     let call = quote_spanned!(method.span()=> <Self>::#method(tx, event, #meta));
     match apply.asyncness {
         Some(span) => quote_spanned!(span=> #private::sql_running::<#tx, _>(#call)),

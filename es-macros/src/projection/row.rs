@@ -13,7 +13,9 @@ use crate::stored_name;
 
 const KNOWN: Known = Known {
     attribute: "#[projection]",
-    arguments: &["name", "version", "index", "schema", "park", "memory", "live", "crate"],
+    arguments: &[
+        "name", "version", "index", "schema", "inline", "park", "memory", "live", "crate",
+    ],
     repeatable: &[],
 };
 
@@ -41,6 +43,7 @@ pub(crate) struct Row {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Rows {
     InStore,
+    Inline,
     InMemory,
     Live,
 }
@@ -52,6 +55,9 @@ impl Rows {
             (Self::InMemory, "version") => Some("rows in memory are folded anew whenever a process starts"),
             (Self::InMemory, "index") => Some("rows in memory are found and ordered without an index"),
             (Self::Live, "version" | "index") => Some("live rows are folded whenever they are asked for"),
+            (Self::Inline, "park") => {
+                Some("an inline projection puts no event aside: one that it cannot apply is not appended")
+            }
             (Self::Live, "park") => {
                 Some("live rows put no event aside: whoever asks for them is told which one cannot be applied")
             }
@@ -75,19 +81,22 @@ impl Row {
                 "index" => indexes = parse_indexes(argument, input)?,
                 "schema" => schema = Some(stored_name::parse(argument, input)?),
                 "park" => parks = true,
-                "memory" | "live" => {
-                    if rows.is_some() {
-                        let message = "rows are kept in `memory`, or they are `live` and not kept: keep one of the two";
-                        return Err(syn::Error::new(argument.span(), message));
+                "memory" | "live" | "inline" => {
+                    if let Some((_, first)) = &rows {
+                        return Err(both(first, argument));
                     }
-                    let kept = if argument == "live" { Rows::Live } else { Rows::InMemory };
+                    let kept = match argument.to_string().as_str() {
+                        "live" => Rows::Live,
+                        "memory" => Rows::InMemory,
+                        _ => Rows::Inline,
+                    };
                     rows = Some((kept, argument.clone()));
                 }
                 _ => runtime = Runtime::parse(input)?,
             }
             Ok(())
         });
-        let (rows, word) = rows.map_or((Rows::InStore, None), |(rows, word)| (rows, Some(word)));
+        let (mut rows, word) = rows.map_or((Rows::InStore, None), |(rows, word)| (rows, Some(word)));
         for argument in &given {
             if let (Some(reason), Some(word)) = (rows.refuses(&argument.to_string()), &word) {
                 errors.at(argument, format!("{reason}: remove `{argument}`, or `{word}`"));
@@ -103,10 +112,17 @@ impl Row {
         }
         if schema.is_some() {
             check_no_row(item, &indexes, errors);
-            if let Some(word) = &word {
+            if let Some(word) = &word
+                && rows != Rows::Inline
+            {
+                rows = Rows::InStore;
                 let message = format!("a projection with `schema` is kept in its tables: remove `{word}`, or `schema`");
                 errors.at(word, message);
             }
+        } else if let (Rows::Inline, Some(word)) = (rows, &word) {
+            rows = Rows::InStore;
+            let message = "an inline projection writes tables of its own: add `schema = \"…\"`, with the file that creates them, and methods that take the store's transaction; or remove `inline`";
+            errors.at(word, message);
         }
         Some(Self {
             runtime,
@@ -128,6 +144,17 @@ impl Row {
         let derives = self.message.derives.missing(&self.runtime);
         quote!(#fields #derives)
     }
+}
+
+/// Two words that say where the rows are.
+fn both(first: &Ident, second: &Ident) -> syn::Error {
+    let message = if first == "inline" || second == "inline" {
+        let other = if first == "inline" { second } else { first };
+        format!("an `inline` projection is written with the append, and a `{other}` one is not: keep one of the two")
+    } else {
+        "rows are kept in `memory`, or they are `live` and not kept: keep one of the two".to_owned()
+    };
+    syn::Error::new(second.span(), message)
 }
 
 fn parse_version(argument: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {

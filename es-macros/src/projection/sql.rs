@@ -16,7 +16,7 @@ pub(crate) struct SqlApply {
     /// The type behind `&mut`.
     pub(crate) tx: Type,
     pub(crate) event: Listed,
-    /// The type `&Meta<…>`, if it takes that.
+    /// The type behind `&` of the `&Meta<…>` or `&InlineMeta<…>`, if it takes one.
     pub(crate) meta: Option<Type>,
     /// Where it says `async`.
     pub(crate) asyncness: Option<Span>,
@@ -69,7 +69,7 @@ impl SqlApply {
             method: signature.ident.clone(),
             tx: tx.clone(),
             event: listed(event, attrs, errors)?,
-            meta: meta(others, errors),
+            meta: meta(others, &["Meta", "InlineMeta"], errors).map(behind),
             asyncness: signature.asyncness.as_ref().map(Spanned::span),
         })
     }
@@ -101,6 +101,14 @@ fn first<'a>(signature: &Signature, parameters: &[&'a Type], known: &Type, error
         errors.at(parameters[0], format!("take the transaction by `&mut`: {wanted}"));
     }
     behind_reference(parameters[0])
+}
+
+/// What the reference refers to.
+fn behind(ty: Type) -> Type {
+    match ty {
+        Type::Reference(reference) => ungrouped(&reference.elem).clone(),
+        ty => ty,
+    }
 }
 
 /// The types of the parameters but for the receiver.

@@ -170,6 +170,16 @@ fn sql_projection() {
 }
 
 #[test]
+fn inline_projection() {
+    check_as(
+        "projection",
+        "inline_projection",
+        r#"name = "ledger", inline, schema = "ledger.sql""#,
+        "pub struct Ledger;",
+    );
+}
+
+#[test]
 fn sql_projection_block() {
     check_as(
         "projection",

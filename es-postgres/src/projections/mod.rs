@@ -2,6 +2,7 @@
 //! under the lock of appends.
 
 mod call;
+mod inline;
 mod sql;
 mod table;
 

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use es_runtime::projection::Unprojectable;
-use es_runtime::projection::sql::{Awaited, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::projection::sql::{
+    Awaited, InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError,
+};
 use es_runtime::projection::store::{Commit, CommitError, Lease, check_name};
+use es_runtime::store::{Append, AppendError, Appended};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -15,8 +18,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
 use super::call::{Answer, COMMIT, Call};
+use super::inline::Inline;
 use super::{FORGET, lost, rejected};
 use crate::PostgresStore;
+use crate::batch::Encoded;
 use crate::error::{Problem, kind_of, postgres_text};
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::rows::column;
@@ -26,9 +31,9 @@ use crate::rows::column;
 /// The tables of the projection's version are found by their plain names. Beside the methods here it has those of
 /// [`tokio_postgres::Transaction`]. It is not yours to end: send no `COMMIT` or `ROLLBACK`.
 pub struct PgTransaction<'t> {
-    transaction: Transaction<'t>,
+    pub(super) transaction: Transaction<'t>,
     /// Stands before each statement that is kept, because one of another version with the same text is another one.
-    mark: &'t str,
+    pub(super) mark: &'t str,
 }
 
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -78,13 +83,13 @@ impl SqlTransaction for PgTransaction<'static> {
 impl Awaited for PgTransaction<'static> {}
 
 /// The schema of PostgreSQL in which the tables of one version of a projection are.
-struct Place {
+pub(super) struct Place {
     /// Such as `es_totals_v1`.
-    name: String,
+    pub(super) name: String,
     /// The comment on the schema, which tells what created it.
     comment: String,
     /// What stands before its statements.
-    mark: String,
+    pub(super) mark: String,
 }
 
 /// The schema is the projection's, though not created by these statements, if its comment begins so.
@@ -96,7 +101,7 @@ fn owner(schema: &SqlSchema) -> String {
 }
 
 /// What ends a transaction before it was done.
-enum Failure {
+pub(super) enum Failure {
     Problem(Problem, Phase),
     Refused(WriteError),
 }
@@ -182,12 +187,16 @@ impl PostgresStore {
     }
 
     /// What the server answers in time.
-    async fn answered<T>(&self, phase: Phase, answer: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
+    pub(super) async fn answered<T>(
+        &self,
+        phase: Phase,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
         let answer = self.in_time(phase, answer).await?;
         answer.map_err(|error| Failure::Problem(error.into(), phase))
     }
 
-    async fn in_time<T>(&self, phase: Phase, answer: impl Future<Output = T>) -> Result<T, Failure> {
+    pub(super) async fn in_time<T>(&self, phase: Phase, answer: impl Future<Output = T>) -> Result<T, Failure> {
         timeout(self.patience, answer).await.map_err(|_| {
             let waited = self.patience.as_secs_f32();
             let message = format!("the server, or the method of a projection, did not answer within {waited} s");
@@ -290,6 +299,15 @@ impl PostgresStore {
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
              WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')";
         let transaction = self.begin(client, place).await?;
+        // The tables first: whoever appends with them holds these, and then wants the checkpoint.
+        let row = self
+            .answered(BEFORE, transaction.query_one(TABLES, &[&place.name]))
+            .await?;
+        let tables: Option<String> = row.try_get(0).map_err(|error| Failure::Problem(error.into(), BEFORE))?;
+        if let Some(tables) = tables {
+            let truncate = format!("TRUNCATE {tables} RESTART IDENTITY");
+            self.answered(BEFORE, transaction.batch_execute(&truncate)).await?;
+        }
         let forget = self.schema.render(FORGET);
         let arguments: &[&(dyn ToSql + Sync)] = &[
             &reader,
@@ -302,23 +320,15 @@ impl PostgresStore {
         if Answer::read(&row)?.outcome == "lost" {
             return Err(lost(lease).into());
         }
-        let row = self
-            .answered(BEFORE, transaction.query_one(TABLES, &[&place.name]))
-            .await?;
-        let tables: Option<String> = row.try_get(0).map_err(|error| Failure::Problem(error.into(), BEFORE))?;
-        if let Some(tables) = tables {
-            let truncate = format!("TRUNCATE {tables} RESTART IDENTITY");
-            self.answered(BEFORE, transaction.batch_execute(&truncate)).await?;
-        }
         self.answered(Phase::Sent, transaction.commit()).await
     }
 }
 
 /// The commit was not sent yet: what fails now is not written.
-const BEFORE: Phase = Phase::Connect;
+pub(super) const BEFORE: Phase = Phase::Connect;
 
 /// A method failed. An error of the database that passes is no fault of the event.
-fn failed(event: usize, error: Unprojectable) -> Failure {
+pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
     let code = match &error {
         Unprojectable::Method(error) => database_error(&**error),
         _ => None,
@@ -337,7 +347,7 @@ fn failed(event: usize, error: Unprojectable) -> Failure {
 }
 
 /// The error of the database among the causes of what a method returned.
-fn database_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+pub(super) fn database_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {
@@ -368,7 +378,7 @@ fn poison(index: Option<usize>, error: Unprojectable) -> Failure {
     WriteError::Poison { index, error }.into()
 }
 
-fn unheeded() -> Unprojectable {
+pub(super) fn unheeded() -> Unprojectable {
     Unprojectable::Method("a statement has failed, and the method went on: return its error".into())
 }
 
@@ -398,6 +408,21 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         let place = self.schema_of(schema)?;
         let ran = self.on_connection(async |client: &mut Object| self.run(client, &place, &steps, commit).await);
         Ok(ran.await?)
+    }
+
+    async fn append_with(
+        &self,
+        append: Append,
+        steps: Vec<InlineSteps<PgTransaction<'static>>>,
+    ) -> Result<Appended, InlineError> {
+        self.limits.check(&append)?;
+        let places = steps.iter().map(|of| self.schema_of(&of.projection.schema));
+        let inline = Inline {
+            places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,
+            steps: &steps,
+            encoded: Encoded::new(append)?,
+        };
+        self.append_inline(inline).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

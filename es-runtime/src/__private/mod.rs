@@ -38,7 +38,7 @@ pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key};
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
-pub use sql::{SqlFuture, sql_done, sql_event, sql_running};
+pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{
     Back, NoWayBack, OldShape, StepError, changed, decode_chain, encode_chain, oldest, try_upcast, upcast, writes_from,

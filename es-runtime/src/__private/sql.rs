@@ -1,12 +1,17 @@
 use futures_core::future::BoxFuture;
 
-use crate::projection::sql::{ApplySql, Awaited, Blocking, SqlEvent};
+use crate::projection::sql::{ApplySql, Awaited, Blocking, SqlEvent, Tells};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
 
 pub use futures_core::future::BoxFuture as SqlFuture;
 
 pub const fn sql_event<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> SqlEvent<P> {
     SqlEvent::of::<E>()
+}
+
+/// What a method is told, as it takes it.
+pub fn sql_meta<M>(meta: &impl Tells<M>) -> &M {
+    meta.tell()
 }
 
 /// What a plain method returned.

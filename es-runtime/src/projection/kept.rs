@@ -14,6 +14,10 @@ pub enum InStore {}
 #[derive(Debug)]
 pub enum InMemory {}
 
+/// In the store, in tables of the user that are written in the transaction of the append: `#[projection(inline, schema = "…")]`.
+#[derive(Debug)]
+pub enum Inline {}
+
 /// Nowhere: folded whenever they are asked for, `#[projection(live)]`.
 #[derive(Debug)]
 pub enum Live {}

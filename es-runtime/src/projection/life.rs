@@ -292,7 +292,7 @@ impl Life {
                         Err(Trouble::LeaseLost) => return End::Lost,
                         Err(trouble) => {
                             let error = match trouble {
-                                Trouble::Store(error) => error,
+                                Trouble::Store(error) | Trouble::Moved(error) => error,
                                 other => StoreError::new(StoreErrorKind::Unavailable, other.to_string()),
                             };
                             if let Some(end) = self.retry_later(error, tenure, &mut failing).await {
@@ -314,7 +314,7 @@ impl Life {
                     self.fail(Status::Diverged, &error, None);
                     return End::Pause(DIVERGED);
                 }
-                Came::Trouble(Trouble::Store(error)) => {
+                Came::Trouble(Trouble::Store(error) | Trouble::Moved(error)) => {
                     if std::mem::take(&mut self.worker.progressed) {
                         failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
                     }

@@ -1,29 +1,29 @@
 use std::fmt;
+use std::ops::Deref;
 
 use crate::{Aggregate, EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
 
-/// What is recorded beside an event of aggregate `A`: `&Meta<A>` as the last parameter of an `#[apply]` method.
-pub struct Meta<A: Aggregate> {
+/// What is known of an event of aggregate `A` before it is appended: `&InlineMeta<A>` as the last parameter of an `#[apply]` method
+/// of an [inline](mod@crate::projection#inline) projection.
+///
+/// Its position and the time of recording are not among it: the store gives them to the event after the methods have run.
+pub struct InlineMeta<A: Aggregate> {
     id: A::Id,
     stream: StreamId,
     version: Version,
-    position: Position,
     event: EventId,
-    recorded_at: Timestamp,
     metadata: Metadata,
 }
 
-impl<A: Aggregate> Meta<A> {
-    /// What is recorded beside `event`. `None` if it is not of a stream of `A`.
-    pub fn of(event: &RecordedEvent) -> Option<Self> {
+impl<A: Aggregate> InlineMeta<A> {
+    /// What is known of `event`, whatever its position. `None` if it is not of a stream of `A`.
+    pub(crate) fn of(event: &RecordedEvent) -> Option<Self> {
         let id = event.stream.id().parse().ok()?;
         (event.stream.category() == A::NAME).then(|| Self {
             id,
             stream: event.stream.clone(),
             version: event.version,
-            position: event.position,
             event: event.id,
-            recorded_at: event.recorded_at,
             metadata: event.metadata.clone(),
         })
     }
@@ -43,19 +43,9 @@ impl<A: Aggregate> Meta<A> {
         self.version
     }
 
-    /// The event's number in the store.
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
     /// The event's id.
     pub fn event(&self) -> EventId {
         self.event
-    }
-
-    /// When it was recorded.
-    pub fn recorded_at(&self) -> Timestamp {
-        self.recorded_at
     }
 
     /// Who, because of what, in which trace.
@@ -64,11 +54,57 @@ impl<A: Aggregate> Meta<A> {
     }
 }
 
+impl<A: Aggregate> fmt::Debug for InlineMeta<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InlineMeta")
+            .field("stream", &self.stream)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is recorded beside an event of aggregate `A`: `&Meta<A>` as the last parameter of an `#[apply]` method.
+pub struct Meta<A: Aggregate> {
+    known: InlineMeta<A>,
+    position: Position,
+    recorded_at: Timestamp,
+}
+
+impl<A: Aggregate> Meta<A> {
+    /// What is recorded beside `event`. `None` if it is not of a stream of `A`.
+    pub fn of(event: &RecordedEvent) -> Option<Self> {
+        Some(Self {
+            known: InlineMeta::of(event)?,
+            position: event.position,
+            recorded_at: event.recorded_at,
+        })
+    }
+
+    /// The event's number in the store.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// When it was recorded.
+    pub fn recorded_at(&self) -> Timestamp {
+        self.recorded_at
+    }
+}
+
+/// The instance's id, the stream, the event's number in it and id, the metadata.
+impl<A: Aggregate> Deref for Meta<A> {
+    type Target = InlineMeta<A>;
+
+    fn deref(&self) -> &InlineMeta<A> {
+        &self.known
+    }
+}
+
 impl<A: Aggregate> fmt::Debug for Meta<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Meta")
-            .field("stream", &self.stream)
-            .field("version", &self.version)
+            .field("stream", &self.known.stream)
+            .field("version", &self.known.version)
             .field("position", &self.position)
             .finish_non_exhaustive()
     }

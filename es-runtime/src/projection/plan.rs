@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::command::Order;
 use super::fold::{Fold, RowFold};
 use super::kept::Keep;
-use super::sql::{SqlFold, SqlProjection, SqlStore, SqlTables};
+use super::sql::{self, AddInline, SqlFold, SqlProjection, SqlStore, SqlTables, When};
 use super::standing::Standing;
 use super::{Poison, ProjectionStore, RowProjection};
 
@@ -30,6 +30,7 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
             orders,
             poison: P::POISON,
             rebuilds_beside: true,
+            inline: None,
             store: <P::Rows as Keep<S>>::beside,
             fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
         }
@@ -42,12 +43,14 @@ impl<S> Plan<S> {
     where
         S: SqlStore<P::Tx>,
     {
-        let (standing, orders) = Standing::new::<P>();
+        let (mut standing, orders) = Standing::new::<P>();
+        standing.inline = P::Rows::INLINE;
         Self {
             standing: Arc::new(standing),
             orders,
             poison: P::POISON,
             rebuilds_beside: false,
+            inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
             store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
@@ -61,6 +64,8 @@ pub struct Plan<S> {
     pub(crate) poison: Poison,
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,
+    /// Puts it among the inline projections, if it is one.
+    pub(crate) inline: Option<AddInline<S>>,
     pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
     pub(crate) fold: MakeFold<S>,
 }

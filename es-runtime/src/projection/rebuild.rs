@@ -89,7 +89,7 @@ impl Rebuilder {
                         (Box::new(error), None)
                     }
                     Err(Trouble::Held { position, error }) => (Box::new(error), Some(position)),
-                    Err(Trouble::Store(error)) => (Box::new(error), None),
+                    Err(Trouble::Store(error) | Trouble::Moved(error)) => (Box::new(error), None),
                 };
             if std::mem::take(&mut self.worker.progressed) {
                 failing = backoff(Duration::from_millis(50), Duration::from_secs(10));

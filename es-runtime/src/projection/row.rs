@@ -23,7 +23,8 @@ pub trait Projection: Send + Sync + Sized + 'static {
     /// The fields by which rows are found or ordered fast: paths such as `owner` or `address.city`.
     const INDEXES: &'static [&'static str] = &[];
 
-    /// Where its rows are kept: [`InStore`](super::InStore), [`InMemory`](super::InMemory), or nowhere, [`Live`](super::Live).
+    /// Where its rows are kept: [`InStore`](super::InStore), and [`Inline`](super::Inline) with the append, [`InMemory`](super::InMemory), or
+    /// nowhere, [`Live`](super::Live).
     type Rows;
 
     /// What becomes of an event that it cannot apply.

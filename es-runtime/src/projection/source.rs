@@ -155,6 +155,11 @@ impl<C> Sources<C> {
         }
     }
 
+    /// The categories of its events.
+    pub(crate) fn categories(&self) -> impl Iterator<Item = &'static str> {
+        self.categories.keys().copied()
+    }
+
     /// The events to read: those of the categories, whatever they are called, as one that this build does not know must stop the
     /// projection rather than be passed over.
     pub(crate) fn filter(&self) -> EventFilter {

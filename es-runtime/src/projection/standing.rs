@@ -8,12 +8,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::command::{Order, What};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
 use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
-use crate::{Position, metrics};
+use crate::{Position, StoreError, metrics};
 
 /// What the tasks and the callers of a runtime know of one of its projections.
 pub(crate) struct Standing {
     pub(crate) name: &'static str,
     pub(crate) version: u32,
+    /// Whether appends write its rows too, so that its task is not the only one to move the checkpoint.
+    pub(crate) inline: bool,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
     /// The name of the checkpoint that was written when the rows were as new as the log for the first time.
@@ -76,6 +78,7 @@ impl Standing {
         let standing = Self {
             name: P::NAME,
             version: P::VERSION,
+            inline: false,
             mark: mark_of(&reader),
             trial: trial_of(&reader),
             reader,
@@ -101,6 +104,7 @@ impl Standing {
         Self {
             name: self.name,
             version: self.version,
+            inline: false,
             mark: mark_of(&reader),
             trial: trial_of(&reader),
             reader,
@@ -169,7 +173,7 @@ impl Standing {
         let mut state = self.state.subscribe();
         let mut pause = SHORTEST;
         loop {
-            let local = state.borrow_and_update().done;
+            let local = state.borrow_and_update().done.filter(|_| !self.inline);
             let at = match local {
                 Some(done) => done,
                 None => position_of(store.checkpoint(&self.reader).await?),
@@ -227,6 +231,15 @@ impl Standing {
             .unwrap_or_else(PoisonError::into_inner)
             .clone_from(&mark);
         Ok(mark)
+    }
+
+    /// Whether the mark is there, of this log or of another one.
+    pub(crate) async fn is_marked(&self, store: &dyn ProjectionStore) -> Result<bool, StoreError> {
+        match self.read_mark(store).await {
+            Ok(mark) => Ok(mark.is_some()),
+            Err(CheckpointError::Diverged { .. }) => Ok(true),
+            Err(CheckpointError::Store(error)) => Err(error),
+        }
     }
 
     fn last_mark(&self) -> Option<Checkpoint> {

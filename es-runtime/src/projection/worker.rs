@@ -58,6 +58,8 @@ pub(crate) enum Trouble {
     Held { position: Position, error: Unprojectable },
     /// The checkpoint is not one of this log.
     Diverged(CheckpointError),
+    /// The checkpoint was moved by another one.
+    Moved(StoreError),
     /// The store failed.
     Store(StoreError),
 }
@@ -68,7 +70,7 @@ impl fmt::Display for Trouble {
             Self::LeaseLost => f.write_str("another owner has the lease"),
             Self::Held { position, error } => write!(f, "the event at {position} cannot be applied: {error}"),
             Self::Diverged(error) => error.fmt(f),
-            Self::Store(error) => error.fmt(f),
+            Self::Moved(error) | Self::Store(error) => error.fmt(f),
         }
     }
 }
@@ -96,7 +98,7 @@ impl From<CommitError> for Trouble {
             CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
             // Somebody was faster: what is there now is read before it is tried again.
             stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
-                Self::Store(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
+                Self::Moved(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
             }
         }
     }
@@ -141,11 +143,17 @@ impl Worker {
             if head < place.done {
                 // The log was restored to an earlier point: the checkpoint tells whether it is one of this log.
                 place = self.place().await?;
+            } else if self.standing.inline && place.done < head {
+                // The appends may have taken in their events.
+                place = self.place_beside_appends(place).await?;
             }
             if place.done < head {
                 self.waiter.found();
                 let throttle = self.throttle.filter(|_| !is_marked);
-                self.catch_up(&mut place, head, throttle, lease).await?;
+                match self.catch_up(&mut place, head, throttle, lease).await {
+                    Err(Trouble::Moved(_)) if self.standing.inline => continue,
+                    caught_up => caught_up?,
+                }
             }
             self.trial.all_done(lease);
             self.stand(&place, None);
@@ -158,7 +166,13 @@ impl Worker {
                 state.failure = None;
             });
             self.progressed = true;
-            let longest = self.keep_checkpoint(&mut place, lease).await?;
+            let longest = match self.keep_checkpoint(&mut place, lease).await {
+                Err(Trouble::Moved(_)) if self.standing.inline => {
+                    place = self.place_beside_appends(place).await?;
+                    continue;
+                }
+                longest => longest?,
+            };
             self.waiter.wait(longest).await;
             if place.reckoned_at.elapsed() > IDLE
                 && let Some(rate) = place.rate()
@@ -171,6 +185,10 @@ impl Worker {
     /// Sees to it that nothing is there if no event counts yet.
     async fn begin(&self, place: &Place, lease: &Lease) -> Result<(), CommitError> {
         if place.stored > Position::ZERO {
+            return Ok(());
+        }
+        // From then on the first append may write rows at any moment.
+        if self.standing.inline && self.standing.is_marked(&*self.store).await? {
             return Ok(());
         }
         self.fold.begin(&self.standing.reader, lease).await
@@ -189,6 +207,25 @@ impl Worker {
             stored_at: now,
             reckoned_at: now,
             applied: 0,
+        })
+    }
+
+    /// Where an inline projection stands, whose checkpoint appends move too. What is between it and what was done needs nothing.
+    async fn place_beside_appends(&mut self, before: Place) -> Result<Place, CheckpointError> {
+        let place = self.place().await?;
+        let stored = place.stored;
+        if stored < before.stored {
+            // It begins anew.
+            return Ok(place);
+        }
+        let done = before.done.max(stored);
+        self.standing.update(|state| state.done = Some(done));
+        let head = before.head.max(done);
+        Ok(Place {
+            stored,
+            done,
+            head,
+            ..before
         })
     }
 
@@ -631,7 +668,7 @@ impl Trouble {
             Self::LeaseLost => CommandError::Elsewhere { projection },
             Self::Held { .. } => CommandError::NotParked { projection, position },
             Self::Diverged(error) => CommandError::Checkpoint(error),
-            Self::Store(error) => CommandError::Store(error),
+            Self::Moved(error) | Self::Store(error) => CommandError::Store(error),
         }
     }
 }

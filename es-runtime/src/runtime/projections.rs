@@ -288,6 +288,7 @@ impl Runtime {
             standing,
             beside,
             store,
+            ..
         } = running;
         let lease = store.lease(&standing.reader).await?;
         let mut seen = Seen::new(standing, beside.as_deref(), &self.0.projections.owner, lease);

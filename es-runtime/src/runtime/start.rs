@@ -7,7 +7,7 @@ use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
-use crate::projection::Projections;
+use crate::projection::{Failure, NotLevel, Projections};
 use crate::subscription::Subscriptions;
 use crate::{EventStore, StoreError};
 
@@ -30,9 +30,27 @@ pub enum StartError {
          [\"arbitrary_precision\"] }}`"
     )]
     ArbitraryPrecision,
+    /// An [inline](mod@crate::projection#inline) projection cannot take in what was appended without it. Mend its method, or start it without
+    /// `inline` and [skip](crate::ProjectionHandle::skip) the event.
+    #[error("inline projection `{projection}` cannot take in what was appended without it: {}", .failure.error)]
+    Inline {
+        /// The projection's name.
+        projection: &'static str,
+        /// What went wrong, and at which event.
+        failure: Failure,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<NotLevel> for StartError {
+    fn from(error: NotLevel) -> Self {
+        match error {
+            NotLevel::Stuck(projection, failure) => Self::Inline { projection, failure },
+            NotLevel::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<CapError> for StartError {
@@ -45,13 +63,15 @@ impl From<CapError> for StartError {
 }
 
 impl<S: EventStore> Builder<S> {
-    /// Starts the runtime and its projections, once it is certain that this build can read and write what it will meet.
+    /// Starts the runtime and its projections, once it is certain that this build can read and write what it will meet. Waits until its
+    /// [inline](mod@crate::projection#inline) projections have taken in what was appended without them.
     ///
     /// # Errors
     ///
     /// [`StartError::UnreadableEvents`] if the store holds events of a [registered](Self::aggregate) aggregate that this build
     /// cannot read; [`StartError::UnwritableEvents`] if it may not write them as it can; [`StartError::Store`] if the store
-    /// cannot be reached, or refuses the table of a projection.
+    /// cannot be reached, or refuses the table of a projection; [`StartError::Inline`] if an inline projection is held before an event
+    /// that was appended without it.
     pub async fn start(self) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
@@ -62,6 +82,7 @@ impl<S: EventStore> Builder<S> {
         caps.reload(&*store, &self.aggregates).await?;
         check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
+        projections.level().await?;
         Ok(Runtime(Arc::new(Inner {
             store,
             clock: self.clock,

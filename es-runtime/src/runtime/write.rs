@@ -187,7 +187,11 @@ pub(super) enum Committed {
 /// returned only if that could not be learnt either.
 pub(super) async fn commit(runtime: &Runtime, append: Append) -> Result<Committed, AppendError> {
     let store = &*runtime.0.store;
-    match store.append(append).await {
+    let appended = match runtime.0.projections.inline() {
+        None => store.append(append).await,
+        Some(inline) => inline.append(append).await,
+    };
+    match appended {
         Ok(appended) => Ok(Committed::Stored(appended)),
         Err(AppendError::Indeterminate { append, source }) => match store.resolve(&append).await {
             Ok(Some(appended)) => Ok(Committed::Stored(Appended {
@@ -234,6 +238,16 @@ pub(super) fn refused<E>(error: AppendError, attempts: u32) -> ExecuteError<E> {
         },
         AppendError::IdempotencyMismatch { what } => ExecuteError::IdempotencyMismatch { what },
         AppendError::LimitExceeded(error) => ExecuteError::LimitExceeded(error),
+        AppendError::ProjectionFailed {
+            projection,
+            event,
+            source,
+        } => ExecuteError::ProjectionFailed {
+            projection,
+            event,
+            source,
+        },
+        AppendError::ProjectionBehind { projection, source } => ExecuteError::ProjectionBehind { projection, source },
         AppendError::Indeterminate { append, source } => ExecuteError::Indeterminate { append, source },
         AppendError::UnderReplicated { append } => ExecuteError::UnderReplicated { append },
         AppendError::Store(error) => ExecuteError::Store(error),

@@ -1,5 +1,6 @@
 //! What the store keeps for projections: writes go through the writer, in its transactions; reads through the readers.
 
+mod inline;
 mod job;
 mod reader;
 mod sql;

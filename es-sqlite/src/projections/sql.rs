@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::StoreError;
-use es_runtime::projection::sql::{Blocking, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::projection::sql::{
+    Blocking, InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError,
+};
 use es_runtime::projection::store::{Commit, CommitError, Lease, check_name};
+use es_runtime::store::{Append, Appended};
 use rusqlite::{Connection, Params, Row};
 
 use super::job::Doubt;
@@ -79,6 +82,14 @@ impl SqlStore<SqliteTransaction<'static>> for SqliteStore {
         }
         self.write(0, steps.len(), move |writer| writer.run_steps(&steps, commit.as_ref()))
             .await
+    }
+
+    async fn append_with(
+        &self,
+        append: Append,
+        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    ) -> Result<Appended, InlineError> {
+        self.request_append(append, inline).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

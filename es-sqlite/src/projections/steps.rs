@@ -44,7 +44,7 @@ impl ProjectionWriter<'_> {
         }
     }
 
-    fn run(&mut self, steps: &Steps<SqliteTransaction<'static>>) -> Outcome<(), WriteError> {
+    pub(super) fn run(&mut self, steps: &Steps<SqliteTransaction<'static>>) -> Outcome<(), WriteError> {
         for step in 0..steps.len() {
             // A blocking transaction leaves nothing to wait for.
             let Some(ran) = steps.run(step, &mut self.sql).now_or_never() else {
@@ -190,15 +190,15 @@ impl ProjectionWriter<'_> {
         Ok(statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
 
-    fn savepoint(&self) -> Result<(), Problem> {
+    pub(super) fn savepoint(&self) -> Result<(), Problem> {
         Ok(self.statements.connection().execute_batch("SAVEPOINT es_steps")?)
     }
 
-    fn keep(&self) -> Result<(), Problem> {
+    pub(super) fn keep(&self) -> Result<(), Problem> {
         Ok(self.statements.connection().execute_batch("RELEASE es_steps")?)
     }
 
-    fn undo(&self) -> Result<(), Problem> {
+    pub(super) fn undo(&self) -> Result<(), Problem> {
         Ok(self
             .statements
             .connection()

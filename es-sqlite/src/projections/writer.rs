@@ -149,6 +149,11 @@ impl<'c> ProjectionWriter<'c> {
                 .get("DELETE FROM parked WHERE reader = ?1 AND position = ?2")?
                 .execute((&commit.reader, rows::column(position.0)))?;
         }
+        self.stand(&commit.reader, commit.to)
+    }
+
+    /// Writes where the reader stands.
+    pub(super) fn stand(&mut self, reader: &str, position: Position) -> Result<(), Problem> {
         let sql = concat!(
             "INSERT INTO checkpoints (reader, position, event_id, updated_at)
              VALUES (?1, ?2, (SELECT event_id FROM recorded_events WHERE position = ?2), ",
@@ -156,9 +161,7 @@ impl<'c> ProjectionWriter<'c> {
             ") ON CONFLICT (reader) DO UPDATE
              SET position = excluded.position, event_id = excluded.event_id, updated_at = excluded.updated_at"
         );
-        self.statements
-            .get(sql)?
-            .execute((&commit.reader, rows::column(commit.to.0)))?;
+        self.statements.get(sql)?.execute((reader, rows::column(position.0)))?;
         Ok(())
     }
 

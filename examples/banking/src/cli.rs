@@ -34,6 +34,7 @@ Examples:
   banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
   banking totals                                     what happened on each day, from tables of SQL
+  banking ledger --last 20                           the newest lines of the general ledger, as true as the events
   banking watch --name audit                         what is new since `audit` was last here; --follow goes on
   banking open ACC-900001 'Zoë Müller'
   banking open ACC-900002 'Zoë Müller' --joint 'Max Müller' --overdraft 500.00
@@ -134,6 +135,12 @@ enum Command {
     },
     /// List what happened on each day, from tables that are kept up to date
     Totals,
+    /// List the newest lines of the general ledger, whose table is written with the events
+    Ledger {
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        last: u32,
+    },
     /// Show what has happened to all accounts since this was last asked
     Watch {
         /// Who asks: each name is shown everything, and has its own place
@@ -217,6 +224,7 @@ impl Cli {
                 json,
             ),
             Some(Command::Totals) => output(&store.totals().await?, json),
+            Some(Command::Ledger { last }) => output(&store.ledger(last).await?, json),
             Some(Command::Watch { name, follow }) => {
                 store.open(async |bank| watch(bank, name, follow, json).await).await
             }

@@ -10,6 +10,7 @@ mod balances;
 pub mod cli;
 mod entry;
 mod error;
+mod general_ledger;
 mod history;
 pub mod import;
 mod importer;

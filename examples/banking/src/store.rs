@@ -14,6 +14,7 @@ use es_sqlite::SqliteStore;
 
 use crate::balances::PATIENCE;
 use crate::error::BankError;
+use crate::general_ledger::{self, GeneralLedger, Lines};
 use crate::import::Import;
 use crate::totals::{self, Totals};
 use crate::{Account, Balance};
@@ -73,7 +74,7 @@ impl Store {
     ) -> Result<T, BankError> {
         let runtime = match self {
             Self::Memory => builder(MemoryStore::new()).start().await?,
-            Self::Sqlite(path) => builder(SqliteStore::open(path).await?).start().await?,
+            Self::Sqlite(path) => entering(builder(SqliteStore::open(path).await?)).start().await?,
             #[cfg(feature = "postgres")]
             Self::Postgres(Url(url)) => builder(postgres(url).await?).start().await?,
         };
@@ -87,7 +88,7 @@ impl Store {
     ) -> Result<T, BankError> {
         let runtime = match self {
             Self::Memory => projecting(MemoryStore::new()).start().await?,
-            Self::Sqlite(path) => projecting(SqliteStore::open(path).await?).start().await?,
+            Self::Sqlite(path) => entering(projecting(SqliteStore::open(path).await?)).start().await?,
             #[cfg(feature = "postgres")]
             Self::Postgres(Url(url)) => projecting(postgres(url).await?).start().await?,
         };
@@ -120,6 +121,16 @@ impl Store {
         }
     }
 
+    /// The last lines of the general ledger. There is nothing to wait for: they were written with the events.
+    pub(crate) async fn ledger(&self, last: u32) -> Result<Lines, BankError> {
+        let Self::Sqlite(path) = self else {
+            return Err(BankError::NoLedger);
+        };
+        let store = SqliteStore::open(path).await?;
+        let read = async |_: &Runtime| Ok(general_ledger::read(&store, last).await?);
+        visited(&entering(builder(store.clone())).start().await?, read).await
+    }
+
     /// The file that would have to be there, and is not.
     pub(crate) fn missing(&self) -> Option<&Path> {
         match self {
@@ -144,6 +155,11 @@ fn builder<S: EventStore>(store: S) -> Builder<S> {
 
 fn projecting<S: ProjectionStore>(store: S) -> Builder<S> {
     builder(store).projection::<Balance>()
+}
+
+/// With the general ledger, which whoever appends to the file takes along.
+fn entering(builder: Builder<SqliteStore>) -> Builder<SqliteStore> {
+    builder.projection::<GeneralLedger>()
 }
 
 /// Waits until everything that has happened is in the tables of `P`.

@@ -47,9 +47,7 @@ impl ::es_runtime::projection::sql::ApplySql<Opened> for Totals {
             'static,
         > as ::es_runtime::projection::sql::SqlTransaction>::At<'_>,
         event: Opened,
-        meta: &'a ::es_runtime::projection::Meta<
-            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-        >,
+        meta: &'a ::es_runtime::projection::sql::MetaOf<Self, Opened>,
     ) -> ::es_runtime::__private::SqlFuture<
         'a,
         ::core::result::Result<(), ::es_runtime::Error>,
@@ -77,9 +75,7 @@ impl ::es_runtime::projection::sql::ApplySql<events::Received> for Totals {
             'static,
         > as ::es_runtime::projection::sql::SqlTransaction>::At<'_>,
         event: events::Received,
-        meta: &'a ::es_runtime::projection::Meta<
-            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-        >,
+        meta: &'a ::es_runtime::projection::sql::MetaOf<Self, events::Received>,
     ) -> ::es_runtime::__private::SqlFuture<
         'a,
         ::core::result::Result<(), ::es_runtime::Error>,
@@ -87,6 +83,12 @@ impl ::es_runtime::projection::sql::ApplySql<events::Received> for Totals {
         ::es_runtime::__private::sql_running::<
             PgTransaction<'static>,
             _,
-        >(<Self>::received(tx, event, meta))
+        >(
+            <Self>::received(
+                tx,
+                event,
+                ::es_runtime::__private::sql_meta::<Meta<Transfer>>(meta),
+            ),
+        )
     }
 }

@@ -26,11 +26,7 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> SqlFold<S, P> {
     {
         Self {
             store,
-            schema: SqlSchema {
-                projection: P::NAME.into(),
-                version: P::VERSION,
-                sql: P::SCHEMA.into(),
-            },
+            schema: SqlSchema::of::<P>(),
             sources: Sources::new(P::EVENTS.iter().map(|event| &event.0)),
             steps: Vec::new(),
         }

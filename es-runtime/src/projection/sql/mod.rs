@@ -1,19 +1,24 @@
 //! SQL projections: `#[apply]` methods that write tables of the user, within the transaction that moves the checkpoint.
 
 mod fold;
+mod inline;
 mod steps;
 mod store;
+mod when;
 
 use futures_core::future::BoxFuture;
 
+use super::Projection;
 use super::source::Source;
-use super::{Meta, Projection};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
 
+pub use inline::{InlineError, InlineReader, InlineSteps};
 pub use steps::{Step, Steps};
 pub use store::{SqlSchema, SqlStore, WriteError};
+pub use when::{MetaOf, Tells, When};
 
 pub(crate) use fold::SqlFold;
+pub(crate) use inline::{AddInline, Appends, add};
 
 /// The transaction of a store, as the methods of SQL projections get it. One type for all lifetimes stands for them, that with
 /// `'static`.
@@ -55,7 +60,7 @@ pub trait SqlTables: Projection {
 }
 
 /// A projection whose methods write tables of its own, one method an event. Written by `#[projection]` on the impl block.
-pub trait SqlProjection: Projection {
+pub trait SqlProjection: Projection<Rows: When> {
     /// What its methods get.
     type Tx: SqlTransaction;
 
@@ -72,7 +77,7 @@ pub trait ApplySql<E: BelongsToOneAggregate<Aggregate: EventSourced>>: SqlProjec
     fn apply<'a>(
         tx: &'a mut <Self::Tx as SqlTransaction>::At<'_>,
         event: E,
-        meta: &'a Meta<E::Aggregate>,
+        meta: &'a MetaOf<Self, E>,
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 

@@ -5,10 +5,10 @@ use std::panic::AssertUnwindSafe;
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt as _;
 
-use super::{ApplySql, SqlTransaction};
+use super::{ApplySql, MetaOf, SqlTransaction, When};
+use crate::projection::Unprojectable;
 use crate::projection::source::{Numbered, contain, decode};
 use crate::projection::text_of;
-use crate::projection::{Meta, Unprojectable};
 use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent};
 
 /// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.
@@ -17,9 +17,9 @@ pub trait Step<T: SqlTransaction>: Send + Sync {
     fn run<'a>(&'a self, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Error>>;
 }
 
-struct StepOf<P, E: BelongsToOneAggregate<Aggregate: EventSourced>> {
+struct StepOf<P: ApplySql<E>, E: BelongsToOneAggregate<Aggregate: EventSourced>> {
     event: E,
-    meta: Meta<E::Aggregate>,
+    meta: MetaOf<P, E>,
     projection: PhantomData<fn() -> P>,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: 
     let read = decode::<E::Aggregate>(recorded)?.into_iter().enumerate();
     let own = read.filter_map(|(number, event)| Some((number, P::event(event)?)));
     own.map(|(number, event)| {
-        let meta = Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
+        let meta = P::Rows::meta(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
         let step: Box<dyn Step<P::Tx>> = Box::new(StepOf::<P, E> {
             event,
             meta,
@@ -49,7 +49,7 @@ pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: 
 
 /// What some events write, in order, in a transaction with lifetimes of `T`.
 pub struct Steps<T: SqlTransaction> {
-    steps: Vec<(usize, Box<dyn Step<T>>)>,
+    steps: Numbered<Box<dyn Step<T>>>,
 }
 
 impl<T: SqlTransaction> Steps<T> {

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{SqlTransaction, Steps};
+use super::{InlineError, InlineSteps, SqlProjection, SqlTables, SqlTransaction, Steps};
 use crate::StoreError;
 use crate::projection::Unprojectable;
 use crate::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use crate::store::{Append, Appended};
 
 /// A store that runs methods of the user within its own transactions: those that take a `T`.
 #[diagnostic::on_unimplemented(
@@ -42,6 +43,23 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
         commit: Option<Commit>,
     ) -> Result<(), WriteError>;
 
+    /// Appends as [`append`](crate::EventStore::append) does, and in the same transaction runs the steps of each inline projection and
+    /// moves its checkpoint to the last event of the append. A database in which appends wait for a lock runs the steps before
+    /// it takes that.
+    ///
+    /// An append that is stored since before is answered, and no step counts. A conflict is told rather than what a step makes of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InlineError::Behind`] if a projection has not taken in all events of its categories that were there before the append, or if
+    /// its mark is not there; [`InlineError::Poison`] if a step fails for a reason that does not pass. Else as for `append`: after
+    /// every error but [`Indeterminate`](crate::store::AppendError::Indeterminate) neither events nor rows are written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves all of it done or nothing.
+    async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError>;
+
     /// Removes the checkpoint and the parked events of a reader, and all rows of the tables, so that it begins anew.
     ///
     /// # Errors
@@ -62,6 +80,15 @@ pub struct SqlSchema {
 }
 
 impl SqlSchema {
+    /// The tables of `P`.
+    pub(crate) fn of<P: SqlProjection + SqlTables>() -> Self {
+        Self {
+            projection: P::NAME.into(),
+            version: P::VERSION,
+            sql: P::SCHEMA.into(),
+        }
+    }
+
     /// The projection with its version: `totals_v1`.
     pub fn name(&self) -> String {
         format!("{}_v{}", self.projection, self.version)

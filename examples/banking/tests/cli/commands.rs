@@ -234,6 +234,35 @@ fn the_read_model_holds_what_the_accounts_do() {
 }
 
 #[test]
+fn the_ledger_has_a_line_for_each_movement_as_soon_as_it_is_done() {
+    let bank = bank("ledger");
+    let lines = || {
+        let lines = bank.json(&["ledger"]);
+        let line = |line: &Value| {
+            let text = |field: &str| line[field].as_str().unwrap().to_owned();
+            (text("account"), text("amount"), text("balance"))
+        };
+        lines.as_array().unwrap().iter().map(line).collect::<Vec<_>>()
+    };
+    let line = |account: &str, amount: &str, balance: &str| (account.to_owned(), amount.to_owned(), balance.to_owned());
+    let before = lines();
+    bank.ok(&["transfer", "ACC-000001", "ACC-000002", "30.00"]);
+    let after = lines();
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(
+        after[before.len()..],
+        [
+            line("ACC-000001", "-30.00", "70.00"),
+            line("ACC-000002", "30.00", "130.00")
+        ]
+    );
+    bank.fails(1, &["withdraw", "ACC-000001", "1000.00"]);
+    assert_eq!(lines(), after);
+    let said = bank.fails(1, &["--store", "memory", "ledger"]);
+    assert!(said.contains("--store sqlite:PATH"), "{said}");
+}
+
+#[test]
 fn the_totals_of_a_day_hold_what_was_moved() {
     let bank = bank("totals");
     // Over all days, should it be about midnight.

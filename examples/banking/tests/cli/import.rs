@@ -1,5 +1,6 @@
 //! Imports of ledgers: whole, again, interrupted, by two processes, and of what is no ledger.
 
+use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 
@@ -86,6 +87,25 @@ fn a_run_that_is_killed_is_completed_by_the_next() {
     let (undisturbed, summary) = Bank::imported();
     assert_eq!(totals(&completed), totals(summary));
     assert_eq!(bank.accounts(), undisturbed.accounts());
+    the_ledger_is_as_true_as_the_events(&bank);
+}
+
+/// The last line of each account says what it holds, and no line is missing before it.
+fn the_ledger_is_as_true_as_the_events(bank: &Bank) {
+    let lines = bank.json(&["ledger", "--last", "1000000"]);
+    let mut last: HashMap<&str, (&str, u64)> = HashMap::new();
+    for line in lines.as_array().unwrap() {
+        let (_, count) = last.remove(line["account"].as_str().unwrap()).unwrap_or_default();
+        let balance = line["balance"].as_str().unwrap();
+        last.insert(line["account"].as_str().unwrap(), (balance, count + 1));
+    }
+    for account in bank.accounts().as_array().unwrap() {
+        let (balance, lines) = last.remove(account["account"].as_str().unwrap()).unwrap_or(("0.00", 0));
+        assert_eq!(account["balance"], balance, "{account}");
+        // Its first event opened it.
+        assert_eq!(account["version"], lines + 1, "{account}");
+    }
+    assert!(last.is_empty(), "{last:?}");
 }
 
 /// Reads the child's stderr up to `line`; nobody listens to the rest.

@@ -1,0 +1,115 @@
+//! Connections for appends that run alone, with the methods of inline projections.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool_postgres::ClientWrapper;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+use crate::backend::Backend;
+use crate::connection::Notices;
+use crate::doctor;
+use crate::error::Problem;
+use crate::lane::LaneSettings;
+
+/// Connections of the store's own, with the settings that its promises rest on: opened when they are needed, kept for the next.
+pub(crate) struct Sessions {
+    settings: LaneSettings,
+    idle: Mutex<Vec<Session>>,
+    permits: Semaphore,
+    most: u32,
+}
+
+pub(crate) struct Session {
+    pub(crate) client: ClientWrapper,
+    pub(crate) notices: Arc<Notices>,
+    pub(crate) backend: Backend,
+    /// Where names are looked up behind the tables of a projection.
+    pub(crate) search_path: String,
+}
+
+/// A session that nobody else uses. It is closed when it is dropped: whatever was under way on it is rolled back, or in doubt.
+pub(crate) struct Lent<'a> {
+    pub(crate) session: Session,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Sessions {
+    /// At most so many at once.
+    pub(crate) fn new(settings: LaneSettings, most: usize) -> Self {
+        let most = u32::try_from(most).unwrap_or(u32::MAX).clamp(1, 1 << 16);
+        Self {
+            settings,
+            idle: Mutex::default(),
+            permits: Semaphore::new(most as usize),
+            most,
+        }
+    }
+
+    pub(crate) async fn lend(&self) -> Result<Lent<'_>, Problem> {
+        let permit = match timeout(self.settings.patience, self.permits.acquire()).await {
+            Ok(permit) => permit.map_err(|_| Problem::Closed)?,
+            Err(_) => {
+                return Err(Problem::Silent(
+                    "no connection for appends with inline projections came free in time".to_owned(),
+                ));
+            }
+        };
+        loop {
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let session = match idle {
+                Some(session) if session.client.is_closed() => continue,
+                Some(session) => session,
+                None => Session::open(&self.settings).await?,
+            };
+            return Ok(Lent {
+                session,
+                _permit: permit,
+            });
+        }
+    }
+
+    /// Nothing is under way on it any more.
+    pub(crate) fn give_back(&self, lent: Lent<'_>) {
+        let Lent { session, _permit } = lent;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    /// Waits for what is under way, and closes all of them. Later calls are refused.
+    pub(crate) async fn close(&self) {
+        if let Ok(all) = self.permits.acquire_many(self.most).await {
+            self.permits.close();
+            drop(all);
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl Session {
+    async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
+        let opened = async {
+            let link = settings.connector.connect().await?;
+            doctor::insist_on_durability(&link.client, &settings.allowed).await?;
+            let backend = Backend::of(&link.client).await?;
+            let row = link
+                .client
+                .query_one("SELECT current_setting('search_path')", &[])
+                .await?;
+            let search_path = row.try_get(0)?;
+            let (client, notices) = link.into_wrapper();
+            Ok::<_, Problem>(Self {
+                client,
+                notices,
+                backend,
+                search_path,
+            })
+        };
+        match timeout(settings.patience, opened).await {
+            Ok(session) => session,
+            Err(_) => Err(Problem::Silent(format!(
+                "the server did not let us in within {} s",
+                settings.patience.as_secs_f32()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Inline projections: what their methods write is a part of the append.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep_until};
+
+use super::steps::Step;
+use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, SqlTransaction, Steps};
+use crate::projection::source::{Numbered, Sources};
+use crate::projection::standing::Standing;
+use crate::projection::{ReadError, Unprojectable};
+use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
+use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
+
+/// What an inline projection does with an append: for [`SqlStore::append_with`].
+pub struct InlineSteps<T: SqlTransaction> {
+    /// Whose steps they are.
+    pub projection: Arc<InlineReader>,
+    /// What its methods do, each with the index of its event among [`Append::events`].
+    pub steps: Steps<T>,
+}
+
+/// An inline projection, as a reader of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InlineReader {
+    /// Its tables.
+    pub schema: SqlSchema,
+    /// The name of its checkpoint.
+    pub reader: String,
+    /// The name of the checkpoint that is there if it was once as new as the log.
+    pub mark: String,
+    /// The categories of the events that it takes in: all events of these, and no others.
+    pub categories: Vec<String>,
+}
+
+/// Why an append with inline projections was not done, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InlineError {
+    /// An inline projection cannot apply an event.
+    #[error("an inline projection cannot apply an event")]
+    Poison {
+        /// Which projection: its index among all.
+        projection: usize,
+        /// Which event: its index among those of the append. Without one it is one of them, and nobody can tell which.
+        event: Option<usize>,
+        /// Why.
+        #[source]
+        error: Unprojectable,
+    },
+    /// An inline projection has not taken in all that was appended before: it is to catch up first.
+    #[error("an inline projection has not taken in all that was appended before")]
+    Behind {
+        /// Which projection: its index among all.
+        projection: usize,
+    },
+    /// As for an append without them.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+/// Appends with the inline projections of a runtime.
+#[async_trait]
+pub(crate) trait Appends: Any + Send + Sync {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+}
+
+/// Adds an inline projection to those that a runtime over store `S` has.
+pub(crate) type AddInline<S> = fn(&Arc<S>, &Arc<Standing>, Option<Box<dyn Appends>>) -> Box<dyn Appends>;
+
+/// Adds `P`.
+pub(crate) fn add<S: SqlStore<P::Tx>, P: SqlProjection + SqlTables>(
+    store: &Arc<S>,
+    standing: &Arc<Standing>,
+    before: Option<Box<dyn Appends>>,
+) -> Box<dyn Appends> {
+    let before = before.map(|before| (before as Box<dyn Any>).downcast::<InlineAppends<S, P::Tx>>());
+    let mut appends = match before {
+        None => Box::new(InlineAppends {
+            store: Arc::clone(store),
+            projections: Vec::new(),
+        }),
+        Some(Ok(appends)) => appends,
+        Some(Err(_)) => panic!(
+            "inline projection `{}` takes another transaction than those before it: all of a runtime take the same",
+            P::NAME
+        ),
+    };
+    let sources = Sources::new(P::EVENTS.iter().map(|event| &event.0));
+    appends.projections.push(Projected {
+        reader: Arc::new(InlineReader {
+            schema: SqlSchema::of::<P>(),
+            reader: standing.reader.clone(),
+            mark: standing.mark.clone(),
+            categories: sources.categories().map(str::to_owned).collect(),
+        }),
+        standing: Arc::clone(standing),
+        sources,
+    });
+    appends
+}
+
+/// Appends to `S`, with inline projections whose methods take a `T`.
+struct InlineAppends<S, T: SqlTransaction> {
+    store: Arc<S>,
+    projections: Vec<Projected<T>>,
+}
+
+struct Projected<T: SqlTransaction> {
+    reader: Arc<InlineReader>,
+    standing: Arc<Standing>,
+    sources: Sources<Box<dyn Step<T>>>,
+}
+
+impl<T: SqlTransaction> Projected<T> {
+    /// Whether an event of the append is of its categories.
+    fn takes_in(&self, append: &Append) -> bool {
+        let mut parts = append.streams.iter().filter(|part| !part.events.is_empty());
+        parts.any(|part| {
+            self.reader
+                .categories
+                .iter()
+                .any(|category| category == part.stream.category())
+        })
+    }
+
+    /// What its methods do with the events.
+    fn steps(&self, events: &[RecordedEvent]) -> Result<Steps<T>, (usize, Unprojectable)> {
+        let mut steps: Numbered<Box<dyn Step<T>>> = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            let of_event = self.sources.changes(event).map_err(|error| (index, error))?;
+            steps.extend(of_event.into_iter().map(|step| (index, step)));
+        }
+        Ok(Steps::new(steps))
+    }
+
+    /// The error of an append of `events`, of which it cannot apply one.
+    fn failed(&self, events: &[RecordedEvent], event: Option<usize>, error: Unprojectable) -> AppendError {
+        self.standing.count(&error);
+        let at = event.and_then(|event| events.get(event)).map(|event| EventAt {
+            stream: event.stream.clone(),
+            version: event.version,
+            name: event.name.clone(),
+        });
+        AppendError::ProjectionFailed {
+            projection: self.standing.name,
+            event: at.map(Box::new),
+            source: Box::new(error),
+        }
+    }
+}
+
+/// How long an append waits for an inline projection that is behind: longer than it takes until another process takes up what one
+/// that was killed has left.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
+    /// Waits until the projection has taken in what was appended without it.
+    async fn level(&self, behind: &Standing, deadline: Instant, pause: &mut Duration) -> Result<(), AppendError> {
+        let lagging = |source: ReadError| AppendError::ProjectionBehind {
+            projection: behind.name,
+            source: Box::new(source),
+        };
+        let head = self.store.head().await?;
+        let at = behind.reach(&*self.store, head, deadline).await;
+        let at = at.map_err(|error| lagging(error.into()))?;
+        if Instant::now() >= deadline {
+            return Err(lagging(ReadError::Timeout {
+                projection: behind.name,
+                after: head,
+                at,
+                waited: PATIENCE,
+            }));
+        }
+        // It may be there, and not be marked yet.
+        sleep_until(deadline.min(Instant::now() + *pause)).await;
+        *pause = (*pause * 2).min(Duration::from_millis(100));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<S: SqlStore<T>, T: SqlTransaction> Appends for InlineAppends<S, T> {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let taking: Vec<_> = self
+            .projections
+            .iter()
+            .filter(|projection| projection.takes_in(&append))
+            .collect();
+        if taking.is_empty() {
+            return self.store.append(append).await;
+        }
+        let events = as_recorded(&append)?;
+        let deadline = Instant::now() + PATIENCE;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            let mut inline = Vec::with_capacity(taking.len());
+            for projection in &taking {
+                let steps = projection.steps(&events);
+                inline.push(InlineSteps {
+                    projection: Arc::clone(&projection.reader),
+                    steps: steps.map_err(|(event, error)| projection.failed(&events, Some(event), error))?,
+                });
+            }
+            match self.store.append_with(append.clone(), inline).await {
+                Ok(appended) => return Ok(appended),
+                Err(InlineError::Append(error)) => return Err(error),
+                Err(InlineError::Poison {
+                    projection,
+                    event,
+                    error,
+                }) => {
+                    return Err(taking[projection].failed(&events, event, error));
+                }
+                Err(InlineError::Behind { projection }) => {
+                    self.level(&taking[projection].standing, deadline, &mut pause).await?;
+                }
+            }
+        }
+    }
+}
+
+/// The events of an append as the methods are told of them. Their positions and times are not known, and are not told.
+fn as_recorded(append: &Append) -> Result<Vec<RecordedEvent>, AppendError> {
+    let mut recorded = Vec::new();
+    for StreamAppend {
+        stream,
+        expected,
+        events,
+    } in &append.streams
+    {
+        let mut version = match expected {
+            _ if events.is_empty() => continue,
+            ExpectedVersion::NoStream => Version::ZERO,
+            ExpectedVersion::Exact(version) => *version,
+            ExpectedVersion::Any | ExpectedVersion::Exists => {
+                return Err(AppendError::invalid(format!(
+                    "an inline projection takes in stream `{stream}`: expect an exact version"
+                )));
+            }
+        };
+        for event in events {
+            version = version.next();
+            recorded.push(RecordedEvent {
+                id: event.id,
+                stream: stream.clone(),
+                version,
+                position: Position::ZERO,
+                recorded_at: Timestamp::MIN,
+                name: event.name.clone(),
+                shape_version: event.shape_version,
+                payload: event.payload.clone(),
+                metadata: event.metadata.clone(),
+            });
+        }
+    }
+    Ok(recorded)
+}

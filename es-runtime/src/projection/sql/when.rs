@@ -1,0 +1,69 @@
+//! When the methods of an SQL projection run.
+
+use crate::projection::{InStore, Inline, InlineMeta, Meta};
+use crate::{Aggregate, BelongsToOneAggregate, RecordedEvent};
+
+/// When the methods of an SQL projection run: what its [`Projection::Rows`](crate::Projection::Rows) say.
+pub trait When {
+    /// Whether they run in the transaction of the append.
+    const INLINE: bool;
+
+    /// What they are told of an event of aggregate `A`.
+    type Meta<A: Aggregate>: Send + Sync;
+
+    /// What they are told of `event`. `None` if it is not of a stream of `A`.
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Self::Meta<A>>;
+}
+
+impl When for InStore {
+    const INLINE: bool = false;
+
+    type Meta<A: Aggregate> = Meta<A>;
+
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Meta<A>> {
+        Meta::of(event)
+    }
+}
+
+impl When for Inline {
+    const INLINE: bool = true;
+
+    type Meta<A: Aggregate> = InlineMeta<A>;
+
+    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<InlineMeta<A>> {
+        InlineMeta::of(event)
+    }
+}
+
+/// What the methods of projection `P` are told of event `E`.
+pub type MetaOf<P, E> = <<P as crate::Projection>::Rows as When>::Meta<<E as BelongsToOneAggregate>::Aggregate>;
+
+/// What can be told as a `M`. What is known before the append is known after it too.
+#[diagnostic::on_unimplemented(
+    message = "the method is told `{Self}`, not `{M}`",
+    label = "not what it is told",
+    note = "the aggregate is that of the event",
+    note = "with `inline` take `&InlineMeta<…>`: before it is appended, an event has no position and no time of recording"
+)]
+pub trait Tells<M> {
+    /// It, as a `M`.
+    fn tell(&self) -> &M;
+}
+
+impl<A: Aggregate> Tells<Self> for Meta<A> {
+    fn tell(&self) -> &Self {
+        self
+    }
+}
+
+impl<A: Aggregate> Tells<InlineMeta<A>> for Meta<A> {
+    fn tell(&self) -> &InlineMeta<A> {
+        self
+    }
+}
+
+impl<A: Aggregate> Tells<Self> for InlineMeta<A> {
+    fn tell(&self) -> &Self {
+        self
+    }
+}
