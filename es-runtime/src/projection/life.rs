@@ -251,11 +251,10 @@ impl Life {
     async fn cancel_rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
         let standing = &self.worker.standing;
         let projection = standing.name;
-        let not_rebuilding = CommandError::NotRebuilding { projection };
-        let rebuilder = self.rebuilder.as_mut().ok_or(not_rebuilding)?;
-        if !rebuilder.is_under_way().await? {
-            return Err(CommandError::NotRebuilding { projection });
-        }
+        let rebuilder = match &mut self.rebuilder {
+            Some(rebuilder) if rebuilder.is_under_way().await? => rebuilder,
+            _ => return Err(CommandError::NotRebuilding { projection }),
+        };
         let discarded = rebuilder.discard(lease).await;
         discarded.map_err(|error| refused(projection, error))?;
         standing.update(|state| state.rebuild = None);

@@ -165,14 +165,6 @@ impl Trial {
         if is_own {
             return Ok(next.turn());
         }
-        if is_suspicious {
-            tracing::warn!(
-                reader = self.reader,
-                position = %event.position,
-                times = next.how.ended,
-                "processes ended at this event or behind it: the next ones are tried one by one"
-            );
-        }
         if !next.how.alone && (is_single || self.is_careful()) {
             // It is not said that it was this one.
             next = Note::of(event);
@@ -182,6 +174,13 @@ impl Trial {
         if alone && ended >= self.most && self.pardoned != Some(event.position) {
             let attempts = next.attempts;
             return Ok(Turn::Ended { times: ended, attempts });
+        }
+        if is_suspicious {
+            tracing::warn!(
+                reader = self.reader,
+                position = %event.position,
+                "processes ended at this event or behind it: the next ones are tried one by one"
+            );
         }
         next.attempts += u32::from(alone);
         next.how.by = Some(lease.owner.clone());
