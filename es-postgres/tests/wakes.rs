@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use es_postgres::PostgresStore;
 use es_runtime::{EventStore, Position};
-use support::{Database, address, append, at_port, open};
+use support::{Database, address, append, at_port, open, scaled};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_postgres::Config;
+
+/// Whether a session listens: what it has asked last is where the log ends.
+const LISTENS: &str = "query LIKE 'SELECT coalesce(max(position)%' AND pid <> pg_backend_pid()";
 
 /// Only so that a test without a hint ends.
 const LONG: Duration = Duration::from_secs(60);
@@ -47,13 +50,11 @@ async fn who_begins_to_listen_hears_of_the_head_and_a_lost_connection_is_replace
             .expect("the head is hinted at"),
         3
     );
-    let listening =
-        "query LIKE 'SELECT coalesce(max(position)%' AND datname = current_database() AND pid <> pg_backend_pid()";
     let ended = database
         .client()
         .await
         .query_one(
-            &format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {listening}"),
+            &format!("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND {LISTENS}"),
             &[],
         )
         .await
@@ -66,6 +67,37 @@ async fn who_begins_to_listen_hears_of_the_head_and_a_lost_connection_is_replace
             .expect("it listens again"),
         6
     );
+}
+
+#[tokio::test]
+async fn after_a_storm_of_kills_one_listener_is_left() {
+    let database = Database::new().await;
+    let (here, elsewhere) = (database.open().await, database.open().await);
+    let mut wakes = elsewhere.wakes();
+    let client = database.client().await;
+    let listeners = async |what: &str| {
+        let sql = format!("SELECT {what} FROM pg_stat_activity WHERE datname = current_database() AND {LISTENS}");
+        client.query_one(&sql, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    for kill in 0..scaled(20, 100) {
+        let killed = async {
+            while listeners("count(pg_terminate_backend(pid))").await == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LONG, killed)
+            .await
+            .unwrap_or_else(|_| panic!("nobody listens after {kill} kills"));
+    }
+    let head = here.append(append("1", 0..3)).await.unwrap().head().unwrap();
+    let hinted = timeout(LONG, wakes.beyond(Position(head.0 - 1))).await;
+    assert_eq!(hinted.expect("it listens again"), head);
+    let alone = async {
+        while listeners("count(*)").await != 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, alone).await.expect("one listens");
 }
 
 #[tokio::test]
