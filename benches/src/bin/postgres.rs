@@ -1,6 +1,7 @@
 //! Appends per second on PostgreSQL, by the number of concurrent callers and of events in an append, beside what others do:
 //! a transaction that reads the version and inserts row by row, and one bare statement that keeps no order; then reads,
-//! beside a bare query. `scripts/postgres run -- cargo run --release -p es-benches --bin postgres`
+//! beside a bare query. `scripts/postgres run -- cargo run --release -p es-benches --bin postgres`, which may be told what to measure
+//! only: `1x1`, `32x10` and so on for callers and events, `live`, `loads`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -56,7 +57,12 @@ async fn measure(database: &Config) -> Result<(), Failure> {
         .apply_schema()
         .connect_with(database.clone())
         .await?;
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |part: &str| only.is_empty() || only.iter().any(|only| only == part);
     for (callers, events) in [(1, 1), (8, 1), (32, 1), (128, 1), (1, 10), (8, 10), (32, 10), (128, 10)] {
+        if !is_wanted(&format!("{callers}x{events}")) {
+            continue;
+        }
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
             rounds.push(Round {
@@ -70,8 +76,16 @@ async fn measure(database: &Config) -> Result<(), Failure> {
         }
         report(callers, events, rounds);
     }
-    live(&store, database).await?;
-    reads(&store, &setup).await
+    if is_wanted("live") {
+        live(&store, database).await?;
+    }
+    if is_wanted("loads") {
+        // Else the server tidies up meanwhile, in the background.
+        setup.batch_execute("VACUUM ANALYZE").await?;
+        setup.batch_execute("CHECKPOINT").await?;
+        reads(&store, &setup).await?;
+    }
+    Ok(())
 }
 
 /// A subscriber in another store, as if in another process: what it costs the appends, and how soon it sees them.
