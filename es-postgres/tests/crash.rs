@@ -53,14 +53,19 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
         let writers: Vec<_> = (0..8)
             .map(|number| tokio::spawn(write(store.clone(), format!("{round}-{number}"), Arc::clone(&told))))
             .collect();
-        tokio::time::sleep(Duration::from_millis(50 + 37 * (round % 7))).await;
+        let started = Instant::now();
+        while told.lock().unwrap().acknowledged.is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(60), "nothing is acknowledged");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // At another moment each time.
+        tokio::time::sleep(Duration::from_millis(37 * (round % 7))).await;
         cluster.kill();
         for writer in writers {
             writer.await.unwrap();
         }
         cluster.start_again(&[]);
         let told = std::mem::take(&mut *told.lock().unwrap());
-        assert!(!told.acknowledged.is_empty());
 
         // The same handle goes on, and tells what became of the appends that were under way.
         let mut stored = told.acknowledged;
