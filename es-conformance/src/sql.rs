@@ -14,9 +14,9 @@ use crate::scale::scaled;
 use crate::sql_tables::{SqlStep, SqlTables};
 use crate::subject::{Projections, Subject, at_once, joined};
 
-type Tables = Arc<dyn SqlTables>;
+pub(crate) type Tables = Arc<dyn SqlTables>;
 
-fn schema(store: &Tables, version: u32) -> SqlSchema {
+pub(crate) fn schema(store: &Tables, version: u32) -> SqlSchema {
     SqlSchema {
         projection: "numbers".into(),
         version,
@@ -34,7 +34,7 @@ async fn filled(subject: &Subject<'_>, length: u64) -> Checked<(Tables, Projecti
 }
 
 /// A commit that moves the checkpoint, and nothing else.
-fn moves(lease: &Lease, from: impl Into<Position>, to: impl Into<Position>) -> Commit {
+pub(crate) fn moves(lease: &Lease, from: impl Into<Position>, to: impl Into<Position>) -> Commit {
     Commit {
         table: None,
         ..commit(lease, from, to, Vec::new())
@@ -45,7 +45,7 @@ fn inserts(numbers: impl IntoIterator<Item = i64>) -> Vec<SqlStep> {
     numbers.into_iter().map(SqlStep::Insert).collect()
 }
 
-async fn numbers(tables: &Tables, schema: &SqlSchema) -> Checked<Vec<i64>> {
+pub(crate) async fn numbers(tables: &Tables, schema: &SqlSchema) -> Checked<Vec<i64>> {
     let numbers = tables.numbers(schema).await;
     present(format_args!("the table of {}", schema.name()), numbers)
 }
@@ -58,7 +58,7 @@ async fn stands(tables: &Tables, schema: &SqlSchema, at: u64, wanted: Vec<i64>) 
 }
 
 #[track_caller]
-fn written(result: Result<(), WriteError>) -> Checked {
+pub(crate) fn written(result: Result<(), WriteError>) -> Checked {
     result.map_err(|error| Stop::broken("steps that are in order", "to be written", format_args!("{error:?}")))
 }
 

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::projection::Unprojectable;
-use es_runtime::projection::sql::{SqlSchema, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
-use es_runtime::{Clock, EventStore, MemoryStore, StoreError, StoreErrorKind};
+use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
+use es_runtime::projection::store::{CheckpointError, Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Append, AppendError, Appended, ReadLog};
+use es_runtime::{Clock, EventStore, MemoryStore, Position, RecordedEvent, StoreError, StoreErrorKind};
+use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::{Capability, Fixture, SqlStep, SqlTables};
+use crate::projections::LONG;
+use crate::{Capability, Fixture, SqlInline, SqlStep, SqlTables};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +24,18 @@ enum Fault {
     StepsFirst,
     KeepsStepsBefore,
     KeepsRows,
+    KeepsEventsOfPoison,
+    KeepsStepsOfConflicts,
+    CountsRepetitions,
+    NeverBehind,
+    StaysBehind,
 }
 
 /// Tables of numbers in memory, beside a store: by name, with what they were created by.
 #[derive(Clone)]
 struct Tables {
     store: MemoryStore,
+    /// Locked while an append with inline projections is under way.
     created: Arc<Mutex<BTreeMap<String, Table>>>,
     fault: Fault,
 }
@@ -63,6 +72,26 @@ pub(super) fn keeps_the_steps_before() -> Box<dyn Fixture> {
 
 pub(super) fn forgets_the_checkpoint_only() -> Box<dyn Fixture> {
     tables(Fault::KeepsRows)
+}
+
+pub(super) fn keeps_the_events_of_a_poison() -> Box<dyn Fixture> {
+    tables(Fault::KeepsEventsOfPoison)
+}
+
+pub(super) fn keeps_the_steps_of_a_conflict() -> Box<dyn Fixture> {
+    tables(Fault::KeepsStepsOfConflicts)
+}
+
+pub(super) fn counts_repetitions() -> Box<dyn Fixture> {
+    tables(Fault::CountsRepetitions)
+}
+
+pub(super) fn never_finds_itself_behind() -> Box<dyn Fixture> {
+    tables(Fault::NeverBehind)
+}
+
+pub(super) fn leaves_the_checkpoint_behind() -> Box<dyn Fixture> {
+    tables(Fault::StaysBehind)
 }
 
 #[async_trait]
@@ -128,15 +157,7 @@ impl SqlTables for Tables {
         let missing = || StoreError::new(StoreErrorKind::Rejected, "there is no such table");
         let table = tables.get_mut(&schema.name()).ok_or_else(missing)?;
         let mut numbers = table.numbers.clone();
-        for (index, step) in steps.into_iter().enumerate() {
-            let error = match step {
-                SqlStep::Insert(number) => {
-                    numbers.push(number);
-                    continue;
-                }
-                SqlStep::InsertAndPanic(_) => Unprojectable::Panicked("as it was to".to_owned()),
-                SqlStep::InsertAndFail(_) | SqlStep::Refused => Unprojectable::Method("it fails".into()),
-            };
+        if let Err((index, error)) = run(steps.into_iter().enumerate(), &mut numbers) {
             if self.fault == Fault::KeepsStepsBefore {
                 table.numbers = numbers;
             }
@@ -152,6 +173,57 @@ impl SqlTables for Tables {
         self.store.commit(commit).await?;
         table.numbers = numbers;
         Ok(())
+    }
+
+    async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {
+        let mut tables = self.created.lock().await;
+        for (index, SqlInline { projection, .. }) in inline.iter().enumerate() {
+            if self.fault != Fault::NeverBehind && !self.is_level(projection).await? {
+                return Err(InlineError::Behind { projection: index });
+            }
+        }
+        let mut written = tables.clone();
+        let mut ran = Ok(());
+        for (
+            projection,
+            SqlInline {
+                projection: reader,
+                steps,
+            },
+        ) in inline.iter().enumerate()
+        {
+            let Some(table) = written.get_mut(&reader.schema.name()) else {
+                continue;
+            };
+            ran = run(steps.iter().copied(), &mut table.numbers).map_err(|(event, error)| InlineError::Poison {
+                projection,
+                event: Some(event),
+                error,
+            });
+            if ran.is_err() {
+                break;
+            }
+        }
+        if self.fault == Fault::KeepsStepsOfConflicts {
+            tables.clone_from(&written);
+        }
+        let before = self.store.head().await.map_err(AppendError::from)?;
+        let appended = self.store.append(append).await?;
+        if appended.repeated && self.fault != Fault::CountsRepetitions {
+            return Ok(appended);
+        }
+        if ran.is_err() && self.fault != Fault::KeepsEventsOfPoison {
+            self.store.rewind(before);
+        }
+        ran?;
+        *tables = written;
+        if self.fault != Fault::StaysBehind {
+            for SqlInline { projection, .. } in &inline {
+                let to = appended.head().unwrap_or_default();
+                self.move_to(projection, to).await.map_err(AppendError::from)?;
+            }
+        }
+        Ok(appended)
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
@@ -170,5 +242,64 @@ impl SqlTables for Tables {
         let mut numbers = table.numbers;
         numbers.sort_unstable();
         Some(numbers)
+    }
+}
+
+/// Does what the steps do to the numbers of a table, up to the first that fails.
+fn run(
+    steps: impl IntoIterator<Item = (usize, SqlStep)>,
+    numbers: &mut Vec<i64>,
+) -> Result<(), (usize, Unprojectable)> {
+    for (index, step) in steps {
+        let error = match step {
+            SqlStep::Insert(number) => {
+                numbers.push(number);
+                continue;
+            }
+            SqlStep::InsertAndPanic(_) => Unprojectable::Panicked("as it was to".to_owned()),
+            SqlStep::InsertAndFail(_) | SqlStep::Refused => Unprojectable::Method("it fails".into()),
+        };
+        return Err((index, error));
+    }
+    Ok(())
+}
+
+impl Tables {
+    /// Whether the projection has taken in all events of its categories.
+    async fn is_level(&self, projection: &InlineReader) -> Result<bool, AppendError> {
+        let checkpoint = async |reader| match self.store.checkpoint(reader).await {
+            Ok(checkpoint) => Ok(checkpoint.map(|checkpoint| checkpoint.position)),
+            Err(CheckpointError::Store(error)) => Err(AppendError::from(error)),
+            Err(_) => Ok(None),
+        };
+        if checkpoint(&projection.mark).await?.is_none() {
+            return Ok(false);
+        }
+        let at = checkpoint(&projection.reader).await?.unwrap_or_default();
+        let rest: Vec<_> = self
+            .store
+            .read_log(ReadLog::new().from(at.next()))
+            .try_collect()
+            .await?;
+        let is_of = |event: &RecordedEvent| projection.categories.iter().any(|own| own == event.stream.category());
+        Ok(!rest.iter().any(is_of))
+    }
+
+    /// Moves the checkpoint of the projection.
+    async fn move_to(&self, projection: &InlineReader, to: Position) -> Result<(), StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Unavailable, error.to_string());
+        let lease = self.store.acquire("appends", "appends", LONG).await?;
+        let lease = lease.ok_or_else(|| failed(&"the lease of the appends is free"))?;
+        let from = self
+            .store
+            .checkpoint(&projection.reader)
+            .await
+            .map_err(|error| failed(&error))?;
+        let from = from.map_or(Position::ZERO, |checkpoint| checkpoint.position);
+        let commit = Commit {
+            reader: projection.reader.clone(),
+            ..crate::sql::moves(&lease, from, to)
+        };
+        self.store.commit(commit).await.map_err(|error| failed(&error))
     }
 }
