@@ -19,7 +19,7 @@ use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
 use super::standing::Standing;
 use super::store::{CheckpointError, Lease};
-use super::worker::{LIMIT, Trouble, Worker, refused};
+use super::worker::{FIRST, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -402,7 +402,7 @@ impl Life {
             }
         };
         let answer = guarded("what was ordered", obeying).await;
-        self.worker.limit = LIMIT;
+        self.worker.limit = FIRST;
         self.worker.trial.pardon(None);
         order.reply(answer);
     }

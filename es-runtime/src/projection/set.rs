@@ -17,7 +17,7 @@ use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, ProjectionStore};
 use super::trial::{ENDED, Trial};
 use super::wake::Waiter;
-use super::worker::{LIMIT, Worker};
+use super::worker::{FIRST, Worker};
 use super::{Failure, Plan, Projection, ReadError, Status};
 use crate::store::{EventFilter, ReadLog};
 use crate::{Clock, Position, StoreError, StoreErrorKind};
@@ -137,7 +137,7 @@ impl Projections {
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
                 clock: Arc::clone(clock),
-                limit: LIMIT,
+                limit: FIRST,
                 throttle,
                 progressed: false,
             };
