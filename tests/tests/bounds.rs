@@ -12,23 +12,11 @@ use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::faults::Faulty;
 use es_tests::scaled;
+use es_tests::waits::{LONG, wait_until};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// Only so that a test ends in which nothing comes.
-const LONG: Duration = Duration::from_secs(120);
-
 type Postings = Deliveries<Recorded<AccountEvent>>;
-
-async fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..12_000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never comes to that");
-}
 
 async fn runtime(store: &Faulty) -> Runtime {
     Runtime::builder(store.clone()).start().await.unwrap()
@@ -133,7 +121,7 @@ es_tests::on_every_store_and_postgres! {
         let account = account_with(&runtime, 5).await;
         let balance = runtime.projection::<Balance>();
         take(&mut postings, 1..=2).await;
-        until(|| calls.seen() == [1, 2]).await;
+        wait_until(|| calls.seen() == [1, 2]).await;
         balance.wait_for(Position(2), LONG).await.unwrap();
         let before = store.reads();
 
@@ -146,7 +134,7 @@ es_tests::on_every_store_and_postgres! {
         let receipt = runtime.execute(account, Deposit { amount: 1 }).await.unwrap();
         hints.wake(Position(10_003));
         take(&mut postings, [3]).await;
-        until(|| calls.seen() == [1, 2, 3]).await;
+        wait_until(|| calls.seen() == [1, 2, 3]).await;
         balance.wait_for(receipt.position, LONG).await.unwrap();
         // By each of the three readers.
         assert_eq!(store.reads().events, before.events + 3);
@@ -202,7 +190,7 @@ es_tests::on_every_store_and_postgres! {
             // Ten in the buffer, and one for which there is no room.
             let most = (length - taken).min(11);
             if taken < 5 || taken + 5 > length {
-                until(|| ahead(taken) == most).await;
+                wait_until(|| ahead(taken) == most).await;
             }
             assert!(ahead(taken) <= 11, "{} are read ahead of {taken}", ahead(taken));
             take(&mut slow, [taken + 1]).await;
@@ -219,12 +207,12 @@ es_tests::on_every_store_and_postgres! {
         let (before, permits) = (store.reads().events, Arc::new(Semaphore::new(0)));
         let calls = Calls::of(&runtime, "slow", &permits).await;
         for handled in 0..length {
-            until(|| store.reads().events > before + handled).await;
+            wait_until(|| store.reads().events > before + handled).await;
             assert_eq!(calls.seen().len() as u64, handled);
             assert_eq!(store.reads().events, before + handled + 1);
             permits.add_permits(1);
         }
-        until(|| calls.seen().len() as u64 == length).await;
+        wait_until(|| calls.seen().len() as u64 == length).await;
         assert!(calls.seen().into_iter().eq(1..=length));
     }
 
@@ -244,7 +232,7 @@ es_tests::on_every_store_and_postgres! {
             for taken in 0..12 {
                 // What has room, and one that has none.
                 let most = (12 - taken).min(room + 1);
-                until(|| store.reads().events - before.events == taken + most).await;
+                wait_until(|| store.reads().events - before.events == taken + most).await;
                 take(&mut large, [taken + 1]).await;
             }
             assert_eq!(store.reads().bytes - before.bytes, 12 * 1_000_000);
@@ -282,7 +270,7 @@ es_tests::on_every_store_and_postgres! {
             streams.push(slow.from_start().buffer(1, 1).start().await.unwrap());
         }
         // Each stands in the middle of a page: two events for the streams, one for the handlers, and all of them for the rows.
-        until(|| store.reads().events >= length + 3 * SLOW as u64).await;
+        wait_until(|| store.reads().events >= length + 3 * SLOW as u64).await;
 
         let mut fast = subscribe(&runtime, "fast stream").await;
         let calls = Calls::of(&runtime, "fast handler", &without_end()).await;
@@ -295,14 +283,14 @@ es_tests::on_every_store_and_postgres! {
             }
             take(&mut fast, [position]).await;
         }
-        until(|| calls.seen().len() as u64 == length + 50).await;
+        wait_until(|| calls.seen().len() as u64 == length + 50).await;
         assert!(calls.seen().into_iter().eq(1..=length + 50));
         assert!(handlers.iter().all(|slow| slow.seen().is_empty()));
 
         permits.add_permits(Semaphore::MAX_PERMITS);
         for (slow, mut stream) in handlers.into_iter().zip(streams) {
             take(&mut stream, 1..=length + 50).await;
-            until(|| slow.seen().len() as u64 == length + 50).await;
+            wait_until(|| slow.seen().len() as u64 == length + 50).await;
             assert!(slow.seen().into_iter().eq(1..=length + 50));
         }
     }

@@ -19,40 +19,21 @@ use es_tests::totals::{Totals, folded};
 use es_tests::{ledger, scaled, stores};
 use futures_util::future::try_join_all;
 
-/// Makes each `async fn` a test on both databases. In it `Ledger` is the inline projection of its database.
-macro_rules! on_both_databases {
-    ($($(#[$doc:meta])* async fn $name:ident($store:ident: _) $body:block)+) => {
-        mod on_sqlite {
-            use super::*;
-            use es_tests::ledger::sqlite::{Ledger, Mended, dump};
-            use es_tests::totals::sqlite::Totals as Async;
-
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
-                let folder = es_tests::tempdir().unwrap();
-                let $store = SqliteStore::open(folder.path().join("test.db")).await.unwrap();
-                $body
-            })+
-        }
-
-        mod on_postgres {
-            use super::*;
-            use es_tests::ledger::postgres::{Ledger, Mended, dump};
-            use es_tests::totals::postgres::Totals as Async;
-
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
-                let $store = stores::postgres().await;
-                $body
-            })+
-        }
-    };
-}
-
 /// Of several writers on one stream each is tried again often enough.
 fn builder<S: EventStore>(store: S) -> es_runtime::Builder<S> {
     Runtime::builder(store).retry(RetryPolicy::default().attempts(1_000))
 }
 
-on_both_databases! {
+es_tests::on_both_databases! {
+    sqlite {
+        use es_tests::ledger::sqlite::{Ledger, Mended, dump};
+        use es_tests::totals::sqlite::Totals as Async;
+    }
+    postgres {
+        use es_tests::ledger::postgres::{Ledger, Mended, dump};
+        use es_tests::totals::postgres::Totals as Async;
+    }
+
     async fn rows_show_an_event_as_soon_as_it_is_stored(store: _) {
         let runtime = builder(store.clone()).projection::<Ledger>().projection::<Async>().start().await.unwrap();
         let alice = account_with(&runtime, 50).await;

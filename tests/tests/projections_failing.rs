@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use es_runtime::Position;
 use es_runtime::prelude::*;
-use es_runtime::projection::{ProjectionHealth, Status};
-use es_runtime::{Position, Projection};
+use es_runtime::projection::Status;
 use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, account_with};
 use es_tests::faults::{Fault, Faulty};
-
-/// Only so that a test ends in which nothing comes.
-const LONG: Duration = Duration::from_secs(120);
+use es_tests::waits::{LONG, becomes};
 
 /// The amounts of an account, in the order in which they were applied.
 #[projection(name = "holding")]
@@ -60,17 +58,6 @@ fn fails_below_zero(amount: i64) {
     }
 }
 
-async fn until<P: Projection>(runtime: &Runtime, wanted: Status) -> ProjectionHealth {
-    for _ in 0..12_000 {
-        let health = runtime.projection::<P>().status().await.unwrap();
-        if health.status == wanted {
-            return health;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never {wanted:?}: {:?}", runtime.health().await.unwrap());
-}
-
 /// Appends a hundred deposits at once, of which the one of this number cannot be applied, and gives its position.
 async fn deposit_hundred(runtime: &Runtime, account: Id<Account>, failing: i64) -> Position {
     let amount = |number| if number == failing { -1 } else { number };
@@ -93,7 +80,7 @@ es_tests::on_every_store_and_postgres! {
             let opened = runtime.append(account, [Opened { owner: "Alice".into() }]).await.unwrap();
             holding.wait_for(opened.position, LONG).await.unwrap();
             let position = deposit_hundred(&runtime, account, failing).await;
-            let health = until::<Holding>(&runtime, Status::Held).await;
+            let health = becomes::<Holding>(&runtime, Status::Held).await;
             assert_eq!(health.last_error.and_then(|failure| failure.position), Some(position));
             assert_eq!(health.position.0, position.0 - 1);
             let row = runtime.get::<Holding>(account).await.unwrap().unwrap();
@@ -103,7 +90,7 @@ es_tests::on_every_store_and_postgres! {
             let head = runtime.store().head().await.unwrap();
             let row = runtime.get::<Holding>(account).after(head).timeout(LONG).await.unwrap().unwrap();
             assert_eq!(row.amounts, all_but(failing));
-            until::<Holding>(&runtime, Status::Live).await;
+            becomes::<Holding>(&runtime, Status::Live).await;
         }
     }
 
