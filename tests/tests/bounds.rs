@@ -266,7 +266,7 @@ es_tests::on_every_store_and_postgres! {
         let (mut handlers, mut streams) = (Vec::new(), Vec::new());
         for number in 0..SLOW {
             handlers.push(Calls::of(&runtime, &format!("slow handler {number}"), &permits).await);
-            let slow = runtime.subscribe(&format!("slow stream {number}")).aggregate::<Account>();
+            let slow = runtime.subscribe(format!("slow stream {number}")).aggregate::<Account>();
             streams.push(slow.from_start().buffer(1, 1).start().await.unwrap());
         }
         // Each stands in the middle of a page: two events for the streams, one for the handlers, and all of them for the rows.
