@@ -237,7 +237,12 @@ impl<S: SqlStore<T>, T: SqlTransaction> Appends for InlineAppends<S, T> {
                     steps: steps.map_err(|(event, error)| projection.failed(&events, Some(event), error))?,
                 });
             }
-            match self.store.append_with(append.clone(), inline).await {
+            let spent: Vec<_> = inline.iter().map(|of| of.steps.spent.clone()).collect();
+            let appended = self.store.append_with(append.clone(), inline).await;
+            for (projection, spent) in taking.iter().zip(&spent) {
+                projection.standing.metrics.inlined(spent);
+            }
+            match appended {
                 Ok(appended) => return Ok(appended),
                 Err(InlineError::Append(error)) => return Err(error),
                 Err(InlineError::Poison {
