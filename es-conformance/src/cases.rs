@@ -107,6 +107,7 @@ macro_rules! __cases {
             inline::g34_repeated_inline_append_counts_once [TxProjections, SqlProjections] "an append that is stored since before is answered as it was, and no step counts";
             inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
             projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
+            sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
             deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";

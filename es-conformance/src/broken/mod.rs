@@ -173,6 +173,8 @@ broken! {
         caught by ["g34_repeated_inline_append_counts_once"];
     sql::never_finds_itself_behind "appends with a projection that has not taken in what was appended before"
         caught by ["g35_inline_projection_that_is_behind_refuses"];
+    sql::keeps_dropped_tables "forgets the readers of a version, and keeps the tables that methods wrote"
+        caught by ["g37_tables_of_old_versions_are_dropped"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }

@@ -1,12 +1,12 @@
 //! Faults in tables that methods of the user write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
-use es_runtime::projection::store::{CheckpointError, Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::projection::store::{CheckpointError, Commit, CommitError, Lease, ProjectionStore, RowTable};
 use es_runtime::store::{Append, AppendError, Appended, ReadLog};
 use es_runtime::{Clock, EventStore, MemoryStore, Position, RecordedEvent, StoreError, StoreErrorKind};
 use futures_util::TryStreamExt as _;
@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::projections::LONG;
+use crate::wrap::{Wrap, WrapProjections, Wrapped};
 use crate::{Capability, Fixture, SqlInline, SqlStep, SqlTables};
 
 /// What is wrong.
@@ -29,6 +30,7 @@ enum Fault {
     CountsRepetitions,
     NeverBehind,
     StaysBehind,
+    KeepsDropped,
 }
 
 /// Tables of numbers in memory, beside a store: by name, with what they were created by.
@@ -90,6 +92,10 @@ pub(super) fn never_finds_itself_behind() -> Box<dyn Fixture> {
     tables(Fault::NeverBehind)
 }
 
+pub(super) fn keeps_dropped_tables() -> Box<dyn Fixture> {
+    tables(Fault::KeepsDropped)
+}
+
 pub(super) fn leaves_the_checkpoint_behind() -> Box<dyn Fixture> {
     tables(Fault::StaysBehind)
 }
@@ -111,7 +117,8 @@ impl Fixture for Tables {
     }
 
     async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
-        Some(Arc::new(self.store.clone().with_clock(clock)))
+        let store = self.store.clone().with_clock(clock);
+        Some(Self { store, ..self.clone() }.with_drops())
     }
 
     async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
@@ -123,7 +130,7 @@ impl Fixture for Tables {
 #[async_trait]
 impl SqlTables for Tables {
     fn projections(&self) -> Arc<dyn ProjectionStore> {
-        Arc::new(self.store.clone())
+        self.with_drops()
     }
 
     fn statement(&self, version: u32) -> String {
@@ -264,7 +271,41 @@ fn run(
     Ok(())
 }
 
+impl Wrap for Tables {
+    fn inner(&self) -> &dyn EventStore {
+        &self.store
+    }
+}
+
+#[async_trait]
+impl WrapProjections for Tables {
+    fn projections(&self) -> &dyn ProjectionStore {
+        &self.store
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        let mut tables = self.created.lock().await;
+        self.store.drop_table(table, readers, lease).await?;
+        if self.fault != Fault::KeepsDropped {
+            tables.remove(&table.name());
+        }
+        Ok(())
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let tables = self.created.lock().await;
+        let own = tables.keys().filter_map(|name| RowTable::version_of(projection, name));
+        let of_rows = self.store.versions(projection).await?;
+        Ok(own.chain(of_rows).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+}
+
 impl Tables {
+    /// As a store that keeps projections, and drops these tables too.
+    fn with_drops(&self) -> Arc<dyn ProjectionStore> {
+        Arc::new(Wrapped(Arc::new(self.clone())))
+    }
+
     /// Whether the projection has taken in all events of its categories.
     async fn is_level(&self, projection: &InlineReader) -> Result<bool, AppendError> {
         let checkpoint = async |reader| match self.store.checkpoint(reader).await {
