@@ -177,6 +177,26 @@ es_tests::on_both_databases! {
         caught_up::<SecondTotals>(&new).await;
         assert_eq!(second_total(&store).await, 5);
         assert_eq!(dump(&store).await, before);
+
+        let handle = new.projection::<SecondTotals>();
+        assert_eq!(handle.versions().await.unwrap(), [1, 2]);
+        let in_use = handle.drop_version(2).await.unwrap_err();
+        assert!(matches!(in_use, CommandError::InUse { version: 2, .. }), "{in_use}");
+        drop(old);
+        for _ in 0..12_000 {
+            match handle.drop_version(1).await {
+                Ok(()) => break,
+                // Its runtime is about to give the lease back.
+                Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(handle.versions().await.unwrap(), [2]);
+        assert_eq!(second_total(&store).await, 5);
+        // It comes back, and finds none of its tables.
+        let old = Runtime::builder(store.clone()).projection::<Totals>().start().await.unwrap();
+        caught_up::<Totals>(&old).await;
+        assert_eq!(dump(&store).await, before);
     }
 
     /// Such as that of a version which was dropped, and comes back.
