@@ -19,7 +19,7 @@ pub enum Capability {
     Snapshots,
     /// A projection and its checkpoint commit in one transaction of the store.
     TxProjections,
-    /// It runs methods that write tables of their own in the transaction of the checkpoint.
+    /// It runs methods that write tables of their own in the transaction of the checkpoint, or in that of an append.
     SqlProjections,
     /// It keeps an outbox.
     Outbox,

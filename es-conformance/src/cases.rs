@@ -1,8 +1,8 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, kinds, leases,
-    limits, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
+    append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
+    leases, limits, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -102,6 +102,12 @@ macro_rules! __cases {
             sql::g29_failing_step_writes_nothing [TxProjections, SqlProjections] "a step that fails or panics is told with the index of its event, and nothing of its transaction is written";
             sql::g30_lost_lease_fences_steps [TxProjections, SqlProjections] "an owner that lost its lease writes no table and forgets none";
             sql::g31_forgotten_tables_begin_anew [TxProjections, SqlProjections] "tables that are forgotten are empty, without checkpoint and parked events, and are written again; another version stays";
+            inline::g32_inline_rows_and_events_commit_together [TxProjections, SqlProjections] "what inline projections write, their checkpoints and the events of an append are stored together, seen through every handle";
+            inline::g33_refused_inline_append_changes_nothing [TxProjections, SqlProjections] "an append with a step that fails is told with its projection and its event, one that conflicts with the conflict, and nothing of either is written";
+            inline::g34_repeated_inline_append_counts_once [TxProjections, SqlProjections] "an append that is stored since before is answered as it was, and no step counts";
+            inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
+            projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
+            sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
             deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";

@@ -15,6 +15,7 @@ mod filters;
 mod fixture;
 mod hints;
 mod idempotency;
+mod inline;
 mod intercept;
 mod kinds;
 mod leases;
@@ -40,7 +41,7 @@ pub use capability::Capability;
 pub use cases::cases;
 pub use fixture::{Fixture, Transaction, Work};
 pub use run::{Case, Verdict};
-pub use sql_tables::{SqlStep, SqlTables};
+pub use sql_tables::{SqlInline, SqlStep, SqlTables};
 
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]

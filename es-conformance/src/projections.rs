@@ -351,6 +351,54 @@ pub(crate) async fn g09_parked_event_can_be_replayed(subject: &Subject<'_>) -> C
     same("the rows", data, vec![Bytes::from(r#"{"count":1}"#)])
 }
 
+/// What is tried is noted far above the checkpoint of whoever notes it: by a commit that moves nothing.
+pub(crate) async fn g36_events_are_parked_wherever_they_stand(subject: &Subject<'_>) -> Checked {
+    let length = scaled(1_000, 10_000);
+    let store = filled(subject, length).await?;
+    let lease = leased(&store, "owner").await?;
+    let asides = |at: u64, park: Vec<Parked>, unpark: Vec<Position>| Commit {
+        table: None,
+        park,
+        unpark,
+        ..commit(&lease, at, at, Vec::new())
+    };
+    let (far, last) = (parked(length / 2, "far above", 1), parked(length, "at the end", 2));
+    // Whether it has begun or not.
+    for at in [0, 1] {
+        let what = format!("with the checkpoint at {at}");
+        let stands = async |wanted: Vec<Parked>| {
+            let is = store.parked(READER, Position::ZERO, 10).await?;
+            same("the parked events", is, wanted).among(&what)?;
+            same("the checkpoint", checkpoint(&store).await?, Position(at)).among(&what)
+        };
+        store.commit(asides(at, vec![far.clone()], vec![])).await?;
+        stands(vec![far.clone()]).await?;
+        // One in the place of the other.
+        store.commit(asides(at, vec![last.clone()], vec![far.position])).await?;
+        stands(vec![last.clone()]).await?;
+        store.commit(asides(at, vec![far.clone()], vec![])).await?;
+        stands(vec![far.clone(), last.clone()]).await?;
+        store
+            .commit(asides(at, vec![], vec![far.position, last.position]))
+            .await?;
+        stands(vec![]).await?;
+        if at == 0 {
+            store.commit(step(&store, &lease, 0.into(), 1.into()).await?).await?;
+        }
+    }
+    // They stay when the checkpoint comes to them, and passes them.
+    store.commit(asides(1, vec![far.clone(), last.clone()], vec![])).await?;
+    store
+        .commit(step(&store, &lease, 1.into(), Position(length)).await?)
+        .await?;
+    same(
+        "the parked events behind the checkpoint",
+        store.parked(READER, Position::ZERO, 10).await?,
+        vec![far, last],
+    )?;
+    count_is_checkpoint(&store).await.map(drop)
+}
+
 async fn diverged(store: &Projections, at: u64, event: EventId, now: Option<EventId>) -> Checked {
     let result = store.checkpoint(READER).await;
     let is = matches!(&result, Err(CheckpointError::Diverged { reader, position, expected, found })

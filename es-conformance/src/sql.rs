@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{SqlSchema, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, Parked};
+use es_runtime::projection::store::{Commit, CommitError, Lease, Parked, RowTable};
 use es_runtime::{Position, StoreErrorKind};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
@@ -14,9 +14,9 @@ use crate::scale::scaled;
 use crate::sql_tables::{SqlStep, SqlTables};
 use crate::subject::{Projections, Subject, at_once, joined};
 
-type Tables = Arc<dyn SqlTables>;
+pub(crate) type Tables = Arc<dyn SqlTables>;
 
-fn schema(store: &Tables, version: u32) -> SqlSchema {
+pub(crate) fn schema(store: &Tables, version: u32) -> SqlSchema {
     SqlSchema {
         projection: "numbers".into(),
         version,
@@ -34,7 +34,7 @@ async fn filled(subject: &Subject<'_>, length: u64) -> Checked<(Tables, Projecti
 }
 
 /// A commit that moves the checkpoint, and nothing else.
-fn moves(lease: &Lease, from: impl Into<Position>, to: impl Into<Position>) -> Commit {
+pub(crate) fn moves(lease: &Lease, from: impl Into<Position>, to: impl Into<Position>) -> Commit {
     Commit {
         table: None,
         ..commit(lease, from, to, Vec::new())
@@ -45,7 +45,7 @@ fn inserts(numbers: impl IntoIterator<Item = i64>) -> Vec<SqlStep> {
     numbers.into_iter().map(SqlStep::Insert).collect()
 }
 
-async fn numbers(tables: &Tables, schema: &SqlSchema) -> Checked<Vec<i64>> {
+pub(crate) async fn numbers(tables: &Tables, schema: &SqlSchema) -> Checked<Vec<i64>> {
     let numbers = tables.numbers(schema).await;
     present(format_args!("the table of {}", schema.name()), numbers)
 }
@@ -58,7 +58,7 @@ async fn stands(tables: &Tables, schema: &SqlSchema, at: u64, wanted: Vec<i64>) 
 }
 
 #[track_caller]
-fn written(result: Result<(), WriteError>) -> Checked {
+pub(crate) fn written(result: Result<(), WriteError>) -> Checked {
     result.map_err(|error| Stop::broken("steps that are in order", "to be written", format_args!("{error:?}")))
 }
 
@@ -304,4 +304,55 @@ pub(crate) async fn g31_forgotten_tables_begin_anew(subject: &Subject<'_>) -> Ch
             .await,
     )?;
     stands(&tables, &first, 3, vec![1, 2, 3]).await
+}
+
+pub(crate) async fn g37_tables_of_old_versions_are_dropped(subject: &Subject<'_>) -> Checked {
+    let (tables, store, first) = filled(subject, 5).await?;
+    let second = schema(&tables, 2);
+    tables.create_schema(&second).await?;
+    let lease = leased(&store, "writer").await?;
+    let moves_second = Commit {
+        reader: "second".to_owned(),
+        ..moves(&lease, 0, 2)
+    };
+    written(
+        tables
+            .run_steps(&first, inserts([1, 2]), Some(moves(&lease, 0, 2)))
+            .await,
+    )?;
+    written(tables.run_steps(&second, inserts([1, 2]), Some(moves_second)).await)?;
+    same("the versions", store.versions("numbers").await?, vec![1, 2])?;
+    let of_first = RowTable {
+        projection: first.projection.clone(),
+        version: first.version,
+        indexes: Vec::new().into(),
+        beside: false,
+    };
+
+    store.release(&lease).await?;
+    let owner = leased(&store, "another").await?;
+    let late = store.drop_table(&of_first, &[READER.to_owned()], &lease).await;
+    lost(
+        "a lost owner that drops",
+        late,
+        |error| matches!(error, CommitError::LeaseLost { lease } if lease == READER),
+    )?;
+    stands(&tables, &first, 2, vec![1, 2]).await?;
+
+    for _ in 0..2 {
+        store.drop_table(&of_first, &[READER.to_owned()], &owner).await?;
+        same("the versions", store.versions("numbers").await?, vec![2])?;
+        same("the table that was dropped", tables.numbers(&first).await, None)?;
+        same("its checkpoint", store.checkpoint(READER).await?, None)?;
+        same(
+            "the table of the other version",
+            numbers(&tables, &second).await?,
+            vec![1, 2],
+        )?;
+        let stays = store.checkpoint("second").await?.map(|checkpoint| checkpoint.position);
+        same("its checkpoint", stays, Some(Position(2)))?;
+    }
+    tables.create_schema(&first).await?;
+    written(tables.run_steps(&first, inserts([3]), Some(moves(&owner, 0, 1))).await)?;
+    stands(&tables, &first, 1, vec![3]).await
 }

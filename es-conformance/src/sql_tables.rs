@@ -2,8 +2,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::StoreError;
-use es_runtime::projection::sql::{SqlSchema, WriteError};
+use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
 use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Append, Appended};
 
 /// A [`SqlStore`](es_runtime::projection::sql::SqlStore) as the cases use it: with one table of numbers for each version of a
 /// projection, and without the type of its transaction. See [`Fixture::open_sql`](crate::Fixture::open_sql).
@@ -27,11 +28,24 @@ pub trait SqlTables: Send + Sync {
         commit: Option<Commit>,
     ) -> Result<(), WriteError>;
 
+    /// Makes [`InlineSteps`](es_runtime::projection::sql::InlineSteps) of these, and has the store
+    /// [append](es_runtime::projection::sql::SqlStore::append_with) with them.
+    async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError>;
+
     /// Calls [`forget_schema`](es_runtime::projection::sql::SqlStore::forget_schema).
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 
     /// The numbers in the table, in ascending order; `None` if there is no such table.
     async fn numbers(&self, schema: &SqlSchema) -> Option<Vec<i64>>;
+}
+
+/// What an inline projection does with an append.
+#[derive(Debug, Clone)]
+pub struct SqlInline {
+    /// Whose steps they are.
+    pub projection: InlineReader,
+    /// Each with the index of its event among those of the append.
+    pub steps: Vec<(usize, SqlStep)>,
 }
 
 /// What a step does with its transaction.

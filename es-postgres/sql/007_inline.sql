@@ -6,6 +6,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
+SET jit = off                               -- which the cost of a scan that is switched off would call for, each time
 AS $$
 DECLARE
     at       bigint;

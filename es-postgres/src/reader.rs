@@ -207,16 +207,19 @@ impl Reader {
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
         let statement = client.prepare_cached(sql).await?;
-        let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
-        pin_mut!(sent);
         let (mut taken, mut size, mut is_cut) = (Vec::new(), 0, false);
-        while let Some(row) = sent.try_next().await? {
-            size += row.raw_size_bytes();
-            taken.push(E::take(row)?);
-            if size >= bytes {
-                is_cut = true;
-                break;
+        {
+            let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
+            pin_mut!(sent);
+            while let Some(row) = sent.try_next().await? {
+                size += row.raw_size_bytes();
+                taken.push(E::take(row)?);
+                if size >= bytes {
+                    is_cut = true;
+                    break;
+                }
             }
+            // Dropped, or what is not taken of it would hold up the answer to the next question.
         }
         let events = E::events(self, client, taken, stream).await?;
         Ok(Page { events, size, is_cut })

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use es_postgres::doctor::{self, Risk};
 use es_postgres::{PostgresStore, Schema, schema};
+use es_runtime::projection::sql::{SqlSchema, SqlStore as _};
 use es_runtime::projection::store::{
     CheckpointError, Commit, CommitError, Lease, ProjectionStore, RowChange, RowQuery, RowTable,
 };
@@ -198,6 +199,55 @@ async fn tables_of_projections_are_no_damage() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("the function commit_batch"), "{error}");
+}
+
+/// What belongs to somebody else is not dropped along with the schema of a version.
+#[tokio::test]
+async fn a_schema_that_others_depend_on_stays() {
+    let database = Database::new().await;
+    let store = support::open(PostgresStore::options(), &database.config).await;
+    let lease = store.acquire("balances", "one", LONG).await.unwrap().unwrap();
+    let schema = SqlSchema {
+        projection: "balances".into(),
+        version: 1,
+        sql: "CREATE TABLE accounts (number serial PRIMARY KEY, cents bigint); CREATE SEQUENCE beside;
+              CREATE TABLE lines (account int REFERENCES accounts); CREATE VIEW rich AS SELECT * FROM accounts WHERE cents > 5"
+            .into(),
+    };
+    store.create_schema(&schema).await.unwrap();
+    let client = database.client().await;
+    client
+        .batch_execute("CREATE VIEW public.report AS SELECT sum(cents) FROM es_balances_v1.accounts")
+        .await
+        .unwrap();
+    let readers = ["balances".to_owned()];
+    let begun = Commit {
+        table: None,
+        rows: Vec::new(),
+        ..commit(&lease, 0, 0)
+    };
+    store.commit(begun).await.unwrap();
+
+    let refused = store.drop_table(&table(), &readers, &lease).await.unwrap_err();
+    let CommitError::Store(error) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(error.kind(), StoreErrorKind::Rejected);
+    assert!(error.to_string().contains("view report depends on table"), "{error}");
+    assert_eq!(store.versions("balances").await.unwrap(), [1]);
+    assert!(store.checkpoint("balances").await.unwrap().is_some());
+    assert_eq!(count(&client, "SELECT count(*) FROM es_balances_v1.rich").await, 0);
+
+    client.batch_execute("DROP VIEW public.report").await.unwrap();
+    store.drop_table(&table(), &readers, &lease).await.unwrap();
+    assert_eq!(store.versions("balances").await.unwrap(), [0; 0]);
+    assert!(store.checkpoint("balances").await.unwrap().is_none());
+    // One of the same name that is not the projection's.
+    let foreign = "CREATE SCHEMA es_balances_v1; CREATE TABLE es_balances_v1.theirs (number int)";
+    client.batch_execute(foreign).await.unwrap();
+    store.drop_table(&table(), &readers, &lease).await.unwrap();
+    assert_eq!(store.versions("balances").await.unwrap(), [0; 0]);
+    assert_eq!(count(&client, "SELECT count(*) FROM es_balances_v1.theirs").await, 0);
 }
 
 /// The server ends the session in the middle of a commit: whoever reads the checkpoint again knows.

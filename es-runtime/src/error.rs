@@ -173,14 +173,14 @@ pub enum ExecuteError<E> {
         source: Box<Unprojectable>,
     },
     /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet; neither events
-    /// nor rows were stored. Send the command again later.
+    /// nor rows were stored. Send the command again later, unless it holds: then start a build that can apply the event, or skip it.
     #[error(
         "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"
     )]
     ProjectionBehind {
         /// The projection's name.
         projection: &'static str,
-        /// How far it has come. Its [health](crate::Runtime::health) says why.
+        /// How far it has come, or the event before which it [holds](ReadError::Held). Its [health](crate::Runtime::health) says why.
         #[source]
         source: Box<ReadError>,
     },

@@ -15,7 +15,7 @@ use facade::{Counter, Gauge, Histogram, Labels, Unit};
 use crate::projection::Status;
 use crate::{Clock, ExecuteError, Position, Receipt, Timestamp};
 
-pub(crate) use facade::{ON, Timer};
+pub(crate) use facade::{ON, Spent, Timer};
 
 /// Each metric once, with its name, its unit and what it is.
 macro_rules! metrics {
@@ -49,6 +49,13 @@ metrics! {
     PROJECTION_FAILURES = Counter("es_projection_failures_total") in Count: "How often the projection did not go on, or parked an event";
     PROJECTION_PANICS = Counter("es_projection_panics_total") in Count: "Panics in the projection's code";
     PROJECTION_PARKED = Gauge("es_projection_parked_events") in Count: "Events that are parked";
+    INLINE_DURATION = Histogram("es_projection_inline_duration_seconds") in Seconds: "How long the methods of an inline projection took within an append";
+
+    BUILD_POSITION = Gauge("es_projection_build_position") in Count: "Every event up to this position is in the rows that are built beside";
+    BUILD_LAG_EVENTS = Gauge("es_projection_build_lag_events") in Count: "Positions of the log that are not in the rows that are built beside";
+    BUILD_EVENTS = Counter("es_projection_build_events_total") in Count: "Events applied to rows that are built beside";
+    BUILD_FAILURES = Counter("es_projection_build_failures_total") in Count: "How often a build beside did not go on, or parked an event";
+    BUILDS = Counter("es_projection_builds_total") in Count: "Builds beside that have ended";
 
     SUBSCRIPTION_OWNED = Gauge("es_subscription_owned") in Count: "1 where this process has the lease of the subscription";
     SUBSCRIPTION_POSITION = Gauge("es_subscription_position") in Count: "Every event up to this position is done";
@@ -68,7 +75,7 @@ pub(crate) fn executed<E>(aggregate: &'static str, timer: Timer, result: &Result
         outcome_of_receipts(*events, *repeated)
     });
     let labels = aggregate_labels(aggregate);
-    COMMAND_DURATION.record(&labels, timer);
+    COMMAND_DURATION.record(&labels, &timer);
     COMMANDS.add(&labels.with("outcome", outcome), 1);
 }
 
@@ -83,7 +90,7 @@ pub(crate) fn executed_atomically<E>(timer: Timer, result: &Result<Vec<Receipt>,
         let events = receipts.iter().map(|receipt| receipt.events).sum();
         outcome_of_receipts(events, receipts.iter().any(|receipt| receipt.repeated))
     });
-    TRANSACTION_DURATION.record(&Labels::new(), timer);
+    TRANSACTION_DURATION.record(&Labels::new(), &timer);
     TRANSACTIONS.add(&Labels::new().with("outcome", outcome), 1);
 }
 
@@ -137,7 +144,7 @@ fn aggregate_labels(aggregate: &'static str) -> Labels {
 
 /// What a projection or a subscription tells of itself.
 pub(crate) struct Reader {
-    told: Option<Told>,
+    told: Told,
     /// Whether it has told where it stands, and nobody else has since.
     stands: AtomicBool,
 }
@@ -150,39 +157,59 @@ struct Told {
 
 /// What is told of each.
 struct Family {
-    owned: Gauge,
     position: Gauge,
     lag_events: Gauge,
-    lag: Gauge,
     events: Counter,
     duration: Histogram,
     failures: Counter,
     panics: Counter,
+    /// What has no meaning for rows that are built beside.
+    shown: Option<Shown>,
+}
+
+/// What is told of what is shown, or handled.
+struct Shown {
+    owned: Gauge,
+    lag: Gauge,
     parked: Gauge,
 }
 
 static PROJECTION: Family = Family {
-    owned: PROJECTION_OWNED,
     position: PROJECTION_POSITION,
     lag_events: PROJECTION_LAG_EVENTS,
-    lag: PROJECTION_LAG,
     events: PROJECTION_EVENTS,
     duration: PROJECTION_DURATION,
     failures: PROJECTION_FAILURES,
     panics: PROJECTION_PANICS,
-    parked: PROJECTION_PARKED,
+    shown: Some(Shown {
+        owned: PROJECTION_OWNED,
+        lag: PROJECTION_LAG,
+        parked: PROJECTION_PARKED,
+    }),
+};
+
+static BUILD: Family = Family {
+    position: BUILD_POSITION,
+    lag_events: BUILD_LAG_EVENTS,
+    events: BUILD_EVENTS,
+    duration: PROJECTION_DURATION,
+    failures: BUILD_FAILURES,
+    panics: PROJECTION_PANICS,
+    shown: None,
 };
 
 static SUBSCRIPTION: Family = Family {
-    owned: SUBSCRIPTION_OWNED,
     position: SUBSCRIPTION_POSITION,
     lag_events: SUBSCRIPTION_LAG_EVENTS,
-    lag: SUBSCRIPTION_LAG,
     events: SUBSCRIPTION_EVENTS,
     duration: SUBSCRIPTION_DURATION,
     failures: SUBSCRIPTION_FAILURES,
     panics: SUBSCRIPTION_PANICS,
-    parked: SUBSCRIPTION_PARKED,
+    shown: Some(Shown {
+        owned: SUBSCRIPTION_OWNED,
+        lag: SUBSCRIPTION_LAG,
+        parked: SUBSCRIPTION_PARKED,
+    }),
 };
 
 impl Reader {
@@ -195,35 +222,40 @@ impl Reader {
         Self::new(&SUBSCRIPTION, Labels::new().with_text("subscription", name))
     }
 
-    /// One that tells nothing.
-    pub(crate) fn silent() -> Self {
-        Self {
-            told: None,
-            stands: AtomicBool::new(false),
-        }
+    /// That of the rows that are built beside those of this projection.
+    pub(crate) fn beside(&self) -> Self {
+        Self::new(&BUILD, self.told.labels.clone())
     }
 
     fn new(family: &'static Family, labels: Labels) -> Self {
         Self {
-            told: Some(Told { family, labels }),
+            told: Told { family, labels },
             stands: AtomicBool::new(false),
         }
     }
 
     fn tell(&self, tell: impl FnOnce(&Family, &Labels)) {
-        if let Some(Told { family, labels }) = self.told.as_ref().filter(|_| ON) {
-            tell(family, labels);
+        if ON {
+            tell(self.told.family, &self.told.labels);
         }
+    }
+
+    fn tell_shown(&self, tell: impl FnOnce(&Shown, &Labels)) {
+        self.tell(|family, labels| {
+            if let Some(shown) = &family.shown {
+                tell(shown, labels);
+            }
+        });
     }
 
     /// It has begun to wait for its lease: also who never has it is there to be seen.
     pub(crate) fn begin(&self) {
-        self.tell(|family, labels| family.owned.add(labels, 0.0));
+        self.tell_shown(|shown, labels| shown.owned.add(labels, 0.0));
     }
 
     /// It has its lease until what is given is dropped.
     pub(crate) fn own(&self) -> Owned {
-        self.tell(|family, labels| family.owned.add(labels, 1.0));
+        self.tell_shown(|shown, labels| shown.owned.add(labels, 1.0));
         Owned(self.told.clone())
     }
 
@@ -231,25 +263,39 @@ impl Reader {
     pub(crate) fn stand(&self, position: Position, head: Position, next: Option<Timestamp>, clock: &dyn Clock) {
         self.tell(|family, labels| {
             self.stands.store(true, Ordering::Relaxed);
+            family.position.set(labels, as_f64(position.0));
+            family.lag_events.set(labels, as_f64(head.0.saturating_sub(position.0)));
+        });
+        self.tell_shown(|shown, labels| {
             let lag = next.map_or(Duration::ZERO, |next| {
                 let micros = clock.now().as_micros() - next.as_micros();
                 Duration::from_micros(u64::try_from(micros).unwrap_or_default())
             });
-            family.position.set(labels, as_f64(position.0));
-            family.lag_events.set(labels, as_f64(head.0.saturating_sub(position.0)));
-            family.lag.set(labels, lag.as_secs_f64());
+            shown.lag.set(labels, lag.as_secs_f64());
         });
     }
 
-    /// Another process tells it from now on, if any does.
+    /// Another process tells it from now on, if any does; or the build is over.
     pub(crate) fn leave(&self) {
         if self.stands.swap(false, Ordering::Relaxed) {
             self.tell(|family, labels| {
-                for gauge in [&family.position, &family.lag_events, &family.lag, &family.parked] {
+                let shown = family.shown.as_ref();
+                let of_shown = shown.into_iter().flat_map(|shown| [&shown.lag, &shown.parked]);
+                for gauge in of_shown.chain([&family.position, &family.lag_events]) {
                     gauge.set(labels, 0.0);
                 }
             });
         }
+    }
+
+    /// A build of rows beside those of this projection has ended: they were `replaced`, or `kept`, or it was `cancelled`.
+    pub(crate) fn built(&self, outcome: &'static str) {
+        self.tell(|_, labels| BUILDS.add(&labels.clone().with("outcome", outcome), 1));
+    }
+
+    /// Its methods took so long within an append.
+    pub(crate) fn inlined(&self, spent: &Spent) {
+        self.tell(|_, labels| INLINE_DURATION.record(labels, spent));
     }
 
     /// So many events are done.
@@ -259,7 +305,7 @@ impl Reader {
 
     /// A batch was applied, or a handler called, in this time.
     pub(crate) fn worked(&self, timer: Timer) {
-        self.tell(|family, labels| family.duration.record(labels, timer));
+        self.tell(|family, labels| family.duration.record(labels, &timer));
     }
 
     /// It did not go on, and what it does now.
@@ -276,7 +322,7 @@ impl Reader {
     /// An event was parked.
     pub(crate) fn parked(&self) {
         self.fail("parked");
-        self.tell(|family, labels| family.parked.add(labels, 1.0));
+        self.tell_shown(|shown, labels| shown.parked.add(labels, 1.0));
     }
 
     fn fail(&self, kind: &'static str) {
@@ -289,7 +335,7 @@ impl Reader {
 
     /// So many events are parked.
     pub(crate) fn has_parked(&self, events: u64) {
-        self.tell(|family, labels| family.parked.set(labels, as_f64(events)));
+        self.tell_shown(|shown, labels| shown.parked.set(labels, as_f64(events)));
     }
 }
 
@@ -302,12 +348,13 @@ fn as_f64(number: u64) -> f64 {
 }
 
 /// That this process has a lease.
-pub(crate) struct Owned(Option<Told>);
+pub(crate) struct Owned(Told);
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        if let Some(Told { family, labels }) = &self.0 {
-            family.owned.add(labels, -1.0);
+        let Told { family, labels } = &self.0;
+        if let Some(shown) = &family.shown {
+            shown.owned.add(labels, -1.0);
         }
     }
 }

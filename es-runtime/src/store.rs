@@ -605,7 +605,7 @@ pub enum AppendError {
     ProjectionBehind {
         /// The projection's name.
         projection: &'static str,
-        /// How far it has come. Its [health](crate::Runtime::health) says why.
+        /// How far it has come, or the event before which it [holds](ReadError::Held). Its [health](crate::Runtime::health) says why.
         #[source]
         source: Box<ReadError>,
     },

@@ -1,4 +1,4 @@
-//! A store that fails when it is told to, at each point where a projection asks it for something.
+//! A store that fails when it is told to, at each point where a projection asks it for something, and counts what is read of it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,8 @@ use es_runtime::store::{
     WriteCap,
 };
 use es_runtime::{
-    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
+    WakeSource, Wakes,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -81,8 +82,27 @@ impl<S: ?Sized> Clone for Faulty<S> {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
-    silent: AtomicBool,
+    hints: Mutex<Option<WakeSource>>,
     stands_by: AtomicBool,
+    pace: Mutex<Duration>,
+    reads: Mutex<Reads>,
+}
+
+/// What was read of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reads {
+    /// How often the head or the log was asked for.
+    pub asked: u64,
+    /// How many events the log has given.
+    pub events: u64,
+    /// The bytes of their payloads.
+    pub bytes: u64,
+    /// The lowest position from which the log was asked for.
+    pub from: Option<Position>,
+    /// How many positions lay at most between an event when the log gave it and the last commit.
+    pub ahead: u64,
+    /// Up to where commits have come.
+    committed: Position,
 }
 
 impl<S: ?Sized> Faulty<S> {
@@ -116,7 +136,22 @@ impl<S: ?Sized> Faulty<S> {
 
     /// Whoever asks for hints from now on gets none.
     pub fn silence(&self) {
-        self.plan.silent.store(true, Ordering::SeqCst);
+        self.hints_from(WakeSource::new());
+    }
+
+    /// Whoever asks for hints from now on gets these, and none of the store's.
+    pub fn hints_from(&self, source: WakeSource) {
+        *lock(&self.plan.hints) = Some(source);
+    }
+
+    /// Every commit takes so much longer from now on.
+    pub fn slow_down(&self, pace: Duration) {
+        *lock(&self.plan.pace) = pace;
+    }
+
+    /// What was read so far.
+    pub fn reads(&self) -> Reads {
+        *lock(&self.plan.reads)
     }
 
     /// No lease is got from now on, as if another process had it, until it is told otherwise.
@@ -140,7 +175,19 @@ impl<S: ?Sized> Faulty<S> {
     }
 
     fn next(&self) -> MutexGuard<'_, VecDeque<Fault>> {
-        self.plan.next.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.plan.next)
+    }
+
+    async fn dawdle(&self) {
+        let pace = *lock(&self.plan.pace);
+        if !pace.is_zero() {
+            tokio::time::sleep(pace).await;
+        }
+    }
+
+    fn committed(&self, to: Position) {
+        let mut reads = lock(&self.plan.reads);
+        reads.committed = reads.committed.max(to);
     }
 
     fn or_panics(&self, fault: Fault) {
@@ -154,6 +201,18 @@ impl<S: ?Sized> Faulty<S> {
         self.thaw().await;
         if self.meets(fault) { Err(failure()) } else { Ok(()) }
     }
+}
+
+impl Reads {
+    fn gave(&mut self, event: &RecordedEvent) {
+        self.events += 1;
+        self.bytes += event.payload.len() as u64;
+        self.ahead = self.ahead.max(event.position.0.saturating_sub(self.committed.0));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failure() -> StoreError {
@@ -183,6 +242,7 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
+        lock(&self.plan.reads).asked += 1;
         self.or_fails(Fault::Head).await?;
         self.store.head().await
     }
@@ -192,13 +252,21 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        {
+            let mut reads = lock(&self.plan.reads);
+            reads.asked += 1;
+            reads.from = Some(reads.from.map_or(query.from, |from| from.min(query.from)));
+        }
         if self.meets(Fault::Log) {
             return Box::pin(futures_util::stream::iter([Err(failure())]));
         }
         let mut left = if self.meets(Fault::LogMidway) { 3 } else { u32::MAX };
         let events = self.store.read_log(query).map(move |event| {
             left -= 1;
-            if left == 0 { Err(failure()) } else { event }
+            if left == 0 {
+                return Err(failure());
+            }
+            event.inspect(|event| lock(&self.plan.reads).gave(event))
         });
         Box::pin(events)
     }
@@ -212,10 +280,8 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     }
 
     fn wakes(&self) -> Wakes {
-        if self.plan.silent.load(Ordering::SeqCst) {
-            return Wakes::never();
-        }
-        self.store.wakes()
+        let hints = lock(&self.plan.hints);
+        hints.as_ref().map_or_else(|| self.store.wakes(), WakeSource::wakes)
     }
 
     fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
@@ -266,7 +332,10 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
             self.store.run_steps(schema, steps, None).await?;
             return Err(CommitError::Indeterminate(failure()).into());
         }
+        self.dawdle().await;
+        let to = commit.as_ref().map(|commit| commit.to);
         self.store.run_steps(schema, steps, commit).await?;
+        self.committed(to.unwrap_or_default());
         self.or_panics(Fault::PanicAfterCommit);
         if self.meets(Fault::AnswerLost) {
             return Err(CommitError::Indeterminate(failure()).into());
@@ -343,7 +412,10 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
         if self.meets(Fault::CommitLost) {
             return Err(CommitError::Indeterminate(failure()));
         }
+        self.dawdle().await;
+        let to = commit.to;
         self.store.commit(commit).await?;
+        self.committed(to);
         self.or_panics(Fault::PanicAfterCommit);
         if self.meets(Fault::AnswerLost) {
             return Err(CommitError::Indeterminate(failure()));

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod process;
 pub mod stores;
 pub mod totals;
+pub mod waits;
 
 /// How many rounds a loop has: `quick`, or `full` with `ES_TEST_SCALE=full`.
 pub fn scaled<T>(quick: T, full: T) -> T {

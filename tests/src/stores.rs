@@ -1,4 +1,4 @@
-//! One test on every store.
+//! One test on every store, or on those of a kind.
 
 use std::sync::Arc;
 
@@ -44,6 +44,38 @@ macro_rules! on_every_store_and_postgres {
             $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
                 let store = $crate::stores::postgres().await;
                 super::promises::$name(std::sync::Arc::new(store), $crate::stores::clock()).await;
+            })+
+        }
+    };
+}
+
+/// Makes each `async fn name(store: _)` a test on both databases, with the store as `SqliteStore` and as `PostgresStore`. What stands
+/// under `sqlite` and `postgres` is in scope in the tests on that one.
+#[macro_export]
+macro_rules! on_both_databases {
+    (
+        sqlite { $($of_sqlite:item)* }
+        postgres { $($of_postgres:item)* }
+        $($(#[$doc:meta])* async fn $name:ident($store:ident: _) $body:block)+
+    ) => {
+        mod on_sqlite {
+            use super::*;
+            $($of_sqlite)*
+
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let folder = $crate::tempdir().unwrap();
+                let $store = $crate::SqliteStore::open(folder.path().join("test.db")).await.unwrap();
+                $body
+            })+
+        }
+
+        mod on_postgres {
+            use super::*;
+            $($of_postgres)*
+
+            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let $store = $crate::stores::postgres().await;
+                $body
             })+
         }
     };

@@ -12,6 +12,7 @@ use es_runtime::{EventId, Position, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Withdraw, account_with};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::waits::wait_until;
 
 type Posting = Recorded<AccountEvent>;
 
@@ -70,18 +71,8 @@ impl Books {
 
     /// Waits until so many events are taken.
     async fn have(&self, events: usize) {
-        until(|| self.kept().taken.len() >= events).await;
+        wait_until(|| self.kept().taken.len() >= events).await;
     }
-}
-
-async fn until(mut is_so: impl FnMut() -> bool) {
-    for _ in 0..12_000 {
-        if is_so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("it never comes to that");
 }
 
 async fn runtime(store: &Store) -> Runtime {

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
+use es_runtime::projection::Status;
 use es_runtime::store::Append;
 use es_runtime::{EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Audit, Deposit, Deposited, Opened, Withdraw, account_with};
+use es_tests::ledger::sqlite::Ledger;
 use es_tests::stores;
+use es_tests::waits::{becomes, caught_up};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::sync::oneshot;
@@ -158,9 +161,12 @@ fn documented() -> BTreeSet<String> {
 }
 
 fn group_of(name: &str) -> &'static str {
-    match name.split('_').nth(1) {
-        Some("projection") => "projection",
-        Some("subscription") => "subscription",
+    let mut words = name.split('_').skip(1);
+    match (words.next(), words.next()) {
+        (Some("projection"), Some("build" | "builds")) => "build",
+        (Some("projection"), Some("inline")) => "inline",
+        (Some("projection"), _) => "projection",
+        (Some("subscription"), _) => "subscription",
         _ => "command",
     }
 }
@@ -318,6 +324,78 @@ async fn a_projection_tells_how_far_it_is_and_what_goes_wrong() {
     stubborn.until("owned", 0.0).await;
     stubborn.until("position", 0.0).await;
     tokio::task::spawn_blocking(|| other.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_build_beside_tells_how_far_it_is_and_what_came_of_it() {
+    let recorder = recorder();
+    let page = Page(recorder.handle());
+    let _heard = metrics::set_default_local_recorder(&recorder);
+    let builder = Runtime::builder(MemoryStore::new());
+    let builder = builder.projection::<Stubborn>().projection::<Careless>();
+    let runtime = builder.start().await.unwrap();
+    let alice = account_with(&runtime, 50).await;
+    let unlucky = runtime.execute(alice, Deposit { amount: 13 }).await.unwrap();
+    becomes::<Stubborn>(&runtime, Status::Held).await;
+    let stubborn = runtime.projection::<Stubborn>();
+    stubborn.skip(unlucky.position, "it is unlucky").await.unwrap();
+    caught_up::<Careless>(&runtime).await;
+    let build = |metric: &str, labels: &str| format!("es_projection_{metric}{{{labels}}}");
+
+    // It meets the event again, and holds until it is given up.
+    let labels = r#"projection="stubborn",version="2""#;
+    stubborn.rebuild().await.unwrap();
+    let held = build("build_failures_total", &format!(r#"{labels},kind="held""#));
+    page.until(&held, |times| times >= 1.0).await;
+    page.shows([
+        (&*build("build_position", labels), 2.0),
+        (&*build("build_lag_events", labels), 1.0),
+        (&*build("build_events_total", labels), 2.0),
+        (&*build("position", labels), 3.0),
+    ]);
+    stubborn.cancel_rebuild().await.unwrap();
+    let cancelled = build("builds_total", &format!(r#"{labels},outcome="cancelled""#));
+    page.shows([
+        (&*cancelled, 1.0),
+        (&*build("build_position", labels), 0.0),
+        (&*build("build_lag_events", labels), 0.0),
+    ]);
+
+    // The other one parks it again.
+    let labels = r#"projection="careless",version="1""#;
+    runtime.projection::<Careless>().rebuild().await.unwrap();
+    let replaced = build("builds_total", &format!(r#"{labels},outcome="replaced""#));
+    page.until(&replaced, |times| times >= 1.0).await;
+    let parked = build("build_failures_total", &format!(r#"{labels},kind="parked""#));
+    page.shows([
+        (&*parked, 1.0),
+        (&*build("build_events_total", labels), 2.0),
+        (&*build("build_position", labels), 0.0),
+        (&*build("parked_events", labels), 1.0),
+    ]);
+    page.is_whole("build");
+}
+
+#[tokio::test]
+async fn an_inline_projection_tells_what_it_adds_to_an_append() {
+    let recorder = recorder();
+    let page = Page(recorder.handle());
+    let _heard = metrics::set_default_local_recorder(&recorder);
+    let folder = es_tests::tempdir().unwrap();
+    let store = es_tests::SqliteStore::open(folder.path().join("test.db"))
+        .await
+        .unwrap();
+    let runtime = Runtime::builder(store).projection::<Ledger>().start().await.unwrap();
+    let series =
+        |part: &str| format!(r#"es_projection_inline_duration_seconds_{part}{{projection="ledger",version="1"}}"#);
+    let alice = account_with(&runtime, 50).await;
+    page.shows([(&*series("count"), 2.0)]);
+    assert!(page.value(&series("sum")) > 0.0);
+    // Also of an append that it refuses, but not of one that it has no part in.
+    runtime.execute(alice, Deposit { amount: 13 }).await.unwrap_err();
+    runtime.execute(alice, Audit).await.unwrap();
+    page.shows([(&*series("count"), 3.0)]);
+    page.is_whole("inline");
 }
 
 /// Another process, with metrics of its own.

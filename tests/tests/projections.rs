@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
+use es_runtime::projection::Status;
 use es_runtime::projection::store::Compare;
-use es_runtime::projection::{ProjectionHealth, Status};
 use es_runtime::store::Append;
-use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position, ReadError};
+use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, ReadError};
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Open, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::scaled;
+use es_tests::waits::{becomes, caught_up, reached};
 
 /// Fails as it is told to.
 #[projection(name = "fragile")]
@@ -57,29 +58,6 @@ impl Careless {
     }
 }
 
-/// Waits until the projection has taken in everything.
-async fn caught_up(runtime: &Runtime) {
-    reached(runtime, runtime.store().head().await.unwrap()).await;
-}
-
-async fn reached(runtime: &Runtime, head: Position) {
-    let projection = runtime.projection::<Balance>();
-    projection.wait_for(head, Duration::from_secs(120)).await.unwrap();
-}
-
-/// Waits until the projection is as `wanted` says.
-async fn until(runtime: &Runtime, wanted: Status) -> ProjectionHealth {
-    for _ in 0..3_000 {
-        let health = runtime.health().await.unwrap();
-        let projection = health.projections.into_iter().next().unwrap();
-        if projection.status == wanted {
-            return projection;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never {wanted:?}: {:?}", runtime.health().await.unwrap());
-}
-
 /// Some accounts with money that moves.
 async fn trade(runtime: &Runtime, rounds: i64) -> Vec<Id<Account>> {
     let mut accounts = Vec::new();
@@ -119,7 +97,7 @@ es_tests::on_every_store_and_postgres! {
         for cents in [5, 3, 9, 3, 7] {
             account_with(&runtime, cents).await;
         }
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         let list = || runtime.list::<Balance>().order_by("cents").limit(2);
         let (mut seen, mut next) = (Vec::new(), None);
         loop {
@@ -153,7 +131,7 @@ es_tests::on_every_store_and_postgres! {
     async fn waiting_in_vain_says_how_far_it_got(store: _, _clock: _) {
         let runtime = start(&store).await;
         let account = account_with(&runtime, 5).await;
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         let head = runtime.store().head().await.unwrap();
         let never = runtime.get::<Balance>(account).after(head.next()).timeout(Duration::from_millis(20)).await;
         let error = never.unwrap_err();
@@ -176,7 +154,7 @@ es_tests::on_every_store_and_postgres! {
                         runtime.execute(*account, Withdraw { amount: 1 }).await.unwrap();
                     }
                     // Asked of the store behind, so that it is the projection that meets the faults.
-                    reached(&runtime, store.head().await.unwrap()).await;
+                    reached::<Balance>(&runtime, store.head().await.unwrap()).await;
                 }
                 assert_eq!(dump(&store).await, folded(&store).await, "after {first:?} and {second:?}");
             }
@@ -188,20 +166,20 @@ es_tests::on_every_store_and_postgres! {
         let faulty = Faulty::new(Arc::clone(&store));
         let runtime = Runtime::builder(faulty.clone()).projection::<Balance>().start().await.unwrap();
         let account = account_with(&runtime, 1).await;
-        caught_up(&runtime).await;
-        let before = until(&runtime, Status::Live).await.position;
+        caught_up::<Balance>(&runtime).await;
+        let before = becomes::<Balance>(&runtime, Status::Live).await.position;
         faulty.plan([Fault::CommitRefused; 6]);
         let receipt = runtime.execute(account, Deposit { amount: 2 }).await.unwrap();
         let mut attempts = 0;
         while attempts < 4 {
-            let health = until(&runtime, Status::Retrying).await;
+            let health = becomes::<Balance>(&runtime, Status::Retrying).await;
             assert_eq!(health.position, before);
             let failure = health.last_error.unwrap();
             assert!(failure.position.is_none() && failure.error.contains("the test wants it so"), "{failure:?}");
             attempts = failure.attempts;
         }
-        reached(&runtime, receipt.position).await;
-        let health = until(&runtime, Status::Live).await;
+        reached::<Balance>(&runtime, receipt.position).await;
+        let health = becomes::<Balance>(&runtime, Status::Live).await;
         assert_eq!((health.last_error, health.position), (None, receipt.position));
         assert_eq!(dump(&store).await, folded(&store).await);
     }
@@ -211,13 +189,13 @@ es_tests::on_every_store_and_postgres! {
         let faulty = Faulty::new(Arc::clone(&store));
         let runtime = Runtime::builder(faulty.clone()).projection::<Balance>().start().await.unwrap();
         let account = account_with(&runtime, 1).await;
-        caught_up(&runtime).await;
-        until(&runtime, Status::Live).await;
+        caught_up::<Balance>(&runtime).await;
+        becomes::<Balance>(&runtime, Status::Live).await;
         faulty.plan([Fault::PanicBeforeCommit]);
         let error = runtime.projection::<Balance>().rebuild().await.unwrap_err();
         assert!(error.to_string().contains("panicked: the test wants it so"), "{error}");
         let receipt = runtime.execute(account, Deposit { amount: 2 }).await.unwrap();
-        reached(&runtime, receipt.position).await;
+        reached::<Balance>(&runtime, receipt.position).await;
         runtime.projection::<Balance>().rebuild().await.unwrap();
         assert_eq!(dump(&store).await, folded(&store).await);
     }
@@ -234,7 +212,7 @@ es_tests::on_every_store_and_postgres! {
         let poison = runtime.execute(account, Deposit { amount: 13 }).await.unwrap();
         let after = runtime.execute(account, Deposit { amount: 4 }).await.unwrap();
 
-        let health = until(&runtime, Status::Held).await;
+        let health = becomes::<Fragile>(&runtime, Status::Held).await;
         let failure = health.last_error.unwrap();
         assert_eq!(failure.position, Some(poison.position));
         assert!(failure.error.contains("13 brings bad luck"), "{}", failure.error);
@@ -253,7 +231,7 @@ es_tests::on_every_store_and_postgres! {
         handle.skip(poison.position, "13 is booked by hand").await.unwrap();
         let row = runtime.get::<Fragile>(account).after(after.position).await.unwrap().unwrap();
         assert_eq!(row.cents, 1 + 2 + 4);
-        until(&runtime, Status::Live).await;
+        becomes::<Fragile>(&runtime, Status::Live).await;
     }
 
     async fn a_parked_event_is_listed_retried_and_skipped(store: _, _clock: _) {
@@ -294,7 +272,7 @@ es_tests::on_every_store_and_postgres! {
             metadata: Metadata::EMPTY,
         };
         store.append(Append::new(account.stream_id(), ExpectedVersion::Any, vec![unknown])).await.unwrap();
-        let health = until(&runtime, Status::Held).await;
+        let health = becomes::<Balance>(&runtime, Status::Held).await;
         assert_eq!(health.lag_events, 1);
         assert!(health.last_error.unwrap().error.contains("interest_paid"));
 
@@ -308,7 +286,7 @@ es_tests::on_every_store_and_postgres! {
     async fn a_rebuild_gives_the_same_bytes(store: _, _clock: _) {
         let runtime = start(&store).await;
         trade(&runtime, 40).await;
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         let before = dump(&store).await;
         assert_eq!(before, folded(&store).await);
         runtime.projection::<Balance>().rebuild().await.unwrap();
@@ -321,7 +299,7 @@ es_tests::on_every_store_and_postgres! {
     async fn a_new_version_is_built_beside_the_old_one(store: _, _clock: _) {
         let old = start(&store).await;
         let accounts = trade(&old, 20).await;
-        caught_up(&old).await;
+        caught_up::<Balance>(&old).await;
         let before = dump(&store).await;
         let new = Runtime::builder(Arc::clone(&store)).projection::<second::Balance>().start().await.unwrap();
         // The first answer of the new build is a whole one.
@@ -336,7 +314,7 @@ es_tests::on_every_store_and_postgres! {
         let frozen = Faulty::new(Arc::clone(&store));
         let first = Runtime::builder(frozen.clone()).projection::<Balance>().start().await.unwrap();
         let account = account_with(&first, 1).await;
-        caught_up(&first).await;
+        caught_up::<Balance>(&first).await;
         let second = start(&store).await;
         second.execute(account, Deposit { amount: 1 }).wait_for::<Balance>().await.unwrap();
         let owners = async |runtime: &Runtime| runtime.health().await.unwrap().projections[0].runs_here;
@@ -346,7 +324,7 @@ es_tests::on_every_store_and_postgres! {
         frozen.freeze(true);
         let started = std::time::Instant::now();
         second.execute(account, Deposit { amount: 1 }).await.unwrap();
-        caught_up(&second).await;
+        caught_up::<Balance>(&second).await;
         println!("taken over after {:?}", started.elapsed());
         assert!(owners(&second).await);
         frozen.freeze(false);
@@ -361,7 +339,7 @@ es_tests::on_every_store_and_postgres! {
             first.execute(account, Deposit { amount: 1 }).await.unwrap();
             second.execute(account, Deposit { amount: 1 }).await.unwrap();
         }
-        caught_up(&first).await;
+        caught_up::<Balance>(&first).await;
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 
@@ -410,14 +388,14 @@ es_tests::on_every_store_and_postgres! {
                 // Dropped in the middle of it.
                 0 => drop(runtime),
                 1 => {
-                    caught_up(&runtime).await;
+                    caught_up::<Balance>(&runtime).await;
                     drop(runtime);
                 }
-                _ => caught_up(&runtime).await,
+                _ => caught_up::<Balance>(&runtime).await,
             }
         }
         let runtime = start(&store).await;
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         assert_eq!(dump(&store).await, folded(&store).await);
         runtime.shutdown().await.unwrap();
         assert_eq!(runtime.projection::<Balance>().rebuild().await.unwrap_err().to_string(), CommandError::ShutDown.to_string());
@@ -427,11 +405,11 @@ es_tests::on_every_store_and_postgres! {
         let store: Store = store;
         let first = start(&store).await;
         let account = account_with(&first, 1).await;
-        caught_up(&first).await;
+        caught_up::<Balance>(&first).await;
         let second = start(&store).await;
         drop(first);
         second.execute(account, Deposit { amount: 1 }).await.unwrap();
-        caught_up(&second).await;
+        caught_up::<Balance>(&second).await;
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 }

@@ -10,6 +10,7 @@ use es_runtime::projection::{ProjectionHealth, Status};
 use es_tests::balances::{Sent, Settle, Settled, Store, Transfer, folded};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::waits::{becomes, caught_up};
 
 /// The rows of [`es_tests::balances::Balance`], kept in memory.
 #[projection(name = "hot-balances", memory)]
@@ -88,13 +89,6 @@ async fn start(store: &Store) -> Runtime {
     Runtime::builder(events).projection::<Balance>().start().await.unwrap()
 }
 
-/// Waits until the rows show everything.
-async fn caught_up(runtime: &Runtime) {
-    let head = runtime.store().head().await.unwrap();
-    let projection = runtime.projection::<Balance>();
-    projection.wait_for(head, Duration::from_secs(120)).await.unwrap();
-}
-
 /// Key, data and position of each row, as [`folded`] has them.
 async fn dump(runtime: &Runtime) -> Vec<(String, String, u64)> {
     let rows = runtime.list::<Balance>().await.unwrap().rows;
@@ -134,7 +128,7 @@ es_tests::on_every_store_and_postgres! {
         let (first, second) = (start(&store).await, start(&store).await);
         let account = account_with(&first, 5).await;
         for runtime in [&first, &second] {
-            caught_up(runtime).await;
+            caught_up::<Balance>(runtime).await;
             assert_eq!(runtime.get::<Balance>(account).await.unwrap().unwrap().cents, 5);
             assert!(health(runtime).await.owner.is_some());
         }
@@ -184,7 +178,7 @@ es_tests::on_every_store_and_postgres! {
         for cents in [5, 3, 9] {
             account_with(&runtime, cents).await;
         }
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         runtime.projection::<Balance>().rebuild().await.unwrap();
         assert_eq!(dump(&runtime).await, folded(&store).await);
     }
@@ -218,17 +212,6 @@ async fn a_parked_event_is_listed_and_retried() {
     assert_eq!(runtime.get::<Careless>(account).await.unwrap().unwrap().cents, 16);
 }
 
-/// Waits until the projection is as `wanted` says.
-async fn until(runtime: &Runtime, wanted: Status) {
-    for _ in 0..6_000 {
-        if health(runtime).await.status == wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never {wanted:?}: {:?}", health(runtime).await);
-}
-
 #[tokio::test]
 async fn a_log_that_was_restored_to_an_earlier_point_is_noticed_and_a_rebuild_heals() {
     // Shorter than what was folded, or with other events in their place.
@@ -242,17 +225,17 @@ async fn a_log_that_was_restored_to_an_earlier_point_is_noticed_and_a_rebuild_he
         for _ in 0..4 {
             deposit().await;
         }
-        caught_up(&runtime).await;
+        caught_up::<Balance>(&runtime).await;
         store.rewind(2.into());
         for _ in 0..events_after {
             deposit().await;
         }
-        until(&runtime, Status::Diverged).await;
+        becomes::<Balance>(&runtime, Status::Diverged).await;
         let error = runtime.get::<Balance>(account).await.unwrap_err();
         assert!(matches!(error, es_runtime::ReadError::Checkpoint(_)), "{error}");
         runtime.projection::<Balance>().rebuild().await.unwrap();
         let expected = folded(&(Arc::new(store) as Store)).await;
         assert_eq!(dump(&runtime).await, expected);
-        until(&runtime, Status::Live).await;
+        becomes::<Balance>(&runtime, Status::Live).await;
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{ProjectionHealth, RowProjection, Status};
+use es_runtime::projection::{RowProjection, Status};
 use es_runtime::{CommandError, Position};
 use es_tests::balances::{Balance, Store, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
+use es_tests::waits::{caught_up, until};
 
 /// The same rows in another shape.
 mod second {
@@ -91,28 +92,6 @@ mod changed {
             self.deposits += 1;
         }
     }
-}
-
-/// Waits until the projection is so.
-async fn until<P: RowProjection>(runtime: &Runtime, is: impl Fn(&ProjectionHealth) -> bool) -> ProjectionHealth {
-    let projection = runtime.projection::<P>();
-    for _ in 0..12_000 {
-        let health = projection.status().await.unwrap();
-        if is(&health) {
-            return health;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {:?}", projection.status().await.unwrap());
-}
-
-async fn caught_up<P: RowProjection>(runtime: &Runtime) {
-    let head = runtime.store().head().await.unwrap();
-    runtime
-        .projection::<P>()
-        .wait_for(head, Duration::from_secs(120))
-        .await
-        .unwrap();
 }
 
 async fn trade(runtime: &Runtime, accounts: &[Id<Account>], rounds: usize) {

@@ -10,6 +10,7 @@ use es_runtime::{CommandError, Position, ReadError};
 use es_tests::balances::{Balance, Store, dump, folded, start};
 use es_tests::bank::{Account, Deposit, account_with};
 use es_tests::stores;
+use es_tests::waits::becomes;
 
 /// Projects all that is there.
 async fn project(store: &Store) {
@@ -24,17 +25,6 @@ async fn deposit(store: &Store, account: Id<Account>, times: usize) {
     for _ in 0..times {
         bank.execute(account, Deposit { amount: 3 }).await.unwrap();
     }
-}
-
-/// Waits until the projection is as `wanted` says.
-async fn until(runtime: &Runtime, wanted: Status) {
-    for _ in 0..12_000 {
-        if runtime.health().await.unwrap().projections[0].status == wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never {wanted:?}: {:?}", runtime.health().await.unwrap());
 }
 
 /// Waits until the row is not shown any more, which is when the task of the projection has noticed.
@@ -73,10 +63,10 @@ async fn is_noticed_and_healed(store: Store, rewind: impl AsyncFn(Position)) {
         deposit(&store, account, overwritten).await;
 
         let runtime = start(&store).await;
-        until(&runtime, Status::Diverged).await;
+        becomes::<Balance>(&runtime, Status::Diverged).await;
         is_refused(&runtime, account).await;
         rebuild(&runtime).await;
-        until(&runtime, Status::Live).await;
+        becomes::<Balance>(&runtime, Status::Live).await;
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 }

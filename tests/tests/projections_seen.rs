@@ -1,13 +1,13 @@
 //! What a process sees of a projection that runs in another one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{ProjectionHealth, Status};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposit, Deposited, Opened, account_with};
 use es_tests::faults::Faulty;
+use es_tests::waits::until;
 
 /// Fails as it is told to.
 #[projection(name = "fragile")]
@@ -48,25 +48,13 @@ async fn status(runtime: &Runtime) -> ProjectionHealth {
     runtime.projection::<Fragile>().status().await.unwrap()
 }
 
-/// Waits until the projection is seen so.
-async fn until(runtime: &Runtime, is: impl Fn(&ProjectionHealth) -> bool) -> ProjectionHealth {
-    for _ in 0..6_000 {
-        let seen = status(runtime).await;
-        if is(&seen) {
-            return seen;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never: {:?}", status(runtime).await);
-}
-
 es_tests::on_every_store_and_postgres! {
     async fn every_process_sees_who_runs_it_and_why_it_does_not_go_on(store: _, _clock: _) {
         let store: Store = store;
         let there = start(Arc::clone(&store)).await;
         let here = observer(&store).await;
         let account = account_with(&there, 1).await;
-        let seen = until(&here, |seen| seen.status == Status::Live && seen.lag_events == 0).await;
+        let seen = until::<Fragile>(&here, |seen| seen.status == Status::Live && seen.lag_events == 0).await;
         assert!(!seen.runs_here && seen.ready && seen.progressed_at.is_some(), "{seen:?}");
         assert_eq!(seen.owner, status(&there).await.owner);
         assert!(seen.owner.is_some() && status(&there).await.runs_here);
@@ -74,14 +62,14 @@ es_tests::on_every_store_and_postgres! {
         let poison = there.execute(account, Deposit { amount: 13 }).await.unwrap();
         there.execute(account, Deposit { amount: 4 }).await.unwrap();
         // A lease that was given back does not hide what was wrong, nor does one that was just taken again.
-        let held = until(&here, |seen| seen.status == Status::Held).await;
+        let held = until::<Fragile>(&here, |seen| seen.status == Status::Held).await;
         let failure = held.last_error.unwrap();
         assert_eq!(failure.position, Some(poison.position));
         assert!(failure.error.contains("13 brings bad luck"), "{failure:?}");
         assert!(held.panics >= 1 && held.lag_events == 2, "{} {}", held.panics, held.lag_events);
 
         there.projection::<Fragile>().skip(poison.position, "booked by hand").await.unwrap();
-        let seen = until(&here, |seen| seen.status == Status::Live && seen.lag_events == 0).await;
+        let seen = until::<Fragile>(&here, |seen| seen.status == Status::Live && seen.lag_events == 0).await;
         assert_eq!(seen.last_error, None);
         assert!(seen.panics >= held.panics);
         assert_eq!(here.get::<Fragile>(account).await.unwrap().unwrap().cents, 5);
@@ -92,10 +80,10 @@ es_tests::on_every_store_and_postgres! {
         let there = start(Arc::clone(&store)).await;
         let here = observer(&store).await;
         account_with(&there, 1).await;
-        until(&here, |seen| seen.owner.is_some() && seen.lag_events == 0).await;
+        until::<Fragile>(&here, |seen| seen.owner.is_some() && seen.lag_events == 0).await;
         // Not shut down: the store belongs to the test too.
         drop(there);
-        let seen = until(&here, |seen| seen.owner.is_none()).await;
+        let seen = until::<Fragile>(&here, |seen| seen.owner.is_none()).await;
         assert_eq!((seen.status, seen.rate, seen.last_error), (Status::Standby, 0.0, None));
         assert!(seen.ready && seen.lag_events == 0);
     }

@@ -6,70 +6,28 @@ use std::time::Duration;
 
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
-use es_runtime::projection::{ProjectionHealth, Status};
+use es_runtime::projection::Status;
 use es_runtime::{CommandError, Position, Projection, StartError, StoreErrorKind};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::stores;
 use es_tests::totals::folded;
+use es_tests::waits::{becomes, caught_up, reached};
 
 /// The accounts for which a bug is fixed, as if by a new build.
 static FIXED: Mutex<Vec<Id<Account>>> = Mutex::new(Vec::new());
 
-/// Waits until the projection has taken in everything.
-async fn caught_up<P: Projection>(runtime: &Runtime) {
-    reached::<P>(runtime, runtime.store().head().await.unwrap()).await;
-}
-
-async fn reached<P: Projection>(runtime: &Runtime, head: Position) {
-    let reached = runtime.projection::<P>().wait_for(head, Duration::from_secs(120)).await;
-    if let Err(error) = reached {
-        panic!("{error}: {:?}", runtime.health().await);
+es_tests::on_both_databases! {
+    sqlite {
+        use super::sqlite::*;
+        use es_tests::totals::sqlite::{Totals, dump};
     }
-}
-
-/// Waits until the projection is as `wanted` says.
-async fn until<P: Projection>(runtime: &Runtime, wanted: Status) -> ProjectionHealth {
-    for _ in 0..6_000 {
-        let health = runtime.projection::<P>().status().await.unwrap();
-        if health.status == wanted {
-            return health;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    postgres {
+        use super::postgres::*;
+        use es_tests::totals::postgres::{Totals, dump};
     }
-    panic!("never {wanted:?}: {:?}", runtime.health().await.unwrap());
-}
 
-/// Makes each `async fn` a test on both databases. In it `Totals`, `Fragile` and so on are the projections of its database.
-macro_rules! on_both_databases {
-    ($($(#[$doc:meta])* async fn $name:ident($store:ident: _) $body:block)+) => {
-        mod on_sqlite {
-            use super::*;
-            use super::sqlite::*;
-            use es_tests::totals::sqlite::{Totals, dump};
-
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
-                let folder = es_tests::tempdir().unwrap();
-                let $store = SqliteStore::open(folder.path().join("test.db")).await.unwrap();
-                $body
-            })+
-        }
-
-        mod on_postgres {
-            use super::*;
-            use super::postgres::*;
-            use es_tests::totals::postgres::{Totals, dump};
-
-            $($(#[$doc])* #[tokio::test(flavor = "multi_thread")] async fn $name() {
-                let $store = stores::postgres().await;
-                $body
-            })+
-        }
-    };
-}
-
-on_both_databases! {
     async fn tables_show_what_happened(store: _) {
         let runtime = Runtime::builder(store.clone()).projection::<Totals>().start().await.unwrap();
         let alice = account_with(&runtime, 50).await;
@@ -78,7 +36,7 @@ on_both_databases! {
         let dumped = dump(&store).await;
         assert_eq!(dumped, folded(&store).await);
         assert!(dumped.contains(&(alice.to_string(), 30, 3)), "{dumped:?}");
-        assert!(until::<Totals>(&runtime, Status::Live).await.ready);
+        assert!(becomes::<Totals>(&runtime, Status::Live).await.ready);
         runtime.shutdown().await.unwrap();
     }
 
@@ -127,7 +85,7 @@ on_both_databases! {
             .await
             .unwrap();
 
-        let health = until::<Fragile>(&runtime, Status::Held).await;
+        let health = becomes::<Fragile>(&runtime, Status::Held).await;
         let failure = health.last_error.unwrap();
         assert_eq!(failure.position, Some(poison.position));
         assert!(failure.error.contains("13 brings bad luck"), "{}", failure.error);
@@ -154,14 +112,14 @@ on_both_databases! {
             let runtime = Runtime::builder(store.clone()).projection::<Fragile>().start().await.unwrap();
             let account = account_with(&runtime, 0).await;
             let poison = runtime.execute(account, Deposit { amount }).await.unwrap();
-            let mut failure = until::<Fragile>(&runtime, Status::Held).await.last_error.unwrap();
+            let mut failure = becomes::<Fragile>(&runtime, Status::Held).await.last_error.unwrap();
             for _ in 0..3_000 {
                 if failure.position == Some(poison.position) {
                     break;
                 }
                 // It is what the runtime before has said of the event before.
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                failure = until::<Fragile>(&runtime, Status::Held).await.last_error.unwrap();
+                failure = becomes::<Fragile>(&runtime, Status::Held).await.last_error.unwrap();
             }
             assert_eq!(failure.position, Some(poison.position));
             assert!(failure.error.to_uppercase().contains(&why.to_uppercase()), "{}", failure.error);
@@ -218,6 +176,26 @@ on_both_databases! {
         let new = Runtime::builder(store.clone()).projection::<SecondTotals>().start().await.unwrap();
         caught_up::<SecondTotals>(&new).await;
         assert_eq!(second_total(&store).await, 5);
+        assert_eq!(dump(&store).await, before);
+
+        let handle = new.projection::<SecondTotals>();
+        assert_eq!(handle.versions().await.unwrap(), [1, 2]);
+        let in_use = handle.drop_version(2).await.unwrap_err();
+        assert!(matches!(in_use, CommandError::InUse { version: 2, .. }), "{in_use}");
+        drop(old);
+        for _ in 0..12_000 {
+            match handle.drop_version(1).await {
+                Ok(()) => break,
+                // Its runtime is about to give the lease back.
+                Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(handle.versions().await.unwrap(), [2]);
+        assert_eq!(second_total(&store).await, 5);
+        // It comes back, and finds none of its tables.
+        let old = Runtime::builder(store.clone()).projection::<Totals>().start().await.unwrap();
+        caught_up::<Totals>(&old).await;
         assert_eq!(dump(&store).await, before);
     }
 
@@ -539,7 +517,7 @@ mod at_the_end {
             }
         }
         let runtime = Runtime::builder(store.clone()).projection::<P>().start().await.unwrap();
-        let failure = until::<P>(&runtime, Status::Held).await.last_error.unwrap();
+        let failure = becomes::<P>(&runtime, Status::Held).await.last_error.unwrap();
         assert_eq!(failure.position, Some(poison), "{}", failure.error);
         assert!(failure.error.contains(why), "{}", failure.error);
         let sql = format!("SELECT cents FROM {table} ORDER BY number");
@@ -638,7 +616,7 @@ mod ended {
             .await
             .unwrap();
         let account = account_with(&runtime, 1).await;
-        let failure = until::<Ender>(&runtime, Status::Retrying).await.last_error.unwrap();
+        let failure = becomes::<Ender>(&runtime, Status::Retrying).await.last_error.unwrap();
         assert!(
             failure.error.contains("remove the `COMMIT` or `ROLLBACK`"),
             "{}",

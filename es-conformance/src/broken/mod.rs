@@ -135,6 +135,8 @@ broken! {
         caught by ["g25_differences_are_told"];
     projections::drops_the_table_only "drops a table, and keeps the checkpoints of its readers"
         caught by ["g26_versions_are_listed_and_dropped"];
+    projections::parks_at_the_checkpoint_only "parks no event above the checkpoint"
+        caught by ["g36_events_are_parked_wherever_they_stand"];
     projections::rewrites_rows "gives a row as the JSON value that it is"
         caught by ["g19_rows_come_back_as_written"];
     projections::repeats_rows_at_the_seam "gives the first row of a page twice"
@@ -161,6 +163,18 @@ broken! {
         caught by ["g29_failing_step_writes_nothing"];
     sql::forgets_the_checkpoint_only "forgets a checkpoint, and keeps the rows of the tables"
         caught by ["g31_forgotten_tables_begin_anew"];
+    sql::leaves_the_checkpoint_behind "appends with the steps of a projection, and does not move its checkpoint"
+        caught by ["g32_inline_rows_and_events_commit_together"];
+    sql::keeps_the_events_of_a_poison "stores the events of an append whose step fails"
+        caught by ["g33_refused_inline_append_changes_nothing"];
+    sql::keeps_the_steps_of_a_conflict "keeps what the steps of an append have written that conflicts"
+        caught by ["g33_refused_inline_append_changes_nothing", "g34_repeated_inline_append_counts_once"];
+    sql::counts_repetitions "runs the steps of an append again that is stored since before"
+        caught by ["g34_repeated_inline_append_counts_once"];
+    sql::never_finds_itself_behind "appends with a projection that has not taken in what was appended before"
+        caught by ["g35_inline_projection_that_is_behind_refuses"];
+    sql::keeps_dropped_tables "forgets the readers of a version, and keeps the tables that methods wrote"
+        caught by ["g37_tables_of_old_versions_are_dropped"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }

@@ -104,6 +104,14 @@ fault!(
 );
 
 fault!(
+    parks_at_the_checkpoint_only,
+    async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
+        commit.park.retain(|parked| parked.position <= commit.to);
+        self.0.commit(commit).await
+    }
+);
+
+fault!(
     tears_rows,
     async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
         let rest = commit.rows.split_off(commit.rows.len() / 2);

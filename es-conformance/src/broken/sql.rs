@@ -1,17 +1,21 @@
 //! Faults in tables that methods of the user write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::projection::Unprojectable;
-use es_runtime::projection::sql::{SqlSchema, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
-use es_runtime::{Clock, EventStore, MemoryStore, StoreError, StoreErrorKind};
+use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
+use es_runtime::projection::store::{CheckpointError, Commit, CommitError, Lease, ProjectionStore, RowTable};
+use es_runtime::store::{Append, AppendError, Appended, ReadLog};
+use es_runtime::{Clock, EventStore, MemoryStore, Position, RecordedEvent, StoreError, StoreErrorKind};
+use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::{Capability, Fixture, SqlStep, SqlTables};
+use crate::projections::LONG;
+use crate::wrap::{Wrap, WrapProjections, Wrapped};
+use crate::{Capability, Fixture, SqlInline, SqlStep, SqlTables};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +25,19 @@ enum Fault {
     StepsFirst,
     KeepsStepsBefore,
     KeepsRows,
+    KeepsEventsOfPoison,
+    KeepsStepsOfConflicts,
+    CountsRepetitions,
+    NeverBehind,
+    StaysBehind,
+    KeepsDropped,
 }
 
 /// Tables of numbers in memory, beside a store: by name, with what they were created by.
 #[derive(Clone)]
 struct Tables {
     store: MemoryStore,
+    /// Locked while an append with inline projections is under way.
     created: Arc<Mutex<BTreeMap<String, Table>>>,
     fault: Fault,
 }
@@ -65,6 +76,30 @@ pub(super) fn forgets_the_checkpoint_only() -> Box<dyn Fixture> {
     tables(Fault::KeepsRows)
 }
 
+pub(super) fn keeps_the_events_of_a_poison() -> Box<dyn Fixture> {
+    tables(Fault::KeepsEventsOfPoison)
+}
+
+pub(super) fn keeps_the_steps_of_a_conflict() -> Box<dyn Fixture> {
+    tables(Fault::KeepsStepsOfConflicts)
+}
+
+pub(super) fn counts_repetitions() -> Box<dyn Fixture> {
+    tables(Fault::CountsRepetitions)
+}
+
+pub(super) fn never_finds_itself_behind() -> Box<dyn Fixture> {
+    tables(Fault::NeverBehind)
+}
+
+pub(super) fn keeps_dropped_tables() -> Box<dyn Fixture> {
+    tables(Fault::KeepsDropped)
+}
+
+pub(super) fn leaves_the_checkpoint_behind() -> Box<dyn Fixture> {
+    tables(Fault::StaysBehind)
+}
+
 #[async_trait]
 impl Fixture for Tables {
     fn capabilities(&self) -> &[Capability] {
@@ -82,7 +117,8 @@ impl Fixture for Tables {
     }
 
     async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
-        Some(Arc::new(self.store.clone().with_clock(clock)))
+        let store = self.store.clone().with_clock(clock);
+        Some(Self { store, ..self.clone() }.with_drops())
     }
 
     async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
@@ -94,7 +130,7 @@ impl Fixture for Tables {
 #[async_trait]
 impl SqlTables for Tables {
     fn projections(&self) -> Arc<dyn ProjectionStore> {
-        Arc::new(self.store.clone())
+        self.with_drops()
     }
 
     fn statement(&self, version: u32) -> String {
@@ -128,15 +164,7 @@ impl SqlTables for Tables {
         let missing = || StoreError::new(StoreErrorKind::Rejected, "there is no such table");
         let table = tables.get_mut(&schema.name()).ok_or_else(missing)?;
         let mut numbers = table.numbers.clone();
-        for (index, step) in steps.into_iter().enumerate() {
-            let error = match step {
-                SqlStep::Insert(number) => {
-                    numbers.push(number);
-                    continue;
-                }
-                SqlStep::InsertAndPanic(_) => Unprojectable::Panicked("as it was to".to_owned()),
-                SqlStep::InsertAndFail(_) | SqlStep::Refused => Unprojectable::Method("it fails".into()),
-            };
+        if let Err((index, error)) = run(steps.into_iter().enumerate(), &mut numbers) {
             if self.fault == Fault::KeepsStepsBefore {
                 table.numbers = numbers;
             }
@@ -152,6 +180,57 @@ impl SqlTables for Tables {
         self.store.commit(commit).await?;
         table.numbers = numbers;
         Ok(())
+    }
+
+    async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {
+        let mut tables = self.created.lock().await;
+        for (index, SqlInline { projection, .. }) in inline.iter().enumerate() {
+            if self.fault != Fault::NeverBehind && !self.is_level(projection).await? {
+                return Err(InlineError::Behind { projection: index });
+            }
+        }
+        let mut written = tables.clone();
+        let mut ran = Ok(());
+        for (
+            projection,
+            SqlInline {
+                projection: reader,
+                steps,
+            },
+        ) in inline.iter().enumerate()
+        {
+            let Some(table) = written.get_mut(&reader.schema.name()) else {
+                continue;
+            };
+            ran = run(steps.iter().copied(), &mut table.numbers).map_err(|(event, error)| InlineError::Poison {
+                projection,
+                event: Some(event),
+                error,
+            });
+            if ran.is_err() {
+                break;
+            }
+        }
+        if self.fault == Fault::KeepsStepsOfConflicts {
+            tables.clone_from(&written);
+        }
+        let before = self.store.head().await.map_err(AppendError::from)?;
+        let appended = self.store.append(append).await?;
+        if appended.repeated && self.fault != Fault::CountsRepetitions {
+            return Ok(appended);
+        }
+        if ran.is_err() && self.fault != Fault::KeepsEventsOfPoison {
+            self.store.rewind(before);
+        }
+        ran?;
+        *tables = written;
+        if self.fault != Fault::StaysBehind {
+            for SqlInline { projection, .. } in &inline {
+                let to = appended.head().unwrap_or_default();
+                self.move_to(projection, to).await.map_err(AppendError::from)?;
+            }
+        }
+        Ok(appended)
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
@@ -170,5 +249,98 @@ impl SqlTables for Tables {
         let mut numbers = table.numbers;
         numbers.sort_unstable();
         Some(numbers)
+    }
+}
+
+/// Does what the steps do to the numbers of a table, up to the first that fails.
+fn run(
+    steps: impl IntoIterator<Item = (usize, SqlStep)>,
+    numbers: &mut Vec<i64>,
+) -> Result<(), (usize, Unprojectable)> {
+    for (index, step) in steps {
+        let error = match step {
+            SqlStep::Insert(number) => {
+                numbers.push(number);
+                continue;
+            }
+            SqlStep::InsertAndPanic(_) => Unprojectable::Panicked("as it was to".to_owned()),
+            SqlStep::InsertAndFail(_) | SqlStep::Refused => Unprojectable::Method("it fails".into()),
+        };
+        return Err((index, error));
+    }
+    Ok(())
+}
+
+impl Wrap for Tables {
+    fn inner(&self) -> &dyn EventStore {
+        &self.store
+    }
+}
+
+#[async_trait]
+impl WrapProjections for Tables {
+    fn projections(&self) -> &dyn ProjectionStore {
+        &self.store
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        let mut tables = self.created.lock().await;
+        self.store.drop_table(table, readers, lease).await?;
+        if self.fault != Fault::KeepsDropped {
+            tables.remove(&table.name());
+        }
+        Ok(())
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let tables = self.created.lock().await;
+        let own = tables.keys().filter_map(|name| RowTable::version_of(projection, name));
+        let of_rows = self.store.versions(projection).await?;
+        Ok(own.chain(of_rows).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+}
+
+impl Tables {
+    /// As a store that keeps projections, and drops these tables too.
+    fn with_drops(&self) -> Arc<dyn ProjectionStore> {
+        Arc::new(Wrapped(Arc::new(self.clone())))
+    }
+
+    /// Whether the projection has taken in all events of its categories.
+    async fn is_level(&self, projection: &InlineReader) -> Result<bool, AppendError> {
+        let checkpoint = async |reader| match self.store.checkpoint(reader).await {
+            Ok(checkpoint) => Ok(checkpoint.map(|checkpoint| checkpoint.position)),
+            Err(CheckpointError::Store(error)) => Err(AppendError::from(error)),
+            Err(_) => Ok(None),
+        };
+        if checkpoint(&projection.mark).await?.is_none() {
+            return Ok(false);
+        }
+        let at = checkpoint(&projection.reader).await?.unwrap_or_default();
+        let rest: Vec<_> = self
+            .store
+            .read_log(ReadLog::new().from(at.next()))
+            .try_collect()
+            .await?;
+        let is_of = |event: &RecordedEvent| projection.categories.iter().any(|own| own == event.stream.category());
+        Ok(!rest.iter().any(is_of))
+    }
+
+    /// Moves the checkpoint of the projection.
+    async fn move_to(&self, projection: &InlineReader, to: Position) -> Result<(), StoreError> {
+        let failed = |error: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Unavailable, error.to_string());
+        let lease = self.store.acquire("appends", "appends", LONG).await?;
+        let lease = lease.ok_or_else(|| failed(&"the lease of the appends is free"))?;
+        let from = self
+            .store
+            .checkpoint(&projection.reader)
+            .await
+            .map_err(|error| failed(&error))?;
+        let from = from.map_or(Position::ZERO, |checkpoint| checkpoint.position);
+        let commit = Commit {
+            reader: projection.reader.clone(),
+            ..crate::sql::moves(&lease, from, to)
+        };
+        self.store.commit(commit).await.map_err(|error| failed(&error))
     }
 }

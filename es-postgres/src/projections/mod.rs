@@ -6,12 +6,14 @@ mod inline;
 mod sql;
 mod table;
 mod transaction;
+mod versions;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use deadpool_postgres::Object;
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, Lease, LeaseState, Parked,
     ProjectionStore, Replace, Report, Row, RowQuery, RowTable, check_name,
@@ -43,10 +45,6 @@ const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, e.event_i
      LEFT JOIN \"es\".recorded_events AS e ON e.position = c.position WHERE c.reader = $1";
 const FORGET: &str = "SELECT \"es\".forget_reader($1, $2, $3, $4, $5), NULL::bigint";
 const REPLACE: &str = "SELECT outcome, actual FROM \"es\".replace_rows($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const DROP: &str = "SELECT \"es\".drop_rows($1, $2, $3, $4, $5), NULL::bigint";
-const TABLES: &str = "SELECT c.relname::text FROM pg_catalog.pg_class AS c \
-     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
-     WHERE n.nspname = 'es' AND c.relkind = 'r' AND starts_with(c.relname::text, $1)";
 const CREATE: &str = "SELECT \"es\".create_rows($1, $2, $3)";
 const PARKED: &str = "SELECT position, event_id, error, attempts FROM \"es\".parked \
      WHERE reader = $1 AND position > $2 ORDER BY position LIMIT $3";
@@ -305,29 +303,15 @@ impl ProjectionStore for PostgresStore {
 
     async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
         table.check()?;
-        let arguments: Arguments<'_> = &[&readers, &lease.name, &lease.owner, &column(lease.epoch), &table.name()];
-        let row = self.send(DROP, arguments).await?;
-        match Answer::read(&row)?.outcome {
-            "lost" => Err(lost(lease)),
-            _ => Ok(()),
-        }
+        let dropped = self.on_connection(async |client: &mut Object| self.drop_of(client, table, readers, lease).await);
+        Ok(dropped.await?)
     }
 
     async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
-        let reading = async {
-            let rows = self.ask(TABLES, &[&projection]).await?;
-            let names = rows.iter().map(|row| Ok(row.try_get::<_, &str>(0)?));
-            names.collect::<Result<Vec<_>, Problem>>().map(|names| {
-                let versions = names
-                    .into_iter()
-                    .filter_map(|name| RowTable::version_of(projection, name));
-                versions.collect::<BTreeSet<u32>>()
-            })
-        };
-        let versions = reading
-            .await
-            .map_err(|problem| problem.while_doing("list the tables of a projection"))?;
-        Ok(versions.into_iter().collect())
+        let names = self.names_of_versions(projection).await;
+        let names = names.map_err(|problem| problem.while_doing("list the tables of a projection"))?;
+        let versions = names.iter().filter_map(|name| RowTable::version_of(projection, name));
+        Ok(versions.collect::<BTreeSet<u32>>().into_iter().collect())
     }
 
     async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {

@@ -36,11 +36,8 @@ pub(super) struct Place {
 }
 
 /// The schema is the projection's, though not created by these statements, if its comment begins so.
-fn owner(schema: &SqlSchema) -> String {
-    format!(
-        "tables of projection {} version {}, created by ",
-        schema.projection, schema.version
-    )
+pub(super) fn owner(projection: &str, version: u32) -> String {
+    format!("tables of projection {projection} version {version}, created by ")
 }
 
 /// What ends a transaction before it was done.
@@ -112,14 +109,17 @@ impl PostgresStore {
             )));
         }
         Ok(Place {
-            comment: format!("{}{}", owner(schema), schema.fingerprint()),
+            comment: format!("{}{}", owner(&schema.projection, schema.version), schema.fingerprint()),
             mark: format!("/* {} */ ", schema.name()),
             name,
         })
     }
 
     /// Does something on a connection. One on which the server is silent is not used again.
-    async fn on_connection<T>(&self, work: impl AsyncFnOnce(&mut Object) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub(super) async fn on_connection<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Object) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let client = self.reader.client().await;
         let mut client = client.map_err(|problem| Failure::Problem(problem, Phase::Connect))?;
         let done = work(&mut client).await;
@@ -171,7 +171,7 @@ impl PostgresStore {
             let comment: String = row.try_get(0).map_err(|error| Failure::Problem(error.into(), BEFORE))?;
             return match comment {
                 comment if comment == place.comment => Ok(()),
-                comment if comment.starts_with(&owner(schema)) => Err(schema.is_another().into()),
+                comment if comment.starts_with(&owner(&schema.projection, schema.version)) => Err(schema.is_another().into()),
                 _ => Err(rejected(format!(
                     "there is a schema `{}` that is not of projection `{}`: drop or rename it, or give the projection another name",
                     place.name, schema.projection

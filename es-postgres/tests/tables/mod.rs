@@ -4,10 +4,11 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_conformance::{SqlStep, SqlTables};
+use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_postgres::{PgTransaction, PostgresStore};
-use es_runtime::projection::sql::{SqlSchema, SqlStore, Step, Steps, WriteError};
+use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
 use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Append, Appended};
 use es_runtime::{Result, StoreError};
 use futures_util::future::BoxFuture;
 
@@ -43,6 +44,11 @@ impl Step<PgTransaction<'static>> for Does {
     }
 }
 
+fn steps_of(steps: impl IntoIterator<Item = (usize, SqlStep)>) -> Steps<PgTransaction<'static>> {
+    let does = |(event, step)| -> (usize, Box<dyn Step<_>>) { (event, Box::new(Does(step))) };
+    Steps::new(steps.into_iter().map(does).collect())
+}
+
 #[async_trait]
 impl SqlTables for Tables {
     fn projections(&self) -> Arc<dyn ProjectionStore> {
@@ -63,9 +69,16 @@ impl SqlTables for Tables {
         steps: Vec<SqlStep>,
         commit: Option<Commit>,
     ) -> Result<(), WriteError> {
-        let does = |step| -> Box<dyn Step<_>> { Box::new(Does(step)) };
-        let steps = Steps::new(steps.into_iter().map(does).enumerate().collect());
+        let steps = steps_of(steps.into_iter().enumerate());
         self.0.run_steps(schema, Arc::new(steps), commit).await
+    }
+
+    async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {
+        let inline = inline.into_iter().map(|SqlInline { projection, steps }| InlineSteps {
+            steps: steps_of(steps),
+            projection: Arc::new(projection),
+        });
+        self.0.append_with(append, inline.collect()).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

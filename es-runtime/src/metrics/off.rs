@@ -43,7 +43,7 @@ impl Silent {
 
     pub(super) fn set(&self, _: &Labels, _: f64) {}
 
-    pub(super) fn record(&self, _: &Labels, _: Timer) {}
+    pub(super) fn record<T>(&self, _: &Labels, _: &T) {}
 }
 
 pub(crate) struct Timer;
@@ -52,4 +52,16 @@ impl Timer {
     pub(crate) fn start() -> Self {
         Self
     }
+}
+
+#[derive(Clone)]
+pub(crate) struct Spent;
+
+impl Spent {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "what measures something needs it")]
+    pub(crate) fn add(&self, _: &Timer) {}
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use ::metrics::{Label, SharedString};
 
@@ -78,8 +79,8 @@ impl Histogram {
         ::metrics::describe_histogram!(self.0, unit, help);
     }
 
-    pub(super) fn record(&self, labels: &Labels, timer: Timer) {
-        ::metrics::histogram!(self.0, labels.0.clone()).record(timer.0.elapsed());
+    pub(super) fn record(&self, labels: &Labels, took: &impl Took) {
+        ::metrics::histogram!(self.0, labels.0.clone()).record(took.took());
     }
 }
 
@@ -89,5 +90,38 @@ pub(crate) struct Timer(Instant);
 impl Timer {
     pub(crate) fn start() -> Self {
         Self(Instant::now())
+    }
+}
+
+/// The sum of several times. Clones are the same sum.
+#[derive(Clone)]
+pub(crate) struct Spent(Arc<AtomicU64>);
+
+impl Spent {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Adds what the timer has measured.
+    pub(crate) fn add(&self, timer: &Timer) {
+        let nanos = u64::try_from(timer.0.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+/// A length of time.
+pub(super) trait Took {
+    fn took(&self) -> Duration;
+}
+
+impl Took for Timer {
+    fn took(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+impl Took for Spent {
+    fn took(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }

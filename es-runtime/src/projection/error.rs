@@ -93,6 +93,19 @@ pub enum ReadError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The projection holds before an event, and does not go on by itself: start a build that can apply the event, or
+    /// [skip](crate::ProjectionHandle::skip) it.
+    #[error(
+        "projection `{projection}` holds before the event at position {position}: start a build that can apply it, or skip it ({error})"
+    )]
+    Held {
+        /// The projection's name.
+        projection: &'static str,
+        /// The event's position.
+        position: Position,
+        /// Why it cannot be applied.
+        error: String,
+    },
     /// The rows are being built, and nothing of them is shown before they are as new as the log was then.
     #[error("projection `{projection}` version {version} is being built: it is at position {done} of {total}")]
     NotReady {

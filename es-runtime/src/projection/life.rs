@@ -112,7 +112,7 @@ impl Life {
             }
         }
         self.worker.standing.update(|state| state.status = Status::Stopped);
-        self.worker.standing.metrics.leave();
+        self.leave();
     }
 
     /// Gives the lease back, so that nobody takes what was cut off for what has ended this process.
@@ -129,6 +129,14 @@ impl Life {
 
     fn beside(&self) -> Option<&Arc<Standing>> {
         self.rebuilder.as_ref().map(|rebuilder| &rebuilder.worker.standing)
+    }
+
+    /// Another process tells from now on how far it is.
+    fn leave(&self) {
+        self.worker.standing.metrics.leave();
+        if let Some(beside) = self.beside() {
+            beside.metrics.leave();
+        }
     }
 
     fn position(&self) -> Option<Position> {
@@ -165,7 +173,7 @@ impl Life {
                         state.status = Status::Standby;
                         state.failure = None;
                     });
-                    self.worker.standing.metrics.leave();
+                    self.leave();
                     pause = STANDBY;
                 }
                 Err(error) if error.kind() == StoreErrorKind::Closed => return None,
@@ -203,6 +211,8 @@ impl Life {
             return Ok(());
         };
         let rebuilt = guarded("replacing the rows", rebuilder.finish(&mut self.worker, how, lease)).await?;
+        let outcome = if rebuilt.replaced { "replaced" } else { "kept" };
+        self.worker.standing.metrics.built(outcome);
         let differing = rebuilt.differences.as_ref().map(|differences| differences.count);
         tracing::info!(
             projection = self.worker.standing.name,
@@ -258,6 +268,7 @@ impl Life {
         let discarded = rebuilder.discard(lease).await;
         discarded.map_err(|error| refused(projection, error))?;
         standing.update(|state| state.rebuild = None);
+        standing.metrics.built("cancelled");
         tracing::info!(projection, "a rebuild was cancelled");
         Ok(())
     }

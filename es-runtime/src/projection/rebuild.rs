@@ -10,7 +10,7 @@ use super::life::{backoff, failure, next};
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
 use super::worker::{Trouble, Worker, checkpoint, refused};
-use super::{CommandError, Rebuilt};
+use super::{CommandError, Rebuilt, Status};
 use crate::{Position, StoreError};
 
 /// With how many events left to apply the rows that are shown may stand still until they are replaced.
@@ -96,6 +96,8 @@ impl Rebuilder {
             }
             let name = self.worker.standing.name;
             tracing::warn!(projection = name, error = %error, "a build does not go on");
+            let kind = position.map_or(Status::Retrying, |_| Status::Held);
+            self.worker.standing.metrics.failed(kind);
             let at = self.worker.clock.now();
             self.worker.standing.update(|state| {
                 let before = state.failure.take();
@@ -157,6 +159,7 @@ impl Rebuilder {
         self.outcome = Some(rebuilt.clone());
         shown.store.replace(replace).await?;
         self.outcome = None;
+        self.worker.standing.metrics.leave();
         Ok(rebuilt)
     }
 
@@ -166,7 +169,9 @@ impl Rebuilder {
             reader, trial, table, ..
         } = &*self.worker.standing;
         let readers = [reader.clone(), trial.clone()];
-        self.worker.store.drop_table(table, &readers, lease).await
+        self.worker.store.drop_table(table, &readers, lease).await?;
+        self.worker.standing.metrics.leave();
+        Ok(())
     }
 }
 

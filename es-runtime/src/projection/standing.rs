@@ -112,7 +112,7 @@ impl Standing {
                 beside: true,
                 ..self.table.clone()
             },
-            metrics: metrics::Reader::silent(),
+            metrics: self.metrics.beside(),
             state,
             orders,
             seen_mark: Mutex::new(None),

@@ -91,13 +91,13 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         self.running.standing.order(What::CancelRebuild).await
     }
 
-    /// The versions of this projection of which the store has rows, in ascending order: this one, those of older builds, and
+    /// The versions of this projection of which the store has rows or tables, in ascending order: this one, those of older builds, and
     /// those of newer ones.
     pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
         self.running.store.versions(self.running.standing.name).await
     }
 
-    /// Drops the rows of another version, with its checkpoint and parked events. A build that still reads them fails then:
+    /// Drops the rows or tables of another version, with its checkpoint and parked events. A build that still reads them fails then:
     /// end all processes of it first.
     ///
     /// # Errors

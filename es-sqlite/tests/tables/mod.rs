@@ -5,9 +5,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_conformance::{SqlStep, SqlTables};
-use es_runtime::projection::sql::{SqlSchema, SqlStore, Step, Steps, WriteError};
+use es_conformance::{SqlInline, SqlStep, SqlTables};
+use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
 use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Append, Appended};
 use es_runtime::{Result, StoreError};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use futures_util::future::BoxFuture;
@@ -50,6 +51,17 @@ impl Step<SqliteTransaction<'static>> for Does {
     }
 }
 
+fn steps_of(
+    schema: &SqlSchema,
+    steps: impl IntoIterator<Item = (usize, SqlStep)>,
+) -> Steps<SqliteTransaction<'static>> {
+    let does = |(event, step)| -> (usize, Box<dyn Step<_>>) {
+        let table = schema.name();
+        (event, Box::new(Does { step, table }))
+    };
+    Steps::new(steps.into_iter().map(does).collect())
+}
+
 #[async_trait]
 impl SqlTables for Tables {
     fn projections(&self) -> Arc<dyn ProjectionStore> {
@@ -70,14 +82,16 @@ impl SqlTables for Tables {
         steps: Vec<SqlStep>,
         commit: Option<Commit>,
     ) -> Result<(), WriteError> {
-        let does = |step| -> Box<dyn Step<_>> {
-            Box::new(Does {
-                step,
-                table: schema.name(),
-            })
-        };
-        let steps = Steps::new(steps.into_iter().map(does).enumerate().collect());
+        let steps = steps_of(schema, steps.into_iter().enumerate());
         self.0.run_steps(schema, Arc::new(steps), commit).await
+    }
+
+    async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {
+        let inline = inline.into_iter().map(|SqlInline { projection, steps }| InlineSteps {
+            steps: steps_of(&projection.schema, steps),
+            projection: Arc::new(projection),
+        });
+        self.0.append_with(append, inline.collect()).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

@@ -16,7 +16,7 @@ use crate::error::BankError;
 use crate::history::history;
 use crate::ledger::Ledger;
 use crate::posted::Posted;
-use crate::progress::{Progress, Rebuilding};
+use crate::progress::Progress;
 use crate::projections::{parked, rebuild, run, status};
 use crate::report::{Report, print};
 use crate::show::{When, show};
@@ -232,7 +232,7 @@ impl Cli {
             Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
             Some(Command::Projections(Projections::Run)) => output(&store.open_projecting(run).await?, json),
             Some(Command::Projections(Projections::Rebuild { throttle })) => {
-                let progress = Rebuilding::new(json);
+                let progress = if json { Progress::Quiet } else { Progress::of_rebuild() };
                 let rebuilt = store
                     .open_projecting(async |bank| rebuild(bank, throttle, progress).await)
                     .await?;
@@ -273,7 +273,11 @@ impl Cli {
 }
 
 async fn import(store: &Store, ledger: Ledger, json: bool) -> Result<(), BankError> {
-    let progress = if json { Progress::Quiet } else { Progress::of(&ledger) };
+    let progress = if json {
+        Progress::Quiet
+    } else {
+        Progress::of_import(&ledger)
+    };
     let summary = store
         .open(async |bank| Summary::of(bank, ledger, progress).await)
         .await?;

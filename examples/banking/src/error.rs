@@ -55,7 +55,7 @@ pub(crate) enum BankError {
     Store(#[from] StoreError),
     #[error("the totals of a day are kept in a database: say `--store sqlite:PATH`")]
     NoDatabase,
-    #[error("the general ledger is kept in an SQLite file: say `--store sqlite:PATH`")]
+    #[error("the general ledger is kept in a database: say `--store sqlite:PATH`")]
     NoLedger,
     #[error("the balances cannot be built: {0}")]
     NotBuilt(String),

@@ -5,54 +5,46 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::ledger::Ledger;
 
-/// Shows on stderr how far a rebuild is, on a terminal.
-pub(crate) struct Rebuilding(ProgressBar);
-
-impl Rebuilding {
-    pub(crate) fn new(quiet: bool) -> Self {
-        if quiet || !stderr().is_terminal() {
-            return Self(ProgressBar::hidden());
-        }
-        let bar = ProgressBar::new(0);
-        // A template that cannot be read would leave the plain bar, which will do.
-        if let Ok(style) = ProgressStyle::with_template("balances {wide_bar} {pos} of {len}, {msg}") {
-            bar.set_style(style);
-        }
-        Self(bar)
-    }
-
-    pub(crate) fn at(&mut self, build: &Build) {
-        self.0.set_length(build.total.0);
-        self.0.set_position(build.done.0);
-        let left = build.remaining().map(|left| format!(", {} s left", left.as_secs()));
-        self.0
-            .set_message(format!("{:.0} events/s{}", build.rate, left.unwrap_or_default()));
-    }
-
-    pub(crate) fn done(self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// Shows on stderr how far an import is: a bar on a terminal, a line now and then elsewhere.
+/// Shows on stderr how far something is: a bar on a terminal, a line now and then elsewhere.
 pub(crate) enum Progress {
     Quiet,
     Bar(ProgressBar),
-    Lines { name: String, bytes: u64, tenths: u64 },
+    Lines(Lines),
+}
+
+/// A line for each tenth.
+pub(crate) struct Lines {
+    name: String,
+    /// What is done to it.
+    done: &'static str,
+    of: u64,
+    tenths: u64,
 }
 
 impl Progress {
-    pub(crate) fn of(ledger: &Ledger) -> Self {
+    /// Of an import.
+    pub(crate) fn of_import(ledger: &Ledger) -> Self {
+        let style = "{prefix} {wide_bar} {percent:>3} %  {eta} left";
+        Self::new(ledger.name(), "read", ledger.bytes(), style)
+    }
+
+    /// Of a rebuild of the balances.
+    pub(crate) fn of_rebuild() -> Self {
+        Self::new("balances", "built", 0, "{prefix} {wide_bar} {pos} of {len}, {msg}")
+    }
+
+    fn new(name: &str, done: &'static str, of: u64, style: &str) -> Self {
         if !stderr().is_terminal() {
-            return Self::Lines {
-                name: ledger.name().to_owned(),
-                bytes: ledger.bytes().max(1),
+            return Self::Lines(Lines {
+                name: name.to_owned(),
+                done,
+                of,
                 tenths: 0,
-            };
+            });
         }
-        let bar = ProgressBar::new(ledger.bytes()).with_message(ledger.name().to_owned());
+        let bar = ProgressBar::new(of).with_prefix(name.to_owned());
         // A template that cannot be read would leave the plain bar, which will do.
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent:>3} %  {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template(style) {
             bar.set_style(style);
         }
         Self::Bar(bar)
@@ -63,13 +55,23 @@ impl Progress {
         match self {
             Self::Quiet => {}
             Self::Bar(bar) => bar.set_position(read),
-            Self::Lines { name, bytes, tenths } => {
-                let now = read.saturating_mul(10) / *bytes;
-                if now > *tenths {
-                    *tenths = now;
-                    // Unlike `eprintln`, this does not panic when nobody listens any more.
-                    let _ = writeln!(stderr(), "{name}: {now}0 % read");
-                }
+            Self::Lines(lines) => lines.at(read),
+        }
+    }
+
+    /// So many events are in the new rows.
+    pub(crate) fn built(&mut self, build: &Build) {
+        match self {
+            Self::Quiet => {}
+            Self::Bar(bar) => {
+                bar.set_length(build.total.0);
+                bar.set_position(build.done.0);
+                let left = build.remaining().map(|left| format!(", {} s left", left.as_secs()));
+                bar.set_message(format!("{:.0} events/s{}", build.rate, left.unwrap_or_default()));
+            }
+            Self::Lines(lines) => {
+                lines.of = build.total.0;
+                lines.at(build.done.0);
             }
         }
     }
@@ -77,6 +79,17 @@ impl Progress {
     pub(crate) fn done(self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
+        }
+    }
+}
+
+impl Lines {
+    fn at(&mut self, done: u64) {
+        let now = done.saturating_mul(10) / self.of.max(1);
+        if now > self.tenths {
+            self.tenths = now;
+            // Unlike `eprintln`, this does not panic when nobody listens any more.
+            let _ = writeln!(stderr(), "{}: {now}0 % {}", self.name, self.done);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::balance::Balance;
 use crate::error::BankError;
-use crate::progress::Rebuilding;
+use crate::progress::Progress;
 use crate::report::Report;
 
 /// How the projections are.
@@ -29,7 +29,11 @@ pub(crate) async fn run(bank: &Runtime) -> Result<Status, BankError> {
 }
 
 /// Builds the balances anew, and shows how far that is. The old ones are shown meanwhile.
-pub(crate) async fn rebuild(bank: &Runtime, throttle: Option<u32>, mut bar: Rebuilding) -> Result<Status, BankError> {
+pub(crate) async fn rebuild(
+    bank: &Runtime,
+    throttle: Option<u32>,
+    mut progress: Progress,
+) -> Result<Status, BankError> {
     let balances = bank.projection::<Balance>();
     let rebuild = balances.rebuild().compare();
     match throttle {
@@ -38,12 +42,12 @@ pub(crate) async fn rebuild(bank: &Runtime, throttle: Option<u32>, mut bar: Rebu
     }
     loop {
         let Some(build) = balances.status().await?.build else {
-            bar.done();
+            progress.done();
             return status(bank).await;
         };
-        bar.at(&build);
+        progress.built(&build);
         if let Some(failure) = build.last_error {
-            bar.done();
+            progress.done();
             return Err(BankError::NotBuilt(failure.error));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

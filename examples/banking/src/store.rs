@@ -14,7 +14,7 @@ use es_sqlite::SqliteStore;
 
 use crate::balances::PATIENCE;
 use crate::error::BankError;
-use crate::general_ledger::{self, GeneralLedger, Lines};
+use crate::general_ledger::{self, Lines};
 use crate::import::Import;
 use crate::totals::{self, Totals};
 use crate::{Account, Balance};
@@ -74,9 +74,9 @@ impl Store {
     ) -> Result<T, BankError> {
         let runtime = match self {
             Self::Memory => builder(MemoryStore::new()).start().await?,
-            Self::Sqlite(path) => entering(builder(SqliteStore::open(path).await?)).start().await?,
+            Self::Sqlite(path) => on_sqlite(builder(SqliteStore::open(path).await?)).start().await?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(Url(url)) => builder(postgres(url).await?).start().await?,
+            Self::Postgres(Url(url)) => on_postgres(builder(postgres(url).await?)).start().await?,
         };
         visited(&runtime, visit).await
     }
@@ -88,9 +88,9 @@ impl Store {
     ) -> Result<T, BankError> {
         let runtime = match self {
             Self::Memory => projecting(MemoryStore::new()).start().await?,
-            Self::Sqlite(path) => entering(projecting(SqliteStore::open(path).await?)).start().await?,
+            Self::Sqlite(path) => on_sqlite(projecting(SqliteStore::open(path).await?)).start().await?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(Url(url)) => projecting(postgres(url).await?).start().await?,
+            Self::Postgres(Url(url)) => on_postgres(projecting(postgres(url).await?)).start().await?,
         };
         visited(&runtime, visit).await
     }
@@ -123,12 +123,20 @@ impl Store {
 
     /// The last lines of the general ledger. There is nothing to wait for: they were written with the events.
     pub(crate) async fn ledger(&self, last: u32) -> Result<Lines, BankError> {
-        let Self::Sqlite(path) = self else {
-            return Err(BankError::NoLedger);
-        };
-        let store = SqliteStore::open(path).await?;
-        let read = async |_: &Runtime| Ok(general_ledger::read(&store, last).await?);
-        visited(&entering(builder(store.clone())).start().await?, read).await
+        match self {
+            Self::Memory => Err(BankError::NoLedger),
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path).await?;
+                let read = async |_: &Runtime| Ok(general_ledger::sqlite::read(&store, last).await?);
+                visited(&on_sqlite(builder(store.clone())).start().await?, read).await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Url(url)) => {
+                let store = postgres(url).await?;
+                let read = async |_: &Runtime| Ok(general_ledger::postgres::read(&store, last).await?);
+                visited(&on_postgres(builder(store.clone())).start().await?, read).await
+            }
+        }
     }
 
     /// The file that would have to be there, and is not.
@@ -158,8 +166,14 @@ fn projecting<S: ProjectionStore>(store: S) -> Builder<S> {
 }
 
 /// With the general ledger, which whoever appends to the file takes along.
-fn entering(builder: Builder<SqliteStore>) -> Builder<SqliteStore> {
-    builder.projection::<GeneralLedger>()
+fn on_sqlite(builder: Builder<SqliteStore>) -> Builder<SqliteStore> {
+    builder.projection::<general_ledger::sqlite::GeneralLedger>()
+}
+
+/// The same in a database on a server.
+#[cfg(feature = "postgres")]
+fn on_postgres(builder: Builder<PostgresStore>) -> Builder<PostgresStore> {
+    builder.projection::<general_ledger::postgres::GeneralLedger>()
 }
 
 /// Waits until everything that has happened is in the tables of `P`.

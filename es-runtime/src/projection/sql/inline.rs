@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, SqlTransaction, Steps};
 use crate::projection::source::{Numbered, Sources};
-use crate::projection::standing::Standing;
-use crate::projection::{ReadError, Unprojectable};
+use crate::projection::standing::{Standing, State, position_of};
+use crate::projection::{Failure, ReadError, Status, Unprojectable};
 use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
-use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
+use crate::{ExpectedVersion, Position, RecordedEvent, StoreError, Timestamp, Version};
 
 /// What an inline projection does with an append: for [`SqlStore::append_with`].
 pub struct InlineSteps<T: SqlTransaction> {
@@ -158,27 +158,59 @@ impl<T: SqlTransaction> Projected<T> {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
-    /// Waits until the projection has taken in what was appended without it.
+    /// Gives the projection time to take in what was appended without it: so long that it pays to look again.
     async fn level(&self, behind: &Standing, deadline: Instant, pause: &mut Duration) -> Result<(), AppendError> {
         let lagging = |source: ReadError| AppendError::ProjectionBehind {
             projection: behind.name,
             source: Box::new(source),
         };
         let head = self.store.head().await?;
-        let at = behind.reach(&*self.store, head, deadline).await;
-        let at = at.map_err(|error| lagging(error.into()))?;
-        if Instant::now() >= deadline {
-            return Err(lagging(ReadError::Timeout {
-                projection: behind.name,
-                after: head,
-                at,
-                waited: PATIENCE,
-            }));
+        loop {
+            let at = self.store.checkpoint(&behind.reader).await;
+            let at = position_of(at.map_err(|error| lagging(error.into()))?);
+            if let Some(held) = self.held(behind, at).await? {
+                return Err(lagging(held));
+            }
+            if Instant::now() >= deadline {
+                return Err(lagging(ReadError::Timeout {
+                    projection: behind.name,
+                    after: head,
+                    at,
+                    waited: PATIENCE,
+                }));
+            }
+            sleep_until(deadline.min(Instant::now() + *pause)).await;
+            *pause = (*pause * 2).min(Duration::from_millis(100));
+            // It may be there, and not be marked yet.
+            if at >= head {
+                return Ok(());
+            }
         }
-        // It may be there, and not be marked yet.
-        sleep_until(deadline.min(Instant::now() + *pause)).await;
-        *pause = (*pause * 2).min(Duration::from_millis(100));
-        Ok(())
+    }
+
+    /// That it does not go on from `at`, if this is known. What a process with another build says of it is not: this one may be able to
+    /// apply the event. And while any process has the lease, it may be about to.
+    async fn held(&self, behind: &Standing, at: Position) -> Result<Option<ReadError>, StoreError> {
+        let State { status, failure, .. } = behind.state();
+        let (
+            Status::Held,
+            Some(Failure {
+                position: Some(position),
+                error,
+                ..
+            }),
+        ) = (status, failure)
+        else {
+            return Ok(None);
+        };
+        let projection = behind.name;
+        let lease = self.store.lease(&behind.reader).await?;
+        let is_left = lease.is_none_or(|lease| lease.owner.is_none());
+        Ok((is_left && position > at).then_some(ReadError::Held {
+            projection,
+            position,
+            error,
+        }))
     }
 }
 
@@ -205,7 +237,12 @@ impl<S: SqlStore<T>, T: SqlTransaction> Appends for InlineAppends<S, T> {
                     steps: steps.map_err(|(event, error)| projection.failed(&events, Some(event), error))?,
                 });
             }
-            match self.store.append_with(append.clone(), inline).await {
+            let spent: Vec<_> = inline.iter().map(|of| of.steps.spent.clone()).collect();
+            let appended = self.store.append_with(append.clone(), inline).await;
+            for (projection, spent) in taking.iter().zip(&spent) {
+                projection.standing.metrics.inlined(spent);
+            }
+            match appended {
                 Ok(appended) => return Ok(appended),
                 Err(InlineError::Append(error)) => return Err(error),
                 Err(InlineError::Poison {

@@ -9,7 +9,7 @@ use super::{ApplySql, MetaOf, SqlTransaction, When};
 use crate::projection::Unprojectable;
 use crate::projection::source::{Numbered, contain, decode};
 use crate::projection::text_of;
-use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent};
+use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
 
 /// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.
 pub trait Step<T: SqlTransaction>: Send + Sync {
@@ -50,12 +50,17 @@ pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: 
 /// What some events write, in order, in a transaction with lifetimes of `T`.
 pub struct Steps<T: SqlTransaction> {
     steps: Numbered<Box<dyn Step<T>>>,
+    /// How long they have run.
+    pub(super) spent: metrics::Spent,
 }
 
 impl<T: SqlTransaction> Steps<T> {
     /// Each with the index of its event.
     pub fn new(steps: Vec<(usize, Box<dyn Step<T>>)>) -> Self {
-        Self { steps }
+        Self {
+            steps,
+            spent: metrics::Spent::new(),
+        }
     }
 
     /// How many there are.
@@ -89,13 +94,16 @@ impl<T: SqlTransaction> Steps<T> {
     ///
     /// If there is no such step.
     pub fn run<'a>(&'a self, step: usize, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Unprojectable>> {
-        let step = &self.steps[step].1;
+        let (step, timer) = (&self.steps[step].1, metrics::Timer::start());
         // What a method left half done is undone with the transaction.
         match contain(move || Ok(step.run(tx))) {
             Err(panicked) => Box::pin(ready(Err(panicked))),
-            Ok(running) => Box::pin(AssertUnwindSafe(running).catch_unwind().map(|ran| match ran {
-                Ok(result) => result.map_err(|error| Unprojectable::Method(error.0)),
-                Err(panic) => Err(Unprojectable::Panicked(text_of(&*panic))),
+            Ok(running) => Box::pin(AssertUnwindSafe(running).catch_unwind().map(move |ran| {
+                self.spent.add(&timer);
+                match ran {
+                    Ok(result) => result.map_err(|error| Unprojectable::Method(error.0)),
+                    Err(panic) => Err(Unprojectable::Panicked(text_of(&*panic))),
+                }
             })),
         }
     }

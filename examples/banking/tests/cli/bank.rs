@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// A directory in which the program runs, and leaves its `bank.db`.
+/// A directory in which the program runs, and leaves its `bank.db` unless it is told of another store.
 pub(crate) struct Bank {
     directory: PathBuf,
+    store: Option<String>,
 }
 
 impl Bank {
@@ -18,7 +19,14 @@ impl Bank {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        Self { directory }
+        Self { directory, store: None }
+    }
+
+    /// The same in this store.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn on(mut self, store: String) -> Self {
+        self.store = Some(store);
+        self
     }
 
     /// The bank after an undisturbed import of the shipped ledger, and the summary of that import.
@@ -42,6 +50,7 @@ impl Bank {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_banking"));
         command
+            .args(self.store.iter().flat_map(|store| ["--store", store]))
             .args(arguments)
             .current_dir(&self.directory)
             .stdin(Stdio::null())

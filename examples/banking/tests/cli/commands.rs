@@ -8,7 +8,11 @@ use crate::bank::{Bank, total};
 
 /// A bank with two accounts, each with 100.00.
 fn bank(name: &str) -> Bank {
-    let bank = Bank::new(name);
+    with_accounts(Bank::new(name))
+}
+
+/// The same, of a bank that is empty.
+pub(crate) fn with_accounts(bank: Bank) -> Bank {
     for (account, owner) in [("ACC-000001", "Zoë Müller"), ("ACC-000002", "美咲 田中")] {
         bank.ok(&["open", account, owner]);
         bank.ok(&["deposit", account, "100.00"]);
@@ -205,6 +209,12 @@ fn a_reader_that_goes_away_is_no_error() {
 #[test]
 fn the_read_model_holds_what_the_accounts_do() {
     let bank = bank("balances");
+    the_balances_are_kept_and_built_anew(&bank);
+    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
+}
+
+/// Of a bank [`with_accounts`].
+pub(crate) fn the_balances_are_kept_and_built_anew(bank: &Bank) {
     let by_amount = |owners: [(&str, &str, &str); 2]| {
         owners.map(|(account, owner, balance)| json!({ "account": account, "owners": [owner], "balance": balance }))
     };
@@ -230,12 +240,18 @@ fn the_read_model_holds_what_the_accounts_do() {
     assert_eq!(bank.json(&["balances"]), json!(by_amount(richer)));
     assert_eq!(bank.json(&["projections", "parked"]), json!([]));
     assert_eq!(bank.json(&["projections", "status"])["head"], 5);
-    assert!(!bank.has("bank.db-wal"), "the bank is one file, that can be copied");
 }
 
 #[test]
 fn the_ledger_has_a_line_for_each_movement_as_soon_as_it_is_done() {
     let bank = bank("ledger");
+    a_line_for_each_movement(&bank);
+    let said = bank.fails(1, &["--store", "memory", "ledger"]);
+    assert!(said.contains("--store sqlite:PATH"), "{said}");
+}
+
+/// Of a bank [`with_accounts`].
+pub(crate) fn a_line_for_each_movement(bank: &Bank) {
     let lines = || {
         let lines = bank.json(&["ledger"]);
         let line = |line: &Value| {
@@ -258,8 +274,6 @@ fn the_ledger_has_a_line_for_each_movement_as_soon_as_it_is_done() {
     );
     bank.fails(1, &["withdraw", "ACC-000001", "1000.00"]);
     assert_eq!(lines(), after);
-    let said = bank.fails(1, &["--store", "memory", "ledger"]);
-    assert!(said.contains("--store sqlite:PATH"), "{said}");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn a_run_that_is_killed_is_completed_by_the_next() {
 }
 
 /// The last line of each account says what it holds, and no line is missing before it.
-fn the_ledger_is_as_true_as_the_events(bank: &Bank) {
+pub(crate) fn the_ledger_is_as_true_as_the_events(bank: &Bank) {
     let lines = bank.json(&["ledger", "--last", "1000000"]);
     let mut last: HashMap<&str, (&str, u64)> = HashMap::new();
     for line in lines.as_array().unwrap() {
@@ -106,6 +106,34 @@ fn the_ledger_is_as_true_as_the_events(bank: &Bank) {
         assert_eq!(account["version"], lines + 1, "{account}");
     }
     assert!(last.is_empty(), "{last:?}");
+}
+
+/// A rebuild says how far it is: a line for each tenth, where there is no terminal for a bar.
+pub(crate) fn a_rebuild_shows_how_far_it_is(bank: &Bank, throttle: &str) {
+    let before = bank.json(&["balances", "--top", "1000000"]);
+    let rebuilt = bank.run(&["projections", "rebuild", "--throttle", throttle]);
+    assert!(rebuilt.status.success(), "{rebuilt:?}");
+    let said = String::from_utf8(rebuilt.stderr).unwrap();
+    let tenths: Vec<&str> = said.lines().collect();
+    assert!(tenths.len() > 1, "{said}");
+    let steps = (1..=10).map(|tenth| format!("balances: {tenth}0 % built"));
+    let known: Vec<String> = steps.filter(|step| tenths.contains(&step.as_str())).collect();
+    assert_eq!(tenths, known, "in order, and nothing else");
+    assert_eq!(bank.json(&["balances", "--top", "1000000"]), before);
+}
+
+#[test]
+fn a_rebuild_of_the_balances_of_an_import_shows_how_far_it_is() {
+    let bank = Bank::new("rebuilt");
+    let shipped = include_str!("../../data/ledger.csv");
+    bank.write("part.csv", first_lines(shipped, 3_000));
+    bank.ok(&["import", "part.csv"]);
+    a_rebuild_shows_how_far_it_is(&bank, "2000");
+}
+
+/// The first so many lines of a ledger.
+pub(crate) fn first_lines(ledger: &str, lines: usize) -> String {
+    ledger.split_inclusive('\n').take(lines).collect()
 }
 
 /// Reads the child's stderr up to `line`; nobody listens to the rest.

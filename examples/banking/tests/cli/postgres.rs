@@ -3,7 +3,8 @@
 use tokio_postgres::NoTls;
 
 use crate::bank::{Bank, total};
-use crate::import::totals;
+use crate::commands::{a_line_for_each_movement, the_balances_are_kept_and_built_anew, with_accounts};
+use crate::import::{a_rebuild_shows_how_far_it_is, first_lines, the_ledger_is_as_true_as_the_events, totals};
 
 /// A database of its own on the server of the tests.
 struct Database {
@@ -12,12 +13,12 @@ struct Database {
 }
 
 impl Database {
-    fn new() -> Self {
+    fn new(of: &str) -> Self {
         let server = std::env::var("ES_TEST_DATABASE_URL")
             .expect("this test needs PostgreSQL: run scripts/test, or set ES_TEST_DATABASE_URL to the URL of a server");
         let database = Self {
             server,
-            name: format!("es_bank_{}", std::process::id()),
+            name: format!("es_bank_{of}_{}", std::process::id()),
         };
         database.run(&format!("CREATE DATABASE {}", database.name));
         database
@@ -52,31 +53,35 @@ impl Drop for Database {
 
 #[test]
 fn the_bank_on_postgresql_is_the_bank_on_sqlite() {
-    let shipped = include_str!("../../data/ledger.csv");
-    let part: String = shipped.split_inclusive('\n').take(3_000).collect();
-    let bank = Bank::new("postgres");
-    bank.write("part.csv", &part);
-    let database = Database::new();
-    let url = database.url();
-    let store = ["--store", url.as_str()];
+    let part = first_lines(include_str!("../../data/ledger.csv"), 3_000);
+    let sqlite = Bank::new("beside-postgres");
+    let database = Database::new("import");
+    let postgres = Bank::new("postgres").on(database.url());
 
-    let on_sqlite = bank.json(&["import", "part.csv"]);
-    let on_postgres = bank.json(&[&store[..], &["import", "part.csv"]].concat());
+    let [on_sqlite, on_postgres] = [&sqlite, &postgres].map(|bank| {
+        bank.write("part.csv", &part);
+        bank.json(&["import", "part.csv"])
+    });
     assert_eq!(on_postgres["events"], on_sqlite["events"]);
     assert_eq!(totals(&on_postgres), totals(&on_sqlite));
-    assert_eq!(bank.json(&[&store[..], &["accounts"]].concat()), bank.accounts());
-    let totals_on_sqlite = bank.json(&["totals"]);
-    let totals_on_postgres = bank.json(&[&store[..], &["totals"]].concat());
+    assert_eq!(postgres.accounts(), sqlite.accounts());
+    let [days_on_sqlite, days_on_postgres] = [&sqlite, &postgres].map(|bank| bank.json(&["totals"]));
     for what in ["opened", "paid_in", "paid_out"] {
-        assert!(total(&totals_on_sqlite, what) > 0, "{what}");
-        assert_eq!(
-            total(&totals_on_postgres, what),
-            total(&totals_on_sqlite, what),
-            "{what}"
-        );
+        assert!(total(&days_on_sqlite, what) > 0, "{what}");
+        assert_eq!(total(&days_on_postgres, what), total(&days_on_sqlite, what), "{what}");
     }
+    the_ledger_is_as_true_as_the_events(&postgres);
+    a_rebuild_shows_how_far_it_is(&postgres, "2000");
 
-    let again = bank.json(&[&store[..], &["import", "part.csv"]].concat());
+    let again = postgres.json(&["import", "part.csv"]);
     assert_eq!(again["events"], 0);
     assert_eq!(totals(&again), totals(&on_sqlite));
+}
+
+#[test]
+fn read_models_on_postgresql_are_those_on_sqlite() {
+    let database = Database::new("balances");
+    the_balances_are_kept_and_built_anew(&with_accounts(Bank::new("postgres-balances").on(database.url())));
+    let database = Database::new("ledger");
+    a_line_for_each_movement(&with_accounts(Bank::new("postgres-ledger").on(database.url())));
 }

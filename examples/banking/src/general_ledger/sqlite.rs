@@ -1,18 +1,13 @@
-//! The general ledger: a line for each movement of money, in a table that is written with the event, or neither is.
-
-use std::fmt;
-
 use es_runtime::prelude::*;
 use es_runtime::{InlineMeta, StoreError};
 use es_sqlite::{SqliteStore, SqliteTransaction};
-use serde_json::{Value, json};
 
+use super::{Line, Lines};
 use crate::account::{Deposited, Withdrawn};
-use crate::report::Report;
 use crate::{Account, Cents};
 
 /// A line for each event that moves money, in SQLite.
-#[projection(name = "ledger", version = 1, inline, schema = "general_ledger.sql")]
+#[projection(name = "ledger", version = 1, inline, schema = "sqlite.sql")]
 pub(crate) struct GeneralLedger;
 
 #[projection]
@@ -37,17 +32,6 @@ fn enter(tx: &mut SqliteTransaction<'_>, meta: &InlineMeta<Account>, cents: i64)
     Ok(())
 }
 
-/// Its newest lines, the oldest of them first.
-pub(crate) struct Lines(Vec<Line>);
-
-struct Line {
-    number: i64,
-    account: String,
-    version: i64,
-    amount: Cents,
-    balance: Cents,
-}
-
 /// The last so many lines.
 pub(crate) async fn read(store: &SqliteStore, last: u32) -> Result<Lines, StoreError> {
     let lines = store.query(move |connection| {
@@ -67,35 +51,4 @@ pub(crate) async fn read(store: &SqliteStore, last: u32) -> Result<Lines, StoreE
         lines.collect()
     });
     lines.await.map(Lines)
-}
-
-impl Report for Lines {
-    fn json(&self) -> Value {
-        let json = |line: &Line| {
-            json!({
-                "number": line.number,
-                "account": line.account,
-                "version": line.version,
-                "amount": line.amount.to_string(),
-                "balance": line.balance.to_string(),
-            })
-        };
-        self.0.iter().map(json).collect()
-    }
-}
-
-impl fmt::Display for Lines {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for line in &self.0 {
-            let Line {
-                number,
-                account,
-                amount,
-                balance,
-                ..
-            } = line;
-            writeln!(f, "{number:>8}  {account}  {amount:>14}  balance {balance:>14}")?;
-        }
-        write!(f, "{} lines", self.0.len())
-    }
 }

@@ -1,0 +1,73 @@
+//! Waits for what comes sooner or later: bounded, so that a test ends in which it does not.
+
+use std::time::Duration;
+
+use es_runtime::prelude::*;
+use es_runtime::projection::{ProjectionHealth, Status};
+use es_runtime::{Position, Projection};
+
+/// Longer than anything takes.
+pub const LONG: Duration = Duration::from_secs(120);
+
+const PAUSE: Duration = Duration::from_millis(10);
+const TIMES: u32 = 12_000;
+
+/// Waits until it is so.
+///
+/// # Panics
+///
+/// If it never is.
+pub async fn wait_until(mut is_so: impl FnMut() -> bool) {
+    for _ in 0..TIMES {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("it never comes to that");
+}
+
+/// Waits until the projection is so.
+///
+/// # Panics
+///
+/// If it never is.
+pub async fn until<P: Projection>(runtime: &Runtime, is_so: impl Fn(&ProjectionHealth) -> bool) -> ProjectionHealth {
+    for _ in 0..TIMES {
+        let health = runtime.projection::<P>().status().await.unwrap();
+        if is_so(&health) {
+            return health;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("never: {:?}", runtime.health().await);
+}
+
+/// Waits until the projection has this status.
+///
+/// # Panics
+///
+/// If it never has.
+pub async fn becomes<P: Projection>(runtime: &Runtime, wanted: Status) -> ProjectionHealth {
+    until::<P>(runtime, |health| health.status == wanted).await
+}
+
+/// Waits until the projection has taken in everything up to `position`.
+///
+/// # Panics
+///
+/// If it never has.
+pub async fn reached<P: Projection>(runtime: &Runtime, position: Position) {
+    if let Err(error) = runtime.projection::<P>().wait_for(position, LONG).await {
+        panic!("{error}: {:?}", runtime.health().await);
+    }
+}
+
+/// Waits until the projection has taken in everything.
+///
+/// # Panics
+///
+/// If it never has.
+pub async fn caught_up<P: Projection>(runtime: &Runtime) {
+    reached::<P>(runtime, runtime.store().head().await.unwrap()).await;
+}
