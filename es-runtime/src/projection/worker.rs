@@ -184,7 +184,8 @@ impl Worker {
 
     /// Sees to it that nothing is there if no event counts yet.
     async fn begin(&self, place: &Place, lease: &Lease) -> Result<(), CommitError> {
-        if place.stored > Position::ZERO {
+        // Before the first segment began, nothing was there.
+        if place.stored > Position::ZERO || !self.standing.segment.is_whole() {
             return Ok(());
         }
         // From then on the first append may write rows at any moment.
@@ -243,6 +244,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Its events behind `after` and up to `to`.
+    fn feed(&self, after: Position, to: Position) -> Feed {
+        let (store, filter) = (Arc::clone(&self.store), self.fold.filter());
+        Feed::new(store, filter, self.standing.segment, after, to)
+    }
+
     /// Applies all events up to `head`, so many in a second at most.
     async fn catch_up(
         &mut self,
@@ -251,7 +258,7 @@ impl Worker {
         throttle: Option<u32>,
         lease: &Lease,
     ) -> Result<(), Trouble> {
-        let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
+        let mut feed = self.feed(place.done, head);
         let mut limiter = throttle.map(Pace::new);
         let mut told = None;
         place.head = head;
@@ -470,10 +477,24 @@ impl Worker {
         Ok(Duration::MAX)
     }
 
-    /// Says that the rows may be shown: they are as new as the log was.
+    /// Says that the rows may be shown: they are as new as the log was. Of several segments, the last one says it.
     async fn mark(&mut self, done: Position, lease: &Lease) -> Result<(), Trouble> {
+        let mut is_own = true;
+        for mark in self.standing.marks() {
+            let is_there = self.store.checkpoint(&mark).await?.is_some();
+            if is_own && !is_there {
+                self.store.commit(checkpoint(mark, Position::ZERO, done, lease)).await?;
+            } else if !is_there {
+                return Ok(());
+            }
+            is_own = false;
+        }
         let commit = checkpoint(self.standing.mark.clone(), Position::ZERO, done, lease);
-        self.store.commit(commit).await?;
+        match self.store.commit(commit).await {
+            // Two were the last at once.
+            Err(CommitError::Moved { .. }) if !self.standing.segment.is_whole() => {}
+            marked => marked?,
+        }
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
@@ -598,7 +619,7 @@ impl Worker {
         if position <= place.stored {
             return Err(not_parked);
         }
-        let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, position);
+        let mut feed = self.feed(place.done, position);
         loop {
             let mut batch = feed.next().await?;
             let last = if batch.ends { batch.events.pop() } else { None };
