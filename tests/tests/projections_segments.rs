@@ -1,6 +1,6 @@
 //! A projection whose streams are dealt out to segments: rows are as if one reader had written them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,7 +10,12 @@ use es_runtime::projection::{ProjectionHealth, RowProjection, Status};
 use es_runtime::{CommandError, Position, ReadError, StartError};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
+use es_tests::faults::{Fault, Faulty};
+use es_tests::scaled;
 use es_tests::tallies::{self, Changed, Limited, POISON, Tally, dump, folded, limit, start};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// The same version, not partitioned.
 mod whole {
@@ -409,6 +414,146 @@ fn read<P: RowProjection>(runtime: &Runtime, accounts: &[Id<Account>]) -> Going 
             }
         }
     })
+}
+
+/// What happens; numbers of accounts are taken modulo those that there are.
+#[derive(Debug, Clone)]
+enum Step {
+    Open,
+    Deposit(usize, i64),
+    Withdraw(usize),
+    Limit(usize, i64),
+    /// Deposits while the segments stand still: they meet them in one batch.
+    Burst(usize, usize),
+    /// The next call that can, fails so, whichever segment makes it.
+    Fault(Fault),
+    /// Another process starts.
+    Join,
+    /// The one that was there longest ends.
+    Leave,
+    CatchUp,
+}
+
+fn history() -> impl Strategy<Value = Vec<Step>> {
+    let any = 0..100_usize;
+    let step = prop_oneof![
+        3 => Just(Step::Open),
+        6 => (any.clone(), 1..1_000_i64).prop_map(|(account, cents)| Step::Deposit(account, cents)),
+        3 => any.clone().prop_map(Step::Withdraw),
+        3 => (any.clone(), 1..9_i64).prop_map(|(account, cents)| Step::Limit(account, cents)),
+        3 => (any.clone(), 1..40_usize).prop_map(|(account, events)| Step::Burst(account, events)),
+        4 => select(Fault::ALL.to_vec()).prop_map(Step::Fault),
+        1 => Just(Step::Join),
+        1 => Just(Step::Leave),
+        2 => Just(Step::CatchUp),
+    ];
+    vec(step, 1..60)
+}
+
+/// A process that projects. The store may fail while it starts.
+async fn join(store: &Faulty) -> Runtime {
+    for _ in 0..100 {
+        if let Ok(runtime) = Runtime::builder(store.clone()).projection::<Tally>().start().await {
+            return runtime;
+        }
+    }
+    panic!("it never starts");
+}
+
+/// Waits until the rows show everything, though the store may fail.
+async fn comes_to_the_end(runtime: &Runtime, store: &Store) {
+    let head = store.head().await.unwrap();
+    for _ in 0..100 {
+        match runtime
+            .projection::<Tally>()
+            .wait_for(head, Duration::from_secs(60))
+            .await
+        {
+            Ok(()) => return,
+            Err(ReadError::Timeout { at, .. }) => panic!("it is at {at}, and not at {head}"),
+            // A fault that the wait has met itself.
+            Err(_) => {}
+        }
+    }
+    panic!("the store fails for ever");
+}
+
+async fn comes_out_right(store: Store, history: Vec<Step>) {
+    let faulty = Faulty::new(Arc::clone(&store));
+    let bank = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
+    let mut processes = VecDeque::from([join(&faulty).await]);
+    let mut accounts = Vec::new();
+    for step in history {
+        if accounts.is_empty() || matches!(step, Step::Open) {
+            accounts.push(account_with(&bank, 5).await);
+        }
+        let account = |number: usize| accounts[number % accounts.len()];
+        match step {
+            Step::Open => {}
+            Step::Deposit(to, amount) => drop(bank.execute(account(to), Deposit { amount }).await.unwrap()),
+            // Refused if there is nothing to take.
+            Step::Withdraw(from) => drop(bank.execute(account(from), Withdraw { amount: 1 }).await),
+            Step::Limit(of, cents) => limit(&bank, account(of), cents).await,
+            Step::Burst(from, events) => {
+                faulty.freeze(true);
+                for number in 0..events {
+                    bank.execute(account(from + number), Deposit { amount: 1 })
+                        .await
+                        .unwrap();
+                }
+                faulty.freeze(false);
+            }
+            Step::Fault(fault) => faulty.plan([fault]),
+            Step::Join => processes.push_back(join(&faulty).await),
+            Step::Leave if processes.len() > 1 => drop(processes.pop_front()),
+            Step::Leave => {}
+            Step::CatchUp => comes_to_the_end(&processes[0], &store).await,
+        }
+    }
+    faulty.forgive();
+    comes_to_the_end(&processes[0], &store).await;
+    assert_eq!(dump(&store, 1).await, folded(&store).await);
+}
+
+fn config(quick: u32, full: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: scaled(quick, full),
+        failure_persistence: None,
+        // A case that waits in vain takes a minute.
+        max_shrink_time: 60_000,
+        ..ProptestConfig::default()
+    }
+}
+
+fn run(case: impl Future<Output = ()>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(case);
+}
+
+proptest! {
+    #![proptest_config(config(12, 300))]
+
+    #[test]
+    fn whatever_happens_on_memory(history in history()) {
+        run(comes_out_right(Arc::new(MemoryStore::new()), history));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(5, 100))]
+
+    #[test]
+    fn whatever_happens_on_sqlite(history in history()) {
+        let folder = es_tests::tempdir().unwrap();
+        run(async {
+            let store = es_tests::SqliteStore::open(folder.path().join("test.db")).await.unwrap();
+            comes_out_right(Arc::new(store), history).await;
+        });
+    }
+
+    #[test]
+    fn whatever_happens_on_postgres(history in history()) {
+        run(async { comes_out_right(Arc::new(es_tests::stores::postgres().await), history).await });
+    }
 }
 
 /// The store was restored to an earlier point than the rows of some segments.

@@ -19,7 +19,7 @@ use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
 use super::segment;
 use super::standing::Standing;
-use super::store::{CheckpointError, Lease, ProjectionStore};
+use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
 use super::worker::{LIMIT, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
@@ -415,19 +415,23 @@ impl Life {
     }
 
     async fn obey(&mut self, order: Order, tenure: &Tenure) {
-        let lease = &tenure.lease;
-        let obeying = async {
-            match &order.what {
-                What::Retry(position) => self.worker.retry(*position, lease).await,
-                What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
-                What::Rebuild(how) => self.rebuild(*how, lease).await,
-                What::CancelRebuild => self.cancel_rebuild(lease).await,
-            }
-        };
-        let answer = guarded("what was ordered", obeying).await;
+        let mut answer = guarded("what was ordered", self.obeying(&order.what, &tenure.lease)).await;
+        // A commit that was cut off for the order may have come through since, and moved the checkpoint. No other one is under way.
+        if answer.as_ref().is_err_and(was_moved) {
+            answer = guarded("what was ordered", self.obeying(&order.what, &tenure.lease)).await;
+        }
         self.worker.limit = LIMIT;
         self.worker.trial.pardon(None);
         order.reply(answer);
+    }
+
+    async fn obeying(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
+        match what {
+            What::Retry(position) => self.worker.retry(*position, lease).await,
+            What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
+            What::Rebuild(how) => self.rebuild(*how, lease).await,
+            What::CancelRebuild => self.cancel_rebuild(lease).await,
+        }
     }
 
     /// Notes what went wrong.
@@ -446,6 +450,15 @@ impl Life {
             state.failure = Some(failure(before, error, position, at));
         });
     }
+}
+
+/// Whether nothing was done because the checkpoint stood elsewhere.
+fn was_moved(error: &CommandError) -> bool {
+    let CommandError::Store(error) = error else {
+        return false;
+    };
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(CommitError::Moved { .. }))
 }
 
 /// What went wrong, and how often since it went well.

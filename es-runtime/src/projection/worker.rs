@@ -98,7 +98,8 @@ impl From<CommitError> for Trouble {
             CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
             // Somebody was faster: what is there now is read before it is tried again.
             stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
-                Self::Moved(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
+                let message = stale.to_string();
+                Self::Moved(StoreError::new(StoreErrorKind::Unavailable, message).caused_by(stale))
             }
         }
     }
