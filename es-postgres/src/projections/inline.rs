@@ -10,7 +10,8 @@ use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::rejected;
-use super::sql::{BEFORE, Failure, PgTransaction, Place, database_error, failed, unheeded};
+use super::sql::{BEFORE, Failure, Place, database_error, failed, unheeded};
+use super::transaction::PgTransaction;
 use crate::PostgresStore;
 use crate::batch::{self, Answer, Encoded};
 use crate::error::Problem;
@@ -114,15 +115,14 @@ impl PostgresStore {
         let append = &inline.encoded.append;
         let before = |failure: Failure| before_commit(failure, append);
         let begun = self.answered(BEFORE, session.client.transaction()).await;
-        let mut transaction = begun.map_err(|failure| match failure {
+        let transaction = begun.map_err(|failure| match failure {
             // It was lost while nobody used it.
             Failure::Problem(problem, _) if problem.is_disconnect() => Ended::Repeat(problem),
             failure => before(failure),
         })?;
         for (projection, place) in inline.places.iter().enumerate() {
             let search_path = &session.search_path;
-            transaction = self
-                .project(transaction, search_path, projection, place, inline)
+            self.project(&transaction, search_path, projection, place, inline)
                 .await?;
         }
         let answer = self.call_append(&transaction, &inline.encoded).await.map_err(before)?;
@@ -163,14 +163,14 @@ impl PostgresStore {
     }
 
     /// Runs the steps of one projection.
-    async fn project<'c>(
+    async fn project(
         &self,
-        transaction: Transaction<'c>,
+        transaction: &Transaction<'_>,
         search_path: &String,
         projection: usize,
-        place: &'c Place,
+        place: &Place,
         inline: &Inline<'_>,
-    ) -> Result<Transaction<'c>, Ended> {
+    ) -> Result<(), Ended> {
         let before = |failure: Failure| before_commit(failure, &inline.encoded.append);
         let InlineSteps {
             projection: reader,
@@ -196,22 +196,15 @@ impl PostgresStore {
             return Err(Ended::Refused(InlineError::Behind { projection }));
         }
         if steps.is_empty() {
-            return Ok(transaction);
+            return Ok(());
         }
-        let mut tx = PgTransaction {
-            transaction,
-            mark: &place.mark,
-        };
-        for step in 0..steps.len() {
-            let ran = self.in_time(BEFORE, steps.run(step, &mut tx)).await.map_err(before)?;
-            ran.map_err(|error| of_a_method(projection, steps.event(step), error))?;
-        }
+        let applied = self.apply(transaction, place, steps).await.map_err(before)?;
+        applied.map_err(|(event, error)| of_a_method(projection, event, error))?;
         // What is checked at the commit else, where it would be the user's code that holds the lock.
-        let checked = tx.transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE");
+        let checked = transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE");
         self.answered(BEFORE, checked)
             .await
-            .map_err(|failure| of_all_methods(projection, failure, &inline.encoded.append))?;
-        Ok(tx.transaction)
+            .map_err(|failure| of_all_methods(projection, failure, &inline.encoded.append))
     }
 
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {

@@ -5,6 +5,7 @@ mod call;
 mod inline;
 mod sql;
 mod table;
+mod transaction;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-pub use sql::PgTransaction;
+pub use transaction::PgTransaction;
 
 use call::{Answer, COMMIT, Call};
 

@@ -1,14 +1,12 @@
 //! SQL projections: methods of the user, in a transaction with the checkpoint.
 
-use std::ops::Deref;
+use std::error::Error as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use es_runtime::projection::Unprojectable;
-use es_runtime::projection::sql::{
-    Awaited, InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError,
-};
+use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Steps, WriteError};
 use es_runtime::projection::store::{Commit, CommitError, Lease, check_name};
 use es_runtime::store::{Append, AppendError, Appended};
 use es_runtime::{StoreError, StoreErrorKind};
@@ -19,68 +17,13 @@ use tokio_postgres::{Error, Row};
 
 use super::call::{Answer, COMMIT, Call};
 use super::inline::Inline;
+use super::transaction::PgTransaction;
 use super::{FORGET, lost, rejected};
 use crate::PostgresStore;
 use crate::batch::Encoded;
 use crate::error::{Problem, kind_of, postgres_text};
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::rows::column;
-
-/// The transaction in which an event is applied: what the `#[apply]` methods of an SQL projection take first.
-///
-/// The tables of the projection's version are found by their plain names. Beside the methods here it has those of
-/// [`tokio_postgres::Transaction`]. It is not yours to end: send no `COMMIT` or `ROLLBACK`.
-pub struct PgTransaction<'t> {
-    pub(super) transaction: Transaction<'t>,
-    /// Stands before each statement that is kept, because one of another version with the same text is another one.
-    pub(super) mark: &'t str,
-}
-
-type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
-
-impl PgTransaction<'_> {
-    async fn prepare_marked(&self, sql: &str) -> Result<tokio_postgres::Statement, Error> {
-        self.transaction.prepare_cached(&format!("{}{sql}", self.mark)).await
-    }
-
-    /// Runs a statement that gives no rows, and tells how many it has changed. It is prepared once on each connection, and kept.
-    pub async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Error> {
-        let statement = self.prepare_marked(sql).await?;
-        self.transaction.execute(&statement, parameters).await
-    }
-
-    /// All rows of a query, which is prepared once on each connection, and kept.
-    pub async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
-        let statement = self.prepare_marked(sql).await?;
-        self.transaction.query(&statement, parameters).await
-    }
-
-    /// The row of a query that has one; an error if it has none or several.
-    pub async fn query_one(&self, sql: &str, parameters: Parameters<'_>) -> Result<Row, Error> {
-        let statement = self.prepare_marked(sql).await?;
-        self.transaction.query_one(&statement, parameters).await
-    }
-
-    /// The row of a query, if it has one; an error if it has several.
-    pub async fn query_opt(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<Row>, Error> {
-        let statement = self.prepare_marked(sql).await?;
-        self.transaction.query_opt(&statement, parameters).await
-    }
-}
-
-impl<'t> Deref for PgTransaction<'t> {
-    type Target = tokio_postgres::Transaction<'t>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.transaction
-    }
-}
-
-impl SqlTransaction for PgTransaction<'static> {
-    type At<'t> = PgTransaction<'t>;
-}
-
-impl Awaited for PgTransaction<'static> {}
 
 /// The schema of PostgreSQL in which the tables of one version of a projection are.
 pub(super) struct Place {
@@ -261,15 +204,9 @@ impl PostgresStore {
         steps: &Steps<PgTransaction<'static>>,
         commit: Option<Commit>,
     ) -> Result<(), Failure> {
-        let mut tx = PgTransaction {
-            transaction: self.begin(client, place).await?,
-            mark: &place.mark,
-        };
-        for step in 0..steps.len() {
-            let ran = self.in_time(BEFORE, steps.run(step, &mut tx)).await?;
-            ran.map_err(|error| failed(steps.event(step), error))?;
-        }
-        let transaction = tx.transaction;
+        let transaction = self.begin(client, place).await?;
+        let applied = self.apply(&transaction, place, steps).await?;
+        applied.map_err(|(event, error)| failed(event, error))?;
         let Some(commit) = commit else {
             // What is checked at the end is checked now, and then all is rolled back.
             let checked = self
@@ -292,6 +229,29 @@ impl PostgresStore {
         self.answered(Phase::Sent, transaction.commit())
             .await
             .map_err(of_an_event)
+    }
+
+    /// Has each step write, one after the other. Else the event that could not be applied.
+    pub(super) async fn apply(
+        &self,
+        transaction: &Transaction<'_>,
+        place: &Place,
+        steps: &Steps<PgTransaction<'static>>,
+    ) -> Result<Result<(), (usize, Unprojectable)>, Failure> {
+        let mut tx = PgTransaction::new(transaction, &place.mark);
+        let mut applied = Ok(());
+        for step in 0..steps.len() {
+            tx.at(step);
+            if let Err(error) = self.in_time(BEFORE, steps.run(step, &mut tx)).await? {
+                applied = Err((steps.event(step), error));
+                break;
+            }
+        }
+        // What was enqueued before comes first, and is why the others fail.
+        Ok(match self.in_time(BEFORE, tx.finish()).await? {
+            Some((step, error)) => Err((steps.event(step), Unprojectable::Method(Box::new(error)))),
+            None => applied,
+        })
     }
 
     async fn empty(&self, client: &mut Object, place: &Place, reader: &str, lease: &Lease) -> Result<(), Failure> {
@@ -338,11 +298,24 @@ pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
             // A method before has passed over the error of a statement.
             poison(None, unheeded())
         }
-        Some(error) if kind_of(error.code()) != StoreErrorKind::Rejected => {
+        Some(error) if passes(error) => {
             let message = format!("the method of a projection failed: {}", postgres_text(error));
             StoreError::new(kind_of(error.code()), message).into()
         }
         _ => poison(Some(event), error),
+    }
+}
+
+/// Whether it is not the statement that is to blame, or what the method makes of its rows.
+fn passes(error: &Error) -> bool {
+    match error.code() {
+        Some(code) => kind_of(Some(code)) != StoreErrorKind::Rejected,
+        None => {
+            error.is_closed()
+                || error
+                    .source()
+                    .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        }
     }
 }
 

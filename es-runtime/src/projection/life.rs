@@ -20,7 +20,7 @@ use super::report::{Reporter, report_now, said_before};
 use super::segment;
 use super::standing::Standing;
 use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
-use super::worker::{LIMIT, Trouble, Worker, refused};
+use super::worker::{FIRST, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -420,7 +420,7 @@ impl Life {
         if answer.as_ref().is_err_and(was_moved) {
             answer = guarded("what was ordered", self.obeying(&order.what, &tenure.lease)).await;
         }
-        self.worker.limit = LIMIT;
+        self.worker.limit = FIRST;
         self.worker.trial.pardon(None);
         order.reply(answer);
     }

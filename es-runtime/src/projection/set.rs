@@ -18,7 +18,7 @@ use super::standing::{Standing, position_of};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore};
 use super::trial::{ENDED, Trial};
 use super::wake::Waiter;
-use super::worker::{LIMIT, Worker};
+use super::worker::{FIRST, Worker};
 use super::{Failure, Plan, Projection, ReadError, Status};
 use crate::store::{EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind};
@@ -215,7 +215,7 @@ impl Projections {
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
                 clock: Arc::clone(clock),
-                limit: LIMIT,
+                limit: FIRST,
                 throttle,
                 progressed: false,
             };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ProjectionStore;
 use super::store::{Commit, CommitError, Lease, Parked};
-use super::worker::{LIMIT, checkpoint};
+use super::worker::{FIRST, checkpoint};
 use crate::{EventId, Position, RecordedEvent, StoreError};
 
 /// How many processes an event may end on its own before it is not tried any more.
@@ -160,7 +160,7 @@ impl Trial {
         next.how.ended += u32::from(next.how.by.is_some() && !is_own);
         let is_suspicious = next.how.ended >= if next.how.alone { 1 } else { SUSPICIOUS };
         if self.mode == Mode::Fresh && (is_suspicious || next.how.alone) {
-            self.mode = Mode::Careful(if is_suspicious { LIMIT } else { 1 });
+            self.mode = Mode::Careful(if is_suspicious { FIRST } else { 1 });
         }
         if is_own {
             return Ok(next.turn());
@@ -405,11 +405,11 @@ mod tests {
             Process::start(&store, owner).await.begin(1).await;
         }
         let mut careful = Process::start(&store, "c").await;
-        for position in 1..=LIMIT as u64 {
+        for position in 1..=FIRST as u64 {
             assert_eq!(careful.begin(position).await, Turn::Alone);
             careful.trial.done(1);
         }
-        assert_eq!(careful.begin(LIMIT as u64 + 1).await, Turn::Together);
+        assert_eq!(careful.begin(FIRST as u64 + 1).await, Turn::Together);
     }
 
     #[tokio::test]

@@ -47,8 +47,14 @@ pub(crate) struct Worker {
     pub(crate) progressed: bool,
 }
 
-/// How many events are written at once, as a rule: all that were read together.
+/// How many events are written at once at most: all that were read together.
 pub(crate) const LIMIT: usize = EVENTS;
+
+/// How many are at first. Those that take little time are doubled, so that what is killed again and again gets on all the same.
+pub(crate) const FIRST: usize = 1_000;
+
+/// How long it may take to write events before half of them are tried the next time.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Why the log is not followed any more.
 pub(crate) enum Trouble {
@@ -380,7 +386,7 @@ impl Worker {
         to: Position,
         lease: &Lease,
     ) -> Result<(), WriteError> {
-        let timer = metrics::Timer::start();
+        let (timer, began) = (metrics::Timer::start(), Instant::now());
         let changes = self.fold.fold(events).await?;
         if changes || self.trial.is_careful() {
             let commit = self.commit(place, to, Aside::default(), lease);
@@ -392,7 +398,11 @@ impl Worker {
                 }
                 return Err(error);
             }
-            self.limit = (self.limit * 2).min(LIMIT);
+            if began.elapsed() > LONGEST {
+                self.limit = (events.len() / 2).max(1);
+            } else if events.len() >= self.limit {
+                self.limit = (self.limit * 2).min(LIMIT);
+            }
             self.written(place, to);
         }
         self.fold.committed();

@@ -31,8 +31,7 @@ impl Totals {
 
 async fn add(tx: &mut PgTransaction<'_>, meta: &Meta<Account>, cents: i64) -> Result<()> {
     let sql = "UPDATE totals SET cents = cents + $2, events = events + 1 WHERE account = $1";
-    tx.execute(sql, &[&meta.id().to_string(), &cents]).await?;
-    Ok(())
+    Ok(tx.enqueue(sql, &[&meta.id().to_string(), &cents]).await?)
 }
 
 /// The rows of the table.

@@ -32,8 +32,7 @@ async fn add(tx: &mut PgTransaction<'_>, meta: &Meta<Account>, [opened, paid_in,
     let sql = "INSERT INTO totals AS t (day, opened, paid_in, paid_out) VALUES ($1, $2, $3, $4)
                ON CONFLICT (day) DO UPDATE
                SET opened = t.opened + $2, paid_in = t.paid_in + $3, paid_out = t.paid_out + $4";
-    tx.execute(sql, &[&day(meta), &opened, &paid_in, &paid_out]).await?;
-    Ok(())
+    Ok(tx.enqueue(sql, &[&day(meta), &opened, &paid_in, &paid_out]).await?)
 }
 
 /// What the table holds.
