@@ -10,7 +10,7 @@ use es_runtime::store::Append;
 use es_runtime::{EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Audit, Deposit, Deposited, Opened, Withdraw, account_with};
-use es_tests::stores;
+use es_tests::{stores, tallies};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::sync::oneshot;
@@ -318,6 +318,26 @@ async fn a_projection_tells_how_far_it_is_and_what_goes_wrong() {
     stubborn.until("owned", 0.0).await;
     stubborn.until("position", 0.0).await;
     tokio::task::spawn_blocking(|| other.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_segment_of_a_projection_tells_of_itself() {
+    let recorder = recorder();
+    let page = Page(recorder.handle());
+    let _heard = metrics::set_default_local_recorder(&recorder);
+    let runtime = tallies::start(&(Arc::new(MemoryStore::new()) as Store)).await;
+    for _ in 0..10 {
+        account_with(&runtime, 50).await;
+    }
+    let mut events = 0.0;
+    for labels in ["0", "1", "2", "3"].map(|segment| format!(r#"projection="tallies",version="1",segment="{segment}""#))
+    {
+        let series = |metric| format!("es_projection_{metric}{{{labels}}}");
+        page.until(&series("position"), |position| position == 20.0).await;
+        assert_eq!(page.value(&series("owned")), 1.0);
+        events += page.find(&series("events_total")).unwrap_or_default();
+    }
+    assert_eq!(events, 20.0);
 }
 
 /// Another process, with metrics of its own.

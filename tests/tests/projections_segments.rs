@@ -489,7 +489,6 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
         }
         let account = |number: usize| accounts[number % accounts.len()];
         match step {
-            Step::Open => {}
             Step::Deposit(to, amount) => drop(bank.execute(account(to), Deposit { amount }).await.unwrap()),
             // Refused if there is nothing to take.
             Step::Withdraw(from) => drop(bank.execute(account(from), Withdraw { amount: 1 }).await),
@@ -506,7 +505,7 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
             Step::Fault(fault) => faulty.plan([fault]),
             Step::Join => processes.push_back(join(&faulty).await),
             Step::Leave if processes.len() > 1 => drop(processes.pop_front()),
-            Step::Leave => {}
+            Step::Open | Step::Leave => {}
             Step::CatchUp => comes_to_the_end(&processes[0], &store).await,
         }
     }

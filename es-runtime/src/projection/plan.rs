@@ -46,7 +46,7 @@ impl<S> Plan<S> {
             assert!(
                 P::SEGMENTS == 1 || !P::Rows::INLINE,
                 "an inline projection has no segments"
-            )
+            );
         };
         let segments = Standing::all::<P>().map(|(mut standing, orders)| {
             standing.inline = P::Rows::INLINE;

@@ -28,7 +28,7 @@ impl<P> RowEvent<P> {
             assert!(
                 P::SEGMENTS == 1 || P::KEY_IS_STREAM,
                 "two segments might write this row at once"
-            )
+            );
         };
         Self::of_one_segment::<E>()
     }

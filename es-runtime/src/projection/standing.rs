@@ -87,7 +87,7 @@ impl Standing {
             assert!(
                 P::SEGMENTS >= 1 && P::SEGMENTS <= Segment::MOST,
                 "a projection has 1 to 64 segments"
-            )
+            );
         };
         Segment::all(P::SEGMENTS).map(Self::new::<P>)
     }
