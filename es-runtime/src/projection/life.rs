@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use super::command::{Order, What};
 use super::guard::guarded;
 use super::lease::Tenure;
+use super::partition;
 use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
-use super::segment;
 use super::standing::Standing;
 use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
 use super::worker::{FIRST, Trouble, Worker, refused};
@@ -71,8 +71,9 @@ enum Call {
 
 impl Life {
     pub(crate) async fn live(mut self) {
-        // One segment after the other, so that processes that are started together share them.
-        let mut pause = FAIRNESS * self.worker.standing.segment.index;
+        // One segment after the other, and each when it is known who has the one before, so that processes that are started together share
+        // them.
+        let mut pause = (FAIRNESS * 2 * self.worker.standing.segment.index).min(MOST_FAIR);
         let mut holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
         self.worker.standing.metrics.begin();
         while let Some((tenure, order)) = self.stand_by(pause).await {
@@ -194,7 +195,7 @@ impl Life {
         let Some(tenure) = Tenure::take(store, &standing.reader, &self.owner, &standing.metrics).await? else {
             return Ok(None);
         };
-        match segment::check(&**store, standing).await {
+        match partition::check(&**store, standing).await {
             Ok(()) => Ok(Some(tenure)),
             Err(error) => {
                 tenure.end(&**store).await;

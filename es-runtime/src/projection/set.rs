@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
 use super::life::Life;
+use super::partition::declare;
 use super::rebuild::Rebuilder;
-use super::segment::{Segment, declare};
+use super::segment::Segment;
 use super::sql::Appends;
 use super::standing::{Standing, position_of};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore};
@@ -216,7 +217,7 @@ impl Projections {
                 waiter: Waiter::new(store.wakes()),
                 clock: Arc::clone(clock),
                 limit: FIRST,
-                throttle,
+                throttle: throttle.map(|throttle| (throttle / standing.segment.of).max(1)),
                 progressed: false,
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));

@@ -321,6 +321,7 @@ impl Worker {
             projection = self.standing.name,
             version = self.standing.version,
             beside = self.standing.table.beside,
+            segment = self.standing.segment.number(),
             done = done.0,
             total = head.0,
             rate,
