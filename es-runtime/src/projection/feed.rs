@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -68,9 +68,11 @@ async fn read(
     segment: Segment,
     batches: &mpsc::Sender<Result<Batch, StoreError>>,
 ) {
-    // Before anything of it is decoded.
-    let own = |event: &RecordedEvent| ready(segment.takes(&event.stream));
-    let mut events = store.read_log(query).try_filter(own).boxed();
+    let mut events = store.read_log(query);
+    if !segment.is_whole() {
+        // Before anything of the others is decoded.
+        events = Box::pin(events.try_filter(move |event| ready(segment.takes(&event.stream))));
+    }
     loop {
         let batch = batch(&mut events).await;
         let ends = batch.as_ref().map_or(true, |batch| batch.ends);
