@@ -7,7 +7,6 @@ pub mod foreign;
 pub mod ledger;
 pub mod process;
 pub mod stores;
-pub mod tallies;
 pub mod totals;
 
 /// How many rounds a loop has: `quick`, or `full` with `ES_TEST_SCALE=full`.

@@ -10,7 +10,6 @@ use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Deposit, Withdraw, account_with};
 use es_tests::faults::Faulty;
 use es_tests::process::Process;
-use es_tests::tallies::{self, Tally};
 use es_tests::totals::{self, postgres, sqlite};
 use es_tests::{SqliteStore, scaled, stores};
 
@@ -225,55 +224,6 @@ async fn a_build_beside_goes_on_where_it_was_when_its_process_is_killed(address:
     is_whole(address, &store).await;
 }
 
-/// Is a process of its own, if it is started as one: runs the segments that it gets until it is killed.
-#[tokio::test(flavor = "multi_thread")]
-async fn segmented_process() {
-    let Ok(address) = std::env::var(ADDRESS) else { return };
-    let runtime = tallies::start(&stores::open(&address).await).await;
-    println!("\nprojecting");
-    // Until it is killed; bounded, should nobody do so.
-    for _ in 0..6_000 {
-        let status = runtime.projection::<Tally>().status().await;
-        if status.is_ok_and(|status| status.segments.iter().any(|segment| segment.runs_here)) {
-            println!("\nowner");
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn the_segments_of_a_killed_process_are_taken_over(address: &str) {
-    let store = stores::open(address).await;
-    let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
-    let mut accounts = Vec::new();
-    for _ in 0..12 {
-        accounts.push(account_with(&runtime, 100).await);
-    }
-    let segmented = || Process::start("segmented_process", [(ADDRESS, address)], "projecting");
-    let mut processes = vec![segmented(), segmented(), segmented()];
-    for _ in 0..scaled(3, 30) {
-        // Of those with a segment, the one that was there longest.
-        let mut owners = (0..400).flat_map(|_| 0..processes.len());
-        let owner = owners.find(|owner| processes[*owner].says("owner", Duration::from_millis(50)));
-        let killed = processes.remove(owner.expect("one of them has a segment"));
-        for account in &accounts {
-            runtime.execute(*account, Deposit { amount: 2 }).await.unwrap();
-        }
-        let since = Instant::now();
-        killed.kill();
-        for account in &accounts {
-            runtime.execute(*account, Withdraw { amount: 1 }).await.unwrap();
-            tallies::limit(&runtime, *account, 7).await;
-        }
-        let head = store.head().await.unwrap();
-        for segment in 0..4 {
-            caught_up(&store, &format!("tallies@1#{segment}/4"), head).await;
-        }
-        println!("taken over and caught up {:?} after the kill", since.elapsed());
-        assert_eq!(tallies::dump(&store, 1).await, tallies::folded(&store).await);
-        processes.push(segmented());
-    }
-}
-
 /// Takes the projections up here, and looks at every row.
 async fn is_whole(address: &str, store: &Store) {
     let runtime = start(address).await;
@@ -331,16 +281,4 @@ async fn postgres_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_rebuilding() {
     a_build_beside_goes_on_where_it_was_when_its_process_is_killed(&stores::postgres_address().await).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sqlite_segments() {
-    let folder = es_tests::tempdir().unwrap();
-    let file = folder.path().join("test.db");
-    the_segments_of_a_killed_process_are_taken_over(file.to_str().unwrap()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_segments() {
-    the_segments_of_a_killed_process_are_taken_over(&stores::postgres_address().await).await;
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{ProjectionHealth, RowProjection, Status};
@@ -11,34 +11,38 @@ use es_runtime::{CommandError, Position, ReadError, StartError};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
-use es_tests::scaled;
-use es_tests::tallies::{self, Changed, Limited, POISON, Tally, dump, folded, limit, start};
+use es_tests::process::Process;
+use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+mod tallies;
+
+use tallies::{Changed, Limited, POISON, Tally, dump, folded, limit, start};
+
 /// The same version, not partitioned.
 mod whole {
     use super::*;
-    es_tests::tally!(name = "tallies");
+    crate::tallies::tally!(name = "tallies");
 }
 
 /// The same version in another number of segments.
 mod halves {
     use super::*;
-    es_tests::tally!(name = "tallies", segments = 2);
+    crate::tallies::tally!(name = "tallies", segments = 2);
 }
 
 /// Another version in another number of segments.
 mod second {
     use super::*;
-    es_tests::tally!(name = "tallies", version = 2, segments = 3);
+    crate::tallies::tally!(name = "tallies", version = 2, segments = 3);
 }
 
 /// Puts aside what it cannot apply.
 mod parking {
     use super::*;
-    es_tests::tally!(name = "parking", segments = 4, park);
+    crate::tallies::tally!(name = "parking", segments = 4, park);
 }
 
 async fn start_with<P: RowProjection<Rows = es_runtime::projection::InStore>>(
@@ -416,6 +420,82 @@ fn read<P: RowProjection>(runtime: &Runtime, accounts: &[Id<Account>]) -> Going 
     })
 }
 
+/// Where the store is whose segments the process runs.
+const ADDRESS: &str = "ES_TESTS_PROJECTING_SEGMENTS";
+
+/// Is a process of its own, if it is started as one: runs the segments that it gets until it is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn projecting_process() {
+    let Ok(address) = std::env::var(ADDRESS) else { return };
+    let runtime = start(&stores::open(&address).await).await;
+    println!("\nprojecting");
+    // Until it is killed; bounded, should nobody do so.
+    for _ in 0..6_000 {
+        let status = runtime.projection::<Tally>().status().await;
+        if status.is_ok_and(|status| status.segments.iter().any(|segment| segment.runs_here)) {
+            println!("\nowner");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn the_segments_of_a_killed_process_are_taken_over(address: &str) {
+    let store = stores::open(address).await;
+    let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
+    let mut accounts = Vec::new();
+    for _ in 0..12 {
+        accounts.push(account_with(&runtime, 100).await);
+    }
+    let segmented = || Process::start("projecting_process", [(ADDRESS, address)], "projecting");
+    let mut processes = vec![segmented(), segmented(), segmented()];
+    for _ in 0..scaled(3, 30) {
+        // Of those with a segment, the one that was there longest.
+        let mut owners = (0..400).flat_map(|_| 0..processes.len());
+        let owner = owners.find(|owner| processes[*owner].says("owner", Duration::from_millis(50)));
+        let killed = processes.remove(owner.expect("one of them has a segment"));
+        for account in &accounts {
+            runtime.execute(*account, Deposit { amount: 2 }).await.unwrap();
+        }
+        let since = Instant::now();
+        killed.kill();
+        for account in &accounts {
+            runtime.execute(*account, Withdraw { amount: 1 }).await.unwrap();
+            limit(&runtime, *account, 7).await;
+        }
+        let head = store.head().await.unwrap();
+        is_done(&store, head).await;
+        println!("taken over and caught up {:?} after the kill", since.elapsed());
+        assert_eq!(dump(&store, 1).await, folded(&store).await);
+        processes.push(segmented());
+    }
+}
+
+/// Waits until every segment has come to `head`, whoever runs it.
+async fn is_done(store: &Store, head: Position) {
+    let started = Instant::now();
+    for reader in (0..4).map(|segment| format!("tallies@1#{segment}/4")) {
+        while store.checkpoint(&reader).await.unwrap().map(|at| at.position) < Some(head) {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "nobody has taken `{reader}` over"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_taken_over() {
+    let folder = es_tests::tempdir().unwrap();
+    let file = folder.path().join("test.db");
+    the_segments_of_a_killed_process_are_taken_over(file.to_str().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_taken_over() {
+    the_segments_of_a_killed_process_are_taken_over(&stores::postgres_address().await).await;
+}
+
 /// What happens; numbers of accounts are taken modulo those that there are.
 #[derive(Debug, Clone)]
 enum Step {
@@ -551,7 +631,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_on_postgres(history in history()) {
-        run(async { comes_out_right(Arc::new(es_tests::stores::postgres().await), history).await });
+        run(async { comes_out_right(Arc::new(stores::postgres().await), history).await });
     }
 }
 
@@ -560,7 +640,7 @@ proptest! {
 async fn a_restored_store_is_noticed_by_the_segments_that_were_further() {
     let memory = MemoryStore::new();
     let store: Store = Arc::new(memory.clone());
-    let runtime = tallies::start(&store).await;
+    let runtime = start(&store).await;
     let accounts = accounts(&runtime, 20).await;
     trade(&runtime, &accounts, 1).await;
     caught_up::<Tally>(&runtime).await;
@@ -570,7 +650,7 @@ async fn a_restored_store_is_noticed_by_the_segments_that_were_further() {
     .await;
     drop(runtime);
     memory.rewind(Position(30));
-    let runtime = tallies::start(&store).await;
+    let runtime = start(&store).await;
     let health = until::<Tally>(&runtime, |health| health.status == Status::Diverged).await;
     assert!(
         health.segments.iter().all(|segment| segment.status == Status::Diverged),

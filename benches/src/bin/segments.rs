@@ -21,10 +21,27 @@ macro_rules! segments {
         mod $module {
             use es_postgres::PgTransaction;
             use es_runtime::prelude::*;
-            use es_tests::bank::{Account, Deposited, Opened, Withdrawn};
-            use es_tests::tallies::{Changed, Limited};
+            use es_tests::bank::{Account, Deposited, Opened};
 
-            es_tests::tally!(version = $segments, segments = $segments);
+            #[projection(version = $segments, segments = $segments)]
+            pub(super) struct Balance {
+                cents: i64,
+                events: u64,
+            }
+
+            #[projection]
+            impl Balance {
+                #[apply]
+                fn opened(_: Opened) -> Self {
+                    Self { cents: 0, events: 1 }
+                }
+
+                #[apply]
+                fn deposited(&mut self, event: Deposited) {
+                    self.cents += event.amount;
+                    self.events += 1;
+                }
+            }
 
             #[projection(version = $segments, segments = $segments, schema = "../../../tests/src/totals/postgres.sql")]
             pub(super) struct Totals;
@@ -66,15 +83,15 @@ async fn main() -> Result<()> {
             let at = (round + turn) % 3;
             let (row, statement) = match at {
                 0 => (
-                    catch_up::<one::Tally>(&store, events).await?,
+                    catch_up::<one::Balance>(&store, events).await?,
                     catch_up::<one::Totals>(&store, events).await?,
                 ),
                 1 => (
-                    catch_up::<two::Tally>(&store, events).await?,
+                    catch_up::<two::Balance>(&store, events).await?,
                     catch_up::<two::Totals>(&store, events).await?,
                 ),
                 _ => (
-                    catch_up::<four::Tally>(&store, events).await?,
+                    catch_up::<four::Balance>(&store, events).await?,
                     catch_up::<four::Totals>(&store, events).await?,
                 ),
             };

@@ -8,34 +8,31 @@ use es_runtime::projection::store::{RowQuery, RowTable};
 use es_runtime::store::ReadLog;
 use futures_util::TryStreamExt as _;
 
-use crate::balances::Store;
-use crate::bank::{Account, Deposited, Opened, Withdrawn};
+use es_tests::balances::Store;
+use es_tests::bank::{Account, Deposited, Opened, Withdrawn};
 
 /// How far the account may be overdrawn was said.
 #[event]
-pub struct Limited {
-    /// In cents.
-    pub cents: i64,
+pub(crate) struct Limited {
+    pub(crate) cents: i64,
 }
 
 /// It was said again.
 #[event]
-pub struct Changed {
-    /// In cents.
-    pub cents: i64,
+pub(crate) struct Changed {
+    pub(crate) cents: i64,
 }
 
 /// Says how far the account may be overdrawn.
 #[command]
-pub struct Limit {
-    /// In cents.
-    pub cents: i64,
+pub(crate) struct Limit {
+    pub(crate) cents: i64,
 }
 
 /// How far an account may be overdrawn, under the id of the account.
 #[derive(Aggregate)]
 #[es(id = Id<Account>)]
-pub struct Overdraft;
+pub(crate) struct Overdraft;
 
 #[aggregate]
 impl Overdraft {
@@ -57,11 +54,7 @@ impl Overdraft {
 }
 
 /// Limits the overdraft of the account.
-///
-/// # Panics
-///
-/// If the store fails.
-pub async fn limit(runtime: &Runtime, account: Id<Account>, cents: i64) {
+pub(crate) async fn limit(runtime: &Runtime, account: Id<Account>, cents: i64) {
     runtime
         .execute(KeyOf::<Overdraft>::new(account), Limit { cents })
         .await
@@ -69,18 +62,13 @@ pub async fn limit(runtime: &Runtime, account: Id<Account>, cents: i64) {
 }
 
 /// The struct and its methods, as often as there are ways to partition it.
-#[macro_export]
 macro_rules! tally {
     ($($arguments:tt)*) => {
-        /// One row an account.
         #[projection($($arguments)*)]
-        pub struct Tally {
-            /// See above.
-            pub cents: i64,
-            /// See above.
-            pub limit: i64,
-            /// See above.
-            pub events: u64,
+        pub(crate) struct Tally {
+            pub(crate) cents: i64,
+            pub(crate) limit: i64,
+            pub(crate) events: u64,
         }
 
         #[projection]
@@ -121,27 +109,21 @@ macro_rules! tally {
     };
 }
 
+pub(crate) use tally;
+
 /// A deposit that no tally can apply.
-pub const POISON: i64 = 1_313_131_313;
+pub(crate) const POISON: i64 = 1_313_131_313;
 
 tally!(name = "tallies", segments = 4);
 
 /// A runtime with the projection.
-///
-/// # Panics
-///
-/// If the store fails.
-pub async fn start(store: &Store) -> Runtime {
+pub(crate) async fn start(store: &Store) -> Runtime {
     let builder = Runtime::builder(Store::clone(store)).projection::<Tally>();
     builder.start().await.unwrap()
 }
 
 /// Key, data and position of each row of this version, byte by byte.
-///
-/// # Panics
-///
-/// If the store fails.
-pub async fn dump(store: &Store, version: u32) -> Vec<(String, String, u64)> {
+pub(crate) async fn dump(store: &Store, version: u32) -> Vec<(String, String, u64)> {
     let table = RowTable {
         projection: "tallies".into(),
         version,
@@ -155,11 +137,7 @@ pub async fn dump(store: &Store, version: u32) -> Vec<(String, String, u64)> {
 }
 
 /// What [`dump`] must show: the log folded by hand.
-///
-/// # Panics
-///
-/// If the store fails, or the log cannot be folded.
-pub async fn folded(store: &Store) -> Vec<(String, String, u64)> {
+pub(crate) async fn folded(store: &Store) -> Vec<(String, String, u64)> {
     let mut rows: BTreeMap<String, (i64, i64, u64, u64)> = BTreeMap::new();
     let mut log = store.read_log(ReadLog::new());
     while let Some(event) = log.try_next().await.unwrap() {
