@@ -58,6 +58,27 @@ pub(crate) struct LaneSettings {
     pub(crate) wake: Arc<Wake>,
 }
 
+impl LaneSettings {
+    /// A connection for appends, on which what is committed is durable, as `ready` makes it ready.
+    pub(crate) async fn open<T>(
+        &self,
+        ready: impl AsyncFnOnce(Link, Backend) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let opened = async {
+            let link = self.connector.connect().await?;
+            doctor::insist_on_durability(&link.client, &self.allowed).await?;
+            let backend = Backend::of(&link.client).await?;
+            ready(link, backend).await
+        };
+        timeout(self.patience, opened).await.unwrap_or_else(|_| {
+            let waited = self.patience.as_secs_f32();
+            Err(Problem::Silent(format!(
+                "the server did not let us in within {waited} s"
+            )))
+        })
+    }
+}
+
 impl Lane {
     /// Connects, and starts the task.
     pub(crate) async fn open(settings: LaneSettings) -> Result<Self, StoreError> {
@@ -334,24 +355,16 @@ impl Worker {
 
 impl Session {
     async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
-        let opened = async {
-            let link = settings.connector.connect().await?;
-            doctor::insist_on_durability(&link.client, &settings.allowed).await?;
-            let backend = Backend::of(&link.client).await?;
-            let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
-            Ok::<_, Problem>(Self {
-                link,
-                backend,
-                statement,
+        settings
+            .open(async |link, backend| {
+                let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
+                Ok(Self {
+                    link,
+                    backend,
+                    statement,
+                })
             })
-        };
-        match timeout(settings.patience, opened).await {
-            Ok(session) => session,
-            Err(_) => Err(Problem::Silent(format!(
-                "the server did not let us in within {} s",
-                settings.patience.as_secs_f32()
-            ))),
-        }
+            .await
     }
 }
 

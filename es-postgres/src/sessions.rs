@@ -8,7 +8,6 @@ use tokio::time::timeout;
 
 use crate::backend::Backend;
 use crate::connection::Notices;
-use crate::doctor;
 use crate::error::Problem;
 use crate::lane::LaneSettings;
 
@@ -87,29 +86,20 @@ impl Sessions {
 
 impl Session {
     async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
-        let opened = async {
-            let link = settings.connector.connect().await?;
-            doctor::insist_on_durability(&link.client, &settings.allowed).await?;
-            let backend = Backend::of(&link.client).await?;
-            let row = link
-                .client
-                .query_one("SELECT current_setting('search_path')", &[])
-                .await?;
-            let search_path = row.try_get(0)?;
-            let (client, notices) = link.into_wrapper();
-            Ok::<_, Problem>(Self {
-                client,
-                notices,
-                backend,
-                search_path,
+        settings
+            .open(async |link, backend| {
+                let asked = link
+                    .client
+                    .query_one("SELECT current_setting('search_path')", &[])
+                    .await?;
+                let (client, notices) = link.into_wrapper();
+                Ok(Self {
+                    client,
+                    notices,
+                    backend,
+                    search_path: asked.try_get(0)?,
+                })
             })
-        };
-        match timeout(settings.patience, opened).await {
-            Ok(session) => session,
-            Err(_) => Err(Problem::Silent(format!(
-                "the server did not let us in within {} s",
-                settings.patience.as_secs_f32()
-            ))),
-        }
+            .await
     }
 }

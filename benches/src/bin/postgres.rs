@@ -1,6 +1,7 @@
 //! Appends per second on PostgreSQL, by the number of concurrent callers and of events in an append, beside what others do:
 //! a transaction that reads the version and inserts row by row, and one bare statement that keeps no order; then reads,
-//! beside a bare query. `scripts/postgres run -- cargo run --release -p es-benches --bin postgres`
+//! beside a bare query. `scripts/postgres run -- cargo run --release -p es-benches --bin postgres`, which may be told what to measure
+//! only: `1x1`, `32x10` and so on for callers and events, `live`, `loads`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -56,20 +57,35 @@ async fn measure(database: &Config) -> Result<(), Failure> {
         .apply_schema()
         .connect_with(database.clone())
         .await?;
-    copy(&setup).await?;
+    let only: Vec<String> = std::env::args().skip(1).collect();
+    let is_wanted = |part: &str| only.is_empty() || only.iter().any(|only| only == part);
     for (callers, events) in [(1, 1), (8, 1), (32, 1), (128, 1), (1, 10), (8, 10), (32, 10), (128, 10)] {
+        if !is_wanted(&format!("{callers}x{events}")) {
+            continue;
+        }
         let mut rounds = Vec::new();
         for _ in 0..ROUNDS {
-            rounds.push([
-                closed_loop(ours(&store, callers, events)).await,
-                closed_loop(naive(database, callers, events).await?).await,
-                closed_loop(bare(database, callers, events).await?).await,
-            ]);
+            rounds.push(Round {
+                figures: [
+                    closed_loop(ours(&store, callers, events)).await,
+                    closed_loop(naive(database, callers, events).await?).await,
+                    closed_loop(bare(database, callers, events).await?).await,
+                ],
+                copied: copy(&setup).await?,
+            });
         }
         report(callers, events, rounds);
     }
-    live(&store, database).await?;
-    reads(&store, &setup).await
+    if is_wanted("live") {
+        live(&store, database).await?;
+    }
+    if is_wanted("loads") {
+        // Else the server tidies up meanwhile, in the background.
+        setup.batch_execute("VACUUM ANALYZE").await?;
+        setup.batch_execute("CHECKPOINT").await?;
+        reads(&store, &setup).await?;
+    }
+    Ok(())
 }
 
 /// A subscriber in another store, as if in another process: what it costs the appends, and how soon it sees them.
@@ -149,17 +165,34 @@ impl Figure {
     }
 }
 
+/// One turn of each contender, with the rows that `COPY` brings in a second.
+struct Round {
+    figures: [Figure; 3],
+    copied: f64,
+}
+
+impl Round {
+    fn ratio(&self, peer: usize) -> f64 {
+        self.figures[0].rate() / self.figures[peer].rate()
+    }
+}
+
 /// Each line is the round with the median ratio to the naive transaction.
-fn report(callers: usize, events: usize, mut rounds: Vec<[Figure; 3]>) {
-    let ratio = |round: &[Figure; 3], peer: usize| round[0].rate() / round[peer].rate();
-    rounds.sort_by(|a, b| ratio(a, 1).total_cmp(&ratio(b, 1)));
+fn report(callers: usize, events: usize, mut rounds: Vec<Round>) {
+    rounds.sort_by(|a, b| a.ratio(1).total_cmp(&b.ratio(1)));
     let middle = &rounds[ROUNDS / 2];
     print!("{callers:>3} callers × {events:>2} events");
-    for (name, figure) in ["es-postgres", "naive", "bare"].iter().zip(middle) {
+    for (name, figure) in ["es-postgres", "naive", "bare"].iter().zip(&middle.figures) {
         let (rate, p50, p99) = (figure.rate(), figure.percentile(50), figure.percentile(99));
         print!("   {name} {rate:>6.0}/s ({p50:>5}/{p99:>6} µs)");
     }
-    println!("   × naive {:.2}, × bare {:.2}", ratio(middle, 1), ratio(middle, 2));
+    let of_copy = middle.figures[0].rate() * i32::try_from(events).map_or(f64::MAX, f64::from) / middle.copied;
+    println!(
+        "   × naive {:.2}, × bare {:.2}, × COPY {of_copy:.2} of {:.0}/s",
+        middle.ratio(1),
+        middle.ratio(2),
+        middle.copied
+    );
 }
 
 type Call = Box<dyn FnMut(u64) -> BoxFuture<'static, ()> + Send>;
@@ -293,9 +326,9 @@ async fn bare(database: &Config, callers: usize, events: usize) -> Result<Vec<Ca
     Ok(calls)
 }
 
-/// How fast the same rows can be brought in at all.
-async fn copy(client: &Client) -> Result<(), Failure> {
-    const ROWS: usize = 100_000;
+/// How many of the same rows `COPY` brings in a second, in one transaction.
+async fn copy(client: &Client) -> Result<f64, Failure> {
+    const ROWS: usize = 50_000;
     let stream = own_name();
     let start = Instant::now();
     let sink = client
@@ -315,8 +348,7 @@ async fn copy(client: &Client) -> Result<(), Failure> {
         sink.send(Bytes::from(lines.concat())).await?;
     }
     sink.finish().await?;
-    println!("COPY of {ROWS} rows: {:.0} events/s", per_second(ROWS, start.elapsed()));
-    Ok(())
+    Ok(per_second(ROWS, start.elapsed()))
 }
 
 /// Loads of streams of several lengths, beside a bare query for the columns that a fold needs; and the whole log.
