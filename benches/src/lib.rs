@@ -61,7 +61,11 @@ pub fn per_second(count: usize, time: Duration) -> f64 {
 /// How many accounts events are spread over: one row each.
 const ACCOUNTS: usize = 10_000;
 
-/// Appends so many events to the accounts, in large batches.
+/// Appends so many events to accounts, in large batches, and gives the accounts.
+///
+/// # Panics
+///
+/// If the store fails.
 pub async fn fill(store: &dyn EventStore, events: usize) -> Vec<Id<Account>> {
     let accounts: Vec<Id<Account>> = (0..ACCOUNTS.min(events)).map(|_| Id::new()).collect();
     let mut left = events;
