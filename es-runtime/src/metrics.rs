@@ -213,8 +213,12 @@ static SUBSCRIPTION: Family = Family {
 };
 
 impl Reader {
-    pub(crate) fn of_projection(name: &'static str, version: u32) -> Self {
-        let labels = Labels::new().with("projection", name).with_text("version", version);
+    /// Of a projection, or of this segment of it.
+    pub(crate) fn of_projection(name: &'static str, version: u32, segment: Option<u32>) -> Self {
+        let mut labels = Labels::new().with("projection", name).with_text("version", version);
+        if let Some(segment) = segment {
+            labels = labels.with_text("segment", segment);
+        }
         Self::new(&PROJECTION, labels)
     }
 

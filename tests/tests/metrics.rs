@@ -64,6 +64,21 @@ impl Careless {
     }
 }
 
+/// Of four segments.
+#[projection(name = "shared", segments = 4)]
+struct Shared;
+
+#[projection]
+impl Shared {
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Self
+    }
+
+    #[apply]
+    fn deposited(&mut self, _: Deposited) {}
+}
+
 fn recorder() -> PrometheusRecorder {
     let builder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap();
     builder.build_recorder()
@@ -396,6 +411,35 @@ async fn an_inline_projection_tells_what_it_adds_to_an_append() {
     runtime.execute(alice, Audit).await.unwrap();
     page.shows([(&*series("count"), 3.0)]);
     page.is_whole("inline");
+}
+
+#[tokio::test]
+async fn each_segment_of_a_projection_tells_of_itself() {
+    let recorder = recorder();
+    let page = Page(recorder.handle());
+    let _heard = metrics::set_default_local_recorder(&recorder);
+    let builder = Runtime::builder(MemoryStore::new()).projection::<Shared>();
+    let runtime = builder.start().await.unwrap();
+    for _ in 0..10 {
+        account_with(&runtime, 50).await;
+    }
+    let mut events = 0.0;
+    for labels in [
+        r#"projection="shared",version="1",segment="0""#,
+        r#"projection="shared",version="1",segment="1""#,
+        r#"projection="shared",version="1",segment="2""#,
+        r#"projection="shared",version="1",segment="3""#,
+    ] {
+        let segment = Of {
+            page: &page,
+            group: "projection",
+            labels,
+        };
+        segment.until("position", 20.0).await;
+        segment.shows([("owned", 1.0), ("lag_events", 0.0)]);
+        events += page.find(&segment.series("events_total")).unwrap_or_default();
+    }
+    assert!((events - 20.0).abs() < 0.5, "{events} of 20 events");
 }
 
 /// Another process, with metrics of its own.

@@ -5,20 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use es_benches::per_second;
+use es_benches::{fill, per_second};
 use es_runtime::Projection;
 use es_runtime::prelude::*;
 use es_runtime::projection::{Project, ProjectionStore};
-use es_runtime::store::{Append, StreamAppend};
-use es_runtime::{AppendId, EventId, ExpectedVersion, Key as _, Metadata, NewEvent};
 use es_sqlite::SqliteStore;
 use es_tests::balances::Balance;
 use es_tests::bank::{Account, Deposit};
 use es_tests::{stores, totals};
-use uuid::Uuid;
 
-/// How many accounts the events are spread over: one row each.
-const ACCOUNTS: usize = 10_000;
 /// How many times the latency is taken.
 const PROBES: usize = 1_000;
 
@@ -61,50 +56,6 @@ async fn measure<S: ProjectionStore, P: Project<S> + Projection>(name: &str, sto
     println!("{name:<12} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
     runtime.shutdown().await?;
     Ok(())
-}
-
-/// Appends so many events to the accounts, in large batches.
-async fn fill(store: &dyn ProjectionStore, events: usize) -> Vec<Id<Account>> {
-    let accounts: Vec<Id<Account>> = (0..ACCOUNTS.min(events)).map(|_| Id::new()).collect();
-    let mut left = events;
-    let mut is_first = true;
-    while left > 0 {
-        for chunk in accounts.chunks(1_000) {
-            let chunk = &chunk[..chunk.len().min(left)];
-            left -= chunk.len();
-            let streams = chunk.iter().map(|account| StreamAppend {
-                stream: account.stream_id(),
-                expected: ExpectedVersion::Any,
-                events: vec![event(is_first)],
-            });
-            let streams: Vec<_> = streams.collect();
-            if !streams.is_empty() {
-                let append = Append {
-                    id: AppendId::new(),
-                    key: None,
-                    streams,
-                };
-                store.append(append).await.expect("the store takes it");
-            }
-        }
-        is_first = false;
-    }
-    accounts
-}
-
-fn event(opens: bool) -> NewEvent {
-    let (name, payload) = if opens {
-        ("opened", r#"{"owner":"Alice"}"#)
-    } else {
-        ("deposited", r#"{"amount":5}"#)
-    };
-    NewEvent {
-        id: EventId(Uuid::now_v7()),
-        name: name.into(),
-        shape_version: 1,
-        payload: payload.into(),
-        metadata: Metadata::EMPTY,
-    }
 }
 
 /// From the answer to a command to the row that shows it, in microseconds.

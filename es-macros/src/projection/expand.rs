@@ -13,6 +13,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
         runtime,
         message: Message { ident, name, .. },
         version,
+        segments,
         indexes,
         schema,
         parks,
@@ -40,6 +41,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
         impl #runtime::projection::Projection for #ident {
             const NAME: &'static str = #name;
             const VERSION: u32 = #version;
+            const SEGMENTS: u32 = #segments;
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
             type Rows = #runtime::projection::#rows;
             const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
@@ -78,7 +80,10 @@ fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
         quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply));
+    let assertions = applies.iter().filter_map(|apply| assertion(block, apply));
     quote! {
+        #(#assertions)*
+
         #[automatically_derived]
         impl #runtime::projection::RowProjection for #this {
             const EVENTS: &'static [#runtime::projection::RowEvent<Self>] = &[#(#sources)*];
@@ -86,6 +91,23 @@ fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
 
         #(#methods)*
     }
+}
+
+/// That the row is written by one segment, though its key is not the id of the event's stream.
+fn assertion(block: &Block, apply: &Apply) -> Option<TokenStream> {
+    let (Keys::One(expr) | Keys::Several(expr)) = &apply.keys else {
+        return None;
+    };
+    let Block { runtime, this, .. } = block;
+    let (private, cfgs) = (runtime.private(), &apply.event.cfgs);
+    let call = quote_spanned!(expr.span()=> assert_one_segment::<#this>());
+    Some(quote! {
+        #(#cfgs)*
+        const _: () = {
+            use #private::assert_one_segment;
+            #call
+        };
+    })
 }
 
 /// `Self` with the span of the event, which is where the compiler reports what is wrong with it.

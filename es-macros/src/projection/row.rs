@@ -1,3 +1,5 @@
+use std::ops::RangeInclusive;
+
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
@@ -14,7 +16,7 @@ use crate::stored_name;
 const KNOWN: Known = Known {
     attribute: "#[projection]",
     arguments: &[
-        "name", "version", "index", "schema", "inline", "park", "memory", "live", "crate",
+        "name", "version", "segments", "index", "schema", "inline", "park", "memory", "live", "crate",
     ],
     repeatable: &[],
 };
@@ -27,11 +29,15 @@ const WORDS: Words = Words {
 /// The longest name of which every store can make the name of a table.
 const MAX_NAME: usize = 32;
 
+/// The most segments.
+const MAX_SEGMENTS: u32 = 64;
+
 /// A struct with `#[projection]`.
 pub(crate) struct Row {
     pub(crate) runtime: Runtime,
     pub(crate) message: Message,
     pub(crate) version: u32,
+    pub(crate) segments: u32,
     pub(crate) indexes: Vec<LitStr>,
     /// The file with the statements that create its tables, if it has no rows.
     pub(crate) schema: Option<LitStr>,
@@ -53,8 +59,12 @@ impl Rows {
     fn refuses(self, argument: &str) -> Option<&'static str> {
         match (self, argument) {
             (Self::InMemory, "version") => Some("rows in memory are folded anew whenever a process starts"),
+            (Self::InMemory, "segments") => Some("rows in memory are folded by each process for itself"),
             (Self::InMemory, "index") => Some("rows in memory are found and ordered without an index"),
-            (Self::Live, "version" | "index") => Some("live rows are folded whenever they are asked for"),
+            (Self::Live, "version" | "segments" | "index") => Some("live rows are folded whenever they are asked for"),
+            (Self::Inline, "segments") => {
+                Some("an inline projection is written with each append, by whichever process appends")
+            }
             (Self::Inline, "park") => {
                 Some("an inline projection puts no event aside: one that it cannot apply is not appended")
             }
@@ -70,14 +80,25 @@ impl Row {
     /// Reads the struct. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut runtime, mut name, mut version) = (Runtime::default(), None, 1);
-        let (mut indexes, mut schema, mut parks) = (Vec::new(), None, false);
+        let (mut segments, mut indexes, mut schema, mut parks) = (1, Vec::new(), None, false);
         let mut rows: Option<(Rows, Ident)> = None;
         let mut given = Vec::new();
         args::read(args, &KNOWN, errors, |argument, input| {
             given.push(argument.clone());
             match argument.to_string().as_str() {
                 "name" => name = Some(stored_name::parse(argument, input)?),
-                "version" => version = parse_version(argument, input)?,
+                "version" => {
+                    version = parse_number(
+                        argument,
+                        input,
+                        1..=u32::MAX,
+                        "expected a whole number from 1: `version = 2`",
+                    )?;
+                }
+                "segments" => {
+                    let expected = "expected a whole number from 1 to 64: `segments = 4`";
+                    segments = parse_number(argument, input, 1..=MAX_SEGMENTS, expected)?;
+                }
                 "index" => indexes = parse_indexes(argument, input)?,
                 "schema" => schema = Some(stored_name::parse(argument, input)?),
                 "park" => parks = true,
@@ -128,6 +149,7 @@ impl Row {
             runtime,
             message,
             version,
+            segments,
             indexes,
             schema,
             parks,
@@ -157,15 +179,21 @@ fn both(first: &Ident, second: &Ident) -> syn::Error {
     syn::Error::new(second.span(), message)
 }
 
-fn parse_version(argument: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
-    let expected = |span| syn::Error::new(span, "expected a whole number from 1: `version = 2`");
+/// A number in this range, or an error that says what was `expected`.
+fn parse_number(
+    argument: &Ident,
+    input: ParseStream<'_>,
+    range: RangeInclusive<u32>,
+    expected: &str,
+) -> syn::Result<u32> {
+    let expected = |span| syn::Error::new(span, expected);
     let equals: Option<Token![=]> = input.parse()?;
     if equals.is_none() || input.is_empty() {
         return Err(expected(argument.span()));
     }
     let number: LitInt = input.parse().map_err(|error| expected(error.span()))?;
     match number.base10_parse() {
-        Ok(version) if version > 0 => Ok(version),
+        Ok(parsed) if range.contains(&parsed) => Ok(parsed),
         _ => Err(expected(number.span())),
     }
 }

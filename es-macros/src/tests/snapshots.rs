@@ -164,7 +164,7 @@ fn sql_projection() {
     check_as(
         "projection",
         "sql_projection",
-        r#"name = "totals", schema = "totals.sql""#,
+        r#"name = "totals", segments = 4, schema = "totals.sql""#,
         "pub struct Totals;",
     );
 }

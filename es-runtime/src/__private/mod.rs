@@ -35,7 +35,9 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
-pub use row::{change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key};
+pub use row::{
+    assert_one_segment, change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key,
+};
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};

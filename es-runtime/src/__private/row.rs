@@ -1,8 +1,18 @@
-use crate::projection::{ApplyRow, Meta, Misfit, RowEvent, RowKey};
+use crate::projection::{ApplyRow, Meta, Misfit, Projection, RowEvent, RowKey};
 use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced};
 
 pub const fn row_event<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> RowEvent<P> {
-    RowEvent::of::<E>()
+    RowEvent::of_one_segment::<E>()
+}
+
+/// Fails to compile if the projection is partitioned: two segments might write the row of a key that an event names.
+#[track_caller]
+pub const fn assert_one_segment<P: Projection>() {
+    assert!(
+        P::SEGMENTS == 1,
+        "two of the projection's segments might write this row at once, as its key is not the id of the event's stream: remove `key = …` \
+         or `keys = …`, or remove `segments = …` from the struct"
+    );
 }
 
 pub fn own_event<A: EventSourced, E: EventOf<A>>(event: A::Event) -> Option<E> {

@@ -176,6 +176,17 @@ pub enum CommandError {
         /// The projection's name.
         projection: &'static str,
     },
+    /// A projection of several [segments](mod@crate::projection#segments) is not rebuilt in place, as no process runs all of it: raise its
+    /// version, and it is built anew beside.
+    #[error(
+        "projection `{projection}` has {segments} segments, and is not rebuilt in place: raise its version, and it is built anew beside"
+    )]
+    Segmented {
+        /// The projection's name.
+        projection: &'static str,
+        /// How many.
+        segments: u32,
+    },
     /// The runtime has been shut down.
     #[error("the runtime has been shut down")]
     ShutDown,

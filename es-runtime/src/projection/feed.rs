@@ -1,3 +1,4 @@
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::segment::Segment;
 use super::store::ProjectionStore;
 use crate::store::{EventFilter, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
@@ -32,11 +34,17 @@ pub(crate) struct Batch {
 }
 
 impl Feed {
-    /// The events that the filter lets through, behind `after` and up to `to`.
-    pub(crate) fn new(store: Arc<dyn ProjectionStore>, filter: EventFilter, after: Position, to: Position) -> Self {
+    /// The events of the segment that the filter lets through, behind `after` and up to `to`.
+    pub(crate) fn new(
+        store: Arc<dyn ProjectionStore>,
+        filter: EventFilter,
+        segment: Segment,
+        after: Position,
+        to: Position,
+    ) -> Self {
         let (sender, batches) = mpsc::channel(1);
         let query = ReadLog::new().from(after.next()).to(to).only(filter);
-        let reader = tokio::spawn(async move { read(&*store, query, &sender).await });
+        let reader = tokio::spawn(async move { read(&*store, query, segment, &sender).await });
         Self { batches, reader }
     }
 
@@ -54,8 +62,17 @@ impl Drop for Feed {
     }
 }
 
-async fn read(store: &dyn ProjectionStore, query: ReadLog, batches: &mpsc::Sender<Result<Batch, StoreError>>) {
+async fn read(
+    store: &dyn ProjectionStore,
+    query: ReadLog,
+    segment: Segment,
+    batches: &mpsc::Sender<Result<Batch, StoreError>>,
+) {
     let mut events = store.read_log(query);
+    if !segment.is_whole() {
+        // Before anything of the others is decoded.
+        events = Box::pin(events.try_filter(move |event| ready(segment.takes(&event.stream))));
+    }
     loop {
         let batch = batch(&mut events).await;
         let ends = batch.as_ref().map_or(true, |batch| batch.ends);

@@ -50,6 +50,10 @@ pub struct ProjectionHealth {
     pub runs_here: bool,
     /// How many events are parked.
     pub parked: u64,
+    /// Each of its [segments](mod@crate::projection#segments), in order. One that is not partitioned has one, of which the above tells; of
+    /// several it tells the status that is worst, with its error, the sums of rate, panics and parked events, and else of the segment
+    /// that is furthest behind.
+    pub segments: Vec<SegmentHealth>,
     /// How far a build of its rows is, if one is under way: the first one, or one beside the rows that are shown.
     pub build: Option<Build>,
     /// What came of the last [`rebuild`](crate::ProjectionHandle::rebuild) beside the rows that are shown.
@@ -61,6 +65,34 @@ impl ProjectionHealth {
     pub fn remaining(&self) -> Option<Duration> {
         remaining(self.lag_events, self.rate)
     }
+}
+
+/// How a segment of a projection is, whichever process runs it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct SegmentHealth {
+    /// What it does.
+    pub status: Status,
+    /// Every event of its streams up to here is in the rows.
+    pub position: Position,
+    /// How many positions of the log lie behind, those of events that it does not need included.
+    pub lag_events: u64,
+    /// How long ago the next event behind its position was recorded; zero if there is none.
+    pub lag: Duration,
+    /// When its checkpoint was moved last, by the store's clock; `None` if it never was.
+    pub progressed_at: Option<Timestamp>,
+    /// Events applied in a second, lately.
+    pub rate: f64,
+    /// What went wrong last, until it goes well again.
+    pub last_error: Option<Failure>,
+    /// How often the projection's code has panicked in the runtime that runs the segment, or ran it last.
+    pub panics: u64,
+    /// Which runtime runs it; `None` if none does at the moment.
+    pub owner: Option<String>,
+    /// Whether that is this one.
+    pub runs_here: bool,
+    /// How many of its events are parked.
+    pub parked: u64,
 }
 
 /// How far rows are that are being built.
@@ -128,6 +160,19 @@ pub enum Status {
 }
 
 impl Status {
+    /// The higher, the more it needs to be looked at.
+    pub(crate) fn severity(self) -> u8 {
+        match self {
+            Self::Live => 0,
+            Self::CatchingUp => 1,
+            Self::Standby => 2,
+            Self::Stopped => 3,
+            Self::Retrying => 4,
+            Self::Held => 5,
+            Self::Diverged => 6,
+        }
+    }
+
     /// Whether it does not go on by itself.
     pub(crate) fn is_trouble(self) -> bool {
         matches!(self, Self::Retrying | Self::Held | Self::Diverged)

@@ -15,10 +15,11 @@ use tokio::time::sleep;
 use super::command::{Order, What};
 use super::guard::guarded;
 use super::lease::Tenure;
+use super::partition;
 use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
 use super::standing::Standing;
-use super::store::{CheckpointError, Lease};
+use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
 use super::worker::{FIRST, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
@@ -27,6 +28,8 @@ use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 pub(crate) const STANDBY: Duration = Duration::from_millis(500);
 /// How much longer for each lease that this process has: those that have fewer are first.
 const FAIRNESS: Duration = Duration::from_millis(50);
+/// But not longer than this, so that what a killed process ran is taken up in time.
+const MOST_FAIR: Duration = Duration::from_secs(1);
 /// How long after a projection was found to have diverged it is looked at again.
 const DIVERGED: Duration = Duration::from_secs(30);
 
@@ -68,7 +71,9 @@ enum Call {
 
 impl Life {
     pub(crate) async fn live(mut self) {
-        let mut pause = Duration::ZERO;
+        // One segment after the other, and each when it is known who has the one before, so that processes that are started together share
+        // them.
+        let mut pause = (FAIRNESS * 2 * self.worker.standing.segment.index).min(MOST_FAIR);
         let mut holding = backoff(Duration::from_secs(1), Duration::from_secs(60));
         self.worker.standing.metrics.begin();
         while let Some((tenure, order)) = self.stand_by(pause).await {
@@ -150,18 +155,22 @@ impl Life {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
         let mut pause = first;
         loop {
-            let spread = FAIRNESS * self.leases.load(Ordering::Relaxed);
+            let leases = Arc::clone(&self.leases);
+            let turn = async {
+                sleep(pause).await;
+                // Only now, as other tasks may have taken some meanwhile.
+                sleep((FAIRNESS * leases.load(Ordering::Relaxed)).min(MOST_FAIR)).await;
+            };
             let order = {
                 let call = call(&mut self.stop, &mut self.orders, None);
-                match select(pin!(sleep(pause + spread)), pin!(call)).await {
+                match select(pin!(turn), pin!(call)).await {
                     Either::Left(_) => None,
                     Either::Right((Call::Order(order), _)) => Some(order),
                     Either::Right((Call::Stop | Call::Lost, _)) => return None,
                 }
             };
             // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
-            let Standing { reader, metrics, .. } = &*self.worker.standing;
-            match Tenure::take(&store, reader, &self.owner, metrics).await {
+            match self.take(&store).await {
                 Ok(Some(tenure)) => return Some((tenure, order)),
                 Ok(None) => {
                     let projection = self.worker.standing.name;
@@ -184,6 +193,21 @@ impl Life {
                     }
                     pause = next(&mut failing);
                 }
+            }
+        }
+    }
+
+    /// Takes the lease. `None` if another owner has it.
+    async fn take(&self, store: &Arc<dyn ProjectionStore>) -> Result<Option<Tenure>, StoreError> {
+        let standing = &self.worker.standing;
+        let Some(tenure) = Tenure::take(store, &standing.reader, &self.owner, &standing.metrics).await? else {
+            return Ok(None);
+        };
+        match partition::check(&**store, standing).await {
+            Ok(()) => Ok(Some(tenure)),
+            Err(error) => {
+                tenure.end(&**store).await;
+                Err(error)
             }
         }
     }
@@ -403,19 +427,23 @@ impl Life {
     }
 
     async fn obey(&mut self, order: Order, tenure: &Tenure) {
-        let lease = &tenure.lease;
-        let obeying = async {
-            match &order.what {
-                What::Retry(position) => self.worker.retry(*position, lease).await,
-                What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
-                What::Rebuild(how) => self.rebuild(*how, lease).await,
-                What::CancelRebuild => self.cancel_rebuild(lease).await,
-            }
-        };
-        let answer = guarded("what was ordered", obeying).await;
+        let mut answer = guarded("what was ordered", self.obeying(&order.what, &tenure.lease)).await;
+        // A commit that was cut off for the order may have come through since, and moved the checkpoint. No other one is under way.
+        if answer.as_ref().is_err_and(was_moved) {
+            answer = guarded("what was ordered", self.obeying(&order.what, &tenure.lease)).await;
+        }
         self.worker.limit = FIRST;
         self.worker.trial.pardon(None);
         order.reply(answer);
+    }
+
+    async fn obeying(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
+        match what {
+            What::Retry(position) => self.worker.retry(*position, lease).await,
+            What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
+            What::Rebuild(how) => self.rebuild(*how, lease).await,
+            What::CancelRebuild => self.cancel_rebuild(lease).await,
+        }
     }
 
     /// Notes what went wrong.
@@ -424,6 +452,7 @@ impl Life {
         self.worker.standing.metrics.failed(status);
         tracing::warn!(
             projection = self.worker.standing.name,
+            segment = self.worker.standing.segment.number(),
             error = chain(error),
             "a projection does not go on"
         );
@@ -433,6 +462,15 @@ impl Life {
             state.failure = Some(failure(before, error, position, at));
         });
     }
+}
+
+/// Whether nothing was done because the checkpoint stood elsewhere.
+fn was_moved(error: &CommandError) -> bool {
+    let CommandError::Store(error) = error else {
+        return false;
+    };
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(CommitError::Moved { .. }))
 }
 
 /// What went wrong, and how often since it went well.

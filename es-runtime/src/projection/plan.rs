@@ -24,12 +24,11 @@ pub trait Project<S>: Sized + 'static {
 
 impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
     fn plan() -> Plan<S> {
-        let (standing, orders) = Standing::new::<P>();
+        let segments = Standing::all::<P>().map(|(standing, orders)| (Arc::new(standing), orders));
         Plan {
-            standing: Arc::new(standing),
-            orders,
+            segments: segments.collect(),
             poison: P::POISON,
-            rebuilds_beside: true,
+            rebuilds_beside: P::SEGMENTS == 1,
             inline: None,
             store: <P::Rows as Keep<S>>::beside,
             fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
@@ -43,11 +42,18 @@ impl<S> Plan<S> {
     where
         S: SqlStore<P::Tx>,
     {
-        let (mut standing, orders) = Standing::new::<P>();
-        standing.inline = P::Rows::INLINE;
+        const {
+            assert!(
+                P::SEGMENTS == 1 || !P::Rows::INLINE,
+                "an inline projection has no segments"
+            );
+        };
+        let segments = Standing::all::<P>().map(|(mut standing, orders)| {
+            standing.inline = P::Rows::INLINE;
+            (Arc::new(standing), orders)
+        });
         Self {
-            standing: Arc::new(standing),
-            orders,
+            segments: segments.collect(),
             poison: P::POISON,
             rebuilds_beside: false,
             inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
@@ -55,12 +61,18 @@ impl<S> Plan<S> {
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
     }
+
+    /// Name and version.
+    pub(crate) fn id(&self) -> (&'static str, u32) {
+        let (standing, _) = &self.segments[0];
+        (standing.name, standing.version)
+    }
 }
 
 /// How a projection is run on store `S`.
 pub struct Plan<S> {
-    pub(crate) standing: Arc<Standing>,
-    pub(crate) orders: mpsc::Receiver<Order>,
+    /// Each of its segments.
+    pub(crate) segments: Vec<(Arc<Standing>, mpsc::Receiver<Order>)>,
     pub(crate) poison: Poison,
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,

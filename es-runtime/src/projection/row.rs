@@ -20,6 +20,10 @@ pub trait Projection: Send + Sync + Sized + 'static {
     /// Rises when the rows are to be built anew. Each version has rows and a checkpoint of its own.
     const VERSION: u32;
 
+    /// How many readers share its work, each of which takes some of the streams: 1 to 64. What one is to write, no other may, so that
+    /// each row is that of one stream id. Never changes without the version.
+    const SEGMENTS: u32 = 1;
+
     /// The fields by which rows are found or ordered fast: paths such as `owner` or `address.city`.
     const INDEXES: &'static [&'static str] = &[];
 

@@ -7,20 +7,22 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
 use super::life::Life;
+use super::partition::declare;
 use super::rebuild::Rebuilder;
+use super::segment::Segment;
 use super::sql::Appends;
 use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, ProjectionStore};
+use super::store::{Checkpoint, CheckpointError, ProjectionStore};
 use super::trial::{ENDED, Trial};
 use super::wake::Waiter;
 use super::worker::{FIRST, Worker};
 use super::{Failure, Plan, Projection, ReadError, Status};
 use crate::store::{EventFilter, ReadLog};
-use crate::{Clock, Position, StoreError, StoreErrorKind};
+use crate::{Clock, Position, StartError, StoreError, StoreErrorKind};
 
 /// The projections of a runtime, each with its task. When it is dropped, the tasks end by themselves.
 pub(crate) struct Projections {
@@ -34,7 +36,10 @@ pub(crate) struct Projections {
 
 #[derive(Clone)]
 pub(crate) struct Running {
+    /// What all segments share is asked of the first one.
     pub(crate) standing: Arc<Standing>,
+    /// Each of its segments: itself, if it is not partitioned.
+    pub(crate) segments: Arc<[Arc<Standing>]>,
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) store: Arc<dyn ProjectionStore>,
@@ -80,18 +85,89 @@ impl Running {
         })
     }
 
-    /// Waits until every event up to `position` is in the rows.
-    pub(crate) async fn reach(&self, position: Position, deadline: Instant, waited: Duration) -> Result<(), ReadError> {
-        let at = self.standing.reach(&*self.store, position, deadline).await?;
-        if at >= position {
-            return Ok(());
+    /// The segment that writes the row of `key`.
+    fn of_key(&self, key: &str) -> &Arc<Standing> {
+        let of = self.standing.segment.of;
+        &self.segments[Segment::of_id(key, of).index as usize]
+    }
+
+    /// Waits until every event up to `position` is in the rows, or in that of `key`.
+    pub(crate) async fn reach(
+        &self,
+        position: Position,
+        key: Option<&str>,
+        deadline: Instant,
+        waited: Duration,
+    ) -> Result<(), ReadError> {
+        let segments = key.map_or(&*self.segments, |key| std::slice::from_ref(self.of_key(key)));
+        for segment in segments {
+            let at = segment.reach(&*self.store, position, deadline).await?;
+            if at < position {
+                return Err(ReadError::Timeout {
+                    projection: segment.name,
+                    after: position,
+                    at,
+                    waited,
+                });
+            }
         }
-        Err(ReadError::Timeout {
-            projection: self.standing.name,
-            after: position,
-            at,
-            waited,
-        })
+        Ok(())
+    }
+
+    /// Whether a segment has found that its checkpoint is not one of this log.
+    pub(crate) async fn check_diverged(&self) -> Result<(), CheckpointError> {
+        let diverged = |segment: &&Arc<Standing>| segment.state().status == Status::Diverged;
+        for segment in self.segments.iter().filter(diverged) {
+            self.store.checkpoint(&segment.reader).await?;
+        }
+        Ok(())
+    }
+
+    /// How far the segment has come that is furthest behind.
+    async fn done(&self) -> Result<Position, CheckpointError> {
+        let mut done = Position(u64::MAX);
+        for segment in &*self.segments {
+            done = done.min(position_of(self.store.checkpoint(&segment.reader).await?));
+        }
+        Ok(done)
+    }
+
+    /// Waits until the rows may be shown, and gives the mark that says so; `None` if there is no event to wait for.
+    pub(crate) async fn ready(&self, deadline: Instant) -> Result<Option<Checkpoint>, ReadError> {
+        let Self { standing, store, .. } = self;
+        let mut pause = Duration::from_millis(2);
+        loop {
+            if let Some(mark) = standing.last_mark() {
+                return Ok(Some(mark));
+            }
+            if standing.read_mark(&**store).await?.is_some() {
+                continue;
+            }
+            let total = store.head().await?;
+            if total == Position::ZERO {
+                return Ok(None);
+            }
+            if Instant::now() >= deadline {
+                return Err(ReadError::NotReady {
+                    projection: standing.name,
+                    version: standing.version,
+                    done: self.done().await?,
+                    total,
+                });
+            }
+            sleep_until(deadline.min(Instant::now() + pause)).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    }
+
+    /// The segment of the event at `position`; the first one if there is no such event.
+    pub(crate) async fn of_event(&self, position: Position) -> Result<&Standing, StoreError> {
+        if self.segments.len() == 1 {
+            return Ok(&self.standing);
+        }
+        let query = ReadLog::new().from(position).to(position);
+        let event = self.store.read_log(query).try_next().await?;
+        Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
 
@@ -108,13 +184,13 @@ impl From<StoreError> for NotLevel {
 }
 
 impl Projections {
-    /// Creates the tables and starts the tasks. While rows are built, so many events are applied in a second at most.
+    /// Creates the tables and starts the tasks, one for each segment. While rows are built, so many events are applied in a second at most.
     pub(crate) async fn start<S>(
         plans: Vec<Plan<S>>,
         store: &Arc<S>,
         clock: &Arc<dyn Clock>,
         throttle: Option<u32>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, StartError> {
         let owner: Arc<str> = format!("process {} runtime {}", std::process::id(), Uuid::now_v7()).into();
         let leases = Arc::new(AtomicU32::new(0));
         let (stop, stopped) = watch::channel(false);
@@ -123,43 +199,47 @@ impl Projections {
         for plan in plans {
             let own = store;
             let store = (plan.store)(own);
-            let fold = (plan.fold)(own, Arc::clone(&store), &plan.standing);
-            fold.set_up().await?;
+            let segments: Arc<[_]> = plan.segments.iter().map(|(standing, _)| Arc::clone(standing)).collect();
+            let standing = Arc::clone(&segments[0]);
+            let fold = |standing: &Standing| (plan.fold)(own, Arc::clone(&store), standing);
+            let first = fold(&standing);
+            first.set_up().await?;
+            declare(&*store, &standing, &*first, &owner).await?;
             if let Some(add) = plan.inline {
-                inline = Some(add(own, &plan.standing, inline));
+                inline = Some(add(own, &standing, inline));
             }
-            let filter = fold.filter();
-            let work = |standing: &Arc<Standing>, fold| Worker {
+            let work = |standing: &Arc<Standing>| Worker {
                 trial: Trial::new(&store, &standing.trial, ENDED),
                 store: Arc::clone(&store),
                 standing: Arc::clone(standing),
-                fold,
+                fold: fold(standing),
                 poison: plan.poison,
                 waiter: Waiter::new(store.wakes()),
                 clock: Arc::clone(clock),
                 limit: FIRST,
-                throttle,
+                throttle: throttle.map(|throttle| (throttle / standing.segment.of).max(1)),
                 progressed: false,
             };
-            let beside = plan.rebuilds_beside.then(|| Arc::new(plan.standing.beside()));
-            let rebuilder = beside.as_ref().map(|standing| Rebuilder {
-                worker: work(standing, (plan.fold)(own, Arc::clone(&store), standing)),
-                outcome: None,
-            });
-            lives.push(Life {
-                worker: work(&plan.standing, fold),
-                rebuilder,
-                orders: plan.orders,
-                stop: stopped.clone(),
-                owner: Arc::clone(&owner),
-                leases: Arc::clone(&leases),
-            });
-            let standing = plan.standing;
+            let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));
+            for (standing, orders) in plan.segments {
+                lives.push(Life {
+                    worker: work(&standing),
+                    rebuilder: beside.as_ref().map(|standing| Rebuilder {
+                        worker: work(standing),
+                        outcome: None,
+                    }),
+                    orders,
+                    stop: stopped.clone(),
+                    owner: Arc::clone(&owner),
+                    leases: Arc::clone(&leases),
+                });
+            }
             running.push(Running {
+                filter: first.filter(),
                 standing,
+                segments,
                 beside,
                 store,
-                filter,
             });
         }
         // Only now, so that none runs if one could not be set up.
@@ -231,6 +311,8 @@ impl Projections {
                 late.push(name);
             }
         }
+        // Each once, however many segments it has.
+        late.dedup();
         if late.is_empty() {
             return Ok(());
         }

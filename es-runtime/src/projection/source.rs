@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::guard::text_of;
 use super::row::{ApplyRow, Misfit};
 use super::store::Commit;
-use super::{Meta, Unprojectable};
+use super::{Meta, Projection, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
 use crate::{
     Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
@@ -18,8 +18,23 @@ use crate::{
 pub struct RowEvent<P>(pub(crate) Source<Change<P>>);
 
 impl<P> RowEvent<P> {
-    /// Event `E`.
+    /// Event `E`. It does not compile for a projection of several [segments](super::Projection::SEGMENTS) unless the key is always the id
+    /// of the event's stream.
     pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    where
+        P: ApplyRow<E> + Projection,
+    {
+        const {
+            assert!(
+                P::SEGMENTS == 1 || P::KEY_IS_STREAM,
+                "two segments might write this row at once"
+            );
+        };
+        Self::of_one_segment::<E>()
+    }
+
+    /// The same for one of which that is known.
+    pub(crate) const fn of_one_segment<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
     where
         P: ApplyRow<E>,
     {

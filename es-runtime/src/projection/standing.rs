@@ -6,19 +6,26 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
+use super::segment::Segment;
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
+use super::{CommandError, Failure, Projection, Rebuild, Rebuilt, Status, Unprojectable};
 use crate::{Position, StoreError, metrics};
 
-/// What the tasks and the callers of a runtime know of one of its projections.
+/// What the tasks and the callers of a runtime know of one of its projections, or of one segment of it.
 pub(crate) struct Standing {
     pub(crate) name: &'static str,
     pub(crate) version: u32,
+    /// Of which streams it is.
+    pub(crate) segment: Segment,
+    /// The name without segments: that of checkpoint and lease where there are none.
+    pub(crate) root: String,
+    /// Under this name is noted into how many segments the version is partitioned.
+    pub(crate) note: String,
     /// Whether appends write its rows too, so that its task is not the only one to move the checkpoint.
     pub(crate) inline: bool,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
-    /// The name of the checkpoint that was written when the rows were as new as the log for the first time.
+    /// The name of the checkpoint that was written when the rows were as new as the log for the first time: those of all segments.
     pub(crate) mark: String,
     /// The name under which is noted what is tried.
     pub(crate) trial: String,
@@ -32,9 +39,13 @@ pub(crate) struct Standing {
 
 /// What a version of a projection has in the store.
 pub(crate) struct OfVersion {
-    /// The name of its lease, and the first of `readers`.
-    pub(crate) reader: String,
-    pub(crate) readers: [String; 5],
+    /// The name of its lease, or of that under which it is partitioned.
+    pub(crate) root: String,
+    /// Under this name is noted into how many segments it is.
+    pub(crate) note: String,
+    /// The names of the leases of its segments.
+    pub(crate) segments: Vec<String>,
+    pub(crate) readers: Vec<String>,
     pub(crate) tables: [RowTable; 2],
 }
 
@@ -70,17 +81,32 @@ impl State {
 }
 
 impl Standing {
-    pub(crate) fn new<P: Projection>() -> (Self, mpsc::Receiver<Order>) {
+    /// That of each segment of `P`.
+    pub(crate) fn all<P: Projection>() -> impl Iterator<Item = (Self, mpsc::Receiver<Order>)> {
+        const {
+            assert!(
+                P::SEGMENTS >= 1 && P::SEGMENTS <= Segment::MOST,
+                "a projection has 1 to 64 segments"
+            );
+        };
+        Segment::all(P::SEGMENTS).map(Self::new::<P>)
+    }
+
+    fn new<P: Projection>(segment: Segment) -> (Self, mpsc::Receiver<Order>) {
         let (orders, received) = mpsc::channel(16);
         let (state, _) = watch::channel(State::new());
-        let reader = reader_of(P::NAME, P::VERSION);
+        let root = root_of(P::NAME, P::VERSION);
+        let reader = reader_of(&root, segment);
         let indexes: Vec<_> = P::INDEXES.iter().map(|field| Cow::Borrowed(*field)).collect();
         let standing = Self {
             name: P::NAME,
             version: P::VERSION,
+            segment,
+            note: note_of(&root),
             inline: false,
-            mark: mark_of(&reader),
+            mark: mark_of(&root),
             trial: trial_of(&reader),
+            root,
             reader,
             table: RowTable {
                 projection: P::NAME.into(),
@@ -88,7 +114,7 @@ impl Standing {
                 indexes: indexes.into(),
                 beside: false,
             },
-            metrics: metrics::Reader::of_projection(P::NAME, P::VERSION),
+            metrics: metrics::Reader::of_projection(P::NAME, P::VERSION, segment.number()),
             state,
             orders,
             seen_mark: Mutex::new(None),
@@ -104,6 +130,9 @@ impl Standing {
         Self {
             name: self.name,
             version: self.version,
+            segment: self.segment,
+            root: self.root.clone(),
+            note: self.note.clone(),
             inline: false,
             mark: mark_of(&reader),
             trial: trial_of(&reader),
@@ -119,9 +148,24 @@ impl Standing {
         }
     }
 
-    /// What another version of the projection has in the store.
-    pub(crate) fn of_version(&self, version: u32) -> OfVersion {
-        let reader = reader_of(self.name, version);
+    /// What another version of the projection, of so many segments, has in the store.
+    pub(crate) fn of_version(&self, version: u32, segments: u32) -> OfVersion {
+        let root = root_of(self.name, version);
+        let note = note_of(&root);
+        let segments: Vec<String> = Segment::all(segments)
+            .map(|segment| reader_of(&root, segment))
+            .collect();
+        let mut readers = vec![note.clone(), mark_of(&root)];
+        for reader in &segments {
+            let built_beside = beside_of(reader);
+            readers.extend([
+                reader.clone(),
+                mark_of(reader),
+                trial_of(reader),
+                trial_of(&built_beside),
+                built_beside,
+            ]);
+        }
         let shown = RowTable {
             version,
             ..self.table.clone()
@@ -130,18 +174,25 @@ impl Standing {
             beside: true,
             ..shown.clone()
         };
-        let built_beside = beside_of(&reader);
         OfVersion {
-            readers: [
-                reader.clone(),
-                mark_of(&reader),
-                trial_of(&reader),
-                trial_of(&built_beside),
-                built_beside,
-            ],
-            reader,
+            root,
+            note,
+            segments,
+            readers,
             tables: [beside, shown],
         }
+    }
+
+    /// The names of the checkpoints that were written when the rows of each segment were as new as the log for the first time, its own
+    /// first. None where there is but one segment.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = String> {
+        let Segment { index, of } = self.segment;
+        let own_first = (0..of).map(move |number| Segment {
+            index: (index + number) % of,
+            of,
+        });
+        let several = own_first.filter(|segment| !segment.is_whole());
+        several.map(|segment| mark_of(&reader_of(&self.root, segment)))
     }
 
     pub(crate) fn state(&self) -> State {
@@ -191,38 +242,6 @@ impl Standing {
         }
     }
 
-    /// Waits until the rows may be shown, and gives the mark that says so; `None` if there is no event to wait for.
-    pub(crate) async fn ready(
-        &self,
-        store: &dyn ProjectionStore,
-        deadline: Instant,
-    ) -> Result<Option<Checkpoint>, ReadError> {
-        let mut pause = Duration::from_millis(2);
-        loop {
-            if let Some(mark) = self.last_mark() {
-                return Ok(Some(mark));
-            }
-            if self.read_mark(store).await?.is_some() {
-                continue;
-            }
-            let total = store.head().await?;
-            if total == Position::ZERO {
-                return Ok(None);
-            }
-            if Instant::now() >= deadline {
-                let done = position_of(store.checkpoint(&self.reader).await?);
-                return Err(ReadError::NotReady {
-                    projection: self.name,
-                    version: self.version,
-                    done,
-                    total,
-                });
-            }
-            sleep_until(deadline.min(Instant::now() + pause)).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
-        }
-    }
-
     /// The mark as it is now, which is kept.
     pub(crate) async fn read_mark(&self, store: &dyn ProjectionStore) -> Result<Option<Checkpoint>, CheckpointError> {
         let mark = store.checkpoint(&self.mark).await?;
@@ -242,7 +261,8 @@ impl Standing {
         }
     }
 
-    fn last_mark(&self) -> Option<Checkpoint> {
+    /// The mark as it was seen last.
+    pub(crate) fn last_mark(&self) -> Option<Checkpoint> {
         self.seen_mark.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -255,9 +275,20 @@ impl Standing {
     }
 }
 
-/// The name of a projection's checkpoint and lease.
-fn reader_of(name: &str, version: u32) -> String {
+fn root_of(name: &str, version: u32) -> String {
     format!("{name}@{version}")
+}
+
+/// The name of the checkpoint and the lease of a segment.
+fn reader_of(root: &str, segment: Segment) -> String {
+    match segment {
+        Segment::WHOLE => root.to_owned(),
+        Segment { index, of } => format!("{root}#{index}/{of}"),
+    }
+}
+
+fn note_of(root: &str) -> String {
+    format!("{root} segments")
 }
 
 fn mark_of(reader: &str) -> String {

@@ -104,7 +104,8 @@ impl From<CommitError> for Trouble {
             CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
             // Somebody was faster: what is there now is read before it is tried again.
             stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
-                Self::Moved(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
+                let message = stale.to_string();
+                Self::Moved(StoreError::new(StoreErrorKind::Unavailable, message).caused_by(stale))
             }
         }
     }
@@ -190,7 +191,8 @@ impl Worker {
 
     /// Sees to it that nothing is there if no event counts yet.
     async fn begin(&self, place: &Place, lease: &Lease) -> Result<(), CommitError> {
-        if place.stored > Position::ZERO {
+        // Before the first segment began, nothing was there.
+        if place.stored > Position::ZERO || !self.standing.segment.is_whole() {
             return Ok(());
         }
         // From then on the first append may write rows at any moment.
@@ -249,6 +251,12 @@ impl Worker {
         Ok(())
     }
 
+    /// Its events behind `after` and up to `to`.
+    fn feed(&self, after: Position, to: Position) -> Feed {
+        let (store, filter) = (Arc::clone(&self.store), self.fold.filter());
+        Feed::new(store, filter, self.standing.segment, after, to)
+    }
+
     /// Applies all events up to `head`, so many in a second at most.
     async fn catch_up(
         &mut self,
@@ -257,7 +265,7 @@ impl Worker {
         throttle: Option<u32>,
         lease: &Lease,
     ) -> Result<(), Trouble> {
-        let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, head);
+        let mut feed = self.feed(place.done, head);
         let mut limiter = throttle.map(Pace::new);
         let mut told = None;
         place.head = head;
@@ -313,6 +321,7 @@ impl Worker {
             projection = self.standing.name,
             version = self.standing.version,
             beside = self.standing.table.beside,
+            segment = self.standing.segment.number(),
             done = done.0,
             total = head.0,
             rate,
@@ -480,10 +489,24 @@ impl Worker {
         Ok(Duration::MAX)
     }
 
-    /// Says that the rows may be shown: they are as new as the log was.
+    /// Says that the rows may be shown: they are as new as the log was. Of several segments, the last one says it.
     async fn mark(&mut self, done: Position, lease: &Lease) -> Result<(), Trouble> {
+        let mut is_own = true;
+        for mark in self.standing.marks() {
+            let is_there = self.store.checkpoint(&mark).await?.is_some();
+            if is_own && !is_there {
+                self.store.commit(checkpoint(mark, Position::ZERO, done, lease)).await?;
+            } else if !is_there {
+                return Ok(());
+            }
+            is_own = false;
+        }
         let commit = checkpoint(self.standing.mark.clone(), Position::ZERO, done, lease);
-        self.store.commit(commit).await?;
+        match self.store.commit(commit).await {
+            // Two were the last at once.
+            Err(CommitError::Moved { .. }) if !self.standing.segment.is_whole() => {}
+            marked => marked?,
+        }
         self.standing.read_mark(&*self.store).await?;
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
@@ -608,7 +631,7 @@ impl Worker {
         if position <= place.stored {
             return Err(not_parked);
         }
-        let mut feed = Feed::new(Arc::clone(&self.store), self.fold.filter(), place.done, position);
+        let mut feed = self.feed(place.done, position);
         loop {
             let mut batch = feed.next().await?;
             let last = if batch.ends { batch.events.pop() } else { None };

@@ -63,10 +63,9 @@ impl<S: EventStore> Builder<S> {
     #[track_caller]
     pub fn projection<P: Project<S>>(mut self) -> Self {
         let plan = P::plan();
-        let of = |plan: &Plan<S>| (plan.standing.name, plan.standing.version);
-        let (name, version) = of(&plan);
+        let (name, version) = plan.id();
         assert!(
-            !self.plans.iter().any(|other| of(other) == (name, version)),
+            !self.plans.iter().any(|other| other.id() == (name, version)),
             "two projections are named `{name}` with version {version}: give one of them another name or version"
         );
         self.plans.push(plan);

@@ -127,7 +127,10 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
 async fn projected<R>(wait_for: &[Running], receipt: &Receipt) -> Result<(), ExecuteError<R>> {
     let deadline = Instant::now() + Running::TIMEOUT;
     for projection in wait_for {
-        if let Err(source) = projection.reach(receipt.position, deadline, Running::TIMEOUT).await {
+        if let Err(source) = projection
+            .reach(receipt.position, None, deadline, Running::TIMEOUT)
+            .await
+        {
             let receipt = Box::new(receipt.clone());
             return Err(ExecuteError::NotProjected {
                 receipt,

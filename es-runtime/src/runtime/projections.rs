@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -7,10 +8,10 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::projection::store::{CheckpointError, Parked};
+use crate::projection::store::{CheckpointError, Lease, Parked};
 use crate::projection::{
-    Build, CommandError, Health, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen, Status, What,
-    all_parked, count_parked, position_of, refused,
+    Build, CommandError, Health, OfVersion, Projection, ProjectionHealth, ProjectionStore, ReadError, Rebuild, Running,
+    Seen, SegmentHealth, Standing, Status, What, all_parked, count_parked, noted, position_of, refused,
 };
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
@@ -34,7 +35,12 @@ impl<P: Projection> ProjectionHandle<'_, P> {
 
     /// The events that it has parked, in the order of their positions: all of them.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        all_parked(&*self.running.store, &self.running.standing.reader).await
+        let mut all = Vec::new();
+        for segment in &*self.running.segments {
+            all.extend(all_parked(&*self.running.store, &segment.reader).await?);
+        }
+        all.sort_by_key(|parked| parked.position);
+        Ok(all)
     }
 
     /// Waits until every event up to `position` is in its rows.
@@ -44,7 +50,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     /// [`Timeout`](ReadError::Timeout) if that takes longer than `timeout`: it says how far it has come.
     pub async fn wait_for(&self, position: impl Into<Position>, timeout: Duration) -> Result<(), ReadError> {
         self.running
-            .reach(position.into(), Instant::now() + timeout, timeout)
+            .reach(position.into(), None, Instant::now() + timeout, timeout)
             .await
     }
 
@@ -55,14 +61,17 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// [`Failed`](CommandError::Failed) if that fails again, which is counted; the event stays where it is.
     pub async fn retry(&self, position: impl Into<Position>) -> Result<(), CommandError> {
-        self.running.standing.order(What::Retry(position.into())).await
+        let position = position.into();
+        let segment = self.running.of_event(position).await?;
+        segment.order(What::Retry(position)).await
     }
 
     /// Gives up the event at `position`, which is parked or held: the rows never show it, until a rebuild comes to it again. The
     /// reason is written to the log of the process.
     pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), CommandError> {
-        let what = What::Skip(position.into(), reason.into());
-        self.running.standing.order(what).await
+        let position = position.into();
+        let segment = self.running.of_event(position).await?;
+        segment.order(What::Skip(position, reason.into())).await
     }
 
     /// Builds all rows anew from the first event. Await the result, or say first how.
@@ -74,6 +83,10 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     /// transaction, with the events that were parked meanwhile. A reader never waits, sees no mix, and does not go back. Rows that
     /// are not shown, because they were never built or the store was restored to an earlier point, are removed first, and reads
     /// wait and answer [`NotReady`](ReadError::NotReady).
+    ///
+    /// # Errors
+    ///
+    /// [`Segmented`](CommandError::Segmented) if it has several segments: raise its version instead.
     pub fn rebuild(&self) -> RebuildProjection<'_> {
         RebuildProjection {
             running: self.running,
@@ -111,17 +124,38 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         if self.runtime.0.projections.all().iter().any(is_own) {
             return Err(CommandError::InUse { projection, version });
         }
-        let owner = &self.runtime.0.projections.owner;
-        let of_version = standing.of_version(version);
-        let lease = store.acquire(&of_version.reader, owner, DROPPING).await?;
-        let lease = lease.ok_or(CommandError::Elsewhere { projection })?;
+        let mut leases = Vec::new();
+        let dropped = self.drop_under(version, &mut leases).await;
+        let mut released = Ok(());
+        for lease in &leases {
+            released = released.and(store.release(lease).await);
+        }
+        dropped?;
+        Ok(released?)
+    }
+
+    /// Drops it under leases that are given back by the caller: all that the version has.
+    async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), CommandError> {
+        let Running { standing, store, .. } = self.running;
+        let (projection, owner) = (standing.name, &self.runtime.0.projections.owner);
+        let mut take = async |name: &str| {
+            let lease = store.acquire(name, owner, DROPPING).await?;
+            leases.push(lease.ok_or(CommandError::Elsewhere { projection })?);
+            Ok::<_, CommandError>(())
+        };
+        let OfVersion { root, note, .. } = standing.of_version(version, 1);
+        take(&root).await?;
+        // Under the lease, without which nobody partitions it.
+        let segments = noted(&**store, &note).await?.unwrap_or(1);
+        let of_version = standing.of_version(version, segments);
+        for segment in of_version.segments.iter().filter(|segment| **segment != root) {
+            take(segment).await?;
+        }
         let mut dropped = Ok(());
         for table in of_version.tables {
-            dropped = dropped.and(store.drop_table(&table, &of_version.readers, &lease).await);
+            dropped = dropped.and(store.drop_table(&table, &of_version.readers, &leases[0]).await);
         }
-        let released = store.release(&lease).await;
-        dropped.map_err(|error| refused(projection, error))?;
-        Ok(released?)
+        dropped.map_err(|error| refused(projection, error))
     }
 }
 
@@ -158,7 +192,16 @@ impl<'a> IntoFuture for RebuildProjection<'a> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.running.standing.order(What::Rebuild(self.how)).await })
+        Box::pin(async move {
+            let standing = &self.running.standing;
+            match self.running.segments.len() {
+                1 => standing.order(What::Rebuild(self.how)).await,
+                _ => Err(CommandError::Segmented {
+                    projection: standing.name,
+                    segments: standing.segment.of,
+                }),
+            }
+        })
     }
 }
 
@@ -290,59 +333,96 @@ impl Runtime {
             store,
             ..
         } = running;
-        let lease = store.lease(&standing.reader).await?;
-        let mut seen = Seen::new(standing, beside.as_deref(), &self.0.projections.owner, lease);
-        let done = standing.state().done;
-        let mut checkpoint = async |reader| match store.checkpoint(reader).await {
-            Ok(checkpoint) => Ok(checkpoint),
-            Err(CheckpointError::Diverged { .. }) => {
-                seen.status = Status::Diverged;
-                Ok(None)
-            }
-            Err(CheckpointError::Store(error)) => Err(error),
+        let (ready, is_diverged) = match store.checkpoint(&standing.mark).await {
+            Ok(mark) => (mark.is_some(), false),
+            Err(CheckpointError::Diverged { .. }) => (false, true),
+            Err(CheckpointError::Store(error)) => return Err(error),
         };
-        let ready = checkpoint(&standing.mark).await?.is_some();
-        let stored = checkpoint(&standing.reader).await?;
-        let progressed_at = stored.as_ref().map(|stored| stored.updated_at);
-        let stored = position_of(stored);
-        let position = done.map_or(stored, |done| done.max(stored));
-        let build = match beside {
-            _ if !ready => Some((position, seen.rate, seen.failure.clone())),
-            Some(beside) if seen.rebuilds => {
-                let built = match store.checkpoint(&beside.reader).await {
-                    Ok(built) => position_of(built),
-                    // It is begun anew.
-                    Err(CheckpointError::Diverged { .. }) => Position::ZERO,
-                    Err(CheckpointError::Store(error)) => return Err(error),
-                };
-                Some((built, seen.build_rate, seen.build_failure))
-            }
-            _ => None,
+        let mut segments = Vec::with_capacity(running.segments.len());
+        let mut beside_of = None;
+        for segment in &*running.segments {
+            let lease = store.lease(&segment.reader).await?;
+            let seen = Seen::new(segment, beside.as_deref(), &self.0.projections.owner, lease);
+            segments.push(self.segment_health(&**store, segment, &seen, head).await?);
+            beside_of = beside.as_deref().map(|beside| (beside, seen));
+        }
+        let behind = segments.iter().min_by_key(|segment| segment.position);
+        let worst = segments
+            .iter()
+            .min_by_key(|segment| (Reverse(segment.status.severity()), segment.position));
+        let (Some(behind), Some(worst)) = (behind, worst) else {
+            unreachable!("a projection has a segment");
         };
-        let build = build.map(|(done, rate, last_error)| Build {
-            done,
-            total: head,
-            rate,
-            last_error,
-        });
-        let parked = count_parked(&**store, &standing.reader).await?;
+        let rate = segments.iter().map(|segment| segment.rate).sum();
+        let (mut build, mut rebuilt) = (None, None);
+        if let Some((beside, seen)) = beside_of {
+            if ready && seen.rebuilds {
+                build = Some(Build {
+                    done: built(&**store, beside).await?,
+                    total: head,
+                    rate: seen.build_rate,
+                    last_error: seen.build_failure,
+                });
+            }
+            rebuilt = seen.rebuilt;
+        }
+        if !ready {
+            build = Some(Build {
+                done: behind.position,
+                total: head,
+                rate,
+                last_error: worst.last_error.clone(),
+            });
+        }
         Ok(ProjectionHealth {
             name: standing.name,
             version: standing.version,
-            status: seen.status,
+            status: if is_diverged { Status::Diverged } else { worst.status },
             ready,
+            position: behind.position,
+            lag_events: behind.lag_events,
+            lag: behind.lag,
+            progressed_at: behind.progressed_at,
+            rate,
+            last_error: worst.last_error.clone(),
+            panics: segments.iter().map(|segment| segment.panics).sum(),
+            owner: behind.owner.clone(),
+            runs_here: behind.runs_here,
+            parked: segments.iter().map(|segment| segment.parked).sum(),
+            segments,
+            build,
+            rebuilt,
+        })
+    }
+
+    async fn segment_health(
+        &self,
+        store: &dyn ProjectionStore,
+        segment: &Standing,
+        seen: &Seen,
+        head: Position,
+    ) -> Result<SegmentHealth, StoreError> {
+        let done = segment.state().done;
+        let (stored, is_diverged) = match store.checkpoint(&segment.reader).await {
+            Ok(stored) => (stored, false),
+            Err(CheckpointError::Diverged { .. }) => (None, true),
+            Err(CheckpointError::Store(error)) => return Err(error),
+        };
+        let progressed_at = stored.as_ref().map(|stored| stored.updated_at);
+        let stored = position_of(stored);
+        let position = done.map_or(stored, |done| done.max(stored));
+        Ok(SegmentHealth {
+            status: if is_diverged { Status::Diverged } else { seen.status },
             position,
             lag_events: head.0.saturating_sub(position.0),
             lag: self.age_of_next(position, head).await?,
             progressed_at,
             rate: seen.rate,
-            last_error: seen.failure,
+            last_error: seen.failure.clone(),
             panics: seen.panics,
-            owner: seen.owner,
+            owner: seen.owner.clone(),
             runs_here: seen.runs_here,
-            parked,
-            build,
-            rebuilt: seen.rebuilt,
+            parked: count_parked(store, &segment.reader).await?,
         })
     }
 
@@ -357,6 +437,16 @@ impl Runtime {
         };
         let micros = self.0.clock.now().as_micros() - event.recorded_at.as_micros();
         Ok(Duration::from_micros(u64::try_from(micros).unwrap_or_default()))
+    }
+}
+
+/// How far rows are that are built beside.
+async fn built(store: &dyn ProjectionStore, beside: &Standing) -> Result<Position, StoreError> {
+    match store.checkpoint(&beside.reader).await {
+        Ok(built) => Ok(position_of(built)),
+        // It is begun anew.
+        Err(CheckpointError::Diverged { .. }) => Ok(Position::ZERO),
+        Err(CheckpointError::Store(error)) => Err(error),
     }
 }
 

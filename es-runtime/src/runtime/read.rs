@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::Position;
 use crate::projection::store::{Compare, FieldValue, Row, RowCursor, RowFilter, RowQuery};
-use crate::projection::{ReadError, RowKey, RowProjection, Running, Status};
+use crate::projection::{ReadError, RowKey, RowProjection, Running};
 
 /// A row of a projection, with its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,14 +63,16 @@ impl Reading {
         let Running { standing, store, .. } = &self.projection;
         let deadline = Instant::now() + self.timeout;
         if self.after > Position::ZERO {
-            self.projection.reach(self.after, deadline, self.timeout).await?;
+            let key = match wanted {
+                Wanted::Key([key]) => Some(&**key),
+                Wanted::Query(_) => None,
+            };
+            self.projection.reach(self.after, key, deadline, self.timeout).await?;
         }
-        if standing.state().status == Status::Diverged {
-            // The event of the mark may be there still, as it stands further back.
-            store.checkpoint(&standing.reader).await?;
-        }
+        // The event of the mark may be there still, as it stands further back.
+        self.projection.check_diverged().await?;
         loop {
-            let Some(mark) = standing.ready(&**store, deadline).await? else {
+            let Some(mark) = self.projection.ready(deadline).await? else {
                 // There is no event, and so no row.
                 return Ok(Vec::new());
             };

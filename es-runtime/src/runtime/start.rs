@@ -39,6 +39,23 @@ pub enum StartError {
         /// What went wrong, and at which event.
         failure: Failure,
     },
+    /// The rows of this version are kept in another number of [segments](mod@crate::projection#segments) than this build declares: give it
+    /// another version, which is built beside.
+    #[error(
+        "version {version} of projection `{projection}` is kept in {kept} {}, and this build has it in {segments}: raise its version, and it \
+         is built anew beside; or take `segments` back",
+        if *.kept == 1 { "segment" } else { "segments" }
+    )]
+    Segments {
+        /// The projection's name.
+        projection: &'static str,
+        /// Its version.
+        version: u32,
+        /// How many segments this build declares.
+        segments: u32,
+        /// How many there are.
+        kept: u32,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -71,7 +88,7 @@ impl<S: EventStore> Builder<S> {
     /// [`StartError::UnreadableEvents`] if the store holds events of a [registered](Self::aggregate) aggregate that this build
     /// cannot read; [`StartError::UnwritableEvents`] if it may not write them as it can; [`StartError::Store`] if the store
     /// cannot be reached, or refuses the table of a projection; [`StartError::Inline`] if an inline projection is held before an event
-    /// that was appended without it.
+    /// that was appended without it; [`StartError::Segments`] if a projection was partitioned otherwise before.
     pub async fn start(self) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use es_runtime::Health;
 use es_runtime::prelude::*;
+use es_runtime::projection::SegmentHealth;
 use es_runtime::projection::store::Parked;
 use serde_json::{Value, json};
 
@@ -63,6 +64,14 @@ pub(crate) async fn parked(bank: &Runtime) -> Result<ParkedEvents, BankError> {
 
 impl Report for Status {
     fn json(&self) -> Value {
+        let segment = |segment: &SegmentHealth| {
+            json!({
+                "status": format!("{:?}", segment.status),
+                "position": segment.position,
+                "owner": segment.owner,
+                "parked": segment.parked,
+            })
+        };
         let projection = |projection: &es_runtime::projection::ProjectionHealth| {
             json!({
                 "name": projection.name,
@@ -77,6 +86,7 @@ impl Report for Status {
                 "runs_here": projection.runs_here,
                 "panics": projection.panics,
                 "parked": projection.parked,
+                "segments": projection.segments.iter().map(segment).collect::<Value>(),
                 "build": projection.build.as_ref().map(|build| json!({ "done": build.done, "total": build.total })),
                 "rebuilt": projection.rebuilt,
                 "last_error": projection.last_error.as_ref().map(|failure| &failure.error),
@@ -109,6 +119,14 @@ impl fmt::Display for Status {
                 Some(owner) => write!(f, "\n  run by {owner}, {:.0} events/s", projection.rate)?,
                 None => write!(f, "\n  run by no process")?,
             }
+            for (number, segment) in several(&projection.segments).iter().enumerate() {
+                let owner = segment.owner.as_deref().unwrap_or("no process");
+                let (status, position) = (segment.status, segment.position);
+                write!(
+                    f,
+                    "\n  segment {number}: {status:?} at position {position}, run by {owner}"
+                )?;
+            }
             if let Some(build) = &projection.build {
                 write!(f, "\n  being built: {} of {} are done", build.done, build.total)?;
             }
@@ -122,6 +140,11 @@ impl fmt::Display for Status {
         }
         Ok(())
     }
+}
+
+/// The segments of a projection that is partitioned.
+fn several(segments: &[SegmentHealth]) -> &[SegmentHealth] {
+    if segments.len() > 1 { segments } else { &[] }
 }
 
 impl Report for ParkedEvents {

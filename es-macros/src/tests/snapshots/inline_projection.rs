@@ -3,6 +3,7 @@ pub struct Ledger;
 impl ::es_runtime::projection::Projection for Ledger {
     const NAME: &'static str = "ledger";
     const VERSION: u32 = 1u32;
+    const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::Inline;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;

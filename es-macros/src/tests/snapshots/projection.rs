@@ -18,6 +18,7 @@ pub struct Balance {
 impl ::es_runtime::projection::Projection for Balance {
     const NAME: &'static str = "balances";
     const VERSION: u32 = 2u32;
+    const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &["owner"];
     type Rows = ::es_runtime::projection::InStore;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;

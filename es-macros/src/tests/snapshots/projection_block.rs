@@ -17,6 +17,15 @@ impl Balance {
         None
     }
 }
+#[cfg(feature = "transfers")]
+const _: () = {
+    use ::es_runtime::__private::assert_one_segment;
+    assert_one_segment::<Balance>()
+};
+const _: () = {
+    use ::es_runtime::__private::assert_one_segment;
+    assert_one_segment::<Balance>()
+};
 #[automatically_derived]
 impl ::es_runtime::projection::RowProjection for Balance {
     const EVENTS: &'static [::es_runtime::projection::RowEvent<Self>] = &[

@@ -16,6 +16,7 @@ pub struct Rate {
 impl ::es_runtime::projection::Projection for Rate {
     const NAME: &'static str = "rate";
     const VERSION: u32 = 1u32;
+    const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::InMemory;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;

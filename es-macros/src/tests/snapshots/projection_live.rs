@@ -16,6 +16,7 @@ pub struct Statement {
 impl ::es_runtime::projection::Projection for Statement {
     const NAME: &'static str = "statement";
     const VERSION: u32 = 1u32;
+    const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::Live;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;

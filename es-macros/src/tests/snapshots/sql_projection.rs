@@ -3,6 +3,7 @@ pub struct Totals;
 impl ::es_runtime::projection::Projection for Totals {
     const NAME: &'static str = "totals";
     const VERSION: u32 = 1u32;
+    const SEGMENTS: u32 = 4u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::InStore;
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;

@@ -1,0 +1,120 @@
+//! In how many segments a version of a projection is kept: whoever writes it agrees with all others on that.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::fold::Fold;
+use super::lease::TTL;
+use super::standing::{Standing, position_of};
+use super::store::{CheckpointError, CommitError, Lease, Parked, ProjectionStore};
+use super::worker::checkpoint;
+use crate::{EventId, Position, StartError, StoreError, StoreErrorKind};
+
+/// Into how many segments a version of a projection is partitioned, as the store has it noted: in the one event that is parked under
+/// this name. `None` if it is not noted, as of one that is not partitioned, or was never started.
+pub(crate) async fn noted(store: &dyn ProjectionStore, name: &str) -> Result<Option<u32>, StoreError> {
+    let Some(note) = store.parked(name, Position::ZERO, 1).await?.pop() else {
+        return Ok(None);
+    };
+    note.error.parse().map(Some).map_err(|error| {
+        let message = format!(
+            "`{name}` does not say how many segments there are, but {:?}",
+            note.error
+        );
+        StoreError::new(StoreErrorKind::Corrupt, message).caused_by(error)
+    })
+}
+
+/// Sees to it that no reader of another number of segments ever writes what this one does.
+///
+/// A projection that is not partitioned works under the lease and the checkpoint that bear its plain name. One that is takes that
+/// lease once, before it begins, finds that there is no such checkpoint, and leaves a note; whoever takes a lease from then on
+/// [finds](check) it.
+pub(crate) async fn declare(
+    store: &dyn ProjectionStore,
+    standing: &Standing,
+    fold: &dyn Fold,
+    owner: &str,
+) -> Result<(), StartError> {
+    let deadline = Instant::now() + TTL * 2;
+    loop {
+        if is_declared(store, standing).await? {
+            return Ok(());
+        }
+        if let Some(lease) = store.acquire(&standing.root, owner, TTL).await? {
+            let declared = declare_under(store, standing, fold, &lease).await;
+            store.release(&lease).await?;
+            return declared;
+        }
+        // Declared by another process at this moment, or run by one of which it is not partitioned.
+        if Instant::now() >= deadline {
+            return Err(differs(standing, 1));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn declare_under(
+    store: &dyn ProjectionStore,
+    standing: &Standing,
+    fold: &dyn Fold,
+    lease: &Lease,
+) -> Result<(), StartError> {
+    if is_declared(store, standing).await? {
+        return Ok(());
+    }
+    // No event counts yet.
+    fold.begin(&standing.root, lease).await.map_err(unwritten)?;
+    // That nothing was left to build while there were no events tells nothing of the segments.
+    store.forget(&standing.mark, None, lease).await.map_err(unwritten)?;
+    let mut note = checkpoint(standing.note.clone(), Position::ZERO, Position::ZERO, lease);
+    note.park.push(Parked {
+        position: Position(1),
+        event: EventId(uuid::Uuid::nil()),
+        error: standing.segment.of.to_string(),
+        attempts: 0,
+    });
+    store.commit(note).await.map_err(unwritten)
+}
+
+/// Whether nothing is left to declare.
+async fn is_declared(store: &dyn ProjectionStore, standing: &Standing) -> Result<bool, StartError> {
+    let of = standing.segment.of;
+    match noted(store, &standing.note).await? {
+        Some(noted) if noted == of => Ok(true),
+        Some(noted) => Err(differs(standing, noted)),
+        None if of == 1 => Ok(true),
+        None => match store.checkpoint(&standing.root).await {
+            Ok(checkpoint) if position_of(checkpoint.clone()) == Position::ZERO => Ok(false),
+            Ok(_) | Err(CheckpointError::Diverged { .. }) => Err(differs(standing, 1)),
+            Err(CheckpointError::Store(error)) => Err(error.into()),
+        },
+    }
+}
+
+/// Whether this reader may write, asked under its lease: without one, another process might declare something else meanwhile.
+pub(crate) async fn check(store: &dyn ProjectionStore, standing: &Standing) -> Result<(), StoreError> {
+    let noted = noted(store, &standing.note).await?.unwrap_or(1);
+    if noted == standing.segment.of {
+        return Ok(());
+    }
+    let message = differs(standing, noted).to_string();
+    Err(StoreError::new(StoreErrorKind::Rejected, message))
+}
+
+fn differs(standing: &Standing, kept: u32) -> StartError {
+    StartError::Segments {
+        projection: standing.name,
+        version: standing.version,
+        segments: standing.segment.of,
+        kept,
+    }
+}
+
+fn unwritten(error: CommitError) -> StartError {
+    StartError::Store(match error {
+        CommitError::Store(error) | CommitError::Indeterminate(error) => error,
+        other => StoreError::new(StoreErrorKind::Unavailable, other.to_string()),
+    })
+}
