@@ -4,7 +4,7 @@ CREATE TABLE "es".streams (
     category  text COLLATE "C" NOT NULL CHECK (octet_length(category) BETWEEN 1 AND 512),   -- the aggregate's name
     stream_id text COLLATE "C" NOT NULL CHECK (octet_length(stream_id) BETWEEN 1 AND 2000), -- the instance's id, exactly as given
     UNIQUE (category, stream_id)
-);
+) WITH (autovacuum_analyze_threshold = 5000, autovacuum_vacuum_insert_threshold = 5000);
 CREATE SEQUENCE "es".stream_ids OWNED BY "es".streams.id;
 
 -- Every event, in commit order. Positions and the versions of a stream are 1, 2, 3 … without a gap: append() computes them
@@ -22,7 +22,9 @@ CREATE TABLE "es".recorded_events (
     payload       json        NOT NULL,   -- json keeps the bytes as they were given; payload::jsonb for queries
     metadata      json        NOT NULL,
     UNIQUE (stream, version)
-);
+-- A plan that was made when this was known to be a page or two scans the whole table, and is kept while it grows. As long as nobody
+-- has looked, the server takes it for ten pages, and uses the indexes.
+) WITH (autovacuum_analyze_threshold = 5000, autovacuum_vacuum_insert_threshold = 5000);
 
 -- Finds an append by its id. One short entry an append, not an event.
 CREATE UNIQUE INDEX recorded_events_append ON "es".recorded_events (append_id) WHERE append_size > 0;

@@ -1,13 +1,12 @@
 //! Statements that an SQL projection on PostgreSQL sends without waiting for them: they are done in order, and none fails unnoticed.
 
-use std::time::Duration;
-
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
 use es_runtime::projection::{Project, Status};
 use es_runtime::{Position, Projection};
 use es_tests::bank::{Deposit, Deposited, Withdraw, Withdrawn, account_with};
 use es_tests::stores;
+use es_tests::waits::{becomes, caught_up};
 
 /// Never waits; the table takes no 14.
 #[projection(name = "hasty", schema = "sql/fragile_postgres.sql")]
@@ -114,14 +113,6 @@ async fn with<P: Project<PostgresStore> + Projection>(store: &PostgresStore) -> 
     Runtime::builder(store.clone()).projection::<P>().start().await.unwrap()
 }
 
-async fn reached<P: Projection>(runtime: &Runtime) {
-    let head = runtime.store().head().await.unwrap();
-    let reached = runtime.projection::<P>().wait_for(head, Duration::from_secs(120)).await;
-    if let Err(error) = reached {
-        panic!("{error}: {:?}", runtime.health().await);
-    }
-}
-
 /// Deposits of which that of 14 cannot be applied: it is found among them, and those around it count.
 async fn is_found<P: Project<PostgresStore> + Projection>(table: &str, why: &str) {
     let store = stores::postgres().await;
@@ -135,21 +126,12 @@ async fn is_found<P: Project<PostgresStore> + Projection>(table: &str, why: &str
         }
     }
     let runtime = with::<P>(&store).await;
-    let mut tries = 0;
-    let failure = loop {
-        let health = runtime.projection::<P>().status().await.unwrap();
-        if health.status == Status::Held {
-            break health.last_error.unwrap();
-        }
-        tries += 1;
-        assert!(tries < 6_000, "never held: {health:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    let failure = becomes::<P>(&runtime, Status::Held).await.last_error.unwrap();
     assert_eq!(failure.position, Some(poison), "{}", failure.error);
     assert!(failure.error.contains(why), "{}", failure.error);
     assert_eq!(amounts(&store, table).await, [1, 2, 3, 4]);
     runtime.projection::<P>().skip(poison, "seen").await.unwrap();
-    reached::<P>(&runtime).await;
+    caught_up::<P>(&runtime).await;
     assert_eq!(amounts(&store, table).await, [1, 2, 3, 4, 5, 6]);
 }
 
@@ -188,7 +170,7 @@ async fn statements_are_done_in_order_however_much_the_server_says_between_them(
         wanted.push((-1, Some(1 + turn * 10 + 9)));
     }
     let runtime = with::<Noisy>(&store).await;
-    reached::<Noisy>(&runtime).await;
+    caught_up::<Noisy>(&runtime).await;
     let sql = "SELECT cents, behind FROM es_noisy_v1.noisy ORDER BY number";
     let rows = store.query(sql, &[]).await.unwrap();
     let rows: Vec<(i64, Option<i64>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();

@@ -80,9 +80,6 @@ async fn measure(database: &Config) -> Result<(), Failure> {
         live(&store, database).await?;
     }
     if is_wanted("loads") {
-        // Else the server tidies up meanwhile, in the background.
-        setup.batch_execute("VACUUM ANALYZE").await?;
-        setup.batch_execute("CHECKPOINT").await?;
         reads(&store, &setup).await?;
     }
     Ok(())
@@ -353,6 +350,7 @@ async fn copy(client: &Client) -> Result<f64, Failure> {
 
 /// Loads of streams of several lengths, beside a bare query for the columns that a fold needs; and the whole log.
 async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
+    let mut streams = Vec::new();
     for (length, loads) in [(10_usize, 2_000_usize), (1_000, 100), (100_000, 3)] {
         let stream = StreamId::new("account", own_name());
         let mut version = 0;
@@ -366,6 +364,12 @@ async fn reads(store: &PostgresStore, client: &Client) -> Result<(), Failure> {
             store.append(append).await?;
             version += count;
         }
+        streams.push((stream, length, loads));
+    }
+    // Else the server does so meanwhile, in the background.
+    client.batch_execute("VACUUM ANALYZE").await?;
+    client.batch_execute("CHECKPOINT").await?;
+    for (stream, length, loads) in streams {
         let statement = client
             .prepare(
                 "SELECT version, name, payload::text FROM es.recorded_events \

@@ -1,7 +1,8 @@
 //! Events per second into a projection that catches up, and the time from a commit to the row that shows it.
 //!
 //! `project [EVENTS] [STORE]…`: 1,000,000 events and all stores unless said otherwise; a store is `memory`, `sqlite` or `postgres` for a row
-//! projection, `sqlite-sql` or `postgres-sql` for an SQL projection with one statement an event. PostgreSQL is the server of `ES_TEST_DATABASE_URL`.
+//! projection with two indexes, `sqlite-plain` or `postgres-plain` for one without, `sqlite-sql` or `postgres-sql` for an SQL projection with one
+//! statement an event. PostgreSQL is the server of `ES_TEST_DATABASE_URL`.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,30 @@ use es_runtime::prelude::*;
 use es_runtime::projection::{Project, ProjectionStore};
 use es_sqlite::SqliteStore;
 use es_tests::balances::Balance;
-use es_tests::bank::{Account, Deposit};
+use es_tests::bank::{Account, Deposit, Deposited, Opened};
 use es_tests::{stores, totals};
 
 /// How many times the latency is taken.
 const PROBES: usize = 1_000;
+
+/// A row an account, without indexes.
+#[projection(name = "plain")]
+struct Plain {
+    cents: i64,
+}
+
+#[projection]
+impl Plain {
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Self { cents: 0 }
+    }
+
+    #[apply]
+    fn deposited(&mut self, event: Deposited) {
+        self.cents += event.amount;
+    }
+}
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -23,9 +43,17 @@ async fn main() -> Result<()> {
     let events = arguments.next().map_or(Ok(1_000_000), |events| events.parse())?;
     let mut stores: Vec<String> = arguments.collect();
     if stores.is_empty() {
-        stores = ["memory", "sqlite", "postgres", "sqlite-sql", "postgres-sql"]
-            .map(str::to_owned)
-            .into();
+        stores = [
+            "memory",
+            "sqlite",
+            "sqlite-plain",
+            "sqlite-sql",
+            "postgres",
+            "postgres-plain",
+            "postgres-sql",
+        ]
+        .map(str::to_owned)
+        .into();
     }
     for name in stores {
         let folder = tempfile::tempdir()?;
@@ -34,6 +62,8 @@ async fn main() -> Result<()> {
             "memory" => measure::<_, Balance>(&name, MemoryStore::new(), events).await?,
             "sqlite" => measure::<_, Balance>(&name, SqliteStore::open(file).await?, events).await?,
             "postgres" => measure::<_, Balance>(&name, stores::postgres().await, events).await?,
+            "sqlite-plain" => measure::<_, Plain>(&name, SqliteStore::open(file).await?, events).await?,
+            "postgres-plain" => measure::<_, Plain>(&name, stores::postgres().await, events).await?,
             "sqlite-sql" => {
                 measure::<_, totals::sqlite::Totals>(&name, SqliteStore::open(file).await?, events).await?;
             }
@@ -53,7 +83,7 @@ async fn measure<S: ProjectionStore, P: Project<S> + Projection>(name: &str, sto
     projection.wait_for(head, Duration::from_secs(3_600)).await?;
     let rate = per_second(events, started.elapsed());
     let (p50, p99) = latency::<P>(&runtime, accounts[0]).await?;
-    println!("{name:<12} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
+    println!("{name:<14} {rate:>9.0} events/s   commit to row: {p50:>6} µs p50, {p99:>6} µs p99");
     runtime.shutdown().await?;
     Ok(())
 }
