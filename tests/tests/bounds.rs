@@ -162,18 +162,22 @@ es_tests::on_every_store_and_postgres! {
             }
             panic!("the cursor never comes to {head}");
         };
+        let released = async || {
+            for _ in 0..12_000 {
+                let lease = behind.lease("subscription/nobody's").await.unwrap();
+                if lease.is_none_or(|lease| lease.owner.is_none()) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("the lease is never given back");
+        };
         let (_, first, deliveries) = begin().await;
         deposit(&first, length).await;
         let head = behind.head().await.unwrap();
         reached(head).await;
         drop((deliveries, first));
-        for _ in 0..12_000 {
-            let lease = behind.lease("subscription/nobody's").await.unwrap();
-            if lease.is_none_or(|lease| lease.owner.is_none()) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        released().await;
 
         let (store, second, _deliveries) = begin().await;
         deposit(&second, 1).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
-use es_runtime::{CommandError, Position, Projection, StartError, StoreErrorKind};
+use es_runtime::{CommandError, StartError, StoreErrorKind};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
@@ -466,76 +466,6 @@ struct NotKnown;
 fn fails_until_fixed(amount: i64, meta: &Meta<Account>) -> Result<()> {
     let is_known = amount != 14 || FIXED.lock().unwrap().contains(meta.id());
     if is_known { Ok(()) } else { Err(NotKnown.into()) }
-}
-
-/// What PostgreSQL tells at the end of a transaction only, or not at all, is found by halves.
-mod at_the_end {
-    use super::*;
-
-    /// Breaks a constraint that is checked at the commit.
-    #[projection(name = "deferred", schema = "sql/deferred.sql")]
-    struct Deferred;
-
-    #[projection]
-    impl Deferred {
-        #[apply]
-        async fn deposited(tx: &mut PgTransaction<'_>, event: Deposited) -> Result<()> {
-            tx.execute("INSERT INTO deposits (cents) VALUES ($1)", &[&event.amount])
-                .await?;
-            Ok(())
-        }
-    }
-
-    /// Passes over the error of a statement, after which PostgreSQL does nothing more.
-    #[projection(name = "heedless", schema = "sql/fragile_postgres.sql")]
-    struct Heedless;
-
-    #[projection]
-    impl Heedless {
-        #[apply]
-        async fn deposited(tx: &mut PgTransaction<'_>, event: Deposited) -> Result<()> {
-            let inserted = tx
-                .execute("INSERT INTO fragile (cents) VALUES ($1)", &[&event.amount])
-                .await;
-            if event.amount == 14 {
-                assert!(inserted.is_err());
-                return Ok(());
-            }
-            Ok(inserted.map(drop)?)
-        }
-    }
-
-    async fn is_found<P: es_runtime::projection::Project<PostgresStore> + Projection>(table: &str, why: &str) {
-        let store = stores::postgres().await;
-        let runtime = Runtime::builder(store.clone()).start().await.unwrap();
-        let account = account_with(&runtime, 1).await;
-        let mut poison = Position::ZERO;
-        for amount in [2, 3, 4, 14, 5, 6] {
-            let receipt = runtime.execute(account, Deposit { amount }).await.unwrap();
-            if amount == 14 {
-                poison = receipt.position;
-            }
-        }
-        let runtime = Runtime::builder(store.clone()).projection::<P>().start().await.unwrap();
-        let failure = becomes::<P>(&runtime, Status::Held).await.last_error.unwrap();
-        assert_eq!(failure.position, Some(poison), "{}", failure.error);
-        assert!(failure.error.contains(why), "{}", failure.error);
-        let sql = format!("SELECT cents FROM {table} ORDER BY number");
-        assert_eq!(postgres::numbers(&store, &sql).await, [1, 2, 3, 4]);
-        runtime.projection::<P>().skip(poison, "seen").await.unwrap();
-        caught_up::<P>(&runtime).await;
-        assert_eq!(postgres::numbers(&store, &sql).await, [1, 2, 3, 4, 5, 6]);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_constraint_that_is_checked_at_the_commit() {
-        is_found::<Deferred>("es_deferred_v1.deposits", "no account has so much").await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn an_error_that_a_method_passes_over() {
-        is_found::<Heedless>("es_heedless_v1.fragile", "return its error").await;
-    }
 }
 
 /// A connection that is lost in the middle of a method.

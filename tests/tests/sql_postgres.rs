@@ -1,4 +1,5 @@
-//! Statements that an SQL projection on PostgreSQL sends without waiting for them: they are done in order, and none fails unnoticed.
+//! What SQL projections promise on PostgreSQL, where an error may show later than at its statement: that of one which nobody waited for, or
+//! at the commit. It is laid at its own event, and statements are done in order.
 
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
@@ -7,6 +8,39 @@ use es_runtime::{Position, Projection};
 use es_tests::bank::{Deposit, Deposited, Withdraw, Withdrawn, account_with};
 use es_tests::stores;
 use es_tests::waits::{becomes, caught_up};
+
+/// Breaks a constraint that is checked at the commit.
+#[projection(name = "deferred", schema = "sql/deferred.sql")]
+struct Deferred;
+
+#[projection]
+impl Deferred {
+    #[apply]
+    async fn deposited(tx: &mut PgTransaction<'_>, event: Deposited) -> Result<()> {
+        tx.execute("INSERT INTO deposits (cents) VALUES ($1)", &[&event.amount])
+            .await?;
+        Ok(())
+    }
+}
+
+/// Passes over the error of a statement, after which PostgreSQL does nothing more.
+#[projection(name = "heedless", schema = "sql/fragile_postgres.sql")]
+struct Heedless;
+
+#[projection]
+impl Heedless {
+    #[apply]
+    async fn deposited(tx: &mut PgTransaction<'_>, event: Deposited) -> Result<()> {
+        let inserted = tx
+            .execute("INSERT INTO fragile (cents) VALUES ($1)", &[&event.amount])
+            .await;
+        if event.amount == 14 {
+            assert!(inserted.is_err());
+            return Ok(());
+        }
+        Ok(inserted.map(drop)?)
+    }
+}
 
 /// Never waits; the table takes no 14.
 #[projection(name = "hasty", schema = "sql/fragile_postgres.sql")]
@@ -133,6 +167,16 @@ async fn is_found<P: Project<PostgresStore> + Projection>(table: &str, why: &str
     runtime.projection::<P>().skip(poison, "seen").await.unwrap();
     caught_up::<P>(&runtime).await;
     assert_eq!(amounts(&store, table).await, [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_constraint_that_is_checked_at_the_commit() {
+    is_found::<Deferred>("es_deferred_v1.deposits", "no account has so much").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_a_method_passes_over() {
+    is_found::<Heedless>("es_heedless_v1.fragile", "return its error").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
