@@ -1,24 +1,29 @@
 //! Follows the log under a lease.
 
+mod orders;
+mod pace;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::feed::{EVENTS, Feed};
-use super::fold::{Fold, FoldError};
+use super::fold::Fold;
 use super::life::chain;
 use super::sql::WriteError;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::trial::{Trial, Turn};
 use super::wake::Waiter;
-use super::{CommandError, Poison, Status, Unprojectable, count_parked};
-use crate::store::ReadLog;
+use super::{Poison, Status, Unprojectable, count_parked};
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
+
+pub(crate) use orders::refused;
+
+use pace::Pace;
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
@@ -511,173 +516,6 @@ impl Worker {
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
     }
-
-    /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
-    pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
-        let Standing { name, reader, mark, .. } = &*self.standing;
-        // Before the rows go, so that nobody who waits for them takes them for there.
-        self.standing.update(|state| state.done = Some(Position::ZERO));
-        // The mark first: whoever reads a row now finds it gone when he looks again.
-        let forgotten = self.store.forget(mark, None, lease).await;
-        forgotten.map_err(|error| refused(name, error))?;
-        let forgotten = self.fold.forget(reader, lease).await;
-        forgotten.map_err(|error| refused(name, error))?;
-        let forgotten = self.trial.forget(lease).await;
-        forgotten.map_err(|error| refused(name, error))?;
-        self.standing.read_mark(&*self.store).await?;
-        tracing::info!(projection = name, "a projection is built anew");
-        Ok(())
-    }
-
-    /// Applies a parked event, or the one before which the projection holds, with today's code.
-    pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), CommandError> {
-        let mut place = self.place().await?;
-        let begun = self.begin(&place, lease).await;
-        begun.map_err(|error| refused(self.standing.name, error))?;
-        let Some(parked) = self.parked(position).await? else {
-            return self.retry_held(&mut place, position, lease).await;
-        };
-        let event = self.event(position).await?;
-        // Before it is tried, as that may end the process.
-        let attempts = parked.attempts.saturating_add(1);
-        let aside = Aside {
-            park: vec![Parked { attempts, ..parked }],
-            ..Aside::default()
-        };
-        self.write_aside(&place, place.stored, aside, lease).await?;
-        match self.unpark(&place, &event, lease).await {
-            Ok(()) => {
-                self.standing.metrics.took(1);
-                Ok(())
-            }
-            Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
-            Err(WriteError::Poison { error, .. }) => {
-                self.fold.reset();
-                self.standing.count(&error);
-                let aside = Aside {
-                    park: vec![self::parked(&event, &error, attempts)],
-                    ..Aside::default()
-                };
-                self.write_aside(&place, place.stored, aside, lease).await?;
-                Err(CommandError::Failed(error))
-            }
-        }
-    }
-
-    /// Applies an event that is parked.
-    async fn unpark(&mut self, place: &Place, event: &RecordedEvent, lease: &Lease) -> Result<(), WriteError> {
-        self.fold.fold(std::slice::from_ref(event)).await?;
-        let aside = Aside {
-            unpark: vec![event.position],
-            ..Aside::default()
-        };
-        self.fold.write(self.commit(place, place.stored, aside, lease)).await
-    }
-
-    async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
-        let projection = self.standing.name;
-        if position <= place.stored || position > self.store.head().await? {
-            return Err(CommandError::NotParked { projection, position });
-        }
-        self.trial.pardon(Some(position));
-        match self.catch_up(place, position, None, lease).await {
-            Err(Trouble::Held { position: at, error }) if at == position => Err(CommandError::Failed(error)),
-            caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
-        }
-    }
-
-    /// Gives up a parked event, or the one before which the projection holds.
-    pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), CommandError> {
-        let mut place = self.place().await?;
-        let begun = self.begin(&place, lease).await;
-        begun.map_err(|error| refused(self.standing.name, error))?;
-        let (to, unpark) = match self.parked(position).await? {
-            Some(_) => (place.stored, vec![position]),
-            None => {
-                let held = self.held(&mut place, position, lease).await?;
-                (held.position, Vec::new())
-            }
-        };
-        let aside = Aside {
-            unpark,
-            ..Aside::default()
-        };
-        self.write_aside(&place, to, aside, lease).await?;
-        tracing::warn!(projection = self.standing.name, %position, reason, "an event was given up");
-        Ok(())
-    }
-
-    async fn write_aside(
-        &mut self,
-        place: &Place,
-        to: Position,
-        aside: Aside,
-        lease: &Lease,
-    ) -> Result<(), CommandError> {
-        let commit = self.commit(place, to, aside, lease);
-        let committed = self.store.commit(commit).await;
-        committed.map_err(|error| refused(self.standing.name, error))
-    }
-
-    /// The event at `position`, if it is the next that cannot be applied. Those before it are.
-    async fn held(
-        &mut self,
-        place: &mut Place,
-        position: Position,
-        lease: &Lease,
-    ) -> Result<RecordedEvent, CommandError> {
-        let projection = self.standing.name;
-        let not_parked = CommandError::NotParked { projection, position };
-        if position <= place.stored {
-            return Err(not_parked);
-        }
-        let mut feed = self.feed(place.done, position);
-        loop {
-            let mut batch = feed.next().await?;
-            let last = if batch.ends { batch.events.pop() } else { None };
-            if let Some(before) = batch.events.last() {
-                let to = before.position;
-                let written = self.write(place, &batch.events, to, lease).await;
-                written.map_err(|trouble| trouble.refused(projection, position))?;
-            }
-            if batch.ends {
-                let Some(event) = last.filter(|event| event.position == position) else {
-                    return Err(not_parked);
-                };
-                return self.is_held(&event, lease).await?.then_some(event).ok_or(not_parked);
-            }
-        }
-    }
-
-    /// Whether the event cannot be applied.
-    async fn is_held(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<bool, CommandError> {
-        let refused = |error| refused(self.standing.name, error);
-        if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
-            return Ok(true);
-        }
-        let is_held = match self.fold.attempt(event).await {
-            Ok(()) => false,
-            Err(FoldError::Poison { .. }) => true,
-            Err(FoldError::Store(error)) => return Err(error.into()),
-        };
-        self.trial.clear(lease).await.map_err(refused)?;
-        Ok(is_held)
-    }
-
-    async fn parked(&self, position: Position) -> Result<Option<Parked>, StoreError> {
-        let before = Position(position.0.saturating_sub(1));
-        let parked = self.store.parked(&self.standing.reader, before, 1).await?;
-        Ok(parked.into_iter().find(|parked| parked.position == position))
-    }
-
-    async fn event(&self, position: Position) -> Result<RecordedEvent, StoreError> {
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.store.read_log(query).try_next().await?;
-        event.ok_or_else(|| {
-            let message = format!("the parked event at position {position} is not in the log");
-            StoreError::new(StoreErrorKind::Corrupt, message)
-        })
-    }
 }
 
 /// Moves a checkpoint, and nothing else.
@@ -692,23 +530,6 @@ pub(crate) fn checkpoint(reader: String, from: Position, to: Position, lease: &L
         park: Vec::new(),
         unpark: Vec::new(),
     }
-}
-
-impl Trouble {
-    /// As the answer to an order about the event at `position`.
-    fn refused(self, projection: &'static str, position: Position) -> CommandError {
-        match self {
-            Self::LeaseLost => CommandError::Elsewhere { projection },
-            Self::Held { .. } => CommandError::NotParked { projection, position },
-            Self::Diverged(error) => CommandError::Checkpoint(error),
-            Self::Moved(error) | Self::Store(error) => CommandError::Store(error),
-        }
-    }
-}
-
-pub(crate) fn refused(projection: &'static str, error: CommitError) -> CommandError {
-    // It names no event, so that no position is told.
-    Trouble::from(error).refused(projection, Position::ZERO)
 }
 
 fn parked(event: &RecordedEvent, error: &Unprojectable, attempts: u32) -> Parked {
@@ -732,34 +553,5 @@ impl Place {
         let rate = self.applied as f64 / seconds;
         (self.reckoned_at, self.applied) = (Instant::now(), 0);
         Some(rate)
-    }
-}
-
-/// Not more than so many events in a second.
-struct Pace {
-    per_second: u32,
-    since: Instant,
-    events: u32,
-}
-
-impl Pace {
-    fn new(per_second: u32) -> Self {
-        Self {
-            per_second: per_second.max(1),
-            since: Instant::now(),
-            events: 0,
-        }
-    }
-
-    /// How many are applied between two looks at the time.
-    fn at_once(&self) -> usize {
-        usize::try_from(self.per_second / 10).unwrap_or(usize::MAX).max(1)
-    }
-
-    /// So many events more were applied: waits until they may have been.
-    async fn keep(&mut self, events: usize) {
-        self.events = self.events.saturating_add(u32::try_from(events).unwrap_or(u32::MAX));
-        let due = Duration::from_secs_f64(f64::from(self.events) / f64::from(self.per_second));
-        sleep_until(self.since + due).await;
     }
 }
