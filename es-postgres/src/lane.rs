@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use es_runtime::store::{Append, AppendError, AppendRef, Appended, StreamAppend};
-use es_runtime::{AppendId, StoreError, StoreErrorKind};
+use es_runtime::{AppendId, Position, StoreError, StoreErrorKind};
+use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 use tokio_postgres::Statement;
 
@@ -16,6 +18,7 @@ use crate::doctor::{self, Risk};
 use crate::error::Problem;
 use crate::holder;
 use crate::outcome::{Outcome, Phase, outcome};
+use crate::patience::Patience;
 use crate::schema::Schema;
 use crate::wake::Wake;
 
@@ -85,15 +88,16 @@ impl Lane {
         let (requests, queue) = mpsc::unbounded_channel();
         let doubtful = Arc::default();
         let mut worker = Worker {
+            patience: Patience::new(settings.patience),
             settings,
             queue,
             held_back: None,
             had_company: false,
+            unhinted: None,
             session: None,
             doubtful: Arc::clone(&doubtful),
         };
-        worker
-            .session()
+        Session::kept_or_opened(&mut worker.session, &worker.settings)
             .await
             .map_err(|problem| problem.while_doing("connect"))?;
         tokio::spawn(worker.run());
@@ -150,11 +154,14 @@ fn ended() -> StoreError {
 
 struct Worker {
     settings: LaneSettings,
+    patience: Patience,
     queue: mpsc::UnboundedReceiver<Request>,
     /// A request that was taken from the queue, but did not fit into the batch.
     held_back: Option<Request>,
     /// Whether the batch before had more than one append.
     had_company: bool,
+    /// The head that the last batch made, if nobody was told yet.
+    unhinted: Option<Position>,
     session: Option<Session>,
     doubtful: Arc<Mutex<Vec<Backend>>>,
 }
@@ -175,17 +182,14 @@ struct Waiting {
 impl Worker {
     async fn run(mut self) {
         loop {
-            let next = match self.held_back.take() {
-                Some(request) => Some(request),
-                None => self.queue.recv().await,
-            };
-            match next {
+            match self.next().await {
                 None => return,
                 Some(Request::Barrier(reached)) => {
                     // Whoever asked may be gone.
                     let _ = reached.send(());
                 }
                 Some(Request::Close(closed)) => {
+                    self.hint();
                     self.session = None;
                     let _ = closed.send(());
                     return;
@@ -199,6 +203,29 @@ impl Worker {
         }
     }
 
+    /// The next request. Who was answered just now may have it ready: then others are told of the last batch when it is sent, so
+    /// that telling them is in nobody's way.
+    async fn next(&mut self) -> Option<Request> {
+        if let Some(request) = self.held_back.take() {
+            return Some(request);
+        }
+        if self.unhinted.is_some() {
+            yield_now().await;
+            if let Ok(request) = self.queue.try_recv() {
+                return Some(request);
+            }
+            self.hint();
+        }
+        self.patience.without_end(self.queue.recv()).await
+    }
+
+    /// Tells who waits for events of the last batch.
+    fn hint(&mut self) {
+        if let Some(head) = self.unhinted.take() {
+            self.settings.wake.appended(head);
+        }
+    }
+
     /// The batch that starts with `first`: what waits in the queue, and, where there are many callers, what is put there by tasks
     /// that are ready to run, such as those that the batch before has just answered. Else the first of them would be sent
     /// alone, and the others after it.
@@ -208,7 +235,7 @@ impl Worker {
         let mut batch = vec![first];
         loop {
             if self.had_company {
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
             let before = batch.len();
             while let Ok(request) = self.queue.try_recv() {
@@ -260,14 +287,12 @@ impl Worker {
         }
     }
 
-    fn reply(&self, batch: Vec<Waiting>, results: Vec<Answered>) {
+    fn reply(&mut self, batch: Vec<Waiting>, results: Vec<Answered>) {
         let heads = results.iter().filter_map(|answered| match &answered.answer {
             Answer::Appended(appended) => appended.head(),
             _ => None,
         });
-        if let Some(head) = heads.max() {
-            self.settings.wake.appended(head);
-        }
+        self.unhinted = heads.max().or(self.unhinted);
         for (waiting, answered) in batch.into_iter().zip(results) {
             // Who waited may be gone.
             let _ = waiting.reply.send(result(answered, waiting.encoded.append));
@@ -297,30 +322,30 @@ impl Worker {
     }
 
     async fn send_once(&mut self, batch: &[&Encoded]) -> Result<Vec<Answered>, (Phase, Problem)> {
-        let patience = self.settings.patience;
-        let session = self.session().await.map_err(|problem| (Phase::Connect, problem))?;
-        let sent = batch::send(&session.link.client, &session.statement, batch);
-        let answers = match timeout(patience, sent).await {
-            Ok(answers) => answers.map_err(|problem| (Phase::Sent, problem))?,
-            Err(_) => {
-                let silence = format!("the server did not answer within {} s", patience.as_secs_f32());
-                return Err((Phase::Sent, Problem::Silent(silence)));
+        self.keep_if_alive();
+        let session = Session::kept_or_opened(&mut self.session, &self.settings);
+        let session = session.await.map_err(|problem| (Phase::Connect, problem))?;
+        let (wake, unhinted) = (&self.settings.wake, self.unhinted.take());
+        let hinted = async {
+            if let Some(head) = unhinted {
+                // The batch goes out first.
+                yield_now().await;
+                wake.appended(head);
             }
         };
+        let sent = batch::send(&session.link.client, &session.statement, batch);
+        let Some((answers, ())) = self.patience.with(join(sent, hinted)).await else {
+            let waited = self.settings.patience.as_secs_f32();
+            let silence = format!("the server did not answer within {waited} s");
+            return Err((Phase::Sent, Problem::Silent(silence)));
+        };
         let unconfirmed = session.link.notices.take_unconfirmed();
+        let answered = |answer| Answered { answer, unconfirmed };
         Ok(answers
+            .map_err(|problem| (Phase::Sent, problem))?
             .into_iter()
-            .map(|answer| Answered { answer, unconfirmed })
+            .map(answered)
             .collect())
-    }
-
-    /// The connection, opened if there is none.
-    async fn session(&mut self) -> Result<&Session, Problem> {
-        self.keep_if_alive();
-        match &mut self.session {
-            Some(session) => Ok(session),
-            none => Ok(none.insert(Session::open(&self.settings).await?)),
-        }
     }
 
     fn keep_if_alive(&mut self) {
@@ -354,9 +379,19 @@ impl Worker {
 }
 
 impl Session {
+    async fn kept_or_opened<'a>(kept: &'a mut Option<Self>, settings: &LaneSettings) -> Result<&'a Self, Problem> {
+        match kept {
+            Some(session) => Ok(session),
+            none => Ok(none.insert(Self::open(settings).await?)),
+        }
+    }
+
     async fn open(settings: &LaneSettings) -> Result<Self, Problem> {
         settings
             .open(async |link, backend| {
+                // Else the function would set it for each append.
+                let idle = "SET idle_in_transaction_session_timeout = '30s'";
+                link.client.batch_execute(idle).await?;
                 let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
                 Ok(Self {
                     link,

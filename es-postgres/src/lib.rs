@@ -11,6 +11,7 @@ mod names;
 mod options;
 mod outcome;
 mod pages;
+mod patience;
 mod projections;
 mod reader;
 mod rows;
