@@ -18,7 +18,7 @@ CREATE TABLE "es".recorded_events (
     append_id     uuid        NOT NULL,
     shape_version integer     NOT NULL,
     append_size   integer     NOT NULL,   -- of the first event of an append: how many it has, at consecutive positions; else 0
-    name          text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 512),
+    name          text COLLATE "C" NOT NULL,  -- its kind stands in event_types, where the length is checked
     payload       json        NOT NULL,   -- json keeps the bytes as they were given; payload::jsonb for queries
     metadata      json        NOT NULL,
     UNIQUE (stream, version)
@@ -46,7 +46,7 @@ CREATE TABLE "es".idempotency_keys (
 -- What is stored: every kind of event in every shape that was ever appended.
 CREATE TABLE "es".event_types (
     category      text COLLATE "C" NOT NULL,
-    name          text COLLATE "C" NOT NULL,
+    name          text COLLATE "C" NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 512),
     shape_version integer          NOT NULL,
     PRIMARY KEY (category, name, shape_version)
 );

@@ -103,7 +103,7 @@ impl Schema {
         };
         (1..).zip(STEPS).map(move |(number, (name, sql))| {
             let sql = match name {
-                "002_append" => format!("{lock}\n{sql}"),
+                "002_append" => format!("{}\n{lock}\n{sql}", include_str!("../sql/lock_conditions.sql")),
                 _ => sql.to_owned(),
             };
             (number, name, self.render(&sql))

@@ -91,8 +91,15 @@ async fn the_short_way_and_the_long_way_agree() {
         "'{a}', '{1}', '{exact}', '{e,f,e}', '{1,2,3}', expected => '{1}', shape_versions => '{1,2,3}'".to_owned(),
         "'{a}', '{2}', '{exists}', '{e}', '{1}'".to_owned(),
         "'{a}', '{1}', '{exists}', '{e}', '{1}', metadata => '{\"{}\"}'".to_owned(),
+        "'{a}', '{1}', '{exact}', '{e}', '{1}', expected => '{5}'".to_owned(),
+        "'{a}', '{1}', '{exact}', '{e}', '{1}', expected => '{5}'".to_owned(),
+        "'{a}', '{1}', '{any}', '{e}', '{1}', shape_versions => '{4}'".to_owned(),
         format!("'{{a}}', '{{3}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
         format!("'{{a}}', '{{3}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
+        format!("'{{a}}', '{{1}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
+        format!("'{{a}}', '{{1}}', '{{none}}', '{{}}', '{{}}', event_counts => '{{0}}', append_ids => '{{{}}}'", id(5)),
+        format!("'{{a}}', '{{10}}', '{{none}}', '{{}}', '{{}}', event_counts => '{{0}}', append_ids => '{{{}}}'", id(6)),
+        format!("'{{a}}', '{{1}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(6)),
         // Many, of which some conflict, with several events, in new streams and old ones.
         "'{a,b,c,a}', '{1,1,1,4}', '{exact,none,exists,any}', '{e,e,f,g,e,h}', '{1,2,3,4,5,6}', expected => '{9,null,null,null}', \
          event_counts => '{1,3,1,1}', entry_appends => '{1,2,3,4}'"
@@ -158,6 +165,9 @@ async fn a_call_that_makes_no_sense_is_refused() {
         "'{a}', '{1}', '{any}', '{e}', '{1,2}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', event_counts => '{2}'",
         "'{a}', '{1}', '{any}', '{e,f}', '{1,2}', event_counts => '{1}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', event_ids => '{null,null}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', shape_versions => '{1,1}'",
+        "'{a}', '{1}', '{any}', '{e,f}', '{1,2}', metadata => '{\"{}\"}'",
         "'{a}', '{1}', '{exact}', '{e}', '{1}'",
         "'{a}', '{1}', '{perhaps}', '{e}', '{1}'",
         "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,3}'",
