@@ -13,7 +13,7 @@ use crate::connection::Connector;
 use crate::doctor::{self, Risk};
 use crate::error::Problem;
 use crate::lane::{Lane, LaneSettings};
-use crate::reader::Reader;
+use crate::reader::{Reader, Usual};
 use crate::schema::{self, Schema};
 use crate::sessions::Sessions;
 use crate::sql::Sql;
@@ -97,9 +97,10 @@ impl PostgresOptions {
     }
 
     /// How long the server may take to answer; 30 seconds unless set. An append that is not answered is
-    /// [indeterminate](es_runtime::store::AppendError::Indeterminate). To be longer than the lock timeout.
+    /// [indeterminate](es_runtime::store::AppendError::Indeterminate). To be longer than the lock timeout; a year at most.
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
-        self.answer_timeout = timeout;
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        self.answer_timeout = timeout.min(YEAR);
         self
     }
 
@@ -161,6 +162,7 @@ impl PostgresOptions {
             names: sql.names(),
             patience: self.answer_timeout,
             closed: AtomicBool::new(false),
+            usual: Usual::default(),
             sql,
         };
         let wake = Wake::new(connector.clone(), &self.schema, self.answer_timeout);

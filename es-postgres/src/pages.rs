@@ -20,8 +20,8 @@ use crate::store::holds_nul;
 /// vacuum.
 pub(crate) const PAGE: u64 = 1000;
 
-/// With how many a read begins, so that the first page is not large whatever the events are. They tell how many fit into the
-/// next one.
+/// With how many the first read of all begins, so that its page is not large whatever the events are. They tell how many fit into
+/// the next one.
 const FIRST: u64 = 64;
 
 /// How many positions one statement looks through for events that a filter lets through, so that it comes to its end in time
@@ -29,7 +29,7 @@ const FIRST: u64 = 64;
 const WINDOW: u64 = 50_000;
 
 /// How many bytes of rows are held at a time.
-const BYTES: usize = 4 << 20;
+pub(crate) const BYTES: usize = 4 << 20;
 
 /// Which events are still to be read: a range of numbers, versions or positions, that is met from one end.
 #[derive(Clone)]
@@ -67,10 +67,10 @@ impl Rest {
             Some(stream) => {
                 let (category, id) = (stream.category(), stream.id());
                 reader
-                    .page(statement, &[&category, &id, &low, &high, &rows], BYTES, Some(stream))
+                    .page(statement, &[&category, &id, &low, &high, &rows], limit, Some(stream))
                     .await?
             }
-            None => reader.page(statement, &[&low, &high, &rows], BYTES, None).await?,
+            None => reader.page(statement, &[&low, &high, &rows], limit, None).await?,
         };
         self.go_behind(&page, limit);
         Ok((page, self))
@@ -94,7 +94,7 @@ impl Rest {
                 .iter()
                 .map(|parameter| &**parameter as &(dyn ToSql + Sync)),
         );
-        let page = reader.page(&only.sql, &arguments, BYTES, None).await?;
+        let page = reader.page(&only.sql, &arguments, limit, None).await?;
         let left = self.left;
         self.go_behind(&page, limit);
         if self.left == 0 {
@@ -125,9 +125,19 @@ impl Rest {
             Direction::Backwards => self.high = last - 1,
         }
         self.left -= read;
-        let fitting = BYTES as u64 / (page.size as u64 / read).max(1);
-        self.page = fitting.clamp(1, PAGE);
+        self.page = fitting(page.size / page.events.len());
     }
+}
+
+/// How many events of so many bytes make a page.
+fn fitting(bytes: usize) -> u64 {
+    (BYTES as u64 / bytes.max(1) as u64).clamp(1, PAGE)
+}
+
+/// How many events the first page of a read asks for: as many as fit, if they are like those that were read before, but not so
+/// many that the second page could not be fetched while most of it is taken in.
+fn first(reader: &Reader) -> u64 {
+    reader.usual.get().map_or(FIRST, |bytes| fitting(bytes).min(PAGE / 2))
 }
 
 pub(crate) fn read_stream(
@@ -164,7 +174,7 @@ fn of_stream<E: Paged>(
             high: query.to.0,
             direction: query.direction,
             left: query.limit.unwrap_or(u64::MAX),
-            page: FIRST,
+            page: first(reader),
         },
     )
 }
@@ -183,7 +193,7 @@ pub(crate) fn read_log(
         high: query.to.0,
         direction: query.direction,
         left: query.limit.unwrap_or(u64::MAX),
-        page: FIRST,
+        page: first(reader),
     };
     let is_of_nobody = |stream: &StreamId| holds_nul(stream.category()) || holds_nul(stream.id());
     if rest.is_empty() || matches!(&query.only, Some(EventFilter::Stream(stream)) if is_of_nobody(stream)) {

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 use crate::names::Names;
+use crate::pages::BYTES;
 use crate::rows::{Time, event, number, stored_event, stream_number};
 use crate::sql::Sql;
 
@@ -23,6 +24,26 @@ pub(crate) struct Reader {
     /// How long the server may take to answer.
     pub(crate) patience: Duration,
     pub(crate) closed: AtomicBool,
+    /// How large events are.
+    pub(crate) usual: Usual,
+}
+
+/// How many bytes an event has, as far as the last pages tell.
+#[derive(Default)]
+pub(crate) struct Usual(AtomicUsize);
+
+impl Usual {
+    /// None as long as nothing was read.
+    pub(crate) fn get(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|&bytes| bytes > 0)
+    }
+
+    /// Large events are taken for usual at once, and forgotten by and by: a page of too few costs a round trip, one of too many
+    /// all that the server sends in vain.
+    fn learn(&self, bytes: usize) {
+        let before = self.0.load(Ordering::Relaxed);
+        self.0.store(bytes.max(before - before / 8), Ordering::Relaxed);
+    }
 }
 
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
@@ -170,16 +191,16 @@ impl Reader {
         rows(&client, sql, arguments).await
     }
 
-    /// A page of events: as many as the statement gives, unless they come to more than `bytes`.
+    /// A page of events: as many as the statement gives, which are at most `rows`, unless they come to more than [`BYTES`].
     pub(crate) async fn page<E: Paged>(
         &self,
         sql: &str,
         arguments: Arguments<'_>,
-        bytes: usize,
+        rows: u64,
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
-        match self.page_once(sql, arguments, bytes, stream).await {
-            Err(problem) if problem.is_disconnect() => self.page_once(sql, arguments, bytes, stream).await,
+        match self.page_once(sql, arguments, rows, stream).await {
+            Err(problem) if problem.is_disconnect() => self.page_once(sql, arguments, rows, stream).await,
             result => result,
         }
     }
@@ -188,14 +209,23 @@ impl Reader {
         &self,
         sql: &str,
         arguments: Arguments<'_>,
-        bytes: usize,
+        rows: u64,
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
         let client = self.client().await?;
-        match timeout(self.patience, self.page_of(&client, sql, arguments, bytes, stream)).await {
-            Ok(page) => page,
-            Err(_) => Err(self.silent(client)),
+        let Ok(page) = timeout(self.patience, self.page_of(&client, sql, arguments, stream)).await else {
+            return Err(self.silent(client));
+        };
+        let page = page?;
+        if let Some(bytes) = page.size.checked_div(page.events.len()) {
+            self.usual.learn(bytes);
+            let to_come = (rows - page.events.len() as u64).saturating_mul(bytes as u64);
+            if page.is_cut && to_come > 4 * BYTES as u64 {
+                // The server would send all of it before it hears the next question.
+                drop(Object::take(client));
+            }
         }
+        Ok(page)
     }
 
     async fn page_of<E: Paged>(
@@ -203,7 +233,6 @@ impl Reader {
         client: &ClientWrapper,
         sql: &str,
         arguments: Arguments<'_>,
-        bytes: usize,
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
         let statement = client.prepare_cached(sql).await?;
@@ -214,7 +243,7 @@ impl Reader {
             while let Some(row) = sent.try_next().await? {
                 size += row.raw_size_bytes();
                 taken.push(E::take(row)?);
-                if size >= bytes {
+                if size >= BYTES {
                     is_cut = true;
                     break;
                 }

@@ -42,9 +42,13 @@ impl Sql {
         let sql = |text: &str| schema.render(text);
         let events = format!("SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e");
         let of_stream = "e.stream = (SELECT s.id FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2)";
+        // Bounds that the planner does not see: else it takes the plan that it makes for each load for better than the one that it could
+        // keep, and makes one each time, which takes longer than a short stream.
         let by_version = |columns, order| {
             sql(&format!(
-                "SELECT {columns} FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.version BETWEEN $3 AND $4 ORDER BY e.version {order} LIMIT $5"
+                "SELECT {columns} FROM \"es\".recorded_events AS e \
+                 WHERE {of_stream} AND e.version BETWEEN (SELECT $3::bigint) AND (SELECT $4::bigint) \
+                 ORDER BY e.version {order} LIMIT (SELECT $5::bigint)"
             ))
         };
         let by_position = |order| {
