@@ -212,47 +212,58 @@ impl Reader {
         rows: u64,
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
-        let client = self.client().await?;
-        let Ok(page) = timeout(self.patience, self.page_of(&client, sql, arguments, stream)).await else {
+        let mut client = self.client().await?;
+        let Ok(taken) = timeout(self.patience, take::<E>(&client, sql, arguments)).await else {
             return Err(self.silent(client));
         };
-        let page = page?;
-        if let Some(bytes) = page.size.checked_div(page.events.len()) {
+        let Taken {
+            rows: taken,
+            size,
+            is_cut,
+        } = taken?;
+        if let Some(bytes) = size.checked_div(taken.len()) {
             self.usual.learn(bytes);
-            let to_come = (rows - page.events.len() as u64).saturating_mul(bytes as u64);
-            if page.is_cut && to_come > 4 * BYTES as u64 {
+            let to_come = (rows - taken.len() as u64).saturating_mul(bytes as u64);
+            if is_cut && to_come > 4 * BYTES as u64 {
                 // The server would send all of it before it hears the next question.
                 drop(Object::take(client));
+                client = self.client().await?;
             }
         }
-        Ok(page)
+        match timeout(self.patience, E::events(self, &client, taken, stream)).await {
+            Ok(events) => Ok(Page {
+                events: events?,
+                size,
+                is_cut,
+            }),
+            Err(_) => Err(self.silent(client)),
+        }
     }
+}
 
-    async fn page_of<E: Paged>(
-        &self,
-        client: &ClientWrapper,
-        sql: &str,
-        arguments: Arguments<'_>,
-        stream: Option<&StreamId>,
-    ) -> Result<Page<E>, Problem> {
-        let statement = client.prepare_cached(sql).await?;
-        let (mut taken, mut size, mut is_cut) = (Vec::new(), 0, false);
-        {
-            let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
-            pin_mut!(sent);
-            while let Some(row) = sent.try_next().await? {
-                size += row.raw_size_bytes();
-                taken.push(E::take(row)?);
-                if size >= BYTES {
-                    is_cut = true;
-                    break;
-                }
-            }
-            // Dropped, or what is not taken of it would hold up the answer to the next question.
+/// The rows of a page.
+struct Taken<E: Paged> {
+    rows: Vec<E::Taken>,
+    size: usize,
+    is_cut: bool,
+}
+
+/// Takes as many rows as the statement gives, unless they come to more than [`BYTES`].
+async fn take<E: Paged>(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Result<Taken<E>, Problem> {
+    let statement = client.prepare_cached(sql).await?;
+    let (mut rows, mut size, mut is_cut) = (Vec::new(), 0, false);
+    let sent = Client::query_raw(client, &statement, arguments.iter().copied()).await?;
+    // Dropped at the end, or what is not taken of it would hold up the answer to the next question.
+    pin_mut!(sent);
+    while let Some(row) = sent.try_next().await? {
+        size += row.raw_size_bytes();
+        rows.push(E::take(row)?);
+        if size >= BYTES {
+            is_cut = true;
+            break;
         }
-        let events = E::events(self, client, taken, stream).await?;
-        Ok(Page { events, size, is_cut })
     }
+    Ok(Taken { rows, size, is_cut })
 }
 
 /// What a page holds.
