@@ -2,7 +2,7 @@ use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
-    leases, limits, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
+    leases, limits, mixed, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -71,6 +71,9 @@ macro_rules! __cases {
             idempotency::d13_same_idempotency_key_same_result [] "an idempotency key gives the result of the first request, and is refused with another content";
             idempotency::d14_key_without_events_is_recorded [] "a request that appends nothing is recorded under its key";
             idempotency::d15_resolve_is_definite [] "`resolve` tells a stored append with its result, and an absent one as absent";
+            mixed::d16_mixed_batches_equal_one_by_one [] "keyed, keyless, repeated, mismatching, conflicting and reading appends that are sent at once have the results that some order of them has, done one by one";
+            mixed::d17_keys_survive_conflicting_neighbours [] "a key is recorded for its own append, whatever is sent with it";
+            mixed::d18_keys_under_several_runtimes [MultiStream] "a request that two runtimes send is done once, and the receipt of both is that of its own stream";
             multi_stream::e01_multi_stream_commits_all [MultiStream] "no reader ever sees a part of an append over several streams";
             multi_stream::e02_multi_stream_conflict_aborts_all [MultiStream] "a conflict on one stream of an append stores nothing in any of them";
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";

@@ -20,6 +20,8 @@ mod intercept;
 mod kinds;
 mod leases;
 mod limits;
+mod mixed;
+mod model;
 mod multi_stream;
 mod order;
 mod process;

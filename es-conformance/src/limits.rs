@@ -1,8 +1,9 @@
 //! J10 to J14: the limits that the store itself tells, at their edges.
 
-use es_runtime::store::{Append, AppendError};
+use es_runtime::store::{Append, AppendError, StreamAppend};
 use es_runtime::{EventEnum as _, ExecuteError, ExpectedVersion, LimitExceeded, NewEvent, Runtime, StreamId};
 
+use crate::Capability;
 use crate::append::nothing_stored;
 use crate::check::{Among, Checked, Stop, holds, refused, same};
 use crate::domain::{Entry, keeper};
@@ -84,6 +85,19 @@ pub(crate) async fn j12_batch_limits_by_count_and_bytes(subject: &Subject<'_>) -
         .await
         .among("as many events as the limit")?;
 
+    if subject.offers(Capability::MultiStream) {
+        // Those that are only read count as the others do.
+        for events in [1, 0] {
+            let above = limits.streams + 1;
+            too_large(&store, over_streams(above, events), limits.streams, above).await?;
+            fits(&store, over_streams(limits.streams, events))
+                .await
+                .among(format_args!(
+                    "as many streams as the limit, with {events} events in each"
+                ))?;
+        }
+    }
+
     too_large(
         &store,
         bytes_in_all(&store, limits.bytes + 1),
@@ -94,6 +108,19 @@ pub(crate) async fn j12_batch_limits_by_count_and_bytes(subject: &Subject<'_>) -
     fits(&store, bytes_in_all(&store, limits.bytes))
         .await
         .among("as many bytes as the limit")
+}
+
+/// An append with one event for a stream of its own, and `events` for each of the others.
+fn over_streams(streams: usize, events: usize) -> Append {
+    let parts = (0..streams).map(|number| StreamAppend {
+        stream: stream(&format!("{events}-{number}")),
+        expected: ExpectedVersion::NoStream,
+        events: (0..if number == 0 { 1 } else { events }).map(|_| event(0)).collect(),
+    });
+    Append {
+        streams: parts.collect(),
+        ..Append::new(stream("over"), ExpectedVersion::NoStream, Vec::new())
+    }
 }
 
 /// A batch of so many bytes, in events as large as may be.

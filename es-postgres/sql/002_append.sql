@@ -14,6 +14,14 @@ CREATE TYPE "es".appended AS (
     recorded_at timestamptz
 );
 
+-- Whether an argument of append(), if it is given, is a list of so many elements that begins at 1: elements are found by number.
+CREATE FUNCTION "es".is_list(list anyarray, length integer) RETURNS boolean
+LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT list IS NULL
+        OR cardinality(list) = length AND (length = 0 OR array_ndims(list) = 1 AND array_lower(list, 1) = 1)
+$$;
+
 -- Appends, for clients in every language: alone, or as the last statement of a transaction of your own. The lock that it takes
 -- is held until that transaction ends, so end it at once.
 --
@@ -51,6 +59,7 @@ AS $$
 DECLARE
     entries  CONSTANT integer := cardinality(categories);
     total    CONSTANT integer := cardinality(names);
+    appends  CONSTANT integer := coalesce(entry_appends[entries], 1);
     -- of a lone append
     head     bigint;
     now_at   timestamptz;
@@ -61,12 +70,16 @@ DECLARE
     own_id   uuid;
     is_plain boolean := false;              -- there is no need to go from entry to entry
 BEGIN
-    IF entries IS DISTINCT FROM cardinality(stream_ids) OR entries IS DISTINCT FROM cardinality(expectations)
-        OR entries <> cardinality(event_counts) OR entries <> cardinality(entry_appends)
-        OR total IS DISTINCT FROM cardinality(payloads)
-        OR total <> cardinality(event_ids) OR total <> cardinality(shape_versions) OR total <> cardinality(metadata)
-        OR (event_counts IS NULL AND entries > 1) THEN
-        RAISE EXCEPTION 'the arguments of append() differ in length' USING ERRCODE = 'invalid_parameter_value';
+    IF (entries > 0 AND "es".is_list(categories, entries) AND "es".is_list(stream_ids, entries)
+            AND "es".is_list(expectations, entries) AND "es".is_list(expected, entries)
+            AND "es".is_list(event_counts, entries) AND "es".is_list(entry_appends, entries)
+            AND "es".is_list(names, total) AND "es".is_list(payloads, total) AND "es".is_list(event_ids, total)
+            AND "es".is_list(shape_versions, total) AND "es".is_list(metadata, total)
+            AND "es".is_list(append_ids, appends) AND "es".is_list(keys, appends) AND "es".is_list(fingerprints, appends)
+            AND stream_ids IS NOT NULL AND expectations IS NOT NULL AND payloads IS NOT NULL
+            AND (event_counts IS NOT NULL OR entries = 1)) IS NOT TRUE THEN
+        RAISE EXCEPTION 'the arguments of append() differ in length, or are not plain lists that begin at 1'
+            USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
     PERFORM "es".lock_log();
@@ -282,7 +295,6 @@ DECLARE
     positions bigint[];
     befores   bigint[];                     -- the stream's version before the entry
     slots     integer[];                    -- the first entry of the same stream
-    new_names text[];                       -- the stream, if it is not there yet
     shifts    bigint[];                     -- from the number of an event in the call to its position
     rises     bigint[];                     -- and to its version
     sizes     integer[];                    -- of an append that starts here: how many events it has
@@ -293,7 +305,6 @@ DECLARE
     entry_of  integer[];
     created   integer[];                    -- slots of new streams
     tells_not uuid[];                       -- appends whose events do not tell their result
-    keyed     integer[];                    -- appends with a key
     done      integer := 0;                 -- events before the entry
     n         integer;
     i         integer := 0;
@@ -310,7 +321,7 @@ BEGIN
         SELECT a.*,
                (SELECT max(e.version) FROM "es".recorded_events AS e WHERE e.stream = a.stream) AS version
           FROM (SELECT u.no::integer AS entry, u.expectation, u.version AS expected,
-                       octet_length(u.category) || u.category || u.stream_id AS name,
+                       min(u.no) OVER (PARTITION BY u.category COLLATE "C", u.stream_id COLLATE "C")::integer AS slot,
                        (SELECT s.id FROM "es".streams AS s
                          WHERE s.category = u.category AND s.stream_id = u.stream_id) AS stream,
                        coalesce(
@@ -322,6 +333,7 @@ BEGIN
                   FROM unnest(categories, stream_ids, expectations, expected, entry_appends)
                        WITH ORDINALITY AS u(category, stream_id, expectation, version, append, no)
                  OFFSET 0) AS a
+         ORDER BY a.entry
     LOOP
         i := i + 1;
         IF looked_up.entry <> i THEN
@@ -353,20 +365,12 @@ BEGIN
                 IF NOT FOUND THEN
                     state := 'appended';
                     own_id := coalesce(append_ids[append_no], gen_random_uuid());
-                    keyed[append_no] := i;
                 END IF;
             END IF;
         END IF;
 
-        -- The first entry of the same stream, which may be one that is not there yet.
-        IF looked_up.stream IS NULL THEN
-            slot := array_position(new_names, looked_up.name);
-            new_names[i] := looked_up.name;
-        ELSE
-            slot := array_position(streams, looked_up.stream);
-        END IF;
-        IF slot IS NULL THEN
-            slot := i;
+        slot := looked_up.slot;
+        IF slot = i THEN
             currents[slot] := coalesce(looked_up.version, 0);
             streams[slot] := looked_up.stream;
         END IF;
@@ -391,7 +395,6 @@ BEGIN
                 sizes[j] := NULL;
             END LOOP;
             head := begun_at;
-            keyed[append_no] := NULL;
             state := 'refused';
         ELSE
             outcomes[i] := state;
@@ -414,7 +417,7 @@ BEGIN
                     streams[slot] := nextval('"es".stream_ids');
                     created := array_append(created, slot);
                 END IF;
-            ELSE
+            ELSIF tells_not[cardinality(tells_not)] IS DISTINCT FROM own_id THEN
                 tells_not := array_append(tells_not, own_id);
             END IF;
         END IF;
@@ -464,14 +467,18 @@ BEGIN
                json_agg(json_build_object('category', categories[a.no], 'stream_id', stream_ids[a.no], 'events', counts[a.no],
                                           'version', versions[a.no], 'position', positions[a.no]) ORDER BY a.no)
           FROM unnest(ids, outcomes) WITH ORDINALITY AS a(id, outcome, no)
-         WHERE a.id = ANY (tells_not) AND a.outcome = 'appended'
+          JOIN unnest(tells_not) AS t(id) ON t.id = a.id
+         WHERE a.outcome = 'appended'
          GROUP BY a.id;
     END IF;
-    IF keyed IS NOT NULL THEN
+    IF keys IS NOT NULL THEN
         INSERT INTO "es".idempotency_keys (key, fingerprint, append_id)
-        SELECT keys[k.append], coalesce(fingerprints[k.append], '00000000-0000-0000-0000-000000000000'), ids[k.entry]
-          FROM unnest(keyed) WITH ORDINALITY AS k(entry, append)
-         WHERE k.entry IS NOT NULL;
+        SELECT k.key, coalesce(k.fingerprint, '00000000-0000-0000-0000-000000000000'), a.id
+          FROM (SELECT DISTINCT coalesce(e.append, 1) AS no, e.id
+                  FROM unnest(entry_appends, ids, outcomes) AS e(append, id, outcome)
+                 WHERE e.outcome = 'appended') AS a
+          JOIN unnest(keys, fingerprints) WITH ORDINALITY AS k(key, fingerprint, no) ON k.no = a.no
+         WHERE k.key IS NOT NULL;
     END IF;
 
     RETURN QUERY

@@ -177,6 +177,14 @@ async fn a_call_that_makes_no_sense_is_refused() {
         "'{a,b}', '{1,1}', '{any,exact}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}'",
         "'{a,b,c}', '{1,1,1}', '{any,any,any}', '{e,f,g}', '{1,2,3}', event_counts => '{1,1,1}', entry_appends => '{1,3,3}'",
         "'{}', '{}', '{}', '{}', '{}'",
+        // Elements are found by number: 1 is the first, and there are no others.
+        "'[0:0]={a}', '{1}', '{any}', '{e}', '{1}'",
+        "'{{a,b}}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', keys => '[0:0]={request}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', keys => '{request,other}'",
+        "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}', keys => '{request}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', append_ids => '{null,null}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', keys => '{request}', fingerprints => '{}'",
     ] {
         assert_eq!(
             code(&client, &format!("SELECT es.append({arguments})")).await,
@@ -575,4 +583,19 @@ async fn a_key_is_found_with_its_result_by_every_client() {
     assert_eq!((stored.get::<_, i64>(0), stored.get::<_, i64>(1)), (2, 2));
     let resolved = store.resolve(&AppendRef::of(&keyed)).await.unwrap().unwrap();
     assert_eq!(resolved.streams, appended.streams);
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_its_own_append_whatever_stands_before_it() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    let arguments = "'{r,r,r}', '{one,two,one}', '{any,exact,any}', '{n,n,n}', '{1,2,3}', expected => '{0,7,0}', \
+                     event_counts => '{1,1,1}', entry_appends => '{1,2,3}', keys => '{null,second,third}'";
+    let outcomes = [("appended", 1), ("conflict", 0), ("appended", 2)];
+    assert_eq!(call(&client, arguments).await, told(&outcomes));
+    let keys =
+        "SELECT k.key, e.payload::text FROM es.idempotency_keys AS k JOIN es.recorded_events AS e USING (append_id)";
+    let keys = client.query(keys, &[]).await.unwrap();
+    let keys: Vec<(&str, &str)> = keys.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(keys, [("third", "3")], "the append of the second key is not stored");
 }

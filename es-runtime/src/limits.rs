@@ -11,6 +11,8 @@ pub struct Limits {
     pub metadata: usize,
     /// Levels of nested arrays and objects in a payload. Deeper ones could be stored but not be read.
     pub payload_depth: usize,
+    /// Streams in one append, those that are only read among them.
+    pub streams: usize,
     /// Events in one append.
     pub events: usize,
     /// Bytes of all payloads and metadata in one append.
@@ -31,6 +33,7 @@ impl Default for Limits {
             payload: 1 << 20,
             metadata: 64 << 10,
             payload_depth: 127,
+            streams: 10_000,
             events: 10_000,
             bytes: 16 << 20,
             category: 128,
@@ -47,7 +50,7 @@ impl Default for Limits {
 pub struct LimitExceeded {
     /// Which part, such as ``the payload of event `opened` ``.
     pub what: String,
-    /// What is counted: `bytes`, `events`, `levels`.
+    /// What is counted: `bytes`, `events`, `levels`, `streams`.
     pub unit: &'static str,
     /// How many are allowed.
     pub limit: usize,
@@ -67,6 +70,7 @@ impl Limits {
         if append.streams.is_empty() || (events == 0 && append.key.is_none()) {
             return Err(AppendError::invalid("an append needs at least one event"));
         }
+        within("the append", "streams", self.streams, append.streams.len())?;
         within("the append", "events", self.events, events)?;
         if let Some(key) = &append.key {
             if key.key.is_empty() {

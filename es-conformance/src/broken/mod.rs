@@ -105,6 +105,8 @@ broken! {
         caught by ["d01_same_append_id_same_content", "d03_same_append_id_concurrently", "d15_resolve_is_definite"];
     outcomes::forgets_keys "does not know an idempotency key again"
         caught by ["d13_same_idempotency_key_same_result"];
+    outcomes::shifts_keys "stores a key that is sent together with an append without one under the next append with a key"
+        caught by ["d16_mixed_batches_equal_one_by_one", "d17_keys_survive_conflicting_neighbours", "d18_keys_under_several_runtimes"];
     outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
         caught by ["d02_same_append_id_other_content"];
     order::ignores_filters "reads all events whatever the filter"
