@@ -4,6 +4,7 @@ use std::time::SystemTime;
 use tokio_postgres::Client;
 
 use crate::error::Problem;
+use crate::reader::Reader;
 
 /// One session in the server: its process and when that began, because process ids come again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +46,15 @@ impl Backend {
     /// Ends the session unless it is at work. A session at work is left alone: it may be waiting for a standby, and would stop
     /// to wait. One that waits for the rest of a request is not at work, though the server calls it active: a connection was
     /// lost in the middle of it.
-    pub(crate) async fn end(&self, client: &Client) -> Result<State, Problem> {
-        let row = client
-            .query_opt(
+    pub(crate) async fn end(&self, reader: &Reader) -> Result<State, Problem> {
+        let rows = reader
+            .rows(
                 "SELECT CASE WHEN state IS DISTINCT FROM 'active' OR wait_event = 'ClientRead' THEN pg_terminate_backend(pid) END \
                  FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2",
                 &[&self.pid, &self.began],
             )
             .await?;
-        Ok(match row {
+        Ok(match rows.first() {
             None => State::Ended,
             Some(row) if row.try_get::<_, Option<bool>>(0)?.is_some() => State::Ending,
             Some(_) => State::Busy,

@@ -1,10 +1,11 @@
 //! The one connection on which a store appends.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, StreamAppend};
-use es_runtime::{AppendId, Position, StoreError, StoreErrorKind};
+use es_runtime::store::AppendError;
+use es_runtime::{Position, StoreError};
 use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -12,13 +13,15 @@ use tokio::time::timeout;
 use tokio_postgres::Statement;
 
 use crate::backend::Backend;
-use crate::batch::{self, Answer, Encoded, Filling, invalid};
+use crate::batch::{self, Answer, Encoded, Filling};
 use crate::connection::{Connector, Link};
 use crate::doctor::{self, Risk};
+use crate::doubt::Doubtful;
 use crate::error::Problem;
 use crate::holder;
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::patience::Patience;
+use crate::reply::{Answered, Reply, Waiting, ended, failure, pause, result};
 use crate::schema::Schema;
 use crate::wake::Wake;
 
@@ -27,7 +30,7 @@ use crate::wake::Wake;
 #[derive(Clone)]
 pub(crate) struct Lane {
     requests: mpsc::UnboundedSender<Request>,
-    doubtful: Arc<Mutex<Vec<Backend>>>,
+    pub(crate) doubtful: Doubtful,
 }
 
 enum Request {
@@ -36,16 +39,6 @@ enum Request {
     Barrier(oneshot::Sender<()>),
     /// The same, and nothing is done afterwards.
     Close(oneshot::Sender<()>),
-}
-
-/// What became of an append that did not fail.
-pub(crate) enum Reply {
-    Appended(Appended),
-    /// It, or one with the same key, is stored since before under the id `stored`.
-    Repeated {
-        append: Append,
-        stored: AppendId,
-    },
 }
 
 /// How the lane works.
@@ -86,7 +79,7 @@ impl Lane {
     /// Connects, and starts the task.
     pub(crate) async fn open(settings: LaneSettings) -> Result<Self, StoreError> {
         let (requests, queue) = mpsc::unbounded_channel();
-        let doubtful = Arc::default();
+        let doubtful = Doubtful::default();
         let mut worker = Worker {
             patience: Patience::new(settings.patience),
             settings,
@@ -95,7 +88,7 @@ impl Lane {
             had_company: false,
             unhinted: None,
             session: None,
-            doubtful: Arc::clone(&doubtful),
+            doubtful: doubtful.clone(),
         };
         Session::kept_or_opened(&mut worker.session, &worker.settings)
             .await
@@ -109,16 +102,19 @@ impl Lane {
         self.requests
             .send(Request::Append(append, reply))
             .map_err(|_| ended())?;
+        // A request that was sent is always answered: see `Waiting`.
         answer.await.map_err(|_| ended())?
     }
 
     /// Waits until nothing that was asked for before is still to be sent by this process, and gives the sessions of which it
     /// is not known what they did.
-    pub(crate) async fn settled(&self) -> Result<Vec<Backend>, StoreError> {
+    pub(crate) async fn settled(&self) -> Vec<Backend> {
         let (reply, reached) = oneshot::channel();
-        self.requests.send(Request::Barrier(reply)).map_err(|_| ended())?;
-        reached.await.map_err(|_| ended())?;
-        Ok(self.doubtful.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        if self.requests.send(Request::Barrier(reply)).is_ok() {
+            // A task that has ended sends nothing more, either.
+            let _ = reached.await;
+        }
+        self.doubtful.all()
     }
 
     /// Does what was requested, and ends.
@@ -129,27 +125,6 @@ impl Lane {
             let _ = closed.await;
         }
     }
-
-    /// It is not known what this session did: it is remembered until it is known to have ended.
-    pub(crate) fn doubt(&self, backend: Backend) {
-        self.doubtful
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(backend);
-    }
-
-    /// This session has ended, so it will do nothing more.
-    pub(crate) fn forget(&self, backend: &Backend) {
-        let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
-        doubtful.retain(|other| other != backend);
-    }
-}
-
-fn ended() -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Closed,
-        "the store was closed, or the runtime that it was opened on has ended: open it again",
-    )
 }
 
 struct Worker {
@@ -163,7 +138,7 @@ struct Worker {
     /// The head that the last batch made, if nobody was told yet.
     unhinted: Option<Position>,
     session: Option<Session>,
-    doubtful: Arc<Mutex<Vec<Backend>>>,
+    doubtful: Doubtful,
 }
 
 /// The lane's connection.
@@ -171,12 +146,6 @@ struct Session {
     link: Link,
     backend: Backend,
     statement: Statement,
-}
-
-/// An append with who waits for it.
-struct Waiting {
-    encoded: Encoded,
-    reply: oneshot::Sender<Result<Reply, AppendError>>,
 }
 
 impl Worker {
@@ -195,7 +164,7 @@ impl Worker {
                     return;
                 }
                 Some(Request::Append(encoded, reply)) => {
-                    let batch = self.fill(Waiting { encoded, reply }).await;
+                    let batch = self.fill(Waiting::new(encoded, reply)).await;
                     self.had_company = batch.len() > 1;
                     self.append(batch).await;
                 }
@@ -240,7 +209,9 @@ impl Worker {
             let before = batch.len();
             while let Ok(request) = self.queue.try_recv() {
                 match request {
-                    Request::Append(encoded, reply) if filling.take(&encoded) => batch.push(Waiting { encoded, reply }),
+                    Request::Append(encoded, reply) if filling.take(&encoded) => {
+                        batch.push(Waiting::new(encoded, reply))
+                    }
                     other => {
                         self.held_back = Some(other);
                         return batch;
@@ -256,16 +227,15 @@ impl Worker {
     /// Sends a batch and answers all who wait for it.
     async fn append(&mut self, mut batch: Vec<Waiting>) {
         // Who does not wait any more has not been sent anything: the append never happened.
-        batch.retain(|waiting| !waiting.reply.is_closed());
+        batch.retain(|waiting| !waiting.is_deserted());
         if batch.is_empty() {
             return;
         }
-        let encoded: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
-        match self.send(&encoded).await {
+        match self.send(&mut batch).await {
             Ok(results) => self.reply(batch, results),
             Err((Outcome::BadValue, _)) if batch.len() > 1 => {
-                for waiting in batch {
-                    let results = self.send(&[&waiting.encoded]).await;
+                for mut waiting in batch {
+                    let results = self.send(slice::from_mut(&mut waiting)).await;
                     self.conclude(vec![waiting], results).await;
                 }
             }
@@ -280,8 +250,7 @@ impl Worker {
                 let holder = self.holder(&problem).await;
                 for waiting in batch {
                     let error = failure(outcome, problem.clone(), holder.as_deref(), &waiting.encoded.append);
-                    // Who waited may be gone.
-                    let _ = waiting.reply.send(Err(error));
+                    waiting.answer(Err(error));
                 }
             }
         }
@@ -294,13 +263,13 @@ impl Worker {
         });
         self.unhinted = heads.max().or(self.unhinted);
         for (waiting, answered) in batch.into_iter().zip(results) {
-            // Who waited may be gone.
-            let _ = waiting.reply.send(result(answered, waiting.encoded.append));
+            let result = result(answered, &waiting.encoded.append);
+            waiting.answer(result);
         }
     }
 
     /// Sends a batch, again where another writer was in the way.
-    async fn send(&mut self, batch: &[&Encoded]) -> Result<Vec<Answered>, (Outcome, Problem)> {
+    async fn send(&mut self, batch: &mut [Waiting]) -> Result<Vec<Answered>, (Outcome, Problem)> {
         const ATTEMPTS: u32 = 10;
         for attempt in 1.. {
             let (outcome, problem) = match self.send_once(batch).await {
@@ -321,7 +290,7 @@ impl Worker {
         unreachable!("the last attempt returns");
     }
 
-    async fn send_once(&mut self, batch: &[&Encoded]) -> Result<Vec<Answered>, (Phase, Problem)> {
+    async fn send_once(&mut self, batch: &mut [Waiting]) -> Result<Vec<Answered>, (Phase, Problem)> {
         self.keep_if_alive();
         let session = Session::kept_or_opened(&mut self.session, &self.settings);
         let session = session.await.map_err(|problem| (Phase::Connect, problem))?;
@@ -333,8 +302,16 @@ impl Worker {
                 wake.appended(head);
             }
         };
-        let sent = batch::send(&session.link.client, &session.statement, batch);
-        let Some((answers, ())) = self.patience.with(join(sent, hinted)).await else {
+        for waiting in batch.iter_mut() {
+            waiting.is_sent = true;
+        }
+        let batch: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
+        // Before those who wait are told, who may ask about it at once.
+        let unheard = self.doubtful.unless_heard(&session.backend);
+        let sent = batch::send(&session.link.client, &session.statement, &batch);
+        let answers = self.patience.with(join(sent, hinted)).await;
+        unheard.heard();
+        let Some((answers, ())) = answers else {
             let waited = self.settings.patience.as_secs_f32();
             let silence = format!("the server did not answer within {waited} s");
             return Err((Phase::Sent, Problem::Silent(silence)));
@@ -361,8 +338,7 @@ impl Worker {
     /// What was sent may still be done by the session: it is not used again, and remembered until it is known to have ended.
     fn doubt(&mut self) {
         if let Some(session) = self.session.take() {
-            let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
-            doubtful.push(session.backend);
+            self.doubtful.add(session.backend);
             session.link.discard();
         }
     }
@@ -400,63 +376,5 @@ impl Session {
                 })
             })
             .await
-    }
-}
-
-/// An answer, and whether the standbys that the commit should have waited for have not confirmed it.
-pub(crate) struct Answered {
-    pub(crate) answer: Answer,
-    pub(crate) unconfirmed: bool,
-}
-
-/// Longer from attempt to attempt, and of random length, so that writers that collided do not collide again.
-pub(crate) fn pause(attempt: u32) -> Duration {
-    let random = uuid::Uuid::now_v7().as_u64_pair().1 % 4096;
-    Duration::from_micros(u64::from(attempt) * random)
-}
-
-pub(crate) fn result(answered: Answered, append: Append) -> Result<Reply, AppendError> {
-    match answered.answer {
-        Answer::Appended(_) if answered.unconfirmed => Err(AppendError::UnderReplicated {
-            append: Box::new(AppendRef::of(&append)),
-        }),
-        Answer::Appended(appended) => Ok(Reply::Appended(appended)),
-        Answer::Repeated(stored) => Ok(Reply::Repeated { append, stored }),
-        Answer::KeyMismatch => Err(AppendError::IdempotencyMismatch {
-            what: format!(
-                "idempotency key `{}`",
-                append.key.map(|key| key.key).unwrap_or_default()
-            ),
-        }),
-        Answer::Conflict { entry, actual } => {
-            let StreamAppend { stream, expected, .. } = &append.streams[entry];
-            Err(AppendError::Conflict {
-                stream: stream.clone(),
-                expected: *expected,
-                actual,
-            })
-        }
-    }
-}
-
-pub(crate) fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Append) -> AppendError {
-    match outcome {
-        Outcome::Indeterminate => AppendError::Indeterminate {
-            append: Box::new(AppendRef::of(append)),
-            source: problem.while_doing("learn what became of an append"),
-        },
-        Outcome::BadValue => invalid(format!("PostgreSQL refuses it: {problem}")),
-        Outcome::Repeat => StoreError::new(
-            StoreErrorKind::Unavailable,
-            "cannot append: writers that do not take the append lock were in the way, again and again; try again later",
-        )
-        .caused_by(problem)
-        .into(),
-        Outcome::NotCommitted => match holder {
-            Some(holder) => StoreError::new(StoreErrorKind::Unavailable, format!("cannot append: {holder}"))
-                .caused_by(problem)
-                .into(),
-            None => problem.while_doing("append").into(),
-        },
     }
 }

@@ -16,10 +16,11 @@ use futures_core::stream::BoxStream;
 use crate::backend::{Backend, State};
 use crate::batch::Encoded;
 use crate::error::Problem;
-use crate::lane::{Lane, Reply};
+use crate::lane::Lane;
 use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
+use crate::reply::Reply;
 use crate::rows::number;
 use crate::schema::Schema;
 use crate::sessions::Sessions;
@@ -54,9 +55,13 @@ impl PostgresStore {
         PostgresOptions::new()
     }
 
-    /// The answer to an append that is stored since before.
+    /// The answer to an append that is stored since before. It is not told as a failure after which nothing is stored if that
+    /// cannot be read.
     pub(crate) async fn repeated(&self, append: &Append, stored: AppendId) -> Result<Appended, AppendError> {
-        let reading = |problem: Problem| problem.while_doing("read the result of an append that was repeated");
+        let reading = |problem: Problem| AppendError::Indeterminate {
+            append: Box::new(AppendRef::of(append)),
+            source: problem.while_doing("read the result of an append that was repeated"),
+        };
         let sql = &self.reader.sql.stored;
         let result = self.reader.appended(sql, stored).await.map_err(reading)?;
         let result = result.ok_or_else(|| reading(Problem::Damaged(format!("append {stored} is not there"))))?;
@@ -73,7 +78,7 @@ impl PostgresStore {
         let deadline = Instant::now() + self.patience;
         for session in sessions {
             loop {
-                let state = session.end(&*self.reader.client().await?).await?;
+                let state = session.end(&self.reader).await?;
                 match state {
                     State::Ended => break,
                     _ if Instant::now() > deadline => {
@@ -84,7 +89,7 @@ impl PostgresStore {
                     State::Busy | State::Ending => tokio::time::sleep(Duration::from_millis(5)).await,
                 }
             }
-            self.lane.forget(&session);
+            self.lane.doubtful.forget(&session);
         }
         Ok(())
     }
@@ -111,7 +116,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
-        let sessions = self.lane.settled().await?;
+        let sessions = self.lane.settled().await;
         let asked = async {
             self.ended(sessions).await?;
             self.reader.appended(&self.reader.sql.resolve, append.append).await

@@ -15,8 +15,8 @@ use super::transaction::PgTransaction;
 use crate::PostgresStore;
 use crate::batch::{self, Answer, Encoded};
 use crate::error::Problem;
-use crate::lane::{Answered, Reply, failure, pause, result};
 use crate::outcome::{Outcome, Phase, outcome};
+use crate::reply::{Answered, Reply, failure, pause, result};
 use crate::rows::column;
 use crate::sessions::Session;
 
@@ -77,7 +77,7 @@ impl PostgresStore {
             match ended {
                 Ok(answered) => {
                     self.inline.give_back(lent);
-                    return self.concluded(answered, inline.encoded.append).await;
+                    return self.concluded(answered, append).await;
                 }
                 Err(Ended::Refused(error)) => {
                     self.inline.give_back(lent);
@@ -99,7 +99,7 @@ impl PostgresStore {
         unreachable!("the last attempt returns");
     }
 
-    async fn concluded(&self, answered: Answered, append: Append) -> Result<Appended, InlineError> {
+    async fn concluded(&self, answered: Answered, append: &Append) -> Result<Appended, InlineError> {
         if let Answer::Appended(appended) = &answered.answer
             && let Some(head) = appended.head()
         {
@@ -240,7 +240,7 @@ impl PostgresStore {
             Outcome::Repeat => Ended::Repeat(problem),
             // The server may be at it still.
             Outcome::Indeterminate => {
-                self.lane.doubt(session.backend.clone());
+                self.lane.doubtful.add(session.backend.clone());
                 Ended::Broken(failure(Outcome::Indeterminate, problem, None, append).into())
             }
             outcome => failure(outcome, problem, None, append).into(),

@@ -1,0 +1,132 @@
+//! What those who append are told.
+
+use std::time::Duration;
+
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, StreamAppend};
+use es_runtime::{AppendId, StoreError, StoreErrorKind};
+use tokio::sync::oneshot;
+
+use crate::batch::{Answer, Encoded, invalid};
+use crate::error::Problem;
+use crate::outcome::Outcome;
+
+/// What became of an append that did not fail.
+pub(crate) enum Reply {
+    Appended(Appended),
+    /// It, or one with the same key, is stored since before under the id `stored`.
+    Repeated {
+        append: Box<Append>,
+        stored: AppendId,
+    },
+}
+
+/// An append with who waits for it.
+pub(crate) struct Waiting {
+    pub(crate) encoded: Encoded,
+    /// `None` once it was answered.
+    reply: Option<oneshot::Sender<Result<Reply, AppendError>>>,
+    /// Whether the server may have it.
+    pub(crate) is_sent: bool,
+}
+
+impl Waiting {
+    pub(crate) fn new(encoded: Encoded, reply: oneshot::Sender<Result<Reply, AppendError>>) -> Self {
+        Self {
+            encoded,
+            reply: Some(reply),
+            is_sent: false,
+        }
+    }
+
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    pub(crate) fn answer(mut self, result: Result<Reply, AppendError>) {
+        if let Some(reply) = self.reply.take() {
+            // Who waited may be gone.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+impl Drop for Waiting {
+    /// The task ended before there was an answer: its runtime was shut down, or it panicked.
+    fn drop(&mut self) {
+        if self.is_sent
+            && let Some(reply) = self.reply.take()
+        {
+            let append = Box::new(AppendRef::of(&self.encoded.append));
+            let _ = reply.send(Err(AppendError::Indeterminate {
+                append,
+                source: ended(),
+            }));
+        }
+    }
+}
+
+/// An answer, and whether the standbys that the commit should have waited for have not confirmed it.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) unconfirmed: bool,
+}
+
+/// Longer from attempt to attempt, and of random length, so that writers that collided do not collide again.
+pub(crate) fn pause(attempt: u32) -> Duration {
+    let random = uuid::Uuid::now_v7().as_u64_pair().1 % 4096;
+    Duration::from_micros(u64::from(attempt) * random)
+}
+
+pub(crate) fn result(answered: Answered, append: &Append) -> Result<Reply, AppendError> {
+    match answered.answer {
+        Answer::Appended(_) if answered.unconfirmed => Err(AppendError::UnderReplicated {
+            append: Box::new(AppendRef::of(append)),
+        }),
+        Answer::Appended(appended) => Ok(Reply::Appended(appended)),
+        Answer::Repeated(stored) => Ok(Reply::Repeated {
+            append: Box::new(append.clone()),
+            stored,
+        }),
+        Answer::KeyMismatch => Err(AppendError::IdempotencyMismatch {
+            what: format!("idempotency key `{}`", append.key.as_ref().map_or("", |key| &*key.key)),
+        }),
+        Answer::Conflict { entry, actual } => {
+            let StreamAppend { stream, expected, .. } = &append.streams[entry];
+            Err(AppendError::Conflict {
+                stream: stream.clone(),
+                expected: *expected,
+                actual,
+            })
+        }
+    }
+}
+
+/// The error of an append that met `problem`.
+pub(crate) fn failure(outcome: Outcome, problem: Problem, holder: Option<&str>, append: &Append) -> AppendError {
+    match outcome {
+        Outcome::Indeterminate => AppendError::Indeterminate {
+            append: Box::new(AppendRef::of(append)),
+            source: problem.while_doing("learn what became of an append"),
+        },
+        Outcome::BadValue => invalid(format!("PostgreSQL refuses it: {problem}")),
+        Outcome::Repeat => StoreError::new(
+            StoreErrorKind::Unavailable,
+            "cannot append: writers that do not take the append lock were in the way, again and again; try again later",
+        )
+        .caused_by(problem)
+        .into(),
+        Outcome::NotCommitted => match holder {
+            Some(holder) => StoreError::new(StoreErrorKind::Unavailable, format!("cannot append: {holder}"))
+                .caused_by(problem)
+                .into(),
+            None => problem.while_doing("append").into(),
+        },
+    }
+}
+
+pub(crate) fn ended() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Closed,
+        "the store was closed, or the runtime that it was opened on has ended: open it again",
+    )
+}
