@@ -210,7 +210,7 @@ impl Worker {
             while let Ok(request) = self.queue.try_recv() {
                 match request {
                     Request::Append(encoded, reply) if filling.take(&encoded) => {
-                        batch.push(Waiting::new(encoded, reply))
+                        batch.push(Waiting::new(encoded, reply));
                     }
                     other => {
                         self.held_back = Some(other);
@@ -350,7 +350,12 @@ impl Worker {
         }
         let session = self.session.as_ref()?;
         let named = holder::name(&session.link.client, &self.settings.schema);
-        timeout(self.settings.patience, named).await.ok()?.ok()?
+        if let Ok(named) = timeout(self.settings.patience, named).await {
+            return named.ok()?;
+        }
+        // The next batch would wait behind the question.
+        self.session.take()?.link.discard();
+        None
     }
 }
 

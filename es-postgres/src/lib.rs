@@ -13,6 +13,7 @@ mod options;
 mod outcome;
 mod pages;
 mod patience;
+mod pooled;
 mod projections;
 mod reader;
 mod reply;

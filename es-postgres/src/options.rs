@@ -159,6 +159,7 @@ impl PostgresOptions {
         let sql = Sql::new(&self.schema);
         let reader = Reader {
             pool: self.reading_pool(&connector)?,
+            tls: connector.tls.clone(),
             names: sql.names(),
             patience: self.answer_timeout,
             closed: AtomicBool::new(false),

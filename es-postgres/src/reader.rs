@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use deadpool_postgres::{ClientWrapper, Object, Pool};
+use deadpool_postgres::{ClientWrapper, Pool};
 use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended, WriteCap};
 use es_runtime::{AppendId, Position, RecordedEvent, StoredEvent, StreamId, Version};
 use futures_util::{TryStreamExt, pin_mut};
@@ -13,12 +13,16 @@ use uuid::Uuid;
 use crate::error::Problem;
 use crate::names::Names;
 use crate::pages::BYTES;
+use crate::pooled::Pooled;
 use crate::rows::{Time, event, number, stored_event, stream_number};
 use crate::sql::Sql;
+use crate::tls::Tls;
 
 /// Reads through the pool.
 pub(crate) struct Reader {
     pub(crate) pool: Pool,
+    /// For what is cancelled.
+    pub(crate) tls: Tls,
     pub(crate) sql: Sql,
     pub(crate) names: Names,
     /// How long the server may take to answer.
@@ -49,11 +53,19 @@ impl Usual {
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl Reader {
-    pub(crate) async fn client(&self) -> Result<Object, Problem> {
+    pub(crate) async fn client(&self) -> Result<Pooled<'_>, Problem> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Problem::Closed);
         }
-        Ok(self.pool.get().await?)
+        Ok(Pooled::new(self.pool.get().await?, &self.tls))
+    }
+
+    /// What the server answers within `patience`.
+    pub(crate) async fn in_time<T>(&self, patience: Duration, answer: impl Future<Output = T>) -> Result<T, Problem> {
+        timeout(patience, answer).await.map_err(|_| {
+            let waited = patience.as_secs_f32();
+            Problem::Silent(format!("the server did not answer within {waited} s"))
+        })
     }
 
     /// Gives the connections back that are not lent out. Later calls are refused. A pool that is not the store's own goes on.
@@ -74,19 +86,9 @@ impl Reader {
 
     async fn rows_once(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
         let client = self.client().await?;
-        match timeout(self.patience, rows(&client, sql, arguments)).await {
-            Ok(rows) => rows,
-            Err(_) => Err(self.silent(client)),
-        }
-    }
-
-    /// The connection is not used again: nobody knows what is under way on it.
-    pub(crate) fn silent(&self, client: Object) -> Problem {
-        drop(Object::take(client));
-        Problem::Silent(format!(
-            "the server did not answer within {} s",
-            self.patience.as_secs_f32()
-        ))
+        let rows = self.in_time(self.patience, rows(&client, sql, arguments)).await?;
+        client.give_back();
+        rows
     }
 
     /// What became of each stream by an append, by a statement that tells it.
@@ -188,7 +190,9 @@ impl Reader {
     /// All rows of a statement that takes as long as it takes: it reads the whole log.
     async fn unhurried(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {
         let client = self.client().await?;
-        rows(&client, sql, arguments).await
+        let rows = rows(&client, sql, arguments).await;
+        client.give_back();
+        rows
     }
 
     /// A page of events: as many as the statement gives, which are at most `rows`, unless they come to more than [`BYTES`].
@@ -213,31 +217,25 @@ impl Reader {
         stream: Option<&StreamId>,
     ) -> Result<Page<E>, Problem> {
         let mut client = self.client().await?;
-        let Ok(taken) = timeout(self.patience, take::<E>(&client, sql, arguments)).await else {
-            return Err(self.silent(client));
-        };
+        let taken = self.in_time(self.patience, take::<E>(&client, sql, arguments));
         let Taken {
             rows: taken,
             size,
             is_cut,
-        } = taken?;
+        } = taken.await??;
         if let Some(bytes) = size.checked_div(taken.len()) {
             self.usual.learn(bytes);
             let to_come = (rows - taken.len() as u64).saturating_mul(bytes as u64);
             if is_cut && to_come > 4 * BYTES as u64 {
                 // The server would send all of it before it hears the next question.
-                drop(Object::take(client));
+                drop(client);
                 client = self.client().await?;
             }
         }
-        match timeout(self.patience, E::events(self, &client, taken, stream)).await {
-            Ok(events) => Ok(Page {
-                events: events?,
-                size,
-                is_cut,
-            }),
-            Err(_) => Err(self.silent(client)),
-        }
+        let events = self.in_time(self.patience, E::events(self, &client, taken, stream));
+        let events = events.await??;
+        client.give_back();
+        Ok(Page { events, size, is_cut })
     }
 }
 

@@ -65,7 +65,9 @@ impl PostgresStore {
                 Err(Ended::Refused(poison @ InlineError::Poison { .. })) => {
                     // Perhaps because another writer was first: then that is what the append is told.
                     match self.would_answer(session, &inline.encoded).await {
-                        Ok(Answer::Appended(_)) | Err(_) => Err(Ended::Refused(poison)),
+                        Ok(Answer::Appended(_)) => Err(Ended::Refused(poison)),
+                        // Something may be under way on the connection.
+                        Err(_) => Err(Ended::Broken(poison)),
                         Ok(answer) => Ok(Answered {
                             answer,
                             unconfirmed: false,

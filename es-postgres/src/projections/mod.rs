@@ -64,10 +64,9 @@ impl PostgresStore {
     async fn long(&self, sql: &str, arguments: Arguments<'_>) -> Result<Vec<tokio_postgres::Row>, Problem> {
         let client = self.reader.client().await?;
         let sql = self.schema.render(sql);
-        match tokio::time::timeout(OF_A_TABLE, client.query(&sql, arguments)).await {
-            Ok(rows) => Ok(rows?),
-            Err(_) => Err(self.reader.silent(client)),
-        }
+        let rows = self.reader.in_time(OF_A_TABLE, client.query(&sql, arguments)).await?;
+        client.give_back();
+        Ok(rows?)
     }
 
     /// Sends a statement that writes, once.
@@ -96,16 +95,19 @@ impl PostgresStore {
             .await
             .map_err(|problem| failed(problem, Phase::Connect))?;
         let sql = self.schema.render(sql);
-        let preparing = tokio::time::timeout(self.patience, client.prepare_cached(&sql)).await;
+        let preparing = self.reader.in_time(self.patience, client.prepare_cached(&sql)).await;
         let statement = match preparing {
-            Ok(prepared) => prepared.map_err(|error| failed(error.into(), Phase::Connect))?,
-            Err(_) => return Err(failed(self.reader.silent(client), Phase::Connect)),
+            Ok(Ok(statement)) => statement,
+            Ok(Err(error)) => {
+                client.give_back();
+                return Err(failed(error.into(), Phase::Connect));
+            }
+            Err(silent) => return Err(failed(silent, Phase::Connect)),
         };
-        let sending = tokio::time::timeout(patience, client.query_one(&statement, arguments)).await;
-        match sending {
-            Ok(answer) => answer.map_err(|error| failed(error.into(), Phase::Sent)),
-            Err(_) => Err(failed(self.reader.silent(client), Phase::Sent)),
-        }
+        let sending = self.reader.in_time(patience, client.query_one(&statement, arguments));
+        let answer = sending.await.map_err(|silent| failed(silent, Phase::Sent))?;
+        client.give_back();
+        answer.map_err(|error| failed(error.into(), Phase::Sent))
     }
 }
 

@@ -115,7 +115,7 @@ impl PostgresStore {
         })
     }
 
-    /// Does something on a connection. One on which the server is silent is not used again.
+    /// Does something on a connection.
     pub(super) async fn on_connection<T>(
         &self,
         work: impl AsyncFnOnce(&mut Object) -> Result<T, Failure>,
@@ -123,8 +123,8 @@ impl PostgresStore {
         let client = self.reader.client().await;
         let mut client = client.map_err(|problem| Failure::Problem(problem, Phase::Connect))?;
         let done = work(&mut client).await;
-        if let Err(Failure::Problem(Problem::Silent(_), _)) = &done {
-            drop(self.reader.silent(client));
+        if !matches!(&done, Err(Failure::Problem(Problem::Silent(_), _))) {
+            client.give_back();
         }
         done
     }

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::{Host, SslMode as Attempt};
-use tokio_postgres::{Config, Error};
+use tokio_postgres::{CancelToken, Config, Error};
 
 pub(crate) use connector::RustlsConnector;
 use verifier::Verifier;
@@ -135,6 +135,11 @@ impl Tls {
             }
         }
         Err(failed.unwrap_or_else(|| unreachable!("there is at least one way to connect")))
+    }
+
+    /// Has the server give up the statement that is under way on a connection.
+    pub(crate) async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
+        token.cancel_query(self.connector.clone()).await
     }
 }
 
