@@ -44,6 +44,13 @@ impl Link {
         (ClientWrapper::new(self.client, self.task), self.notices)
     }
 
+    /// Closes the connection in order.
+    pub(crate) async fn close(self) {
+        drop(self.client);
+        // It ends when the last bytes are sent, however it ends.
+        let _ = self.task.await;
+    }
+
     /// Closes the connection at once, whatever is under way on it.
     pub(crate) fn discard(self) {
         self.task.abort();
@@ -78,7 +85,14 @@ impl Notices {
 impl Connector {
     /// A connection that reads its own notices.
     pub(crate) async fn connect(&self) -> Result<Link, tokio_postgres::Error> {
-        self.connect_with(Notices::default()).await
+        let link = self.bare().await?;
+        self.set(&link).await?;
+        Ok(link)
+    }
+
+    /// A connection on which nothing is set yet.
+    pub(crate) async fn bare(&self) -> Result<Link, tokio_postgres::Error> {
+        self.bare_with(Notices::default()).await
     }
 
     /// A connection that passes on what is notified on it.
@@ -86,27 +100,30 @@ impl Connector {
         &self,
         notified: impl Fn(&Notification) + Send + Sync + 'static,
     ) -> Result<Link, tokio_postgres::Error> {
-        self.connect_with(Notices {
+        let link = self.bare_with(Notices {
             notified: Some(Box::new(notified)),
             ..Notices::default()
-        })
-        .await
+        });
+        let link = link.await?;
+        self.set(&link).await?;
+        Ok(link)
     }
 
-    async fn connect_with(&self, notices: Notices) -> Result<Link, tokio_postgres::Error> {
+    async fn bare_with(&self, notices: Notices) -> Result<Link, tokio_postgres::Error> {
         let (client, connection) = self.tls.connect(&self.config).await?;
         let notices = Arc::new(notices);
         let task = tokio::spawn(drive(connection, Arc::clone(&notices)));
-        client.batch_execute(&self.settings()).await?;
         Ok(Link { client, notices, task })
     }
 
-    fn settings(&self) -> String {
+    /// Sets what the promises rest on.
+    pub(crate) async fn set(&self, link: &Link) -> Result<(), tokio_postgres::Error> {
         let timeout = self.lock_timeout.as_millis();
-        format!(
+        let settings = format!(
             "SET default_transaction_isolation = 'read committed'; SET lock_timeout = {timeout}; {}",
             include_str!("../sql/notice_lost_clients.sql")
-        )
+        );
+        link.client.batch_execute(&settings).await
     }
 }
 

@@ -1,11 +1,14 @@
 //! Looks for settings under which the store cannot keep its promises.
 
 use std::fmt;
+use std::time::Duration;
 
-use es_runtime::{StoreError, StoreErrorKind};
+use es_runtime::StoreError;
 use tokio_postgres::Client;
 
+use crate::connection::Link;
 use crate::error::Problem;
+use crate::pooler::shares_sessions;
 use crate::schema::Schema;
 
 /// Something about the server, the database or the role that a store should not meet.
@@ -63,29 +66,39 @@ impl fmt::Display for Finding {
 ///
 /// If the server cannot be asked.
 pub async fn examine(client: &Client, schema: &Schema) -> Result<Vec<Finding>, StoreError> {
-    let failed = |problem: Problem| problem.while_doing("examine the server");
-    let mut findings = settings(client).await.map_err(failed)?;
-    findings.extend(parts(client, schema).await.map_err(failed)?);
-    findings.extend(prepared(client).await.map_err(failed)?);
-    findings.extend(clock(client, schema).await.map_err(failed)?);
+    let mut findings = examine_server(client).await?;
+    findings.extend(examine_schema(client, schema).await?);
     Ok(findings)
 }
 
-/// Fails on the first dangerous finding that is not allowed, and logs all others.
-pub(crate) fn judge(findings: &[Finding], allowed: &[Risk]) -> Result<(), StoreError> {
-    for finding in findings {
-        if finding.risk.is_dangerous() && !allowed.contains(&finding.risk) {
-            return Err(StoreError::new(
-                StoreErrorKind::Rejected,
-                format!(
-                    "this server is not safe for a store: {finding}; to go on all the same, allow Risk::{:?}",
-                    finding.risk
-                ),
-            ));
-        }
-        tracing::warn!("{finding}");
+/// Looks at what can be seen before there is a schema.
+pub(crate) async fn examine_server(client: &Client) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = settings(client).await.map_err(unseen)?;
+    findings.extend(prepared(client).await.map_err(unseen)?);
+    Ok(findings)
+}
+
+pub(crate) async fn examine_schema(client: &Client, schema: &Schema) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = parts(client, schema).await.map_err(unseen)?;
+    findings.extend(clock(client, schema).await.map_err(unseen)?);
+    Ok(findings)
+}
+
+/// Finds a pooler that shares sessions, on two connections on which nothing is set yet.
+pub(crate) async fn examine_way(one: Link, other: &Client, patience: Duration) -> Result<Vec<Finding>, StoreError> {
+    if !shares_sessions(one, other, patience).await.map_err(unseen)? {
+        return Ok(Vec::new());
     }
-    Ok(())
+    Ok(vec![finding(
+        Risk::TransactionPooler,
+        "a pooler in transaction mode stands before the server: connect to the server itself, or to a port at which the pooler is in \
+         session mode"
+            .to_owned(),
+    )])
+}
+
+fn unseen(problem: Problem) -> StoreError {
+    problem.while_doing("examine the server")
 }
 
 async fn settings(client: &Client) -> Result<Vec<Finding>, Problem> {
@@ -214,31 +227,6 @@ async fn clock(client: &Client, schema: &Schema) -> Result<Vec<Finding>, Problem
              its time service"
         ),
     )])
-}
-
-/// Whether a setting of one connection shows on another: then something between here and the server shares sessions.
-pub(crate) async fn shares_sessions(one: &Client, other: &Client) -> Result<Option<Finding>, StoreError> {
-    let asked = async {
-        let mark = uuid::Uuid::now_v7().to_string();
-        one.query_one("SELECT set_config('es_postgres.mark', $1, false)", &[&mark])
-            .await?;
-        let row = other
-            .query_one("SELECT current_setting('es_postgres.mark', true)", &[])
-            .await?;
-        let seen: Option<&str> = row.try_get(0)?;
-        Ok::<_, Problem>(seen == Some(&mark))
-    };
-    let shared = asked
-        .await
-        .map_err(|problem| problem.while_doing("examine the server"))?;
-    Ok(shared.then(|| {
-        finding(
-            Risk::TransactionPooler,
-            "a pooler in transaction mode stands before the server: connect to the server itself, or to a port at which the \
-             pooler is in session mode"
-                .to_owned(),
-        )
-    }))
 }
 
 fn finding(risk: Risk, message: String) -> Finding {

@@ -14,6 +14,7 @@ mod outcome;
 mod pages;
 mod patience;
 mod pooled;
+mod pooler;
 mod projections;
 mod reader;
 mod reply;

@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 
 use crate::PostgresStore;
 use crate::connection::Connector;
-use crate::doctor::{self, Risk};
+use crate::doctor::{self, Finding, Risk};
 use crate::error::Problem;
 use crate::lane::{Lane, LaneSettings};
 use crate::reader::{Reader, Usual};
@@ -187,20 +187,25 @@ impl PostgresOptions {
         })
     }
 
-    /// Looks at the schema, or sets it up.
+    /// Looks at the way to the server, at the server and at the schema, which is set up before if that is wanted. Nothing is set
+    /// for a session before it is known that it is not shared with others.
     async fn prepare(&self, connector: &Connector) -> Result<(), StoreError> {
+        /// How long a session may take to end that its client has left.
+        const ENDING: Duration = Duration::from_secs(10);
         let prepared = async {
             let connecting = |error: tokio_postgres::Error| Problem::from(error).while_doing("connect");
-            let mut link = connector.connect().await.map_err(connecting)?;
+            let one = connector.bare().await.map_err(connecting)?;
+            let mut link = connector.bare().await.map_err(connecting)?;
+            let ending = ENDING.min(self.answer_timeout / 2);
+            self.judge(&doctor::examine_way(one, &link.client, ending).await?)?;
+            connector.set(&link).await.map_err(connecting)?;
+            self.judge(&doctor::examine_server(&link.client).await?)?;
             if self.apply {
                 schema::apply(&mut link.client, &self.schema).await?;
             } else {
                 schema::check(&link.client, &self.schema).await?;
             }
-            let mut findings = doctor::examine(&link.client, &self.schema).await?;
-            let other = connector.connect().await.map_err(connecting)?;
-            findings.extend(doctor::shares_sessions(&link.client, &other.client).await?);
-            doctor::judge(&findings, &self.allowed)
+            self.judge(&doctor::examine_schema(&link.client, &self.schema).await?)
         };
         match tokio::time::timeout(self.answer_timeout, prepared).await {
             Ok(prepared) => prepared,
@@ -212,6 +217,23 @@ impl PostgresOptions {
                 Err(Problem::Silent(silence).while_doing("connect"))
             }
         }
+    }
+
+    /// Fails on the first dangerous finding that is not allowed, and logs all others.
+    fn judge(&self, findings: &[Finding]) -> Result<(), StoreError> {
+        for finding in findings {
+            if finding.risk.is_dangerous() && !self.allowed.contains(&finding.risk) {
+                return Err(StoreError::new(
+                    StoreErrorKind::Rejected,
+                    format!(
+                        "this server is not safe for a store: {finding}; to go on all the same, allow Risk::{:?}",
+                        finding.risk
+                    ),
+                ));
+            }
+            tracing::warn!("{finding}");
+        }
+        Ok(())
     }
 
     fn reading_pool(&self, connector: &Connector) -> Result<Pool, StoreError> {

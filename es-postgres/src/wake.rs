@@ -21,6 +21,9 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// The longest pause before a connection that was lost is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// What is notified need not be durable: it would flush beside the appends. Said for this transaction only, not for the session.
+const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+
 /// What is known of the head of the log.
 pub(crate) struct Wake {
     hints: WakeSource,
@@ -178,9 +181,7 @@ impl Settings {
                 Some(notifying) => notifying,
                 none => {
                     let link = self.connector.connect().await?;
-                    // What is notified need not be durable: it would flush beside the appends.
-                    link.client.batch_execute("SET synchronous_commit = off").await?;
-                    let statement = link.client.prepare("SELECT pg_notify($1, $2)").await?;
+                    let statement = link.client.prepare(NOTIFY).await?;
                     none.insert((link, statement))
                 }
             };
