@@ -47,10 +47,11 @@ DECLARE
     bits     bigint;
 BEGIN
     -- PostgreSQL cannot look into JSON with a NUL in it. Another character takes its place, where no backslash stands before it.
-    IF strpos(data::text, '\u0000') > 0 THEN
-        field := replace(replace(data::text, '\\', '\u005c'), '\u0000', '\ue000')::json;
+    -- Written with E, as a session may read a backslash without it as an escape.
+    IF strpos(data::text, E'\\u0000') > 0 THEN
+        field := replace(replace(data::text, E'\\\\', E'\\u005c'), E'\\u0000', E'\\ue000')::json;
     END IF;
-    IF strpos(field::text, '\u') = 0 THEN
+    IF strpos(field::text, E'\\u') = 0 THEN
         FOREACH name IN ARRAY path LOOP
             field := field -> name;
         END LOOP;
@@ -71,7 +72,7 @@ BEGIN
     END IF;
     CASE json_typeof(field)
     WHEN 'string' THEN
-        RETURN CASE WHEN octet_length(content) <= 1024 THEN '\x02'::bytea || convert_to(content, 'UTF8') END;
+        RETURN CASE WHEN octet_length(content) <= 1024 THEN E'\\x02'::bytea || convert_to(content, 'UTF8') END;
     WHEN 'boolean' THEN
         nearest := CASE content WHEN 'true' THEN 1 ELSE 0 END;
     WHEN 'number' THEN
@@ -103,7 +104,7 @@ BEGIN
     END CASE;
     bits := ('x' || encode(float8send(nearest), 'hex'))::bit(64)::bigint;
     bits := CASE WHEN bits < 0 THEN ~bits ELSE bits # (1::bigint << 63) END;
-    RETURN '\x01'::bytea || int8send(bits) || int2send((above + 1024)::smallint);
+    RETURN E'\\x01'::bytea || int8send(bits) || int2send((above + 1024)::smallint);
 END $$;
 
 -- Takes a lease, and tells its epoch; NULL if another owner has it.

@@ -57,14 +57,15 @@ impl Schema {
     /// # Errors
     ///
     /// If PostgreSQL would not take the name as it is (it is empty, longer than 63 bytes, or starts with `pg_`), or if it
-    /// holds a NUL, a `'` or a `$`, which cannot stand in the functions' bodies.
+    /// holds a NUL, a `'`, a `$` or a `\`, which cannot stand in the functions' bodies. An SQL projection has a schema of its own, which is
+    /// named after this one, the projection and its version (`es_totals_v1`): it is refused at the start if that is longer than 63 bytes.
     pub fn new(name: impl Into<String>) -> Result<Self, StoreError> {
         let name = name.into();
-        if name.is_empty() || name.len() > 63 || name.starts_with("pg_") || name.contains(['\0', '\'', '$']) {
+        if name.is_empty() || name.len() > 63 || name.starts_with("pg_") || name.contains(['\0', '\'', '$', '\\']) {
             return Err(StoreError::new(
                 StoreErrorKind::Rejected,
                 format!(
-                    "{name:?} cannot name a schema: use 1 to 63 bytes without `'` and `$` that do not start with `pg_`"
+                    "{name:?} cannot name a schema: use 1 to 63 bytes without `'`, `$` and `\\` that do not start with `pg_`"
                 ),
             ));
         }
@@ -235,7 +236,7 @@ mod tests {
 
     #[test]
     fn names_that_postgres_would_change_are_refused() {
-        for name in ["", "pg_es", "a\0b", "a'b", "a$$b", &"n".repeat(64)] {
+        for name in ["", "pg_es", "a\0b", "a'b", "a$$b", "a\\b", &"n".repeat(64)] {
             assert!(Schema::new(name).is_err(), "{name:?}");
         }
     }

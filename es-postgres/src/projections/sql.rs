@@ -105,7 +105,9 @@ impl PostgresStore {
         let name = format!("{}_{}", self.schema.name(), schema.name());
         if name.len() > 63 {
             return Err(rejected(format!(
-                "{name:?} cannot name the schema of a projection, as it is longer than 63 bytes: choose a shorter name"
+                "{name:?} cannot name the schema of a projection, as it is longer than 63 bytes: choose a shorter name for the projection, or for the \
+                 schema `{}` of the store",
+                self.schema.name()
             )));
         }
         Ok(Place {

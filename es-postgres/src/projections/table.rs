@@ -105,8 +105,8 @@ impl List {
         // What marks text stands between the numbers and all text.
         let is_text = matches!(filter.value, FieldValue::Text(_));
         match filter.compare {
-            Compare::Less | Compare::AtMost if is_text => self.conditions.push(format!("{field} >= '\\x02'")),
-            Compare::Greater | Compare::AtLeast if !is_text => self.conditions.push(format!("{field} < '\\x02'")),
+            Compare::Less | Compare::AtMost if is_text => self.conditions.push(format!("{field} >= E'\\\\x02'")),
+            Compare::Greater | Compare::AtLeast if !is_text => self.conditions.push(format!("{field} < E'\\\\x02'")),
             _ => {}
         }
         Ok(())

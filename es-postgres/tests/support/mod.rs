@@ -78,6 +78,11 @@ impl Database {
         Self::create("template0").await
     }
 
+    /// An empty database whose text is encoded so.
+    pub(crate) async fn encoded_as(encoding: &str) -> Self {
+        Self::create(&format!("template0 ENCODING '{encoding}'")).await
+    }
+
     /// A database with a store in schema `es`.
     pub(crate) async fn new() -> Self {
         Self::create(template()).await
