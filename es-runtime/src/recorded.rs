@@ -120,3 +120,10 @@ pub struct RecordedEvent {
     /// What was recorded beside it.
     pub metadata: Metadata,
 }
+
+impl RecordedEvent {
+    /// When the event happened: the time that its sender gave, else the time of recording.
+    pub fn occurred_at(&self) -> Timestamp {
+        self.metadata.occurred_at().unwrap_or(self.recorded_at)
+    }
+}

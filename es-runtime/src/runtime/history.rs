@@ -40,7 +40,7 @@ impl<E> Recorded<E> {
         }
     }
 
-    /// When the event happened: the time that an import gave, else the time of recording.
+    /// When the event happened: the time that its sender gave, else the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }
