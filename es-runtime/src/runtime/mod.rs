@@ -7,6 +7,7 @@ mod cache;
 mod caps;
 mod decide;
 mod dry_run;
+mod enclosing;
 mod event_check;
 mod execute;
 mod handle_events;

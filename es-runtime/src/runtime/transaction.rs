@@ -4,14 +4,15 @@ use futures_util::future;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use super::decide::{Batch, Written, checked, decline, valid, write};
+use super::enclosing::Enclosing;
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
 use super::write::exactly;
 use super::{Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
-    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, LoadError, Metadata, NewEvent,
-    StoreError, StoredEvent, StreamId, Timestamp, Version, metrics,
+    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, Metadata, NewEvent, StoreError,
+    StoredEvent, StreamId, Timestamp, Version, metrics,
 };
 
 /// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
@@ -20,6 +21,7 @@ pub struct Transaction {
     append: AppendId,
     metadata: Metadata,
     work: Arc<AsyncMutex<Work>>,
+    enclosing: Arc<Enclosing>,
     failed: Arc<Mutex<Option<oneshot::Sender<Failure>>>>,
 }
 
@@ -32,6 +34,7 @@ impl Transaction {
         runtime: &Runtime,
         append: AppendId,
         metadata: &Metadata,
+        enclosing: &Arc<Enclosing>,
     ) -> (Self, Arc<AsyncMutex<Work>>, oneshot::Receiver<Failure>) {
         let (failed, failure) = oneshot::channel();
         let work: Arc<AsyncMutex<Work>> = Arc::default();
@@ -40,6 +43,7 @@ impl Transaction {
             append,
             metadata: metadata.clone(),
             work: Arc::clone(&work),
+            enclosing: Arc::clone(enclosing),
             failed: Arc::new(Mutex::new(Some(failed))),
         };
         (transaction, work, failure)
@@ -78,7 +82,7 @@ impl Transaction {
                 version,
                 position,
             }),
-            Err(failure) => self.fail(failure.into()).await,
+            Err(failure) => self.fail(failure).await,
         }
     }
 
@@ -90,7 +94,7 @@ impl Transaction {
         command.check()?;
         let mut work = self.work.lock().await;
         let first = work.events;
-        let part = work.part::<A>(&self.runtime, stream).await?;
+        let part = work.part::<A, _>(self, stream).await?;
         let stream = &part.stream;
         let now = self.runtime.0.clock.now();
         let context = Context::new(stream.clone(), part.current.version, now, self.metadata.clone());
@@ -120,9 +124,9 @@ impl Transaction {
     }
 
     /// A copy of the state, which the transaction itself needs for the commands to come.
-    async fn copy<A: EventSourced>(&self, stream: StreamId) -> Result<Current<A>, LoadError> {
+    async fn copy<A: EventSourced>(&self, stream: StreamId) -> Result<Current<A>, Failure> {
         let mut work = self.work.lock().await;
-        let part = work.part::<A>(&self.runtime, stream).await?;
+        let part = work.part::<A, _>(self, stream).await?;
         let mut copy = Load::new(&self.runtime, part.stream.clone())
             .at_version(part.start)
             .current()
@@ -175,10 +179,16 @@ impl Work {
         self.parts.is_empty()
     }
 
-    async fn part<A: EventSourced>(&mut self, runtime: &Runtime, stream: StreamId) -> Result<&mut Part, LoadError> {
+    async fn part<A: EventSourced, R>(
+        &mut self,
+        tx: &Transaction,
+        stream: StreamId,
+    ) -> Result<&mut Part, ExecuteError<R>> {
+        let Transaction { runtime, enclosing, .. } = tx;
         let index = match self.parts.iter().position(|part| part.stream == stream) {
             Some(index) => index,
             None => {
+                enclosing.take(&stream)?;
                 let cached = runtime.0.cache.take(&stream);
                 metrics::looked_up(A::NAME, cached.is_some());
                 let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();

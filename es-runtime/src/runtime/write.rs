@@ -1,7 +1,7 @@
-use super::Runtime;
 use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::receipt::Receipt;
 use super::state::Current;
+use super::{Runtime, enclosing};
 use crate::command::Declined;
 use crate::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend};
 use crate::{
@@ -28,6 +28,7 @@ pub(super) type WriteError = ExecuteError<()>;
 
 impl Write<'_> {
     pub(super) async fn run<A: EventSourced>(&self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {
+        enclosing::check(self.runtime, &self.stream)?;
         if let Some(appended) = done_before(self.store(), self.key.as_ref()).await? {
             return receipt(appended);
         }
