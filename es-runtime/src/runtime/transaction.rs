@@ -8,7 +8,7 @@ use super::enclosing::Enclosing;
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
 use super::write::exactly;
-use super::{Receipt, Runtime};
+use super::{ExecuteWithin, Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
     AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, Metadata, NewEvent, StoreError,
@@ -19,7 +19,7 @@ use crate::{
 pub struct Transaction {
     runtime: Runtime,
     append: AppendId,
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
     work: Arc<AsyncMutex<Work>>,
     enclosing: Arc<Enclosing>,
     failed: Arc<Mutex<Option<oneshot::Sender<Failure>>>>,
@@ -49,21 +49,18 @@ impl Transaction {
         (transaction, work, failure)
     }
 
-    /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it.
+    /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it. Await the result, or
+    /// say first what is recorded with its events.
     ///
     /// # Errors
     ///
     /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
     /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
-    pub async fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Result<(), C::Refusal>
+    pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> ExecuteWithin<'_, K::Aggregate, C>
     where
         K::Aggregate: EventSourced,
     {
-        match self.decide(key.stream_id(), command).await {
-            Ok(()) => Ok(()),
-            Err(ExecuteError::Refused(refusal)) => Err(refusal),
-            Err(failure) => self.fail(failure.map_refused(|_| ())).await,
-        }
+        ExecuteWithin::new(self, key.stream_id(), command)
     }
 
     /// Loads `key`, as the commands before it in this transaction have left it. The transaction is run again if it changes
@@ -86,18 +83,19 @@ impl Transaction {
         }
     }
 
-    async fn decide<A: EventSourced, C: CommandOf<A>>(
+    pub(super) async fn decide<A: EventSourced, C: CommandOf<A>>(
         &self,
         stream: StreamId,
         command: C,
+        metadata: &Metadata,
     ) -> Result<(), ExecuteError<C::Refusal>> {
         command.check()?;
         let mut work = self.work.lock().await;
-        let first = work.events;
+        let first = work.events as u64;
         let part = work.part::<A, _>(self, stream).await?;
         let stream = &part.stream;
         let now = self.runtime.0.clock.now();
-        let context = Context::new(stream.clone(), part.current.version, now, self.metadata.clone());
+        let context = Context::new(stream.clone(), part.current.version, now, metadata.clone());
         let state = part.current.state_mut::<A>();
         let events = command
             .decide(state.as_ref(), &context)
@@ -107,7 +105,8 @@ impl Transaction {
         let batch = Batch {
             id: self.append,
             first,
-            metadata: &self.metadata,
+            metadata,
+            times: &[],
         };
         let Written { stored, read } = write::<A, _>(&self.runtime.0.caps, stream, state.is_some(), events, &batch)?;
         let count = stored.len();
@@ -146,7 +145,7 @@ impl Transaction {
     }
 
     /// Ends the transaction: the closure is dropped where it waits for this.
-    async fn fail<T>(&self, failure: Failure) -> T {
+    pub(super) async fn fail<T>(&self, failure: Failure) -> T {
         if let Some(failed) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // If the transaction was dropped already, nobody needs to know.
             let _ = failed.send(failure);

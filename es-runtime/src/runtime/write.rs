@@ -6,7 +6,7 @@ use crate::command::Declined;
 use crate::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend};
 use crate::{
     AppendId, Context, EventEnum as _, EventSourced, EventStore, ExecuteError, ExpectedVersion, Metadata, StoreError,
-    StoreErrorKind, StreamId, Version, metrics,
+    StoreErrorKind, StreamId, Timestamp, Version, metrics,
 };
 
 /// One write to one aggregate instance: load, decide, append, and again on a conflict.
@@ -16,6 +16,8 @@ pub(super) struct Write<'a> {
     pub(super) expected: Option<Version>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) metadata: Metadata,
+    /// When events happened that have a time of their own, in the order of the events.
+    pub(super) times: Vec<Option<Timestamp>>,
 }
 
 /// Decides on a state. A trait object, so that the loop is compiled once for an aggregate and not for each command; the
@@ -70,6 +72,7 @@ impl Write<'_> {
                 id: append,
                 first: 0,
                 metadata: &self.metadata,
+                times: &self.times,
             };
             let exists = current.state.is_some();
             let Written { stored, read } = write::<A, ()>(&self.runtime.0.caps, &self.stream, exists, events, &batch)?;
