@@ -90,7 +90,7 @@ impl<A: Aggregate> Meta<A> {
         self.recorded_at
     }
 
-    /// When it happened: the time that its sender gave, else the time of recording.
+    /// The time at which it happened: as its sender says, else the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata().occurred_at().unwrap_or(self.recorded_at)
     }

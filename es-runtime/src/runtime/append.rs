@@ -9,11 +9,11 @@ use super::{Receipt, Runtime};
 use crate::outcome::{IntoEvents, collect};
 use crate::{EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Timestamp, Version};
 
-/// Appends events without a command: `runtime.append(id, events).await`, or first its options. Events that happened at different
-/// times are added with [`at`](Self::at).
+/// Appends events without a command: `runtime.append(id, events).await`, or first its options. Events that happened at
+/// different times are added with [`at`](Self::at).
 ///
-/// The events must fold onto the state as it is when they are appended; what the aggregate would have said of them is not
-/// asked.
+/// The events must fold onto the state as it is when they are appended; what the aggregate would have said of them is
+/// not asked.
 ///
 /// # Cancel safety
 ///
@@ -23,7 +23,7 @@ pub struct AppendEvents<'a, A: EventSourced> {
     runtime: &'a Runtime,
     stream: StreamId,
     events: Vec<A::Event>,
-    /// When the events happened that have a time of their own, in the order of the events; `None` behind the last one that has.
+    /// The times of the events that have one of their own, by their index. May be shorter than the events.
     times: Vec<Option<Timestamp>>,
     expected: Option<Version>,
     request: Request,
@@ -41,7 +41,7 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
         }
     }
 
-    /// Appends these events too, behind those before, and records of them that they happened at this time.
+    /// Adds events behind those before, and records this time as the one at which they happened.
     ///
     /// ```
     /// # use es_runtime::prelude::*;
@@ -84,7 +84,8 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
 
     request_setters!();
 
-    /// The names and payloads, and the times that events have of their own: what a repeated request has in common with the first.
+    /// The names and payloads, and the times that events have of their own: what a repeated request has in common with
+    /// the first.
     fn content(&self) -> Result<Vec<u8>, EncodeError> {
         let mut content = format!("append {} ", self.stream).into_bytes();
         let mut times = self.times.iter();

@@ -64,12 +64,12 @@ pub(super) struct Batch<'a> {
     /// How many events there are before them in the append.
     pub(super) first: u64,
     pub(super) metadata: &'a Metadata,
-    /// When events happened that have a time of their own, in the order of the events.
+    /// The times of the events that have one of their own, by their index.
     pub(super) times: &'a [Option<Timestamp>],
 }
 
 impl Batch<'_> {
-    /// What is recorded with the event of this index.
+    /// The metadata of the event with this index.
     fn metadata(&self, index: usize) -> Metadata {
         let mut metadata = self.metadata.clone();
         if let Some(Some(time)) = self.times.get(index) {

@@ -59,8 +59,8 @@ impl Enclosing {
     }
 }
 
-/// Refuses a write without the transaction to a stream that takes part in it: it would be stored, and the transaction then meet a
-/// conflict, at each attempt.
+/// Refuses a write without the transaction to a stream that takes part in it: it would be stored, and the transaction
+/// then meet a conflict, at each attempt.
 pub(super) fn check<R>(runtime: &Runtime, stream: &StreamId) -> Result<(), ExecuteError<R>> {
     ENCLOSING
         .try_with(|enclosing| enclosing.refuse(runtime, stream))

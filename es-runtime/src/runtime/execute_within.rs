@@ -8,8 +8,8 @@ use crate::{CommandOf, EventSourced, ExecuteError, StreamId};
 
 /// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
 ///
-/// What is recorded with the events of the command is what the [transaction](crate::Atomically) says, and in its place or next to
-/// it what is said here. An idempotency key stands for the transaction as a whole.
+/// The events of the command are recorded with the metadata of the [transaction](crate::Atomically), which these
+/// options add to or replace. An idempotency key belongs to the transaction as a whole.
 #[must_use = "a command is not executed until it is awaited"]
 pub struct ExecuteWithin<'a, A, C> {
     transaction: &'a Transaction,

@@ -16,7 +16,7 @@ pub struct FoldLive<'a, P, K = ()> {
     row: PhantomData<fn() -> P>,
 }
 
-/// Which events are folded.
+/// The bounds of the events that are folded.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     to: Position,

@@ -64,10 +64,10 @@ macro_rules! request_setters {
     };
 }
 
-/// The one of them that says when it happened.
+/// The setter of the time at which it happened.
 macro_rules! occurred_at_setter {
     () => {
-        /// When it happened, where that is not now: for imports. Recorded with each event.
+        /// Records with each event the time at which it happened, where that is not now.
         pub fn occurred_at(mut self, time: crate::Timestamp) -> Self {
             self.request.set_occurred_at(time);
             self
@@ -75,7 +75,7 @@ macro_rules! occurred_at_setter {
     };
 }
 
-/// Those of them that say by whom, because of what and in which trace.
+/// The setters of metadata.
 macro_rules! metadata_setters {
     () => {
         /// Who asks for it; recorded with each event.

@@ -16,7 +16,7 @@ pub(super) struct Write<'a> {
     pub(super) expected: Option<Version>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) metadata: Metadata,
-    /// When events happened that have a time of their own, in the order of the events.
+    /// The times of the events that have one of their own, by their index.
     pub(super) times: Vec<Option<Timestamp>>,
 }
 
