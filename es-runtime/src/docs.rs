@@ -6,5 +6,8 @@ pub mod changing_an_event {}
 #[doc = include_str!("../docs/deploying.md")]
 pub mod deploying {}
 
+#[doc = include_str!("../docs/importing.md")]
+pub mod importing {}
+
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}

@@ -140,6 +140,16 @@ pub enum ExecuteError<E> {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The command was sent with the [`Runtime`](crate::Runtime), from within the closure of
+    /// [`atomically`](crate::Runtime::atomically), to an aggregate that takes part in its transaction. Stored at once, it would have
+    /// the transaction meet a conflict at each attempt; nothing was stored.
+    #[error(
+        "`{stream}` takes part in the transaction in whose closure this was sent: send it as a part of that, with `tx.execute`, or after it"
+    )]
+    InTransaction {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The idempotency key was used before, for another request.
     #[error("{what} was used before for another content: use a new key for a new request")]
     IdempotencyMismatch {
@@ -241,6 +251,7 @@ impl<E> ExecuteError<E> {
                 actual,
                 attempts,
             },
+            Self::InTransaction { stream } => To::InTransaction { stream },
             Self::IdempotencyMismatch { what } => To::IdempotencyMismatch { what },
             Self::Misapplied { stream, source } => To::Misapplied { stream, source },
             Self::Encode(error) => To::Encode(error),

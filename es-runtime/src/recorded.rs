@@ -33,6 +33,9 @@ uuid_newtype! {
 }
 
 impl AppendId {
+    /// The bits of a UUID in which the ids of an append's events differ.
+    const RANDOM: u128 = (1 << 62) - 1;
+
     /// A new id.
     #[expect(
         clippy::new_without_default,
@@ -45,11 +48,17 @@ impl AppendId {
     /// The id of the append's event number `index`, from 0: the append's own, counted on in its random part. Drawing one
     /// random number an append is what makes the ids of its events cheap.
     pub(crate) fn event_id(self, index: u64) -> EventId {
-        const RANDOM: u128 = (1 << 62) - 1;
         let id = self.0.as_u128();
         EventId(Uuid::from_u128(
-            (id & !RANDOM) | (id.wrapping_add(u128::from(index)) & RANDOM),
+            (id & !Self::RANDOM) | (id.wrapping_add(u128::from(index)) & Self::RANDOM),
         ))
+    }
+
+    /// The index of the append's event with this id, if it is of this append.
+    pub(crate) fn index_of(self, event: EventId) -> Option<u64> {
+        let (id, event) = (self.0.as_u128(), event.0.as_u128());
+        let index = event.wrapping_sub(id) & Self::RANDOM;
+        (id & !Self::RANDOM == event & !Self::RANDOM).then(|| u64::try_from(index).unwrap_or(u64::MAX))
     }
 }
 
@@ -119,4 +128,11 @@ pub struct RecordedEvent {
     pub payload: Bytes,
     /// What was recorded beside it.
     pub metadata: Metadata,
+}
+
+impl RecordedEvent {
+    /// The time at which the event happened: as its sender says, else the time of recording.
+    pub fn occurred_at(&self) -> Timestamp {
+        self.metadata.occurred_at().unwrap_or(self.recorded_at)
+    }
 }

@@ -6,10 +6,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use es_runtime::prelude::*;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::{EventStore, ExecuteError, RetryPolicy, Runtime};
-use es_tests::bank::{Account, Deposit, InsufficientFunds, Withdraw, account_with, balance};
+use es_tests::bank::{Account, Deposit, Deposited, InsufficientFunds, Open, Withdraw, account_with, balance};
 
 async fn start(store: &Arc<dyn ProjectionStore>) -> Runtime {
     Runtime::builder(Arc::clone(store)).start().await.unwrap()
+}
+
+/// Does something in a task of its own, as another writer would.
+async fn elsewhere<T: Send + 'static>(runtime: &Runtime, write: impl AsyncFnOnce(Runtime) -> T + Send + 'static) -> T {
+    let runtime = runtime.clone();
+    tokio::task::spawn_blocking(move || tokio::runtime::Handle::current().block_on(write(runtime)))
+        .await
+        .unwrap()
+}
+
+/// The stream that a write was refused for because it takes part in a transaction.
+fn in_transaction<T, E>(result: Result<T, ExecuteError<E>>) -> Option<String> {
+    match result {
+        Err(ExecuteError::InTransaction { stream }) => Some(stream.id().to_owned()),
+        _ => None,
+    }
 }
 
 type Outcome = Result<Vec<es_runtime::Receipt>, ExecuteError<InsufficientFunds>>;
@@ -108,7 +124,7 @@ es_tests::on_every_store! {
         runtime.atomically(async |tx| {
             let funds = tx.load(rich).await.unwrap().balance;
             if runs.fetch_add(1, Ordering::SeqCst) == 0 {
-                runtime.execute(rich, Withdraw { amount: 60 }).await.unwrap();
+                elsewhere(&runtime, async move |runtime| runtime.execute(rich, Withdraw { amount: 60 }).await.unwrap()).await;
             }
             tx.execute(poor, Deposit { amount: funds }).await
         }).await.unwrap();
@@ -122,7 +138,7 @@ es_tests::on_every_store! {
         runtime.atomically(async |tx| {
             let decided = tx.execute(alice, Withdraw { amount: 10 }).await;
             if runs.fetch_add(1, Ordering::SeqCst) == 0 {
-                runtime.execute(alice, Deposit { amount: 10 }).await.unwrap();
+                elsewhere(&runtime, async move |runtime| runtime.execute(alice, Deposit { amount: 10 }).await.unwrap()).await;
             }
             decided
         }).await.unwrap();
@@ -155,5 +171,76 @@ es_tests::on_every_store! {
         }).await.unwrap();
         assert_eq!((receipts.len(), receipts[0].events, receipts[0].version.0), (1, 0, 2));
         assert_eq!(store.head().await.unwrap(), head);
+    }
+
+    async fn a_write_without_the_transaction_to_what_takes_part_in_it_is_refused_at_once(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob) = (account_with(&runtime, 100).await, account_with(&runtime, 100).await);
+        let head = store.head().await.unwrap();
+        let runs = AtomicU32::new(0);
+        let done = runtime.atomically(async |tx| {
+            runs.fetch_add(1, Ordering::SeqCst);
+            tx.execute(alice, Withdraw { amount: 30 }).await?;
+            tx.load(bob).await;
+            for account in [alice, bob] {
+                let account_id = Some(account.to_string());
+                let clone = runtime.clone();
+                assert_eq!(in_transaction(clone.execute(account, Deposit { amount: 1 }).await), account_id);
+                assert_eq!(in_transaction(runtime.append(account, Deposited { amount: 1 }).await), account_id);
+                let nested = runtime.atomically(async |inner| inner.execute(account, Withdraw { amount: 1 }).await).await;
+                assert_eq!(in_transaction(nested), account_id, "nested");
+                let nested = runtime.atomically(async |inner| {
+                    inner.load(account).await;
+                    Ok::<_, InsufficientFunds>(())
+                }).await;
+                assert_eq!(in_transaction(nested), account_id, "nested, and read only");
+            }
+            Ok::<_, InsufficientFunds>(())
+        }).await.unwrap();
+        assert_eq!((runs.into_inner(), done.len()), (1, 2));
+        assert_eq!(store.head().await.unwrap().0, head.0 + 1);
+        let words = ExecuteError::<InsufficientFunds>::InTransaction { stream: done[0].stream.clone() }.to_string();
+        assert!(words.contains("`tx.execute`"), "{words}");
+        // It is over behind the closure.
+        runtime.execute(alice, Deposit { amount: 30 }).await.unwrap();
+    }
+
+    async fn a_transaction_that_began_in_a_closure_knows_those_around_it(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob, carol) = (account_with(&runtime, 9).await, account_with(&runtime, 9).await, account_with(&runtime, 9).await);
+        runtime.atomically(async |outer| {
+            outer.execute(alice, Withdraw { amount: 1 }).await?;
+            runtime.atomically(async |inner| {
+                inner.execute(bob, Withdraw { amount: 2 }).await?;
+                for taken in [alice, bob] {
+                    assert!(in_transaction(runtime.execute(taken, Withdraw { amount: 1 }).await).is_some());
+                }
+                Ok::<_, InsufficientFunds>(())
+            }).await.unwrap();
+            // Another instance, and one whose transaction is over, are written as ever.
+            runtime.execute(carol, Withdraw { amount: 3 }).await.unwrap();
+            runtime.execute(bob, Withdraw { amount: 2 }).await.unwrap();
+            Ok::<_, InsufficientFunds>(())
+        }).await.unwrap();
+        let balances = (balance(&runtime, alice).await, balance(&runtime, bob).await, balance(&runtime, carol).await);
+        assert_eq!(balances, (8, 5, 6));
+    }
+
+    async fn another_store_and_another_task_are_not_within_the_transaction(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let elsewhere_kept = Runtime::builder(es_runtime::MemoryStore::new()).start().await.unwrap();
+        let alice = account_with(&runtime, 100).await;
+        elsewhere_kept.execute(alice, Open { owner: "Alice".into() }).await.unwrap();
+        let runs = AtomicU32::new(0);
+        runtime.atomically(async |tx| {
+            tx.execute(alice, Withdraw { amount: 30 }).await?;
+            if runs.fetch_add(1, Ordering::SeqCst) == 0 {
+                elsewhere_kept.execute(alice, Deposit { amount: 5 }).await.unwrap();
+                // Another writer, so that the transaction is decided again.
+                elsewhere(&runtime, async move |runtime| runtime.execute(alice, Deposit { amount: 1 }).await.unwrap()).await;
+            }
+            Ok::<_, InsufficientFunds>(())
+        }).await.unwrap();
+        assert_eq!((runs.into_inner(), balance(&runtime, alice).await, balance(&elsewhere_kept, alice).await), (2, 71, 5));
     }
 }

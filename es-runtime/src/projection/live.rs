@@ -50,6 +50,8 @@ pub(crate) struct Wanted {
     pub(crate) to: Position,
     /// The last time of recording.
     pub(crate) until: Timestamp,
+    /// The last time at which an event happened.
+    pub(crate) occurred: Timestamp,
 }
 
 /// The rows by their keys, each with the position of the event that changed it last.
@@ -66,6 +68,9 @@ pub(crate) async fn fold_live<P: RowProjection>(
         if event.recorded_at > wanted.until {
             // Time never goes back along positions.
             break;
+        }
+        if event.occurred_at() > wanted.occurred {
+            continue;
         }
         let fail = |error| fail::<P>(&event, error);
         for Change { key, apply } in sources.changes(&event).map_err(fail)? {

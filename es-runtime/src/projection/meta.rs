@@ -89,6 +89,11 @@ impl<A: Aggregate> Meta<A> {
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
     }
+
+    /// The time at which it happened: as its sender says, else the time of recording.
+    pub fn occurred_at(&self) -> Timestamp {
+        self.metadata().occurred_at().unwrap_or(self.recorded_at)
+    }
 }
 
 /// The instance's id, the stream, the event's number in it and id, the metadata.

@@ -7,12 +7,13 @@ use super::request::{Request, request_setters};
 use super::write::Write;
 use super::{Receipt, Runtime};
 use crate::outcome::{IntoEvents, collect};
-use crate::{EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Version};
+use crate::{EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Timestamp, Version};
 
-/// Appends events without a command: `runtime.append(id, events).await`, or first its options.
+/// Appends events without a command: `runtime.append(id, events).await`, or first its options. Events that happened at
+/// different times are added with [`at`](Self::at).
 ///
-/// The events must fold onto the state as it is when they are appended; what the aggregate would have said of them is not
-/// asked.
+/// The events must fold onto the state as it is when they are appended; what the aggregate would have said of them is
+/// not asked.
 ///
 /// # Cancel safety
 ///
@@ -22,6 +23,8 @@ pub struct AppendEvents<'a, A: EventSourced> {
     runtime: &'a Runtime,
     stream: StreamId,
     events: Vec<A::Event>,
+    /// The times of the events that have one of their own, by their index. May be shorter than the events.
+    times: Vec<Option<Timestamp>>,
     expected: Option<Version>,
     request: Request,
 }
@@ -32,9 +35,44 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
             runtime,
             stream,
             events: collect::<A, _>(events),
+            times: Vec::new(),
             expected: None,
             request: Request::default(),
         }
+    }
+
+    /// Adds events behind those before, and records this time as the one at which they happened.
+    ///
+    /// ```
+    /// # use es_runtime::prelude::*;
+    /// # #[event] pub struct Opened { pub owner: String }
+    /// # #[event] pub struct Deposited { pub amount: i64 }
+    /// # #[command] pub struct Open { pub owner: String }
+    /// # #[derive(Aggregate)] pub struct Account { balance: i64 }
+    /// # #[aggregate] impl Account {
+    /// #     #[handle] fn open(cmd: Open) -> Opened { Opened { owner: cmd.owner } }
+    /// #     #[apply] fn opened(_: Opened) -> Self { Account { balance: 0 } }
+    /// #     #[apply] fn deposited(&mut self, event: Deposited) { self.balance += event.amount; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// # let runtime = Runtime::builder(MemoryStore::new()).start().await?;
+    /// # let alice = Id::<Account>::new();
+    /// runtime
+    ///     .append(alice, ())
+    ///     .at("2024-03-01T09:00:00Z".parse()?, Opened { owner: "Alice".into() })
+    ///     .at("2024-03-04T12:30:00Z".parse()?, Deposited { amount: 100 })
+    ///     .await?;
+    /// let then = runtime.load(alice).as_of_occurred("2024-03-02T00:00:00Z".parse()?).await?;
+    /// assert_eq!(then.unwrap().balance, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn at(mut self, time: Timestamp, events: impl IntoEvents<A>) -> Self {
+        self.times.resize(self.events.len(), None);
+        events.into_events(&mut self.events);
+        self.times.resize(self.events.len(), Some(time));
+        self
     }
 
     /// Appends only to this version, 0 for a new aggregate: a stream at any other is a
@@ -46,12 +84,17 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
 
     request_setters!();
 
-    /// The names and payloads: what a repeated request has in common with the first.
+    /// The names and payloads, and the times that events have of their own: what a repeated request has in common with
+    /// the first.
     fn content(&self) -> Result<Vec<u8>, EncodeError> {
         let mut content = format!("append {} ", self.stream).into_bytes();
+        let mut times = self.times.iter();
         for event in &self.events {
             content.extend_from_slice(event.info().name.as_bytes());
             event.encode(&mut content)?;
+            if let Some(Some(time)) = times.next() {
+                content.extend_from_slice(time.to_string().as_bytes());
+            }
         }
         Ok(content)
     }
@@ -70,6 +113,7 @@ impl<'a, A: EventSourced<Event: Clone>> IntoFuture for AppendEvents<'a, A> {
                 runtime,
                 stream,
                 events,
+                times,
                 expected,
                 request,
             } = self;
@@ -79,6 +123,7 @@ impl<'a, A: EventSourced<Event: Clone>> IntoFuture for AppendEvents<'a, A> {
                 expected,
                 key,
                 metadata: request.metadata,
+                times,
             };
             let receipt = write.run::<A>(&mut |_, _| Ok(events.clone())).await;
             receipt.map_err(|error| error.map_refused(|()| unreachable!("no handler is asked, so none refuses")))

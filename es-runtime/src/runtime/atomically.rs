@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use futures_util::future::{self, Either};
 use tracing::Instrument as _;
 
+use super::enclosing::Enclosing;
 use super::request::{Request, request_setters};
 use super::transaction::{Failure, Transaction, Work};
 use super::write::{Committed, commit, done_before, lost, refused};
@@ -131,7 +132,8 @@ where
 
     /// Runs the closure to its end, or to the first failure that is not a refusal.
     async fn attempt(&self, append: AppendId) -> Result<(Result<(), E>, Work), ExecuteError<E>> {
-        let (transaction, work, failure) = Transaction::begin(self.runtime, append, &self.request.metadata);
+        let enclosing = Enclosing::new(self.runtime);
+        let (transaction, work, failure) = Transaction::begin(self.runtime, append, &self.request.metadata, &enclosing);
         let failure = pin!(async {
             match failure.await {
                 Ok(failure) => failure,
@@ -139,7 +141,8 @@ where
                 Err(_) => future::pending().await,
             }
         });
-        match future::select(pin!((self.commands)(transaction)), failure).await {
+        let commands = enclosing.run(async { (self.commands)(transaction).await });
+        match future::select(pin!(commands), failure).await {
             Either::Left((decided, _)) => Ok((decided, std::mem::take(&mut *work.lock().await))),
             Either::Right((failure, _)) => Err(without_refusal(failure)),
         }

@@ -8,6 +8,7 @@ use super::caps::{Caps, Form};
 use crate::command::{Declined, WrongTarget};
 use crate::{
     AppendId, Decoded, EncodeError, EventEnum, EventSourced, ExecuteError, Metadata, Misapplied, NewEvent, StreamId,
+    Timestamp,
 };
 
 /// The error of a command that was declined.
@@ -61,8 +62,21 @@ pub(super) struct Written<E> {
 pub(super) struct Batch<'a> {
     pub(super) id: AppendId,
     /// How many events there are before them in the append.
-    pub(super) first: usize,
+    pub(super) first: u64,
     pub(super) metadata: &'a Metadata,
+    /// The times of the events that have one of their own, by their index.
+    pub(super) times: &'a [Option<Timestamp>],
+}
+
+impl Batch<'_> {
+    /// The metadata of the event with this index.
+    fn metadata(&self, index: usize) -> Metadata {
+        let mut metadata = self.metadata.clone();
+        if let Some(Some(time)) = self.times.get(index) {
+            metadata.set_occurred_at(*time);
+        }
+        metadata
+    }
 }
 
 /// Turns `events` for a stream that `exists` or not into their stored form.
@@ -93,11 +107,11 @@ pub(super) fn write<A: EventSourced, R>(
             changed.push((index, read_back::<A>(form, &payload)?));
         }
         stored.push(NewEvent {
-            id: batch.id.event_id((batch.first + index) as u64),
+            id: batch.id.event_id(batch.first + index as u64),
             name: Cow::Borrowed(form.name),
             shape_version: form.shape_version,
             payload: Bytes::copy_from_slice(&payload),
-            metadata: batch.metadata.clone(),
+            metadata: batch.metadata(index),
         });
     }
     if changed.is_empty() {

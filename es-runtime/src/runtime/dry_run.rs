@@ -37,6 +37,13 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
         self
     }
 
+    /// Decides on the state at this time by the times at which events happened, as
+    /// [`Load::as_of_occurred`](super::Load::as_of_occurred) does.
+    pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
+        self.load = self.load.as_of_occurred(time);
+        self
+    }
+
     /// Decides on the state when the store's head was at this position.
     pub fn at_position(mut self, position: impl Into<Position>) -> Self {
         self.load = self.load.at_position(position);

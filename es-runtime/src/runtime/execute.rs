@@ -102,6 +102,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
             expected,
             key,
             metadata: request.metadata,
+            times: Vec::new(),
         };
         let mut decide = |state: Option<&A>, context: &Context| {
             command

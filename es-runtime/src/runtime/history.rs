@@ -40,7 +40,7 @@ impl<E> Recorded<E> {
         }
     }
 
-    /// When the event happened: the time that an import gave, else the time of recording.
+    /// The time at which the event happened: as its sender says, else the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }

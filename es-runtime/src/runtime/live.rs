@@ -12,9 +12,16 @@ use crate::{Position, Timestamp};
 pub struct FoldLive<'a, P, K = ()> {
     runtime: &'a Runtime,
     key: K,
+    bounds: Bounds,
+    row: PhantomData<fn() -> P>,
+}
+
+/// The bounds of the events that are folded.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
     to: Position,
     until: Timestamp,
-    row: PhantomData<fn() -> P>,
+    occurred: Timestamp,
 }
 
 impl<'a, P: RowProjection> FoldLive<'a, P> {
@@ -26,8 +33,7 @@ impl<'a, P: RowProjection> FoldLive<'a, P> {
         FoldLive {
             runtime: self.runtime,
             key: key.to_string(),
-            to: self.to,
-            until: self.until,
+            bounds: self.bounds,
             row: PhantomData,
         }
     }
@@ -36,13 +42,20 @@ impl<'a, P: RowProjection> FoldLive<'a, P> {
 impl<P, K> FoldLive<'_, P, K> {
     /// As it was when the store's head was at this position.
     pub fn up_to(mut self, position: impl Into<Position>) -> Self {
-        self.to = position.into();
+        self.bounds.to = position.into();
         self
     }
 
     /// As it was at this time: with the events recorded up to and including it.
     pub fn as_of(mut self, time: Timestamp) -> Self {
-        self.until = time;
+        self.bounds.until = time;
+        self
+    }
+
+    /// As it was at this time by the times at which events [happened](crate::Recorded::occurred_at): folds, in the order of the
+    /// log, those that had happened up to and including it. With [`as_of`](Self::as_of), those that were known then.
+    pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
+        self.bounds.occurred = time;
         self
     }
 }
@@ -52,7 +65,7 @@ impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(fold(self.runtime, None, self.to, self.until))
+        Box::pin(fold(self.runtime, None, self.bounds))
     }
 }
 
@@ -62,7 +75,7 @@ impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P, String> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let rows = fold(self.runtime, Some(self.key), self.to, self.until).await?;
+            let rows = fold(self.runtime, Some(self.key), self.bounds).await?;
             Ok(rows.into_iter().next())
         })
     }
@@ -71,10 +84,16 @@ impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P, String> {
 async fn fold<P: RowProjection>(
     runtime: &Runtime,
     key: Option<String>,
-    to: Position,
-    until: Timestamp,
+    bounds: Bounds,
 ) -> Result<Vec<Shown<P>>, LiveError> {
-    let rows = fold_live::<P>(&*runtime.0.store, &Wanted { key, to, until }).await?;
+    let Bounds { to, until, occurred } = bounds;
+    let wanted = Wanted {
+        key,
+        to,
+        until,
+        occurred,
+    };
+    let rows = fold_live::<P>(&*runtime.0.store, &wanted).await?;
     let shown = |(key, (row, position))| Shown { row, key, position };
     Ok(rows.into_iter().map(shown).collect())
 }
@@ -97,8 +116,11 @@ impl Runtime {
         FoldLive {
             runtime: self,
             key: (),
-            to: Position::MAX,
-            until: Timestamp::MAX,
+            bounds: Bounds {
+                to: Position::MAX,
+                until: Timestamp::MAX,
+                occurred: Timestamp::MAX,
+            },
             row: PhantomData,
         }
     }
@@ -107,8 +129,7 @@ impl Runtime {
 impl<P, K> fmt::Debug for FoldLive<'_, P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FoldLive")
-            .field("to", &self.to)
-            .field("until", &self.until)
+            .field("bounds", &self.bounds)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use super::Runtime;
 use super::state::Current;
 use crate::store::ReadStream;
-use crate::{EventSourced, LoadError, Position, StoredEvent, StreamId, Timestamp, Version, metrics};
+use crate::{EventSourced, EventStore, LoadError, Position, StoredEvent, StreamId, Timestamp, Version, metrics};
 
 /// The state of an aggregate instance at a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +50,17 @@ impl Until {
     }
 }
 
-/// Loads an aggregate: `runtime.load(id).await`, or first a point in time. The last one set counts.
+/// Loads an aggregate: `runtime.load(id).await`, or first a point in time.
+///
+/// Of [`at_version`](Self::at_version), [`as_of`](Self::as_of) and [`at_position`](Self::at_position), which choose how much of the
+/// log is read, the last one set counts. [`as_of_occurred`](Self::as_of_occurred) adds to it: what was known then of what had
+/// happened by that time.
 #[must_use = "nothing is loaded until it is awaited"]
 pub struct Load<'a, A> {
     runtime: &'a Runtime,
     stream: StreamId,
     until: Until,
+    occurred: Option<Timestamp>,
     aggregate: PhantomData<fn() -> A>,
 }
 
@@ -65,6 +70,7 @@ impl<'a, A: EventSourced> Load<'a, A> {
             runtime,
             stream,
             until: Until::Now,
+            occurred: None,
             aggregate: PhantomData,
         }
     }
@@ -78,6 +84,17 @@ impl<'a, A: EventSourced> Load<'a, A> {
     /// As it was at this time: with the events recorded up to and including it.
     pub fn as_of(mut self, time: Timestamp) -> Self {
         self.until = Until::Time(time);
+        self
+    }
+
+    /// As it was at this time by the times at which its events [happened](crate::Recorded::occurred_at): folds, in the order of
+    /// the stream, those that had happened up to and including it, also where they were recorded later.
+    ///
+    /// It reads the whole stream, since an event of any version may have happened before. If the event that creates the aggregate
+    /// happened later than one that changes it, that one cannot be folded for the times between:
+    /// [`UnreadableEvent`](LoadError::UnreadableEvent) names it.
+    pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
+        self.occurred = Some(time);
         self
     }
 
@@ -95,20 +112,57 @@ impl<'a, A: EventSourced> Load<'a, A> {
             } else {
                 Version::MAX
             };
-            let mut current = Current::default();
             let query = ReadStream::new(self.stream.clone()).to(to);
-            let mut events = self.runtime.0.store.load_stream(query);
-            while let Some(event) = events.try_next().await? {
-                if !self.until.admits(&event) {
-                    break;
-                }
-                current.fold(&self.stream, &event)?;
+            let store = &*self.runtime.0.store;
+            match self.occurred {
+                None => self.fold(store, query).await,
+                Some(time) => self.fold_occurred(store, query, time).await,
             }
-            metrics::loaded(A::NAME, current.version.0);
-            Ok(current)
         }
         .instrument(span)
         .await
+    }
+
+    async fn fold(&self, store: &dyn EventStore, query: ReadStream) -> Result<Current<A>, LoadError> {
+        let mut current = Current::default();
+        let mut events = store.load_stream(query);
+        while let Some(event) = events.try_next().await? {
+            if !self.until.admits(&event) {
+                break;
+            }
+            current.fold(&self.stream, &event)?;
+        }
+        metrics::loaded(A::NAME, current.version.0);
+        Ok(current)
+    }
+
+    /// Folds the events that had happened by then, and passes over the others.
+    async fn fold_occurred(
+        &self,
+        store: &dyn EventStore,
+        query: ReadStream,
+        time: Timestamp,
+    ) -> Result<Current<A>, LoadError> {
+        let mut current = Current::default();
+        let (mut last, mut read) = ((Version::ZERO, Position::ZERO), 0);
+        let mut events = store.read_stream(query);
+        while let Some(event) = events.try_next().await? {
+            let occurred_at = event.occurred_at();
+            let event = StoredEvent::from(event);
+            if !self.until.admits(&event) {
+                break;
+            }
+            read += 1;
+            if occurred_at <= time {
+                current.fold(&self.stream, &event)?;
+                last = (event.version, event.position);
+            } else {
+                current.passed(&event);
+            }
+        }
+        metrics::loaded(A::NAME, read);
+        (current.version, current.position) = last;
+        Ok(current)
     }
 }
 
@@ -137,6 +191,7 @@ impl<A> fmt::Debug for Load<'_, A> {
         f.debug_struct("Load")
             .field("stream", &self.stream)
             .field("until", &self.until)
+            .field("occurred", &self.occurred)
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,14 @@ pub(super) struct Request {
 const FINGERPRINT: Uuid = Uuid::from_u128(0x8d1f_6f0e_5a3b_4c1d_9e27_63a0_51c4_7b12);
 
 impl Request {
+    /// One of which this is said already.
+    pub(super) fn with(metadata: Metadata) -> Self {
+        Self {
+            metadata,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn set_traceparent(&mut self, traceparent: String) {
         if let Err(invalid) = self.metadata.set_traceparent(traceparent) {
             self.invalid = Some(Box::new(invalid));
@@ -44,13 +52,32 @@ impl Request {
 /// The setters of a builder with a field `request`.
 macro_rules! request_setters {
     () => {
+        crate::runtime::request::metadata_setters!();
+        crate::runtime::request::occurred_at_setter!();
+
         /// Names the request: however often it is sent with this key, it is done once, and each time answered with the receipt
         /// of the first. The key's scope is the whole store.
         pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
             self.request.key = Some(key.into());
             self
         }
+    };
+}
 
+/// The setter of the time at which it happened.
+macro_rules! occurred_at_setter {
+    () => {
+        /// Records with each event the time at which it happened, where that is not now.
+        pub fn occurred_at(mut self, time: crate::Timestamp) -> Self {
+            self.request.set_occurred_at(time);
+            self
+        }
+    };
+}
+
+/// The setters of metadata.
+macro_rules! metadata_setters {
+    () => {
         /// Who asks for it; recorded with each event.
         pub fn actor(mut self, actor: impl Into<String>) -> Self {
             self.request.metadata.set_actor(actor);
@@ -88,13 +115,7 @@ macro_rules! request_setters {
             self.request.metadata = metadata;
             self
         }
-
-        /// When it happened, where that is not now: for imports. Recorded with each event.
-        pub fn occurred_at(mut self, time: crate::Timestamp) -> Self {
-            self.request.set_occurred_at(time);
-            self
-        }
     };
 }
 
-pub(super) use request_setters;
+pub(super) use {metadata_setters, occurred_at_setter, request_setters};

@@ -4,22 +4,24 @@ use futures_util::future;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 use super::decide::{Batch, Written, checked, decline, valid, write};
+use super::enclosing::Enclosing;
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
 use super::write::exactly;
-use super::{Receipt, Runtime};
+use super::{ExecuteWithin, Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
-    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, LoadError, Metadata, NewEvent,
-    StoreError, StoredEvent, StreamId, Timestamp, Version, metrics,
+    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, Metadata, NewEvent, StoreError,
+    StoredEvent, StreamId, Timestamp, Version, metrics,
 };
 
 /// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
 pub struct Transaction {
     runtime: Runtime,
     append: AppendId,
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
     work: Arc<AsyncMutex<Work>>,
+    enclosing: Arc<Enclosing>,
     failed: Arc<Mutex<Option<oneshot::Sender<Failure>>>>,
 }
 
@@ -32,6 +34,7 @@ impl Transaction {
         runtime: &Runtime,
         append: AppendId,
         metadata: &Metadata,
+        enclosing: &Arc<Enclosing>,
     ) -> (Self, Arc<AsyncMutex<Work>>, oneshot::Receiver<Failure>) {
         let (failed, failure) = oneshot::channel();
         let work: Arc<AsyncMutex<Work>> = Arc::default();
@@ -40,26 +43,24 @@ impl Transaction {
             append,
             metadata: metadata.clone(),
             work: Arc::clone(&work),
+            enclosing: Arc::clone(enclosing),
             failed: Arc::new(Mutex::new(Some(failed))),
         };
         (transaction, work, failure)
     }
 
-    /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it.
+    /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it. Await the result, or
+    /// say first what is recorded with its events.
     ///
     /// # Errors
     ///
     /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
     /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
-    pub async fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Result<(), C::Refusal>
+    pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> ExecuteWithin<'_, K::Aggregate, C>
     where
         K::Aggregate: EventSourced,
     {
-        match self.decide(key.stream_id(), command).await {
-            Ok(()) => Ok(()),
-            Err(ExecuteError::Refused(refusal)) => Err(refusal),
-            Err(failure) => self.fail(failure.map_refused(|_| ())).await,
-        }
+        ExecuteWithin::new(self, key.stream_id(), command)
     }
 
     /// Loads `key`, as the commands before it in this transaction have left it. The transaction is run again if it changes
@@ -78,22 +79,23 @@ impl Transaction {
                 version,
                 position,
             }),
-            Err(failure) => self.fail(failure.into()).await,
+            Err(failure) => self.fail(failure).await,
         }
     }
 
-    async fn decide<A: EventSourced, C: CommandOf<A>>(
+    pub(super) async fn decide<A: EventSourced, C: CommandOf<A>>(
         &self,
         stream: StreamId,
         command: C,
+        metadata: &Metadata,
     ) -> Result<(), ExecuteError<C::Refusal>> {
         command.check()?;
         let mut work = self.work.lock().await;
-        let first = work.events;
-        let part = work.part::<A>(&self.runtime, stream).await?;
+        let first = work.events as u64;
+        let part = work.part::<A, _>(self, stream).await?;
         let stream = &part.stream;
         let now = self.runtime.0.clock.now();
-        let context = Context::new(stream.clone(), part.current.version, now, self.metadata.clone());
+        let context = Context::new(stream.clone(), part.current.version, now, metadata.clone());
         let state = part.current.state_mut::<A>();
         let events = command
             .decide(state.as_ref(), &context)
@@ -103,7 +105,8 @@ impl Transaction {
         let batch = Batch {
             id: self.append,
             first,
-            metadata: &self.metadata,
+            metadata,
+            times: &[],
         };
         let Written { stored, read } = write::<A, _>(&self.runtime.0.caps, stream, state.is_some(), events, &batch)?;
         let count = stored.len();
@@ -120,9 +123,9 @@ impl Transaction {
     }
 
     /// A copy of the state, which the transaction itself needs for the commands to come.
-    async fn copy<A: EventSourced>(&self, stream: StreamId) -> Result<Current<A>, LoadError> {
+    async fn copy<A: EventSourced>(&self, stream: StreamId) -> Result<Current<A>, Failure> {
         let mut work = self.work.lock().await;
-        let part = work.part::<A>(&self.runtime, stream).await?;
+        let part = work.part::<A, _>(self, stream).await?;
         let mut copy = Load::new(&self.runtime, part.stream.clone())
             .at_version(part.start)
             .current()
@@ -142,7 +145,7 @@ impl Transaction {
     }
 
     /// Ends the transaction: the closure is dropped where it waits for this.
-    async fn fail<T>(&self, failure: Failure) -> T {
+    pub(super) async fn fail<T>(&self, failure: Failure) -> T {
         if let Some(failed) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // If the transaction was dropped already, nobody needs to know.
             let _ = failed.send(failure);
@@ -175,10 +178,16 @@ impl Work {
         self.parts.is_empty()
     }
 
-    async fn part<A: EventSourced>(&mut self, runtime: &Runtime, stream: StreamId) -> Result<&mut Part, LoadError> {
+    async fn part<A: EventSourced, R>(
+        &mut self,
+        tx: &Transaction,
+        stream: StreamId,
+    ) -> Result<&mut Part, ExecuteError<R>> {
+        let Transaction { runtime, enclosing, .. } = tx;
         let index = match self.parts.iter().position(|part| part.stream == stream) {
             Some(index) => index,
             None => {
+                enclosing.take(&stream)?;
                 let cached = runtime.0.cache.take(&stream);
                 metrics::looked_up(A::NAME, cached.is_some());
                 let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();

@@ -1,12 +1,12 @@
-use super::Runtime;
 use super::decide::{Batch, Written, checked, decline, valid, write};
 use super::receipt::Receipt;
 use super::state::Current;
+use super::{Runtime, enclosing};
 use crate::command::Declined;
 use crate::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend};
 use crate::{
     AppendId, Context, EventEnum as _, EventSourced, EventStore, ExecuteError, ExpectedVersion, Metadata, StoreError,
-    StoreErrorKind, StreamId, Version, metrics,
+    StoreErrorKind, StreamId, Timestamp, Version, metrics,
 };
 
 /// One write to one aggregate instance: load, decide, append, and again on a conflict.
@@ -16,6 +16,8 @@ pub(super) struct Write<'a> {
     pub(super) expected: Option<Version>,
     pub(super) key: Option<IdempotencyKey>,
     pub(super) metadata: Metadata,
+    /// The times of the events that have one of their own, by their index.
+    pub(super) times: Vec<Option<Timestamp>>,
 }
 
 /// Decides on a state. A trait object, so that the loop is compiled once for an aggregate and not for each command; the
@@ -28,6 +30,7 @@ pub(super) type WriteError = ExecuteError<()>;
 
 impl Write<'_> {
     pub(super) async fn run<A: EventSourced>(&self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {
+        enclosing::check(self.runtime, &self.stream)?;
         if let Some(appended) = done_before(self.store(), self.key.as_ref()).await? {
             return receipt(appended);
         }
@@ -69,6 +72,7 @@ impl Write<'_> {
                 id: append,
                 first: 0,
                 metadata: &self.metadata,
+                times: &self.times,
             };
             let exists = current.state.is_some();
             let Written { stored, read } = write::<A, ()>(&self.runtime.0.caps, &self.stream, exists, events, &batch)?;

@@ -1,0 +1,68 @@
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+
+use super::Transaction;
+use super::request::{Request, metadata_setters, occurred_at_setter};
+use crate::{CommandOf, EventSourced, ExecuteError, StreamId};
+
+/// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
+///
+/// The events of the command are recorded with the metadata of the [transaction](crate::Atomically), which these
+/// options add to or replace. An idempotency key belongs to the transaction as a whole.
+#[must_use = "a command is not executed until it is awaited"]
+pub struct ExecuteWithin<'a, A, C> {
+    transaction: &'a Transaction,
+    stream: StreamId,
+    command: C,
+    request: Request,
+    aggregate: PhantomData<fn() -> A>,
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
+    pub(super) fn new(transaction: &'a Transaction, stream: StreamId, command: C) -> Self {
+        Self {
+            transaction,
+            stream,
+            command,
+            request: Request::with(transaction.metadata.clone()),
+            aggregate: PhantomData,
+        }
+    }
+
+    metadata_setters!();
+    occurred_at_setter!();
+
+    async fn run(mut self) -> Result<(), C::Refusal> {
+        let decided = match self.request.check() {
+            Ok(()) => {
+                let Self { stream, command, .. } = self;
+                let metadata = &self.request.metadata;
+                self.transaction.decide::<A, C>(stream, command, metadata).await
+            }
+            Err(invalid) => Err(invalid.into()),
+        };
+        match decided {
+            Ok(()) => Ok(()),
+            Err(ExecuteError::Refused(refusal)) => Err(refusal),
+            Err(failure) => self.transaction.fail(failure.map_refused(|_| ())).await,
+        }
+    }
+}
+
+impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for ExecuteWithin<'a, A, C> {
+    type Output = Result<(), C::Refusal>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+impl<A, C> fmt::Debug for ExecuteWithin<'_, A, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecuteWithin")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
