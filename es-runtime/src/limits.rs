@@ -1,6 +1,9 @@
 use crate::StreamId;
 use crate::store::{Append, AppendError};
 
+/// How many levels of nested arrays and objects can be read back.
+pub(crate) const DEPTH: usize = 127;
+
 /// How large the parts of an append may be. Checked before any I/O; the edge itself is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -11,6 +14,9 @@ pub struct Limits {
     pub metadata: usize,
     /// Levels of nested arrays and objects in a payload. Deeper ones could be stored but not be read.
     pub payload_depth: usize,
+    /// Levels of nested arrays and objects in one event's metadata in JSON, of which two are around each free-form entry. Deeper ones could
+    /// be stored but not be read.
+    pub metadata_depth: usize,
     /// Events in one append.
     pub events: usize,
     /// Bytes of all payloads and metadata in one append.
@@ -30,7 +36,8 @@ impl Default for Limits {
         Self {
             payload: 1 << 20,
             metadata: 64 << 10,
-            payload_depth: 127,
+            payload_depth: DEPTH,
+            metadata_depth: DEPTH,
             events: 10_000,
             bytes: 16 << 20,
             category: 128,
@@ -101,6 +108,13 @@ impl Limits {
             )?;
             bytes += event.payload.len();
             if !event.metadata.is_empty() {
+                // First, as the stored form of a value that is too deep cannot be made.
+                within(
+                    format_args!("the metadata of event `{}`", event.name),
+                    "levels",
+                    self.metadata_depth,
+                    event.metadata.depth(),
+                )?;
                 let metadata = event.metadata.to_json().len();
                 within(
                     format_args!("the metadata of event `{}`", event.name),
