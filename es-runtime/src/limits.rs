@@ -79,6 +79,7 @@ impl Limits {
             if key.key.is_empty() {
                 return Err(AppendError::invalid("an idempotency key must not be empty"));
             }
+            without_nul("the idempotency key", &key.key)?;
             within("the idempotency key", "bytes", self.idempotency_key, key.key.len())?;
         }
         for part in &append.streams {
@@ -91,6 +92,15 @@ impl Limits {
         for event in append.events() {
             if event.name.is_empty() {
                 return Err(AppendError::invalid("an event's name must not be empty"));
+            }
+            without_nul("an event's name", &event.name)?;
+            if i32::try_from(event.shape_version).is_err() {
+                return Err(AppendError::invalid(format!(
+                    "event `{}` has shape version {}, the largest is {}",
+                    event.name,
+                    event.shape_version,
+                    i32::MAX
+                )));
             }
             within("an event's name", "bytes", self.event_name, event.name.len())?;
             within(
@@ -135,6 +145,8 @@ impl Limits {
                 "stream `{stream}` needs a category and an id"
             )));
         }
+        without_nul("the stream's category", stream.category())?;
+        without_nul("the stream's id", stream.id())?;
         within("the stream's category", "bytes", self.category, stream.category().len())?;
         within("the stream's id", "bytes", self.stream_id, stream.id().len())
     }
@@ -150,6 +162,16 @@ fn within(what: impl std::fmt::Display, unit: &'static str, limit: usize, actual
         limit,
         actual,
     }))
+}
+
+/// Not every database can keep a NUL in a text.
+fn without_nul(what: &str, text: &str) -> Result<(), AppendError> {
+    if text.contains('\0') {
+        return Err(AppendError::invalid(format!(
+            "{what} {text:?} holds a NUL: leave it out"
+        )));
+    }
+    Ok(())
 }
 
 fn unique_streams(append: &Append) -> Result<(), AppendError> {
