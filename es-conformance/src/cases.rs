@@ -118,7 +118,7 @@ macro_rules! __cases {
             fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
             fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";
             fidelity::j05_tagged_and_flattened_under_feature_matrix [] "every way in which serde writes enums and flattens structs comes back equal";
-            fidelity::j06_nul_in_strings [] "a NUL comes back, or is refused as invalid, and fails no neighbour";
+            fidelity::j06_nul_in_strings [] "a NUL in a value comes back, or is refused as invalid; in a name, an id, a category or a key it is refused by every store; it fails no neighbour";
             fidelity::j07_lone_surrogates_refused_early [] "half a surrogate pair is an error where it comes in, not a replacement character";
             fidelity::j08_unicode_is_untouched [] "text comes back with the same bytes, whatever its Unicode form";
             fidelity::j09_payload_bytes_are_exact [] "a payload comes back with the same bytes; one that is not JSON too, or it is refused";
@@ -126,7 +126,7 @@ macro_rules! __cases {
             limits::j11_metadata_limit_edges [] "metadata at the limit are stored, one byte more is refused with limit and size";
             limits::j12_batch_limits_by_count_and_bytes [] "an append at the limits of events and bytes is stored, one more is refused";
             limits::j13_stream_id_limits [] "names at their limits are stored, empty ones and longer ones are refused";
-            limits::j14_deep_json_is_refused [] "a payload deeper than could be read is refused, however deep, without a stack overflow";
+            limits::j14_deep_json_is_refused [] "a payload, metadata or a command deeper than could be read is refused, however deep, without a stack overflow";
             fidelity::j15_timestamps_microsecond_and_range [] "times keep their microseconds from the year 1 to 9999, others are refused";
             fidelity::j16_ids_are_opaque [] "ids of events and appends are any UUID: nil, max, any version";
             cancellation::l01_drop_append_at_every_poll [] "an append that is dropped after any poll is stored whole or not at all, and the store goes on";

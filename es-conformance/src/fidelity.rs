@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use bytes::Bytes;
-use es_runtime::store::{Append, AppendError};
+use es_runtime::store::{Append, AppendError, Appended};
 use es_runtime::{
     AppendId, DecodeError, EncodeError, EventEnum as _, EventId, ExecuteError, ExpectedVersion, NewEvent,
     RecordedEvent, Runtime, StreamId, Timestamp, Version,
@@ -426,32 +426,43 @@ pub(crate) async fn j06_nul_in_strings(subject: &Subject<'_>) -> Checked {
     }
     let store = subject.open().await;
     for (what, spoil) in NULS {
-        let mut append = Append::new(
-            stream(what),
-            ExpectedVersion::NoStream,
-            vec![event(0), event(1), event(2)],
-        );
-        append.key = Some(key(what, 1));
-        spoil(&mut append);
+        let append = with_nul(what, spoil);
         kept_or_refused(&store, append)
+            .await
+            .among(format_args!("NUL in {what}"))?;
+    }
+    for (what, spoil) in NULS_IN_NAMES {
+        let append = with_nul(what, spoil);
+        refused_beside_a_neighbour(&store, append)
             .await
             .among(format_args!("NUL in {what}"))?;
     }
     Ok(())
 }
 
+fn with_nul(what: &str, spoil: fn(&mut Append)) -> Append {
+    let events = vec![event(0), event(1), event(2)];
+    let mut append = Append::new(stream(what), ExpectedVersion::NoStream, events);
+    append.key = Some(key(what, 1));
+    spoil(&mut append);
+    append
+}
+
 /// Puts a NUL into a part of an append.
 type Nul = (&'static str, fn(&mut Append));
 
-const NULS: [Nul; 6] = [
+const NULS: [Nul; 2] = [
     ("the raw payload", |append| {
         append.streams[0].events[1].payload = Bytes::from_static(b"\"a\0b\"");
     }),
-    ("an event's name", |append| {
-        append.streams[0].events[1].name = "a\0b".into();
-    }),
     ("the metadata", |append| {
         append.streams[0].events[1].metadata.set_actor("a\0b");
+    }),
+];
+
+const NULS_IN_NAMES: [Nul; 4] = [
+    ("an event's name", |append| {
+        append.streams[0].events[1].name = "a\0b".into();
     }),
     ("the stream's id", |append| {
         append.streams[0].stream = stream("a\0b");
@@ -466,23 +477,39 @@ const NULS: [Nul; 6] = [
 
 /// Stored as it was given, or refused as invalid; in no case may a neighbour fail.
 async fn kept_or_refused(store: &Store, append: Append) -> Checked {
+    let (result, stored) = beside_a_neighbour(store, &append).await?;
+    match result {
+        Err(AppendError::Invalid { .. }) => same("what is stored of it", stored, (Vec::new(), false)),
+        result => {
+            result?;
+            same("what is stored", stored, (append.streams[0].events.clone(), true))
+        }
+    }
+}
+
+/// Refused as invalid, the same in every store.
+async fn refused_beside_a_neighbour(store: &Store, append: Append) -> Checked {
+    let (result, stored) = beside_a_neighbour(store, &append).await?;
+    refused("an append with it", result, "Invalid", |error| {
+        matches!(error, AppendError::Invalid { .. })
+    })?;
+    same("what is stored of it", stored, (Vec::new(), false))
+}
+
+/// What becomes of the append, its events as they are stored, and whether its key is.
+async fn beside_a_neighbour(
+    store: &Store,
+    append: &Append,
+) -> Checked<(Result<Appended, AppendError>, (Vec<NewEvent>, bool))> {
     let neighbour = Append::new(stream("neighbour"), ExpectedVersion::Any, vec![event(9)]);
     let (result, neighbour) = tokio::join!(store.append(append.clone()), store.append(neighbour));
     neighbour?;
     let stored = store.events_of(&append.streams[0].stream).await?;
-    let found = match &append.key {
+    let is_keyed = match &append.key {
         Some(key) => store.find_key(&key.key).await?.is_some(),
         None => false,
     };
-    match result {
-        Err(AppendError::Invalid { .. }) => same("what is stored of it", (stored.len(), found), (0, false)),
-        result => {
-            result?;
-            let stored: Vec<NewEvent> = stored.iter().map(given).collect();
-            same("what is stored", stored, append.streams[0].events.clone())?;
-            same("whether its key is found", found, true)
-        }
-    }
+    Ok((result, (stored.iter().map(given).collect(), is_keyed)))
 }
 
 pub(crate) async fn j07_lone_surrogates_refused_early(subject: &Subject<'_>) -> Checked {

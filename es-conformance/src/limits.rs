@@ -3,6 +3,8 @@
 use es_runtime::store::{Append, AppendError, StreamAppend};
 use es_runtime::{EventEnum as _, ExecuteError, ExpectedVersion, LimitExceeded, NewEvent, Runtime, StreamId};
 
+use serde_json::Value;
+
 use crate::Capability;
 use crate::append::nothing_stored;
 use crate::check::{Among, Checked, Stop, holds, refused, same};
@@ -205,20 +207,47 @@ pub(crate) async fn j14_deep_json_is_refused(subject: &Subject<'_>) -> Checked {
         .among("brackets in a string")?;
 
     let payload = nested(limit);
-    let decoded = Entry::<serde_json::Value>::decode("first", 1, payload.as_bytes());
+    let decoded = Entry::<Value>::decode("first", 1, payload.as_bytes());
     decoded.map_err(|error| Stop::broken("a payload as deep as may be", "to be read", format_args!("{error:?}")))?;
-    deep_value_refused(&store, limit + 1).await
+    for levels in [limit + 1, 1_000] {
+        deep_value_refused(&store, levels).await?;
+    }
+    deep_metadata_refused(&store).await
+}
+
+/// Levels that recursion would not survive on a thread of 2 MiB.
+const DEEP: usize = 8_000;
+
+fn deep_value(levels: usize) -> Value {
+    (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
+}
+
+/// What is read back has limits that hold for metadata too.
+async fn deep_metadata_refused(store: &Store) -> Checked {
+    let limit = store.limits().metadata_depth;
+    // The object of the metadata and that of the entries are around the value.
+    let of = |levels: usize| {
+        let mut event = event(0);
+        event.metadata.set("flat", 1);
+        event.metadata.set("deep", deep_value(levels - 2));
+        event
+    };
+    let before = store.check_log().await?.len();
+    for levels in [limit + 1, DEEP] {
+        too_large(store, one("metadata", of(levels)), limit, levels).await?;
+    }
+    same("how many events are stored", store.check_log().await?.len(), before)?;
+    fits(store, one("metadata", of(limit)))
+        .await
+        .among("metadata as deep as the limit")?;
+    store.check_log().await.map(drop)
 }
 
 /// The same through the runtime, which tells it as its own error.
 async fn deep_value_refused(store: &Store, levels: usize) -> Checked {
-    let mut value = serde_json::Value::Null;
-    for _ in 0..levels {
-        value = serde_json::Value::Array(vec![value]);
-    }
     let runtime = Runtime::builder(store.0.clone()).start().await?;
     let result = runtime
-        .append(keeper::<serde_json::Value>("deep"), Entry::First(value))
+        .append(keeper::<Value>("deep"), Entry::First(deep_value(levels)))
         .await;
     let right = matches!(result, Err(ExecuteError::LimitExceeded(_)));
     holds(right, "an event that is too deep", "LimitExceeded", result)

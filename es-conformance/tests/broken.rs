@@ -2,6 +2,9 @@
 
 use es_conformance::broken::{BROKEN, Broken, honest, honest_with_tables};
 use es_conformance::{Capability, Case, Fixture, Verdict, cases};
+use es_runtime::store::{Append, Positions, ReadLog, ReadStream, log_in_order, stream_in_order};
+use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, StoreErrorKind, StreamId, SystemClock};
+use futures_util::{StreamExt, TryStreamExt};
 
 async fn verdict(name: &str, fixture: &dyn Fixture) -> (&'static Case, Verdict) {
     let case = cases().iter().find(|case| case.name() == name);
@@ -36,6 +39,43 @@ async fn the_store_without_a_fault_is_not() {
         };
         let verdict = case.check(&*fixture).await;
         assert!(!matches!(verdict, Verdict::Broken(_)), "{verdict:?}");
+    }
+}
+
+/// Those whose events come out of order. `reuses_a_version` does so only where a stream has more than two.
+const OUT_OF_ORDER: [&str; 5] = [
+    "goes_round",
+    "loses_a_position",
+    "repeats_a_version",
+    "loses_a_version",
+    "reuses_a_version",
+];
+
+#[tokio::test]
+async fn events_out_of_order_are_corrupt_to_the_check_of_every_store() {
+    for broken in BROKEN.iter().filter(|broken| OUT_OF_ORDER.contains(&broken.name)) {
+        let store = broken.fixture().open(std::sync::Arc::new(SystemClock)).await;
+        let stream = StreamId::new("account", "alice");
+        let append = Append::new(stream.clone(), ExpectedVersion::Any, (0..9).map(|_| event()).collect());
+        store.append(append).await.unwrap();
+
+        let (log, events) = (ReadLog::new(), ReadStream::new(stream));
+        let read: Result<Vec<_>, _> = log_in_order(&log, Positions::Gapless, store.read_log(log.clone()))
+            .chain(stream_in_order(&events, store.read_stream(events.clone())))
+            .try_collect()
+            .await;
+        let kind = read.map_err(|error| error.kind());
+        assert_eq!(kind, Err(StoreErrorKind::Corrupt), "{broken:?}");
+    }
+}
+
+fn event() -> NewEvent {
+    NewEvent {
+        id: EventId(uuid::Uuid::now_v7()),
+        name: "opened".into(),
+        shape_version: 1,
+        payload: "{}".into(),
+        metadata: Metadata::EMPTY,
     }
 }
 

@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use crate::error::Problem;
 use crate::rows::{Json, Time, column, number};
-use crate::store::holds_nul;
 
 /// An append with what is needed to send it.
 pub(crate) struct Encoded {
@@ -42,35 +41,11 @@ impl Encoded {
 }
 
 fn check(append: &Append) -> Result<(), AppendError> {
-    let no_nul = |what: &str, text: &str| {
-        if holds_nul(text) {
-            return Err(invalid(format!(
-                "{what} {text:?} holds a NUL, which PostgreSQL cannot store"
-            )));
-        }
-        Ok(())
-    };
-    if let Some(key) = &append.key {
-        no_nul("the idempotency key", &key.key)?;
-    }
-    for part in &append.streams {
-        no_nul("the stream's category", part.stream.category())?;
-        no_nul("the stream's id", part.stream.id())?;
-    }
     for event in append.events() {
-        no_nul("the event's name", &event.name)?;
         if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&event.payload) {
             return Err(invalid(format!(
                 "the payload of event `{}` is not JSON: {error}",
                 event.name
-            )));
-        }
-        if i32::try_from(event.shape_version).is_err() {
-            return Err(invalid(format!(
-                "event `{}` has shape version {}, the largest is {}",
-                event.name,
-                event.shape_version,
-                i32::MAX
             )));
         }
     }

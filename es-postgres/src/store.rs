@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
-    StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
+    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
 };
 use es_runtime::{
     AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
@@ -165,15 +165,16 @@ impl EventStore for PostgresStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_stream(&self.reader, query)
+        stream_in_order(&query.clone(), pages::read_stream(&self.reader, query))
     }
 
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        pages::load_stream(&self.reader, query)
+        stream_in_order(&query.clone(), pages::load_stream(&self.reader, query))
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, &self.schema, query)
+        let events = pages::read_log(&self.reader, &self.schema, query.clone());
+        log_in_order(&query, Positions::Gapless, events)
     }
 
     /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is

@@ -167,7 +167,7 @@ pub enum ExecuteError<E> {
     },
     /// An event or the command has no stored form; nothing was stored.
     #[error(transparent)]
-    Encode(#[from] EncodeError),
+    Encode(EncodeError),
     /// The append is larger than the store allows.
     #[error(transparent)]
     LimitExceeded(#[from] LimitExceeded),
@@ -272,6 +272,15 @@ impl<E> ExecuteError<E> {
             Self::UnknownEvent(error) => To::UnknownEvent(error),
             Self::UnreadableEvent(error) => To::UnreadableEvent(error),
             Self::Store(error) => To::Store(error),
+        }
+    }
+}
+
+impl<E> From<EncodeError> for ExecuteError<E> {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::TooDeep(error) => Self::LimitExceeded(error),
+            error => Self::Encode(error),
         }
     }
 }

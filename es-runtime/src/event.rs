@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{EventSourced, Invalid};
+use crate::{EventSourced, Invalid, LimitExceeded};
 
 /// An immutable fact, stored under its name and the version of its shape. Written by `#[event]`.
 #[diagnostic::on_unimplemented(
@@ -38,12 +38,11 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
     ///
     /// # Errors
     ///
-    /// If the event holds a NaN or an infinity, for which JSON has no form, or if its `Serialize` implementation fails.
+    /// If the event holds a NaN or an infinity, for which JSON has no form, if it nests deeper than could be read, or if its `Serialize`
+    /// implementation fails.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        crate::json::encode(self, out).map_err(|source| EncodeError::Value {
-            name: Self::NAME,
-            source,
-        })
+        let encoded = crate::json::encode(self, out);
+        encoded.map_err(|error| error.of(Self::NAME, format_args!("the payload of event `{}`", Self::NAME)))
     }
 
     /// Appends the event in the shape of an older version, for a store that builds read which do not know the current one.
@@ -199,6 +198,9 @@ pub enum EncodeError {
         #[source]
         source: serde_json::Error,
     },
+    /// It nests deeper than could be read.
+    #[error(transparent)]
+    TooDeep(#[from] LimitExceeded),
     /// The event is to be written in a shape that there is no way back to.
     #[error(
         "event `{name}` cannot be written with shape version {shape_version}, only with {writes_from} to {current}: give the steps between them a way back, such as `impl From<New> for Old`, or let version {current} be written"

@@ -1,7 +1,7 @@
 //! The stored form of events and commands: JSON that reads back as the value that was written.
 
 use std::cell::Cell;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use serde::de::{self, DeserializeOwned, Deserializer as _};
 use serde::ser::{
@@ -9,29 +9,76 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use crate::event::DecodeError;
+use crate::event::{DecodeError, EncodeError};
+use crate::limits::{DEPTH, LimitExceeded};
 
+mod levels;
 #[cfg(feature = "arbitrary_precision")]
 mod numbers;
 
-/// Appends the JSON form of `value` to `out`.
+pub(crate) use levels::check_levels;
+
+/// Why a value has no stored form.
+pub(crate) enum Unencodable {
+    /// It nests deeper than could be read back.
+    TooDeep,
+    /// Its `Serialize` implementation fails, or JSON cannot hold it.
+    Value(serde_json::Error),
+}
+
+impl Unencodable {
+    /// The error of an event or a command, of which `what` says which it is.
+    pub(crate) fn of(self, name: &'static str, what: impl Display) -> EncodeError {
+        match self {
+            Self::TooDeep => too_deep(what).into(),
+            Self::Value(source) => EncodeError::Value { name, source },
+        }
+    }
+}
+
+impl From<Unencodable> for serde_json::Error {
+    fn from(error: Unencodable) -> Self {
+        match error {
+            Unencodable::TooDeep => ser::Error::custom(too_deep("its JSON form")),
+            Unencodable::Value(error) => error,
+        }
+    }
+}
+
+/// That `what` nests deeper than could be read back. How deep is not known: nobody looks further.
+pub(crate) fn too_deep(what: impl Display) -> LimitExceeded {
+    LimitExceeded {
+        what: what.to_string(),
+        unit: "levels",
+        limit: DEPTH,
+        actual: DEPTH + 1,
+    }
+}
+
+/// Appends the JSON form of `value` to `out`. Goes no deeper than what could be read back, as the stack is short.
 ///
 /// # Errors
 ///
-/// If `Serialize` fails, or if the value holds what JSON has no form for or what could not be read back as the same: NaN and
+/// If the value nests too deep, if `Serialize` fails, or if the value holds what JSON has no form for or what could not be read back as the same: NaN and
 /// infinities, which `serde_json` would store as `null`, and some numbers of more than 64 bits in enums and flattened structs,
 /// which it or serde would round or refuse. `out` may then hold a part of the value.
 pub(crate) fn encode<T: Serialize + DeserializeOwned + PartialEq>(
     value: &T,
     out: &mut Vec<u8>,
-) -> Result<(), serde_json::Error> {
-    let (start, is_wide) = (out.len(), Cell::new(false));
-    value.serialize(Exact(&mut serde_json::Serializer::new(&mut *out), &is_wide))?;
-    if is_wide.get() && !from_slice::<T>(&out[start..]).is_ok_and(|read| read == *value) {
-        return Err(ser::Error::custom(
+) -> Result<(), Unencodable> {
+    let (start, found) = (out.len(), Found::default());
+    if let Err(error) = value.serialize(Exact(&mut serde_json::Serializer::new(&mut *out), &found)) {
+        return Err(if found.is_too_deep.get() {
+            Unencodable::TooDeep
+        } else {
+            Unencodable::Value(error)
+        });
+    }
+    if found.is_wide.get() && !from_slice::<T>(&out[start..]).is_ok_and(|read| read == *value) {
+        return Err(Unencodable::Value(ser::Error::custom(
             "it holds a number of more than 64 bits that would not be read back as the same: keep such numbers in plain fields, \
              not in enums with `tag` or `untagged` or in flattened structs, or keep them as text",
-        ));
+        )));
     }
     Ok(())
 }
@@ -76,7 +123,7 @@ pub(crate) fn numbers_are_unreadable() -> bool {
     impl de::Visitor<'_> for Probe {
         type Value = bool;
 
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a number")
         }
 
@@ -88,9 +135,39 @@ pub(crate) fn numbers_are_unreadable() -> bool {
     !read_with(b"0.5", |json| json.deserialize_any(Probe)).unwrap_or(false)
 }
 
-/// Passes everything on to another serializer, except numbers that are not finite. Notes whether there is a number of more than
-/// 64 bits.
-struct Exact<'n, S>(S, &'n Cell<bool>);
+/// Whether the struct is a number or a piece of JSON that `serde_json` passes to itself.
+fn is_internal(name: &str) -> bool {
+    name.starts_with("$serde_json::private::")
+}
+
+/// What is found out of a value on the way.
+#[derive(Default)]
+struct Found {
+    /// It holds a number of more than 64 bits.
+    is_wide: Cell<bool>,
+    /// How many arrays and objects are open.
+    level: Cell<usize>,
+    is_too_deep: Cell<bool>,
+}
+
+impl Found {
+    /// An array or an object begins, or what `serde_json` writes otherwise though it looks like one.
+    fn open<E: ser::Error>(&self, name: &str) -> Result<(), E> {
+        if self.level.get() >= DEPTH && !is_internal(name) {
+            self.is_too_deep.set(true);
+            return Err(E::custom("it nests too deep"));
+        }
+        self.level.set(self.level.get() + 1);
+        Ok(())
+    }
+
+    fn close(&self) {
+        self.level.set(self.level.get() - 1);
+    }
+}
+
+/// Passes everything on to another serializer, except numbers that are not finite and what nests too deep.
+struct Exact<'n, S>(S, &'n Found);
 
 fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
     if value.is_finite() {
@@ -103,7 +180,7 @@ fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
 }
 
 /// A part of a value, which is serialized by the same rule.
-struct Part<'a, T: ?Sized>(&'a T, &'a Cell<bool>);
+struct Part<'a, T: ?Sized>(&'a T, &'a Found);
 
 impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -122,6 +199,7 @@ macro_rules! pass_on {
 macro_rules! begin {
     ($($method:ident($($arg:ident: $type:ty),*) -> $compound:ident;)+) => {
         $(fn $method(self $(, $arg: $type)*) -> Result<Self::$compound, S::Error> {
+            self.1.open("")?;
             self.0.$method($($arg),*).map(|inner| Exact(inner, self.1))
         })+
     };
@@ -149,12 +227,12 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
     }
 
     fn serialize_i128(self, value: i128) -> Result<S::Ok, S::Error> {
-        self.1.set(true);
+        self.1.is_wide.set(true);
         self.0.serialize_i128(value)
     }
 
     fn serialize_u128(self, value: u128) -> Result<S::Ok, S::Error> {
-        self.1.set(true);
+        self.1.is_wide.set(true);
         self.0.serialize_u128(value)
     }
 
@@ -162,8 +240,9 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
         #[cfg(feature = "arbitrary_precision")]
         if name == numbers::NUMBER {
-            self.1.set(true);
+            self.1.is_wide.set(true);
         }
+        self.1.open(name)?;
         self.0.serialize_struct(name, length).map(|inner| Exact(inner, self.1))
     }
 
@@ -210,8 +289,12 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        self.0
-            .serialize_newtype_variant(name, index, variant, &Part(value, self.1))
+        self.1.open("")?;
+        let written = self
+            .0
+            .serialize_newtype_variant(name, index, variant, &Part(value, self.1))?;
+        self.1.close();
+        Ok(written)
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
@@ -234,6 +317,7 @@ macro_rules! compound {
             })+
 
             fn end(self) -> Result<C::Ok, C::Error> {
+                self.1.close();
                 self.0.end()
             }
         })+

@@ -1,6 +1,9 @@
 use crate::StreamId;
 use crate::store::{Append, AppendError};
 
+/// How many levels of nested arrays and objects can be read back.
+pub(crate) const DEPTH: usize = 127;
+
 /// How large the parts of an append may be. Checked before any I/O; the edge itself is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -11,6 +14,9 @@ pub struct Limits {
     pub metadata: usize,
     /// Levels of nested arrays and objects in a payload. Deeper ones could be stored but not be read.
     pub payload_depth: usize,
+    /// Levels of nested arrays and objects in one event's metadata in JSON, of which two are around each free-form entry. Deeper ones could
+    /// be stored but not be read.
+    pub metadata_depth: usize,
     /// Streams in one append, those that are only read among them.
     pub streams: usize,
     /// Events in one append.
@@ -32,7 +38,8 @@ impl Default for Limits {
         Self {
             payload: 1 << 20,
             metadata: 64 << 10,
-            payload_depth: 127,
+            payload_depth: DEPTH,
+            metadata_depth: DEPTH,
             streams: 10_000,
             events: 10_000,
             bytes: 16 << 20,
@@ -76,6 +83,7 @@ impl Limits {
             if key.key.is_empty() {
                 return Err(AppendError::invalid("an idempotency key must not be empty"));
             }
+            without_nul("the idempotency key", &key.key)?;
             within("the idempotency key", "bytes", self.idempotency_key, key.key.len())?;
         }
         for part in &append.streams {
@@ -88,6 +96,15 @@ impl Limits {
         for event in append.events() {
             if event.name.is_empty() {
                 return Err(AppendError::invalid("an event's name must not be empty"));
+            }
+            without_nul("an event's name", &event.name)?;
+            if i32::try_from(event.shape_version).is_err() {
+                return Err(AppendError::invalid(format!(
+                    "event `{}` has shape version {}, the largest is {}",
+                    event.name,
+                    event.shape_version,
+                    i32::MAX
+                )));
             }
             within("an event's name", "bytes", self.event_name, event.name.len())?;
             within(
@@ -105,6 +122,13 @@ impl Limits {
             )?;
             bytes += event.payload.len();
             if !event.metadata.is_empty() {
+                // First, as the stored form of a value that is too deep cannot be made.
+                within(
+                    format_args!("the metadata of event `{}`", event.name),
+                    "levels",
+                    self.metadata_depth,
+                    event.metadata.depth(),
+                )?;
                 let metadata = event.metadata.to_json().len();
                 within(
                     format_args!("the metadata of event `{}`", event.name),
@@ -125,6 +149,8 @@ impl Limits {
                 "stream `{stream}` needs a category and an id"
             )));
         }
+        without_nul("the stream's category", stream.category())?;
+        without_nul("the stream's id", stream.id())?;
         within("the stream's category", "bytes", self.category, stream.category().len())?;
         within("the stream's id", "bytes", self.stream_id, stream.id().len())
     }
@@ -140,6 +166,16 @@ fn within(what: impl std::fmt::Display, unit: &'static str, limit: usize, actual
         limit,
         actual,
     }))
+}
+
+/// Not every database can keep a NUL in a text.
+fn without_nul(what: &str, text: &str) -> Result<(), AppendError> {
+    if text.contains('\0') {
+        return Err(AppendError::invalid(format!(
+            "{what} {text:?} holds a NUL: leave it out"
+        )));
+    }
+    Ok(())
 }
 
 fn unique_streams(append: &Append) -> Result<(), AppendError> {

@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::projection::ProjectionStore;
 use crate::store::{
     Append, AppendError, AppendRef, Appended, Direction, EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord,
-    ListStreams, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
+    ListStreams, Positions, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
+    log_in_order, stream_in_order,
 };
 use crate::{
     AppendId, Clock, EventId, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource,
@@ -129,23 +130,13 @@ impl EventStore for MemoryStore {
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
-        self.read(cursor, query.limit, None, move |log| log.stream(&query.stream))
+        let stream = query.stream.clone();
+        let events = self.read(cursor, query.limit, None, move |log| log.stream(&stream));
+        stream_in_order(&query, events)
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        if let Some(EventFilter::Stream(stream)) = query.only {
-            // Between positions p and q of the log stand the versions above those before p, up to those before q + 1.
-            let (from, to) = {
-                let log = self.log();
-                let positions = log.stream(&stream).positions.unwrap_or_default();
-                let before = |position: u64| positions.partition_point(|other| *other < position) as u64;
-                (before(query.from.0) + 1, before(query.to.0.saturating_add(1)))
-            };
-            let cursor = Cursor::new(from, to, query.direction);
-            return self.read(cursor, query.limit, None, move |log| log.stream(&stream));
-        }
-        let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
-        self.read(cursor, query.limit, query.only, |log| Numbered { log, positions: None })
+        log_in_order(&query.clone(), Positions::Gapless, self.events(query))
     }
 
     fn wakes(&self) -> Wakes {
@@ -211,6 +202,23 @@ impl EventStore for MemoryStore {
 }
 
 impl MemoryStore {
+    /// The events of the log that are asked for.
+    fn events(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        if let Some(EventFilter::Stream(stream)) = query.only {
+            // Between positions p and q of the log stand the versions above those before p, up to those before q + 1.
+            let (from, to) = {
+                let log = self.log();
+                let positions = log.stream(&stream).positions.unwrap_or_default();
+                let before = |position: u64| positions.partition_point(|other| *other < position) as u64;
+                (before(query.from.0) + 1, before(query.to.0.saturating_add(1)))
+            };
+            let cursor = Cursor::new(from, to, query.direction);
+            return self.read(cursor, query.limit, None, move |log| log.stream(&stream));
+        }
+        let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
+        self.read(cursor, query.limit, query.only, |log| Numbered { log, positions: None })
+    }
+
     /// Reads what `select` numbers and the filter lets through, a page at a time, so that the lock is held briefly.
     fn read<'a>(
         &'a self,

@@ -116,7 +116,17 @@ impl Metadata {
         self.fields_mut().entries.insert(name.into(), value.into());
     }
 
+    /// How deep the stored form nests.
+    pub(crate) fn depth(&self) -> usize {
+        let entries = self.fields().map(|fields| fields.entries.values().map(levels).max());
+        entries.map_or(0, |deepest| deepest.map_or(1, |levels| 2 + levels))
+    }
+
     /// The stored form: a JSON object.
+    ///
+    /// # Panics
+    ///
+    /// Not by itself, but an entry of thousands of levels may exhaust the stack: [`Limits`](crate::Limits) refuse it before.
     pub fn to_json(&self) -> String {
         match self.fields() {
             None => "{}".to_owned(),
@@ -140,6 +150,22 @@ impl Metadata {
     fn fields_mut(&mut self) -> &mut Fields {
         Arc::make_mut(self.0.get_or_insert_default())
     }
+}
+
+/// How deep the value nests. Goes down by a list, as the stack is short.
+fn levels(value: &Value) -> usize {
+    let mut deepest = 0;
+    let mut rest = vec![(value, 0)];
+    while let Some((value, above)) = rest.pop() {
+        let level = above + usize::from(value.is_array() || value.is_object());
+        deepest = deepest.max(level);
+        match value {
+            Value::Array(items) => rest.extend(items.iter().map(|item| (item, level))),
+            Value::Object(fields) => rest.extend(fields.values().map(|field| (field, level))),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn is_traceparent(text: &str) -> bool {

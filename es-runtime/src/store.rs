@@ -1,5 +1,7 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
+mod in_order;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +11,8 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use in_order::{Placed, Positions, log_in_order, stream_in_order};
 
 use crate::limits::{LimitExceeded, Limits};
 use crate::projection::{ProjectionStore, ReadError, Unprojectable};

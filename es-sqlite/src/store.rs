@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, ReadLog, ReadStream,
-    StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
+    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
 };
 use es_runtime::{Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, WakeSource, Wakes};
 use futures_core::stream::BoxStream;
@@ -266,15 +266,16 @@ impl EventStore for SqliteStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read(self.handle.pool.clone(), query)
+        stream_in_order(&query.clone(), pages::read(self.handle.pool.clone(), query))
     }
 
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        pages::read(self.handle.pool.clone(), LoadStream(query))
+        stream_in_order(&query.clone(), pages::read(self.handle.pool.clone(), LoadStream(query)))
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(self.handle.pool.clone(), query)
+        let events = pages::read_log(self.handle.pool.clone(), query.clone());
+        log_in_order(&query, Positions::Gapless, events)
     }
 
     /// Hints at what is appended through this handle, at once, and at what other processes append, within 50 ms: as long as somebody

@@ -2,6 +2,7 @@
 
 mod answers;
 mod contents;
+mod damage;
 mod hints;
 mod kinds;
 mod order;
@@ -55,6 +56,14 @@ broken! {
         caught by ["c04_late_commit_is_not_skipped", "c08_bulk_writers_random_hold"];
     order::sets_the_clock_back "records the time of the clock, even if it went back"
         caught by ["c12_order_ignores_clocks"];
+    damage::goes_round "reads a part of the log, and then the same part again"
+        caught by ["b08_paging_crosses_chunk_seam", "c01_positions_strictly_increase"];
+    damage::loses_a_position "leaves out an event of the log"
+        caught by ["b08_paging_crosses_chunk_seam", "c01_positions_strictly_increase"];
+    damage::repeats_a_version "gives an event of a stream twice"
+        caught by ["b01_read_from_start_in_order", "b08_paging_crosses_chunk_seam"];
+    damage::loses_a_version "leaves out an event of a stream"
+        caught by ["b01_read_from_start_in_order", "b08_paging_crosses_chunk_seam"];
     order::interleaves_batches "stores the events of an append one by one"
         caught by ["e01_multi_stream_commits_all", "e06_batch_positions_are_consecutive_per_transaction"];
     storage::acknowledges_before_it_stores "keeps the newest append in memory until the next one comes"

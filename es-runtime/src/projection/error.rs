@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Misfit;
-use super::store::CheckpointError;
+use super::store::{CheckpointError, Commit};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
 /// Why an event was not applied to the rows of a projection.
@@ -28,7 +28,7 @@ pub enum Unprojectable {
         misfit: Misfit,
     },
     /// The key is empty, too long, or holds a NUL.
-    #[error("{0:?} cannot be the key of a row: a key has 1 to 2000 bytes without NUL")]
+    #[error("{0:?} cannot be the key of a row: a key has 1 to {max} bytes without NUL", max = Commit::LONGEST_KEY)]
     Key(String),
     /// What is stored under the key is not a row of this build's shape.
     #[error("the stored row `{key}` cannot be read: raise the projection's version when its struct changes ({source})")]

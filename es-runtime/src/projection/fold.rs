@@ -223,9 +223,9 @@ fn encode<P: RowProjection>(key: &str, row: Option<&P>) -> Result<Option<Bytes>,
     let Some(row) = row else { return Ok(None) };
     contain(|| {
         let mut data = Vec::new();
-        crate::json::encode(row, &mut data).map_err(|source| Unprojectable::Unstorable {
+        crate::json::encode(row, &mut data).map_err(|error| Unprojectable::Unstorable {
             key: key.to_owned(),
-            source,
+            source: error.into(),
         })?;
         Ok(Some(data.into()))
     })

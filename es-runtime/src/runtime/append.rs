@@ -108,7 +108,9 @@ impl<'a, A: EventSourced<Event: Clone>> IntoFuture for AppendEvents<'a, A> {
         let span = tracing::info_span!("es.append", category = self.stream.category(), id = self.stream.id());
         let run = async move {
             self.request.check()?;
-            let key = self.request.key(|| self.content())?;
+            // First, as the events are cloned for each attempt, and a clone of one that is too deep would exhaust the stack.
+            let content = self.content()?;
+            let key = self.request.key(|| Ok::<_, EncodeError>(content))?;
             let Self {
                 runtime,
                 stream,

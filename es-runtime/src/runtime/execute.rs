@@ -86,6 +86,10 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
     async fn write(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
         self.request.check()?;
         self.command.check()?;
+        // It is cloned for each attempt, and a clone of what is too deep exhausts the stack.
+        if !crate::json::check_levels(&self.command) {
+            return Err(crate::json::too_deep(format_args!("command `{}`", C::NAME)).into());
+        }
         let key = fingerprinted(&self.request, &self.stream, &self.command)?;
         let Self {
             runtime,
@@ -150,7 +154,8 @@ fn fingerprinted<C: Command>(
 ) -> Result<Option<IdempotencyKey>, EncodeError> {
     request.key(|| {
         let mut content = format!("execute {stream} {} ", C::NAME).into_bytes();
-        crate::json::encode(command, &mut content).map_err(|source| EncodeError::Value { name: C::NAME, source })?;
+        let encoded = crate::json::encode(command, &mut content);
+        encoded.map_err(|error| error.of(C::NAME, format_args!("command `{}`", C::NAME)))?;
         Ok(content)
     })
 }
