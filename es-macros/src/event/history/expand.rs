@@ -1,6 +1,6 @@
 //! The struct of each older version, and the steps between them.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprClosure, LitStr, Meta, Pat, PatType, ReturnType, Type, parse_quote};
@@ -25,7 +25,7 @@ pub(crate) fn expand(event: &Event, history: &History) -> (TokenStream, TokenStr
     let around = quote! {
         #(#shapes)*
 
-        #[allow(clippy::pedantic, clippy::redundant_closure_call, clippy::useless_conversion, clippy::unnecessary_wraps)]
+        #[allow(clippy::pedantic, clippy::redundant_closure_call, clippy::useless_conversion, clippy::unnecessary_wraps, clippy::let_and_return)]
         impl #ident {
             #(#steps)*
         }
@@ -219,7 +219,8 @@ fn call(history: &History, closure: &ExprClosure, ty: &Type, version: u32) -> To
         values.push(variable(index));
         if !matches!(input, Pat::Type(_)) {
             let seen = if field.is_in(version) { version } else { version - 1 };
-            let ty = field.type_in(seen);
+            // In a group, as it may be `dyn Note + Send`, which takes no bare `&`.
+            let ty = Group::new(Delimiter::None, field.type_in(seen).to_token_stream());
             *input = Pat::Type(PatType {
                 attrs: Vec::new(),
                 pat: Box::new(input.clone()),
@@ -230,10 +231,11 @@ fn call(history: &History, closure: &ExprClosure, ty: &Type, version: u32) -> To
     }
     if matches!(closure.output, ReturnType::Default) {
         let body = &closure.body;
-        closure.output = parse_quote!(-> #ty);
         if !matches!(**body, Expr::Block(_)) {
-            *closure.body = parse_quote!({ #body });
+            // Behind a `let`, as `{ match … {} + 1 }` would be two statements.
+            *closure.body = parse_quote!({ let value: #ty = #body; value });
         }
+        closure.output = parse_quote!(-> #ty);
     }
     quote!((#closure)(#(&#values),*))
 }
