@@ -113,6 +113,9 @@ impl On {
 
 /// The `&Context` among the parameters, and the others.
 fn split_context<'a>(parameters: &[&'a Type], errors: &mut Errors) -> (Option<Type>, Vec<&'a Type>) {
+    // A `Context` by value is a command of that name, unless there is another command.
+    let has_command = parameters.iter().any(|ty| !is_context(ty));
+    let is_context = |ty: &Type| is_context(ty) && (has_command || matches!(ty, Type::Reference(_)));
     let (contexts, commands): (Vec<&Type>, Vec<&Type>) = parameters.iter().copied().partition(|ty| is_context(ty));
     if let [context, others @ ..] = &contexts[..] {
         if !matches!(context, Type::Reference(reference) if reference.mutability.is_none()) {

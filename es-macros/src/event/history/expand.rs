@@ -81,6 +81,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         #(#serde)*
         #[serde(rename = #serde_name)]
         #[doc(hidden)]
+        #[allow(non_camel_case_types)]
         struct #shape {
             #(#fields)*
         }

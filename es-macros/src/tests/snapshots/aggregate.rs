@@ -32,7 +32,13 @@ impl ::es_runtime::EventSourced for Account {
     type Event = AccountEvent;
 }
 ///Every event of `Account`.
-#[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub,
+    clippy::large_enum_variant
+)]
 pub enum AccountEvent {
     ///`Opened`.
     Opened(Opened),
@@ -388,7 +394,13 @@ impl ::es_runtime::BelongsToOneAggregate for Noted {
     type Aggregate = Account;
 }
 ///Every command of `Account`.
-#[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub,
+    clippy::large_enum_variant
+)]
 pub enum AccountCommand {
     ///`Open`.
     Open(Open),

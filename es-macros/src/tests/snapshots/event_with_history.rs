@@ -82,6 +82,7 @@ const _: () = {
     #[serde(rename_all = "camelCase")]
     #[serde(rename = "Deposited")]
     #[doc(hidden)]
+    #[allow(non_camel_case_types)]
     struct __DepositedV1 {
         #[serde(rename = "sum")]
         sum: u32,
