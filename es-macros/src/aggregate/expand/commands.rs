@@ -39,20 +39,25 @@ fn unique(commands: &Enum<'_>) -> TokenStream {
     let Block { runtime, ident, .. } = commands.block;
     let private = runtime.private();
     let aggregate = ident.to_string();
-    let names = commands.each(|listed| {
+    let named = |listed: &Listed| {
         let (variant, name) = (listed.variant.to_string(), name_of(commands, listed));
-        quote!((#variant, #name),)
+        quote!((#variant, #name))
+    };
+    let names = commands.each(|listed| {
+        let named = named(listed);
+        quote!(#named,)
     });
-    let assertions = commands.each(|Listed { variant, .. }| {
-        let span = variant.span();
-        let (function, variant) = (Ident::new("assert_unique_command", span), variant.to_string());
-        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
+    let assertions = commands.each(|listed| {
+        let (named, span) = (named(listed), listed.variant.span());
+        let function = Ident::new("assert_unique_command", span);
+        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #named);)
     });
     quote! {
         const _: () = {
             use #private::assert_unique_command;
             const NAMES: &[(&str, &str)] = &[#names];
             #assertions
+            const REPEATED: &#private::Repeated = &#private::Repeated::of_commands(NAMES);
         };
     }
 }
