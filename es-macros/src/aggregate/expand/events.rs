@@ -267,9 +267,10 @@ fn decode_retired(block: &Block, retired: &Retired) -> TokenStream {
         let span = last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span());
         let function = Ident::new("decode_retired", span);
         let method = quote_spanned!(method.span()=> <#aggregate>::#method);
+        let stored = quote!(shape_version, payload);
         quote_spanned! {span=> {
             use #private::#function;
-            #function::<#aggregate, #ty, _>(shape_version, payload, #method)
+            #function::<#aggregate, #ty, _>(#stored, #method)
         }}
     } else {
         quote!(#private::after_error((shape_version, payload)))

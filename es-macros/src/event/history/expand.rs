@@ -1,6 +1,6 @@
 //! The struct of each older version, and the steps between them.
 
-use proc_macro2::{Delimiter, Group, Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprClosure, LitStr, Meta, Pat, PatType, ReturnType, Type, parse_quote};
@@ -10,6 +10,7 @@ use super::{Field, History};
 use crate::derives::Derives;
 use crate::event::expand::shapes;
 use crate::event::model::Event;
+use crate::local::local;
 use crate::message::Message;
 
 /// The items of `Event` for the struct of today, and what stands around it.
@@ -161,6 +162,7 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
         shape_ident(event, version),
     );
     let private = event.runtime.private();
+    let whole = &local("old", Span::call_site());
     let fields = || history.fields.iter().enumerate();
     let kept = fields()
         .filter(|(_, field)| field.is_in(version - 1))
@@ -170,16 +172,19 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
                 Some(changed) => {
                     let ty = field.type_in(version);
                     let step = match &changed.with {
-                        Some(with) => quote_spanned!(with.span()=> #with(old.#name)),
+                        Some(with) => {
+                            let whole = local("old", with.span());
+                            quote_spanned!(with.span()=> #with(#whole.#name))
+                        }
                         None => {
                             let (from, span) = (&changed.from, changed.from.span());
-                            let upcast = Ident::new("changed", span);
-                            quote_spanned!(span=> { use #private::#upcast; #upcast::<#ty, #from>(old.#name) })
+                            let (upcast, whole) = (Ident::new("changed", span), local("old", span));
+                            quote_spanned!(span=> { use #private::#upcast; #upcast::<#ty, #from>(#whole.#name) })
                         }
                     };
                     return quote!(#(#cfgs)* let #variable: #ty = #step;);
                 }
-                None => quote!(old.#name),
+                None => quote!(#whole.#name),
             };
             quote!(#(#cfgs)* #[allow(unused_variables)] let #variable = #value;)
         });
@@ -200,8 +205,8 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
         });
     quote! {
         #[doc(hidden)]
-        fn #function(old: #old) -> #new {
-            let _ = &old;
+        fn #function(#whole: #old) -> #new {
+            let _ = &#whole;
             #(#kept)*
             #(#added)*
             #new { #(#values)* }
