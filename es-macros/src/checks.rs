@@ -6,6 +6,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Path, Token};
 
+use crate::local::local;
 use crate::runtime::Runtime;
 
 /// The names of the arguments.
@@ -57,12 +58,14 @@ impl Checks {
     pub(crate) fn expand(&self, runtime: &Runtime) -> Option<TokenStream> {
         let validate = self.validate.as_ref().map(|function| {
             let span = function.segments.last().span();
-            quote_spanned!(span=> #function(self))
+            let this = local("self", span);
+            quote_spanned!(span=> #function(#this))
         });
         let garde = self.garde.map(|span| {
             // By its bare name, or the error would be at that of the macro.
             let (function, private) = (Ident::new("check_by_garde", span), runtime.private());
-            let call = quote_spanned!(span=> #function(self));
+            let this = local("self", span);
+            let call = quote_spanned!(span=> #function(#this));
             quote! {{
                 use #private::#function;
                 #call
@@ -77,8 +80,9 @@ impl Checks {
             .validate
             .as_ref()
             .map_or_else(Span::call_site, |function| function.segments.last().span());
+        let this = local("self", span);
         Some(quote_spanned! {span=>
-            fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
+            fn check(&#this) -> ::core::result::Result<(), #runtime::Invalid> {
                 #body
             }
         })

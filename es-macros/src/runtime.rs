@@ -16,7 +16,14 @@ impl Runtime {
     /// Reads the `= path` of `crate = path`.
     pub(crate) fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         input.parse::<syn::Token![=]>()?;
-        input.call(Path::parse_mod_style).map(Self)
+        let path = input.call(Path::parse_mod_style)?;
+        match path.segments.iter().find(|segment| segment.ident == "Self") {
+            None => Ok(Self(path)),
+            Some(segment) => {
+                let message = "`Self` is no crate: write where es-runtime is, `crate = path`";
+                Err(syn::Error::new(segment.ident.span(), message))
+            }
+        }
     }
 
     /// The module of what users do not name.

@@ -1,4 +1,5 @@
 use proc_macro2::Ident;
+use syn::ext::IdentExt;
 use syn::{Attribute, ReturnType, Signature, Type, parse_quote};
 
 use super::listed::{Listed, ungrouped};
@@ -112,6 +113,9 @@ impl On {
 
 /// The `&Context` among the parameters, and the others.
 fn split_context<'a>(parameters: &[&'a Type], errors: &mut Errors) -> (Option<Type>, Vec<&'a Type>) {
+    // A `Context` by value is a command of that name, unless there is another command.
+    let has_command = parameters.iter().any(|ty| !is_context(ty));
+    let is_context = |ty: &Type| is_context(ty) && (has_command || matches!(ty, Type::Reference(_)));
     let (contexts, commands): (Vec<&Type>, Vec<&Type>) = parameters.iter().copied().partition(|ty| is_context(ty));
     if let [context, others @ ..] = &contexts[..] {
         if !matches!(context, Type::Reference(reference) if reference.mutability.is_none()) {
@@ -172,9 +176,17 @@ pub(super) fn collect_events<'a>(ty: &'a Type, events: &mut Vec<&'a Type>) {
     }
 }
 
-/// `open_account` as `OpenAccount`.
+/// `open_account` as `OpenAccount`, to propose a type of that name; `…` if there can be none.
 pub(crate) fn pascal_case(ident: &Ident) -> String {
-    let name = ident.to_string();
-    let words = name.trim_start_matches("r#").split('_').filter(|word| !word.is_empty());
-    words.map(|word| word[..1].to_uppercase() + &word[1..]).collect()
+    let mut name = String::new();
+    for word in ident.unraw().to_string().split('_') {
+        let mut letters = word.chars();
+        name.extend(letters.next().into_iter().flat_map(char::to_uppercase));
+        name.push_str(letters.as_str());
+    }
+    if syn::parse_str::<Ident>(&name).is_ok() {
+        name
+    } else {
+        "…".to_owned()
+    }
 }

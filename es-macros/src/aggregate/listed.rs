@@ -21,7 +21,10 @@ impl Listed {
             return None;
         };
         let last = ty.path.segments.last()?;
-        let plain = ty.qself.is_none() && matches!(last.arguments, PathArguments::None) && last.ident != "Self";
+        let is_keyword = ["Self", "self", "super", "crate"]
+            .iter()
+            .any(|keyword| last.ident == keyword);
+        let plain = ty.qself.is_none() && matches!(last.arguments, PathArguments::None) && !is_keyword;
         plain.then(|| Self {
             ty: ty.clone(),
             text: text(ty),

@@ -257,24 +257,27 @@ fn parse_keys(tokens: TokenStream) -> syn::Result<Keys> {
     parser.parse2(tokens)
 }
 
-/// What the method calls the event and the meta; `event` and `meta` where it has no plain name.
+/// What the method calls the event and the meta. What has no plain name is `event` or `meta`, unless the other one is called so.
 fn names(signature: &Signature) -> [Ident; 2] {
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&*typed.pat),
         FnArg::Receiver(_) => None,
     });
     let mut names = typed.map(|pat| match pat {
-        Pat::Ident(name) => Some(Ident::new(&name.ident.to_string(), name.ident.span())),
+        Pat::Ident(name) => Some(name.ident.clone()),
         _ => None,
     });
-    let mut next = |default: &str| {
-        let given = names
-            .next()
-            .flatten()
-            .filter(|ident| !ident.to_string().starts_with("r#"));
-        given.unwrap_or_else(|| Ident::new(default, Span::call_site()))
+    let (event, meta) = (names.next().flatten(), names.next().flatten());
+    let unless_taken = |[name, otherwise]: [&str; 2], other: &Option<Ident>| {
+        let is_taken = other.as_ref().is_some_and(|other| other == name);
+        Ident::new(if is_taken { otherwise } else { name }, Span::call_site())
     };
-    [next("event"), next("meta")]
+    let names = [
+        unless_taken(["event", "_event"], &meta),
+        unless_taken(["meta", "_meta"], &event),
+    ];
+    let [default_event, default_meta] = names;
+    [event.unwrap_or(default_event), meta.unwrap_or(default_meta)]
 }
 
 impl ToTokens for Effect {

@@ -6,6 +6,7 @@ use super::apply::{Apply, Keys};
 use super::block::{Block, Methods};
 use super::expand_sql;
 use super::row::{Row, Rows};
+use crate::local::local;
 use crate::message::Message;
 
 pub(super) fn row(row: &Row) -> TokenStream {
@@ -120,18 +121,19 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
     let private = runtime.private();
     let keys = keys(block, apply);
+    let span = apply.event.variant.span();
+    let [row, event, meta] = ["row", "event", "meta"].map(|name| local(name, span));
     let body = if block.sound {
         call(block, apply)
     } else {
-        quote!(#private::after_error((row, event, meta)))
+        quote!(#private::after_error((#row, #event, #meta)))
     };
-    let span = apply.event.variant.span();
     // One span for all that fails with the event, so that it is reported once.
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
-    let meta = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
+    let meta_type = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
     let [event_name, meta_name] = &apply.names;
     let key_is_stream = matches!(apply.keys, Keys::Stream);
-    quote_spanned! {apply.event.variant.span()=>
+    quote_spanned! {span=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::projection::ApplyRow<#ty> for #this {
@@ -144,15 +146,15 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
             }
 
             #[allow(unused_variables)]
-            fn keys(#event_name: &#ty, #meta_name: #meta) -> #private::Vec<#private::String> {
+            fn keys(#event_name: &#ty, #meta_name: #meta_type) -> #private::Vec<#private::String> {
                 #keys
             }
 
             #[allow(unused_variables)]
             fn apply(
-                row: ::core::option::Option<Self>,
-                event: #ty,
-                meta: #meta,
+                #row: ::core::option::Option<Self>,
+                #event: #ty,
+                #meta: #meta_type,
             ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::Misfit> {
                 #body
             }
@@ -176,14 +178,9 @@ fn call(block: &Block, apply: &Apply) -> TokenStream {
     let Block { runtime, .. } = block;
     let private = runtime.private();
     let (ty, method, effect) = (&apply.event.ty, &apply.method, apply.effect);
-    let meta = apply.meta.as_ref().map(|ty| quote_spanned!(ty.span()=> meta));
-    let call = |row: TokenStream| quote_spanned!(method.span()=> <Self>::#method(#row event, #meta));
-    let closure = if apply.creates() {
-        let call = call(quote!());
-        quote!(|event| #call)
-    } else {
-        let call = call(quote!(row,));
-        quote!(|row, event| #call)
-    };
-    quote!(#private::#effect::<Self, #ty>(row, event, #closure))
+    let [row, event] = ["row", "event"].map(|name| local(name, method.span()));
+    let meta = apply.meta.as_ref().map(|ty| local("meta", ty.span()));
+    let row_argument = (!apply.creates()).then(|| quote!(#row,));
+    let call = quote_spanned!(method.span()=> <Self>::#method(#row_argument #event, #meta));
+    quote!(#private::#effect::<Self, #ty>(#row, #event, |#row_argument #event| #call))
 }

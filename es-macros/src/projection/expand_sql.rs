@@ -5,6 +5,7 @@ use syn::spanned::Spanned;
 
 use super::block::Block;
 use super::sql::{SqlApply, with_static};
+use crate::local::local;
 
 /// The implementations for a block whose methods take the transaction `tx`.
 pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStream {
@@ -43,10 +44,11 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let span = apply.event.variant.span();
     // One span for all that fails with the event, so that it is reported once.
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
+    let [tx_name, event, meta] = ["tx", "event", "meta"].map(|name| local(name, span));
     let body = if block.sound {
         call(block, apply, tx)
     } else {
-        quote!(#private::after_error((tx, event, meta)))
+        quote!(#private::after_error((#tx_name, #event, #meta)))
     };
     quote_spanned! {span=>
         #(#cfgs)*
@@ -60,9 +62,9 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
 
             #[allow(unused_variables)]
             fn apply<'a>(
-                tx: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
-                event: #ty,
-                meta: &'a #runtime::projection::sql::MetaOf<Self, #ty>,
+                #tx_name: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
+                #event: #ty,
+                #meta: &'a #runtime::projection::sql::MetaOf<Self, #ty>,
             ) -> #private::SqlFuture<'a, ::core::result::Result<(), #runtime::Error>> {
                 #body
             }
@@ -73,11 +75,12 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
 fn call(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let private = block.runtime.private();
     let method = &apply.method;
-    let meta = apply
-        .meta
-        .as_ref()
-        .map(|ty| quote_spanned!(ty.span()=> #private::sql_meta::<#ty>(meta)));
-    let call = quote_spanned!(method.span()=> <Self>::#method(tx, event, #meta));
+    let [tx_name, event] = ["tx", "event"].map(|name| local(name, method.span()));
+    let meta = apply.meta.as_ref().map(|ty| {
+        let meta = local("meta", ty.span());
+        quote_spanned!(ty.span()=> #private::sql_meta::<#ty>(#meta))
+    });
+    let call = quote_spanned!(method.span()=> <Self>::#method(#tx_name, #event, #meta));
     match apply.asyncness {
         Some(span) => quote_spanned!(span=> #private::sql_running::<#tx, _>(#call)),
         None => quote_spanned!(apply.tx.span()=> #private::sql_done::<#tx, _>(#call)),

@@ -1,12 +1,13 @@
 //! The macros as plain functions from tokens to tokens.
 
 mod half_typed;
+mod mutated;
 mod snapshots;
 mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{aggregate, command, derive_aggregate, event, projection, value};
+use crate::{aggregate, command, derive_aggregate, event, helper, projection, value};
 
 /// Runs the macro of this name.
 fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
@@ -17,6 +18,7 @@ fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
         "aggregate" => aggregate::attribute(args, item),
         "projection" => projection::attribute(args, item),
         "derive_aggregate" => derive_aggregate::derive(item),
+        "handle" | "apply" | "retired" => helper::attribute(name, args, &item),
         name => panic!("there is no macro `{name}`"),
     }
 }

@@ -9,6 +9,7 @@ mod command;
 mod event;
 #[cfg(feature = "garde")]
 mod garde;
+mod repeated;
 mod retired;
 mod row;
 mod schema;
@@ -34,6 +35,7 @@ pub use event::{
 };
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
+pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{
     assert_one_segment, change_row, create_row, one_key, own_event, replace_row, row_event, several_keys, stream_key,

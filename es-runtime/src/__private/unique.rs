@@ -1,5 +1,6 @@
 //! Compares the events or commands of an aggregate, and the shapes of an event, while they are compiled.
 
+use super::Repeated;
 use crate::{Event, EventInfo};
 
 /// An event of an aggregate.
@@ -19,17 +20,16 @@ pub trait NewestShape {
 
 impl<T> NewestShape for T {}
 
-/// Fails to compile if an event before `variant` is stored under one of its names, or if it is not the newest shape.
+/// Fails to compile if an event before `own` is stored under one of its names, or if it is not the newest shape.
 #[track_caller]
-pub const fn assert_unique_event(aggregate: &str, events: &[Named], variant: &str) {
-    let mut own = 0;
-    while !equal(events[own].variant, variant) {
-        own += 1;
+pub const fn assert_unique_event(aggregate: &str, events: &[Named], repeated: &Repeated, own: &Named) {
+    assert_newest(own);
+    if !repeated.has(own.info.name) && !repeated.has_any(own.info.aliases) {
+        return;
     }
-    assert_newest(&events[own]);
     let mut other = 0;
-    while other < own {
-        assert_apart(aggregate, &events[other], &events[own]);
+    while !equal(events[other].variant, own.variant) {
+        assert_apart(aggregate, &events[other], own);
         other += 1;
     }
 }
@@ -158,14 +158,18 @@ const fn contains(names: &[&str], name: &str) -> bool {
 
 /// Fails to compile if a command before `variant` has its name. `names` holds each variant with its name.
 #[track_caller]
-pub const fn assert_unique_command(aggregate: &str, names: &[(&str, &str)], variant: &str) {
-    let mut own = 0;
-    while !equal(names[own].0, variant) {
-        own += 1;
+pub const fn assert_unique_command(
+    aggregate: &str,
+    names: &[(&str, &str)],
+    repeated: &Repeated,
+    (variant, name): (&str, &str),
+) {
+    if !repeated.has(name) {
+        return;
     }
     let mut other = 0;
-    while other < own {
-        if equal(names[other].1, names[own].1) {
+    while !equal(names[other].0, variant) {
+        if equal(names[other].1, name) {
             let mut message = Message::new();
             message.push(&[
                 "commands `",
@@ -177,7 +181,7 @@ pub const fn assert_unique_command(aggregate: &str, names: &[(&str, &str)], vari
             ]);
             message.push(&[
                 "` are both named \"",
-                names[own].1,
+                name,
                 "\": give one of them another `name = \"…\"`",
             ]);
             panic!("{}", message.text());

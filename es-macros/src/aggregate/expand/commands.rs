@@ -8,6 +8,7 @@ use crate::aggregate::handler::{Handler, On};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::model::Block;
 use crate::aggregate::signature::last_segment;
+use crate::local::local;
 
 pub(super) fn expand(block: &Block) -> TokenStream {
     let commands = Enum {
@@ -39,19 +40,24 @@ fn unique(commands: &Enum<'_>) -> TokenStream {
     let Block { runtime, ident, .. } = commands.block;
     let private = runtime.private();
     let aggregate = ident.to_string();
-    let names = commands.each(|listed| {
+    let named = |listed: &Listed| {
         let (variant, name) = (listed.variant.to_string(), name_of(commands, listed));
-        quote!((#variant, #name),)
+        quote!((#variant, #name))
+    };
+    let names = commands.each(|listed| {
+        let named = named(listed);
+        quote!(#named,)
     });
-    let assertions = commands.each(|Listed { variant, .. }| {
-        let span = variant.span();
-        let (function, variant) = (Ident::new("assert_unique_command", span), variant.to_string());
-        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, #variant);)
+    let assertions = commands.each(|listed| {
+        let (named, span) = (named(listed), listed.variant.span());
+        let function = Ident::new("assert_unique_command", span);
+        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #named);)
     });
     quote! {
         const _: () = {
             use #private::assert_unique_command;
             const NAMES: &[(&str, &str)] = &[#names];
+            const REPEATED: &#private::Repeated = &#private::Repeated::of_commands(NAMES);
             #assertions
         };
     }
@@ -70,15 +76,16 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     let returns = with_self(handler.returns.to_token_stream(), &aggregate.to_token_stream());
     let outcome = quote_spanned!(span=> <#returns as #runtime::Outcome<#aggregate>>);
     let body = body(block, handler, &outcome, span);
+    let [this, state, context] = ["self", "state", "context"].map(|name| local(name, span));
     // One span for all that fails with the returned type, so that it is reported once.
     let items = quote_spanned! {span=>
         type On = #on;
         type Refusal = #outcome::Refusal;
 
         fn handle(
-            self,
-            state: <#on as #runtime::Target>::State<'_, #aggregate>,
-            context: &#runtime::Context,
+            #this,
+            #state: <#on as #runtime::Target>::State<'_, #aggregate>,
+            #context: &#runtime::Context,
         ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, #outcome::Refusal> {
             #body
         }
@@ -97,21 +104,23 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
 
 fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
+    let [this, state, context] = ["self", "state", "context"].map(|name| local(name, span));
     if !block.sound {
-        return quote_spanned!(span=> #runtime::__private::after_error((self, state, context)));
+        return quote_spanned!(span=> #runtime::__private::after_error((#this, #state, #context)));
     }
     let method = &handler.method;
-    let state = (handler.on != On::New).then(|| quote_spanned!(span=> state,));
-    let context = handler.context.as_ref().map(|ty| quote_spanned!(ty.span()=> context));
-    let unused = match (&state, &context) {
-        (None, None) => quote_spanned!(span=> let _ = (state, context);),
-        (None, Some(_)) => quote_spanned!(span=> let () = state;),
-        (Some(_), None) => quote_spanned!(span=> let _ = context;),
-        (Some(_), Some(_)) => TokenStream::new(),
+    let takes_state = handler.on != On::New;
+    let unused = match (takes_state, handler.context.is_some()) {
+        (false, false) => quote_spanned!(span=> let _ = (#state, #context);),
+        (false, true) => quote_spanned!(span=> let () = #state;),
+        (true, false) => quote_spanned!(span=> let _ = #context;),
+        (true, true) => TokenStream::new(),
     };
+    let state = takes_state.then(|| quote_spanned!(span=> #state,));
+    let context = handler.context.as_ref().map(|ty| local("context", ty.span()));
     quote_spanned! {span=>
         #unused
-        #outcome::into_result(<#aggregate>::#method(#state self, #context))
+        #outcome::into_result(<#aggregate>::#method(#state #this, #context))
     }
 }
 

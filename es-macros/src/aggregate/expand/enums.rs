@@ -54,7 +54,7 @@ impl Enum<'_> {
         });
         quote! {
             #[doc = #doc]
-            #[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+            #[allow(dead_code, non_camel_case_types, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
             #vis enum #ident {
                 #variants
             }

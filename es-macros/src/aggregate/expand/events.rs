@@ -79,22 +79,26 @@ fn unique(events: &Enum<'_>) -> TokenStream {
     let listed: Vec<_> = applied
         .chain(retired.iter().map(|retired| (&retired.event, quote!(retired_info))))
         .collect();
-    let named = listed.iter().map(|(Listed { ty, variant, cfgs, .. }, info)| {
+    let named = |(Listed { ty, variant, .. }, info): &(&Listed, TokenStream)| {
         let variant = variant.to_string();
         quote! {
-            #(#cfgs)*
-            #private::Named { variant: #variant, info: #private::#info::<#aggregate, #ty>(), old_shape_of: <#ty>::OLD_SHAPE_OF_ONE_EVENT },
+            #private::Named { variant: #variant, info: #private::#info::<#aggregate, #ty>(), old_shape_of: <#ty>::OLD_SHAPE_OF_ONE_EVENT }
         }
+    };
+    let all = listed.iter().map(|event| {
+        let (cfgs, named) = (&event.0.cfgs, named(event));
+        quote!(#(#cfgs)* #named,)
     });
-    let assertions = listed.iter().map(|(Listed { variant, cfgs, .. }, _)| {
-        let span = variant.span();
-        let (function, variant) = (Ident::new("assert_unique_event", span), variant.to_string());
-        quote_spanned!(span=> #(#cfgs)* const _: () = #function(#aggregate_name, NAMES, #variant);)
+    let assertions = listed.iter().map(|event| {
+        let (cfgs, named, span) = (&event.0.cfgs, named(event), event.0.variant.span());
+        let function = Ident::new("assert_unique_event", span);
+        quote_spanned!(span=> #(#cfgs)* const _: () = #function(#aggregate_name, NAMES, REPEATED, &#named);)
     });
     quote! {
         const _: () = {
             use #private::{NewestShape as _, assert_unique_event};
-            const NAMES: &[#private::Named] = &[#(#named)*];
+            const NAMES: &[#private::Named] = &[#(#all)*];
+            const REPEATED: &#private::Repeated = &#private::Repeated::of_events(NAMES);
             #(#assertions)*
         };
     }
@@ -263,9 +267,10 @@ fn decode_retired(block: &Block, retired: &Retired) -> TokenStream {
         let span = last_segment(culprit).map_or_else(|| culprit.span(), |segment| segment.ident.span());
         let function = Ident::new("decode_retired", span);
         let method = quote_spanned!(method.span()=> <#aggregate>::#method);
+        let stored = quote!(shape_version, payload);
         quote_spanned! {span=> {
             use #private::#function;
-            #function::<#aggregate, #ty, _>(shape_version, payload, #method)
+            #function::<#aggregate, #ty, _>(#stored, #method)
         }}
     } else {
         quote!(#private::after_error((shape_version, payload)))

@@ -1,6 +1,6 @@
 //! The struct of each older version, and the steps between them.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Expr, ExprClosure, LitStr, Meta, Pat, PatType, ReturnType, Type, parse_quote};
@@ -10,6 +10,7 @@ use super::{Field, History};
 use crate::derives::Derives;
 use crate::event::expand::shapes;
 use crate::event::model::Event;
+use crate::local::local;
 use crate::message::Message;
 
 /// The items of `Event` for the struct of today, and what stands around it.
@@ -25,7 +26,7 @@ pub(crate) fn expand(event: &Event, history: &History) -> (TokenStream, TokenStr
     let around = quote! {
         #(#shapes)*
 
-        #[allow(clippy::pedantic, clippy::redundant_closure_call, clippy::useless_conversion, clippy::unnecessary_wraps)]
+        #[allow(clippy::pedantic, clippy::redundant_closure_call, clippy::useless_conversion, clippy::unnecessary_wraps, clippy::let_and_return)]
         impl #ident {
             #(#steps)*
         }
@@ -81,6 +82,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         #(#serde)*
         #[serde(rename = #serde_name)]
         #[doc(hidden)]
+        #[allow(non_camel_case_types)]
         struct #shape {
             #(#fields)*
         }
@@ -160,6 +162,7 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
         shape_ident(event, version),
     );
     let private = event.runtime.private();
+    let whole = &local("old", Span::call_site());
     let fields = || history.fields.iter().enumerate();
     let kept = fields()
         .filter(|(_, field)| field.is_in(version - 1))
@@ -169,16 +172,19 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
                 Some(changed) => {
                     let ty = field.type_in(version);
                     let step = match &changed.with {
-                        Some(with) => quote_spanned!(with.span()=> #with(old.#name)),
+                        Some(with) => {
+                            let whole = local("old", with.span());
+                            quote_spanned!(with.span()=> #with(#whole.#name))
+                        }
                         None => {
                             let (from, span) = (&changed.from, changed.from.span());
-                            let upcast = Ident::new("changed", span);
-                            quote_spanned!(span=> { use #private::#upcast; #upcast::<#ty, #from>(old.#name) })
+                            let (upcast, whole) = (Ident::new("changed", span), local("old", span));
+                            quote_spanned!(span=> { use #private::#upcast; #upcast::<#ty, #from>(#whole.#name) })
                         }
                     };
                     return quote!(#(#cfgs)* let #variable: #ty = #step;);
                 }
-                None => quote!(old.#name),
+                None => quote!(#whole.#name),
             };
             quote!(#(#cfgs)* #[allow(unused_variables)] let #variable = #value;)
         });
@@ -199,8 +205,8 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
         });
     quote! {
         #[doc(hidden)]
-        fn #function(old: #old) -> #new {
-            let _ = &old;
+        fn #function(#whole: #old) -> #new {
+            let _ = &#whole;
             #(#kept)*
             #(#added)*
             #new { #(#values)* }
@@ -219,7 +225,8 @@ fn call(history: &History, closure: &ExprClosure, ty: &Type, version: u32) -> To
         values.push(variable(index));
         if !matches!(input, Pat::Type(_)) {
             let seen = if field.is_in(version) { version } else { version - 1 };
-            let ty = field.type_in(seen);
+            // In a group, as it may be `dyn Note + Send`, which takes no bare `&`.
+            let ty = Group::new(Delimiter::None, field.type_in(seen).to_token_stream());
             *input = Pat::Type(PatType {
                 attrs: Vec::new(),
                 pat: Box::new(input.clone()),
@@ -230,10 +237,11 @@ fn call(history: &History, closure: &ExprClosure, ty: &Type, version: u32) -> To
     }
     if matches!(closure.output, ReturnType::Default) {
         let body = &closure.body;
-        closure.output = parse_quote!(-> #ty);
         if !matches!(**body, Expr::Block(_)) {
-            *closure.body = parse_quote!({ #body });
+            // Behind a `let`, as `{ match … {} + 1 }` would be two statements.
+            *closure.body = parse_quote!({ let value: #ty = #body; value });
         }
+        closure.output = parse_quote!(-> #ty);
     }
     quote!((#closure)(#(&#values),*))
 }

@@ -127,14 +127,14 @@ impl Field {
 
 /// A name that a field was stored under, as an identifier.
 fn rust_name(stored: &LitStr) -> Ident {
+    let is_ident = |text: &str| syn::parse_str::<Ident>(text).is_ok();
     let name: String = stored
         .value()
         .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .map(|c| if is_ident(&format!("x{c}x")) { c } else { '_' })
         .collect();
-    let begins = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    let begins = name.starts_with(|c| c == '_' || is_ident(&format!("{c}x")));
     let name = if begins { name } else { format!("_{name}") };
-    let is_ident = |text: &str| syn::parse_str::<Ident>(text).is_ok();
     if is_ident(&name) {
         Ident::new(&name, stored.span())
     } else if is_ident(&format!("r#{name}")) {

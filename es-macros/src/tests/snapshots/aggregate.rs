@@ -32,7 +32,13 @@ impl ::es_runtime::EventSourced for Account {
     type Event = AccountEvent;
 }
 ///Every event of `Account`.
-#[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub,
+    clippy::large_enum_variant
+)]
 pub enum AccountEvent {
     ///`Opened`.
     Opened(Opened),
@@ -133,10 +139,40 @@ const _: () = {
             old_shape_of: <Noted>::OLD_SHAPE_OF_ONE_EVENT,
         },
     ];
-    const _: () = assert_unique_event("Account", NAMES, "Opened");
+    const REPEATED: &::es_runtime::__private::Repeated = &::es_runtime::__private::Repeated::of_events(
+        NAMES,
+    );
+    const _: () = assert_unique_event(
+        "Account",
+        NAMES,
+        REPEATED,
+        &::es_runtime::__private::Named {
+            variant: "Opened",
+            info: ::es_runtime::__private::info::<Account, Opened>(),
+            old_shape_of: <Opened>::OLD_SHAPE_OF_ONE_EVENT,
+        },
+    );
     #[cfg(feature = "deposits")]
-    const _: () = assert_unique_event("Account", NAMES, "Deposited");
-    const _: () = assert_unique_event("Account", NAMES, "Noted");
+    const _: () = assert_unique_event(
+        "Account",
+        NAMES,
+        REPEATED,
+        &::es_runtime::__private::Named {
+            variant: "Deposited",
+            info: ::es_runtime::__private::info::<Account, events::Deposited>(),
+            old_shape_of: <events::Deposited>::OLD_SHAPE_OF_ONE_EVENT,
+        },
+    );
+    const _: () = assert_unique_event(
+        "Account",
+        NAMES,
+        REPEATED,
+        &::es_runtime::__private::Named {
+            variant: "Noted",
+            info: ::es_runtime::__private::retired_info::<Account, Noted>(),
+            old_shape_of: <Noted>::OLD_SHAPE_OF_ONE_EVENT,
+        },
+    );
 };
 #[automatically_derived]
 impl ::es_runtime::EventOf<Account> for Opened {
@@ -388,7 +424,13 @@ impl ::es_runtime::BelongsToOneAggregate for Noted {
     type Aggregate = Account;
 }
 ///Every command of `Account`.
-#[allow(dead_code, private_interfaces, unreachable_pub, clippy::large_enum_variant)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    private_interfaces,
+    unreachable_pub,
+    clippy::large_enum_variant
+)]
 pub enum AccountCommand {
     ///`Open`.
     Open(Open),
@@ -465,9 +507,22 @@ const _: () = {
         #[cfg(feature = "deposits")]
         ("Deposit", ::es_runtime::__private::command_name::<Account, Deposit>()),
     ];
-    const _: () = assert_unique_command("Account", NAMES, "Open");
+    const REPEATED: &::es_runtime::__private::Repeated = &::es_runtime::__private::Repeated::of_commands(
+        NAMES,
+    );
+    const _: () = assert_unique_command(
+        "Account",
+        NAMES,
+        REPEATED,
+        ("Open", ::es_runtime::__private::command_name::<Account, Open>()),
+    );
     #[cfg(feature = "deposits")]
-    const _: () = assert_unique_command("Account", NAMES, "Deposit");
+    const _: () = assert_unique_command(
+        "Account",
+        NAMES,
+        REPEATED,
+        ("Deposit", ::es_runtime::__private::command_name::<Account, Deposit>()),
+    );
 };
 #[automatically_derived]
 impl ::es_runtime::CommandOf<Account> for Open {

@@ -82,6 +82,7 @@ const _: () = {
     #[serde(rename_all = "camelCase")]
     #[serde(rename = "Deposited")]
     #[doc(hidden)]
+    #[allow(non_camel_case_types)]
     struct __DepositedV1 {
         #[serde(rename = "sum")]
         sum: u32,
@@ -102,7 +103,8 @@ const _: () = {
         clippy::pedantic,
         clippy::redundant_closure_call,
         clippy::useless_conversion,
-        clippy::unnecessary_wraps
+        clippy::unnecessary_wraps,
+        clippy::let_and_return
     )]
     impl Deposited {
         #[doc(hidden)]
@@ -115,7 +117,8 @@ const _: () = {
             #[allow(unused_variables)]
             let __field_2 = old.note;
             let __field_1: String = (|amount: &u64, note: &String| -> String {
-                format!("{amount}: {note}")
+                let value: String = format!("{amount}: {note}");
+                value
             })(&__field_0, &__field_2);
             Deposited {
                 amount: __field_0,
