@@ -3,6 +3,7 @@ use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
     leases, limits, mixed, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
+    leases, limits, multi_stream, order, projections, queries, random_rows, reads, rebuilds, rows, sql,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -94,6 +95,7 @@ macro_rules! __cases {
             projections::g17_two_runners_one_writer [TxProjections] "of several runners each event is taken in by one, once";
             rows::g19_rows_come_back_as_written [TxProjections] "keys and rows come back byte for byte; tables of versions are apart";
             queries::g20_queries_mean_the_same [TxProjections] "filters, order and pages mean the same on every store, whatever the type of a field";
+            random_rows::g38_random_rows_are_found_ordered_and_counted [TxProjections] "random questions about random rows are answered as a model does: each row once in pages, with ties, null and text of any length";
             rows::g21_bad_input_is_refused [TxProjections] "names, keys, rows and queries that some database could not take are refused, and nothing is changed";
             rows::g22_tables_are_created_once [TxProjections] "a table is created once, however many ask for it at once, and keeps its rows when an index is added";
             rebuilds::g23_rebuilt_rows_replace_shown_ones [TxProjections] "rows, checkpoint and parked events that were built beside take the place of those shown as one, and readers see all of the one or all of the other";

@@ -28,6 +28,7 @@ mod process;
 mod projections;
 mod queries;
 mod random;
+mod random_rows;
 mod reads;
 mod rebuilds;
 mod rows;

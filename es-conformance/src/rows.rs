@@ -189,6 +189,7 @@ async fn bad_queries(store: &Projections) -> Checked {
     };
     rejected(store.list_rows(&table(), &nan).await, "a filter for NaN")?;
     let of_key = Some(RowCursor {
+        order_by: None,
         value: None,
         key: "a".to_owned(),
     });

@@ -29,11 +29,12 @@ CREATE TABLE "es".parked (
 );
 
 -- What orders a field of a row: numbers, then text by its bytes, as the function's results are ordered by theirs. True and
--- false are 1 and 0. NULL for what does not compare: null, arrays, objects, text with a NUL or of more than 1024 bytes, and
--- numbers beyond those of double precision.
+-- false are 1 and 0. NULL for what does not compare: null, arrays, objects, and numbers beyond those of double precision.
 --
 --     01 · the number as a float, its bits turned so that they order · what a whole number is above that float, plus 1024
 --     02 · the text
+--
+-- An index holds the first 1024 bytes of text: substring(order_key(…) for 1025).
 CREATE FUNCTION "es".order_key(data json, path text[]) RETURNS bytea
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
 AS $$
@@ -41,15 +42,19 @@ DECLARE
     field    json := data;
     name     text;
     content  text;
+    has_nul  boolean := strpos(data::text, E'\\u0000') > 0;
+    mark     text;
     whole    numeric;
     nearest  double precision;
     above    integer := 0;
     bits     bigint;
 BEGIN
-    -- PostgreSQL cannot look into JSON with a NUL in it. Another character takes its place, where no backslash stands before it.
-    -- Written with E, as a session may read a backslash without it as an escape.
-    IF strpos(data::text, E'\\u0000') > 0 THEN
-        field := replace(replace(data::text, E'\\\\', E'\\u005c'), E'\\u0000', E'\\ue000')::json;
+    -- PostgreSQL cannot look into JSON with a NUL in it. A mark and `0` take its place, where no backslash stands before it, and
+    -- a mark and `1` that of the mark. Written with E, as a session may read a backslash without it as an escape.
+    IF has_nul THEN
+        mark := chr(57345);
+        field := replace(replace(replace(replace(replace(data::text, E'\\\\', E'\\u005c'),
+                     mark, mark || '1'), E'\\ue001', mark || '1'), E'\\uE001', mark || '1'), E'\\u0000', mark || '0')::json;
     END IF;
     IF strpos(field::text, E'\\u') = 0 THEN
         FOREACH name IN ARRAY path LOOP
@@ -66,13 +71,14 @@ BEGIN
         EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN
             RETURN NULL;
         END;
-        IF strpos(content, chr(57344)) > 0 THEN
-            RETURN NULL;
-        END IF;
     END IF;
     CASE json_typeof(field)
     WHEN 'string' THEN
-        RETURN CASE WHEN octet_length(content) <= 1024 THEN E'\\x02'::bytea || convert_to(content, 'UTF8') END;
+        IF has_nul AND strpos(content, mark) > 0 THEN
+            RETURN (SELECT E'\\x02'::bytea || string_agg(convert_to(replace(p.part, mark || '1', mark), 'UTF8'), E'\\x00' ORDER BY p.number)
+                      FROM unnest(string_to_array(content, mark || '0')) WITH ORDINALITY AS p(part, number));
+        END IF;
+        RETURN E'\\x02'::bytea || convert_to(content, 'UTF8');
     WHEN 'boolean' THEN
         nearest := CASE content WHEN 'true' THEN 1 ELSE 0 END;
     WHEN 'number' THEN
@@ -308,7 +314,7 @@ BEGIN
     RETURN 'done';
 END $$;
 
--- Creates the table of a version of a projection, with an index on each path (names with `.` between them), as far as it is
+-- Creates the table of a version of a projection, with an index on each path (names as the text of an array), as far as it is
 -- missing. The tables belong to the owner of this function; who has one made may read it.
 CREATE FUNCTION "es".create_rows(row_table text, index_names text[], paths text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -330,8 +336,8 @@ BEGIN
         EXECUTE format('GRANT SELECT ON %I.%I TO %I', 'es', row_table, session_user);
     END IF;
     FOR i IN 1 .. coalesce(cardinality(index_names), 0) LOOP
-        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I.%I (%I.order_key(data, %L), key)',
-                       index_names[i], 'es', row_table, 'es', string_to_array(paths[i], '.'));
+        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I.%I (substring(%I.order_key(data, %L) FOR 1025), key)',
+                       index_names[i], 'es', row_table, 'es', paths[i]::text[]);
     END LOOP;
 END $$;
 

@@ -27,8 +27,8 @@ BEGIN
         EXECUTE format('GRANT SELECT ON %I.%I TO %I', 'es', row_table, session_user);
     END IF;
     FOR i IN 1 .. coalesce(cardinality(index_names), 0) LOOP
-        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I.%I (%I.order_key(data, %L), key)',
-                       index_names[i], 'es', row_table, 'es', string_to_array(paths[i], '.'));
+        EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I.%I (substring(%I.order_key(data, %L) FOR 1025), key)',
+                       index_names[i], 'es', row_table, 'es', paths[i]::text[]);
     END LOOP;
 END $$;
 

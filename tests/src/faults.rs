@@ -8,8 +8,8 @@ use std::time::Duration;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowQuery,
-    RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowCount,
+    RowGroup, RowQuery, RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -456,6 +456,10 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
 
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         self.store.list_rows(table, query).await
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        self.store.count_rows(table, count).await
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

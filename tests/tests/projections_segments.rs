@@ -175,10 +175,10 @@ es_tests::on_every_store_and_postgres! {
 
         // Whoever reads a row waits for its segment only.
         in_another_segment(&runtime, &accounts[1..], poison.position).await;
-        let listed = runtime.list::<Tally>().after(poison.position).timeout(Duration::from_millis(100)).await;
-        assert!(matches!(listed, Err(ReadError::Timeout { at, .. }) if at < poison.position), "{listed:?}");
-        let own = runtime.get::<Tally>(accounts[0]).after(poison.position).timeout(Duration::from_millis(100)).await;
-        assert!(matches!(own, Err(ReadError::Timeout { .. })), "{own:?}");
+        let listed = runtime.list::<Tally>().after(poison.position).timeout(es_tests::waits::LONG).await;
+        assert!(matches!(listed, Err(ReadError::Held { position, .. }) if position == poison.position), "{listed:?}");
+        let own = runtime.get::<Tally>(accounts[0]).after(poison.position).timeout(es_tests::waits::LONG).await;
+        assert!(matches!(own, Err(ReadError::Held { position, .. }) if position == poison.position), "{own:?}");
 
         let head = store.head().await.unwrap();
         until::<Tally>(&runtime, |health| health.segments.iter().filter(|segment| segment.position >= head).count() == 3).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, ProjectionStore, Replace, Row, RowChange,
-    RowQuery, RowTable,
+    RowCount, RowGroup, RowQuery, RowTable,
 };
 use es_runtime::{Clock, EventStore, MemoryStore, Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -285,6 +285,30 @@ fault!(
             rows.truncate(limit.unwrap_or(usize::MAX));
         }
         Ok(rows)
+    }
+);
+
+fault!(
+    leaves_out_null,
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        let mut rows = self.0.list_rows(table, query).await?;
+        if query.order_by.is_some() {
+            rows.retain(|row| query.cursor(row).value.is_some());
+        }
+        Ok(rows)
+    }
+);
+
+fault!(
+    counts_null_with_the_first,
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        let mut groups = self.0.count_rows(table, count).await?;
+        if groups.len() > 1
+            && let Some(last) = groups.pop_if(|last| last.value.is_none())
+        {
+            groups[0].count += last.count;
+        }
+        Ok(groups)
     }
 );
 

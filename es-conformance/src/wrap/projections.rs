@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
-    Row, RowQuery, RowTable,
+    Row, RowCount, RowGroup, RowQuery, RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -90,6 +90,11 @@ pub trait WrapProjections: Wrap {
         self.projections().list_rows(table, query).await
     }
 
+    /// See [`ProjectionStore::count_rows`].
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        self.projections().count_rows(table, count).await
+    }
+
     /// See [`ProjectionStore::parked`].
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
         self.projections().parked(reader, after, limit).await
@@ -156,6 +161,10 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
 
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         self.0.list_rows(table, query).await
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        self.0.count_rows(table, count).await
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use deadpool_postgres::Object;
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, Lease, LeaseState, Parked,
-    ProjectionStore, Replace, Report, Row, RowQuery, RowTable, check_name,
+    ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowTable, check_name,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -349,9 +349,9 @@ impl ProjectionStore for PostgresStore {
 
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
         table.check()?;
-        let fields: Vec<&str> = table.indexes.iter().map(AsRef::as_ref).collect();
+        let paths = table::index_paths(table)?;
         let created = self
-            .ask(CREATE, &[&table.name(), &table::index_names(table), &fields])
+            .ask(CREATE, &[&table.name(), &table::index_names(table), &paths])
             .await;
         created
             .map(drop)
@@ -377,6 +377,24 @@ impl ProjectionStore for PostgresStore {
         let found = self.reader.rows(&sql, &parameters).await;
         let rows = found.and_then(|found| found.iter().map(row).collect());
         rows.map_err(|problem| unread(table, problem))
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        table.check()?;
+        count.check()?;
+        let (sql, parameters) = table::count(&self.schema, table, count)?;
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
+        let found = self.reader.rows(&sql, &parameters).await;
+        let groups = found.and_then(|found| {
+            let group = |row: &tokio_postgres::Row| {
+                Ok::<_, Problem>(RowGroup {
+                    value: row.try_get::<_, Option<&[u8]>>(0)?.and_then(table::value_of),
+                    count: number(row.try_get(1)?),
+                })
+            };
+            found.iter().map(group).collect::<Result<Vec<_>, _>>()
+        });
+        groups.map(RowGroup::sorted).map_err(|problem| unread(table, problem))
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

@@ -1,7 +1,9 @@
 //! The SQL of one table of rows.
 
 use es_runtime::StoreError;
-use es_runtime::projection::store::{Compare, FieldValue, RowFilter, RowQuery, RowTable, path};
+use es_runtime::projection::store::{
+    Compare, FieldValue, RowCount, RowCursor, RowFilter, RowQuery, RowTable, Zone, path,
+};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -32,14 +34,54 @@ pub(crate) fn list(
     for filter in &query.filters {
         list.filter(filter)?;
     }
-    let order = list.order(query)?;
+    // Never without: with a limit each part is read by itself, in its order and one after the other.
+    let limit = list.parameter(query.limit.map_or(i64::MAX, i64::from));
+    let name = name(table);
+    let select = |conditions: &[String], order: &str| {
+        let conditions = match conditions {
+            [] => String::new(),
+            conditions => format!("WHERE {}", conditions.join(" AND ")),
+        };
+        format!("SELECT key, data, position FROM \"es\".{name} {conditions} ORDER BY {order} LIMIT {limit}")
+    };
+    let Some(field) = &query.order_by else {
+        let order = list.order_by_key(query);
+        return Ok((schema.render(&select(&list.conditions, &order)), list.parameters));
+    };
+    // So that an index serves each, and the second is only read if the first does not fill the page.
+    let mut zones = Vec::new();
+    for (index, zone) in query.zones().enumerate() {
+        let after = query.after.as_ref().filter(|_| index == 0);
+        let (conditions, order) = list.zone(zone, field, after, query)?;
+        zones.push(select(&[&*list.conditions, &*conditions].concat(), &order));
+    }
+    let sql = match zones.as_slice() {
+        [last] => last.clone(),
+        zones => format!("({}) LIMIT {limit}", zones.join(") UNION ALL (")),
+    };
+    Ok((schema.render(&sql), list.parameters))
+}
+
+/// Values with the number of their rows, with parameters.
+pub(crate) fn count(
+    schema: &Schema,
+    table: &RowTable,
+    count: &RowCount,
+) -> Result<(String, Vec<Parameter>), StoreError> {
+    let mut list = List::default();
+    for filter in &count.filters {
+        list.filter(filter)?;
+    }
     let conditions = match list.conditions.as_slice() {
         [] => String::new(),
         conditions => format!("WHERE {}", conditions.join(" AND ")),
     };
-    let limit = list.parameter(query.limit.map(i64::from));
+    let (value, group) = match &count.group_by {
+        None => ("NULL::bytea".to_owned(), ""),
+        Some(field) => (whole(field)?, "GROUP BY 1"),
+    };
     let name = name(table);
-    let sql = format!("SELECT key, data, position FROM \"es\".{name} {conditions} ORDER BY {order} LIMIT {limit}");
+    let sql = format!("SELECT {value}, count(*) FROM \"es\".{name} {conditions} {group}");
     Ok((schema.render(&sql), list.parameters))
 }
 
@@ -68,13 +110,25 @@ fn name(table: &RowTable) -> String {
     format!("\"{}\"", table.name())
 }
 
+/// The paths as PostgreSQL writes arrays.
+pub(crate) fn index_paths(table: &RowTable) -> Result<Vec<String>, StoreError> {
+    table.indexes.iter().map(|field| array(field)).collect()
+}
+
+fn array(field: &str) -> Result<String, StoreError> {
+    let names = path(field)?.into_iter().map(|name| format!("\"{name}\""));
+    Ok(format!("{{{}}}", names.collect::<Vec<_>>().join(",")))
+}
+
+/// What orders a field, whole.
+fn whole(field: &str) -> Result<String, StoreError> {
+    let path = array(field)?.replace('\'', "''");
+    Ok(format!("\"es\".order_key(data, '{path}')"))
+}
+
 /// What an index holds of a field, and what queries compare.
 fn expression(field: &str) -> Result<String, StoreError> {
-    let names = path(field)?
-        .into_iter()
-        .map(|name| format!("\"{}\"", name.replace('\'', "''")));
-    let names: Vec<String> = names.collect();
-    Ok(format!("\"es\".order_key(data, '{{{}}}')", names.join(",")))
+    Ok(format!("substring({} FOR {})", whole(field)?, RowQuery::ORDERED + 1))
 }
 
 /// A query while it is being written.
@@ -101,7 +155,21 @@ impl List {
             Compare::Greater => ">",
             Compare::AtLeast => ">=",
         };
-        self.conditions.push(format!("{field} {operator} {value}"));
+        match &filter.value {
+            // The index does not tell it from what begins like it.
+            FieldValue::Text(text) if text.len() >= RowQuery::ORDERED => {
+                let nearly = match filter.compare {
+                    Compare::Equal => "=",
+                    Compare::Less | Compare::AtMost => "<=",
+                    Compare::Greater | Compare::AtLeast => ">=",
+                };
+                let exact = self.parameter([&[TEXT], text.as_bytes()].concat());
+                let whole = whole(&filter.field)?;
+                self.conditions
+                    .push(format!("{field} {nearly} {value} AND {whole} {operator} {exact}"));
+            }
+            _ => self.conditions.push(format!("{field} {operator} {value}")),
+        }
         // What marks text stands between the numbers and all text.
         let is_text = matches!(filter.value, FieldValue::Text(_));
         match filter.compare {
@@ -112,30 +180,51 @@ impl List {
         Ok(())
     }
 
-    fn order(&mut self, query: &RowQuery) -> Result<String, StoreError> {
-        let (direction, behind) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
-        let after = query.after.as_ref();
-        let Some(field) = &query.order_by else {
+    fn order_by_key(&mut self, query: &RowQuery) -> String {
+        let (direction, behind) = directions(query);
+        if let Some(after) = &query.after {
+            let key = self.parameter(after.key.clone());
+            self.conditions.push(format!("key {behind} {key}"));
+        }
+        format!("key {direction}")
+    }
+
+    /// The conditions of a zone, behind `after` in it, and its order.
+    fn zone(
+        &mut self,
+        zone: Zone,
+        field: &str,
+        after: Option<&RowCursor>,
+        query: &RowQuery,
+    ) -> Result<(Vec<String>, String), StoreError> {
+        let (direction, behind) = directions(query);
+        let field = expression(field)?;
+        if zone == Zone::Nulls {
+            let mut conditions = vec![format!("{field} IS NULL")];
             if let Some(after) = after {
                 let key = self.parameter(after.key.clone());
-                self.conditions.push(format!("key {behind} {key}"));
+                conditions.push(format!("key {behind} {key}"));
             }
-            return Ok(format!("key {direction}"));
-        };
-        let field = expression(field)?;
-        match after.and_then(|after| Some((after.value.as_ref()?, &after.key))) {
+            // By both, which is the order of the index.
+            return Ok((conditions, format!("{field} {direction}, key {direction}")));
+        }
+        let condition = match after.and_then(|after| Some((after.value.as_ref()?, &after.key))) {
             Some((value, key)) => {
                 let (value, key) = (self.parameter(order_key(value)), self.parameter(key.clone()));
-                self.conditions
-                    .push(format!("({field}, key) {behind} ({value}, {key})"));
+                format!("({field}, key) {behind} ({value}, {key})")
             }
-            None => self.conditions.push(format!("{field} IS NOT NULL")),
-        }
-        Ok(format!("{field} {direction}, key {direction}"))
+            None => format!("{field} IS NOT NULL"),
+        };
+        Ok((vec![condition], format!("{field} {direction}, key {direction}")))
     }
 }
 
-/// What the function `order_key` gives for a field with this value.
+/// The word for the order, and the sign for what comes behind.
+fn directions(query: &RowQuery) -> (&'static str, &'static str) {
+    if query.descending { ("DESC", "<") } else { ("ASC", ">") }
+}
+
+/// What an index holds of a field with this value.
 fn order_key(value: &FieldValue) -> Vec<u8> {
     let FieldValue::Text(text) = value else {
         let (float, above) = value.number().unwrap_or_default();
@@ -148,12 +237,34 @@ fn order_key(value: &FieldValue) -> Vec<u8> {
         let above = i16::try_from(above + 1024).unwrap_or_default();
         return [&[NUMBER][..], &ordered.to_be_bytes(), &above.to_be_bytes()].concat();
     };
-    [&[TEXT], text.as_bytes()].concat()
+    [&[TEXT], FieldValue::ordered(text)].concat()
+}
+
+/// The value of a field for which the function `order_key` gives these bytes.
+pub(crate) fn value_of(key: &[u8]) -> Option<FieldValue> {
+    match key {
+        [TEXT, text @ ..] => Some(FieldValue::Text(String::from_utf8_lossy(text).into_owned())),
+        [NUMBER, number @ ..] => {
+            let (bits, above) = number.split_at_checked(8)?;
+            let ordered = u64::from_be_bytes(bits.try_into().ok()?);
+            let bits = if ordered >> 63 == 0 {
+                !ordered
+            } else {
+                ordered ^ (1 << 63)
+            };
+            let (float, above) = (f64::from_bits(bits), i16::from_be_bytes(above.try_into().ok()?));
+            #[expect(clippy::cast_possible_truncation, reason = "what does not fit is no integer then")]
+            let whole = float as i128 + i128::from(above) - 1024;
+            let integer = i64::try_from(whole).ok().filter(|_| float.fract() == 0.0);
+            Some(integer.map_or(FieldValue::Float(float), FieldValue::Integer))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use es_runtime::projection::store::RowCursor;
+    use es_runtime::projection::store::RowGroup;
 
     use super::*;
 
@@ -173,6 +284,15 @@ mod tests {
             FieldValue::Text("a".to_owned()),
         ];
         assert!(ascending.iter().map(order_key).is_sorted_by(|one, other| one < other));
+        for value in ascending {
+            let same = RowGroup::sorted(
+                [value.clone(), value_of(&order_key(&value)).unwrap()].map(|value| RowGroup {
+                    value: Some(value),
+                    count: 1,
+                }),
+            );
+            assert_eq!(same.len(), 1, "{value:?}: {same:?}");
+        }
     }
 
     /// Asks a server how it answers each query on a table of many rows.
@@ -194,7 +314,7 @@ mod tests {
         let create = schema.render("SELECT \"es\".create_rows($1, $2, $3)");
         let names = index_names(&table);
         client
-            .execute(&create, &[&table.name(), &names, &&fields[..]])
+            .execute(&create, &[&table.name(), &names, &index_paths(&table).unwrap()])
             .await
             .unwrap();
         let fill = "INSERT INTO \"es\".balances_v1 SELECT 'key ' || n, json_build_object('owner', 'owner ' || n % 5000, \
@@ -202,7 +322,8 @@ mod tests {
                     FROM generate_series(1, 20000) AS n; ANALYZE \"es\".balances_v1";
         client.batch_execute(&schema.render(fill)).await.unwrap();
 
-        let cursor = RowCursor {
+        let cursor = |field: &'static str| RowCursor {
+            order_by: Some(field.into()),
             value: Some(FieldValue::Integer(19_990)),
             key: "a".to_owned(),
         };
@@ -221,7 +342,7 @@ mod tests {
                 ..RowQuery::default()
             };
             let paged = RowQuery {
-                after: Some(cursor.clone()),
+                after: Some(cursor(field)),
                 ..ordered.clone()
             };
             for query in [

@@ -1,5 +1,6 @@
 //! What the store keeps for projections.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::{Log, MemoryStore, usize_of};
 use crate::projection::rows::{field_of, rejected};
 use crate::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, FieldValue, Lease, LeaseState, Parked,
-    ProjectionStore, Replace, Report, Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, check_name,
+    ProjectionStore, Replace, Report, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable,
+    check_name,
 };
 use crate::{EventId, Position, StoreError, Timestamp};
 
@@ -359,24 +361,30 @@ impl ProjectionStore for MemoryStore {
         let mut found: Vec<(Option<FieldValue>, &Row)> = rows
             .values()
             .filter(|row| query.filters.iter().all(|filter| fulfils(row, filter)))
-            .filter_map(|row| place(row, query))
+            .map(|row| (place(row, query), row))
             .filter(|(value, row)| {
-                query
-                    .after
-                    .as_ref()
-                    .is_none_or(|after| is_behind(value.as_ref(), row, after, query))
+                let is_behind = |after: &RowCursor| order(query, (value, &row.key), (&after.value, &after.key)).is_gt();
+                query.after.as_ref().is_none_or(is_behind)
             })
             .collect();
-        // The rows are in the order of their keys, which is kept among equals.
-        found.sort_by(|(value, _), (other, _)| match (value, other) {
-            (Some(value), Some(other)) => value.order(other).unwrap_or(std::cmp::Ordering::Equal),
-            _ => std::cmp::Ordering::Equal,
-        });
-        if query.descending {
-            found.reverse();
-        }
+        found.sort_by(|(value, row), (other, behind)| order(query, (value, &row.key), (other, &behind.key)));
         found.truncate(query.limit.map_or(usize::MAX, |limit| usize_of(limit.into())));
         Ok(found.into_iter().map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        count.check()?;
+        let mut log = self.log();
+        let rows = log.projections.table(table)?.values();
+        let counted = rows.filter(|row| count.filters.iter().all(|filter| fulfils(row, filter)));
+        let Some(field) = &count.group_by else {
+            let count = counted.count() as u64;
+            return Ok(vec![RowGroup { value: None, count }]);
+        };
+        Ok(RowGroup::sorted(counted.map(|row| RowGroup {
+            value: field_of(&row.data, field),
+            count: 1,
+        })))
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
@@ -397,20 +405,21 @@ fn fulfils(row: &Row, filter: &RowFilter) -> bool {
     field_of(&row.data, &filter.field).is_some_and(|value| filter.holds(&value))
 }
 
-/// The row with its place in the order; `None` if it has none.
-fn place<'r>(row: &'r Row, query: &RowQuery) -> Option<(Option<FieldValue>, &'r Row)> {
-    match &query.order_by {
-        None => Some((None, row)),
-        Some(field) => field_of(&row.data, field).map(|value| (Some(value), row)),
-    }
+/// The value by which the row is ordered.
+fn place(row: &Row, query: &RowQuery) -> Option<FieldValue> {
+    query.order_by.as_ref().and_then(|field| field_of(&row.data, field))
 }
 
-fn is_behind(value: Option<&FieldValue>, row: &Row, after: &RowCursor, query: &RowQuery) -> bool {
-    let values = value
-        .zip(after.value.as_ref())
-        .and_then(|(value, after)| value.order(after));
-    let order = values
-        .unwrap_or(std::cmp::Ordering::Equal)
-        .then_with(|| row.key.cmp(&after.key));
-    if query.descending { order.is_lt() } else { order.is_gt() }
+/// The order of two rows by value and key.
+fn order(query: &RowQuery, one: (&Option<FieldValue>, &str), other: (&Option<FieldValue>, &str)) -> Ordering {
+    let turned = |order: Ordering| if query.descending { order.reverse() } else { order };
+    let values = match (one.0, other.0) {
+        (Some(value), Some(other)) => turned(value.place(other).unwrap_or(Ordering::Equal)),
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) if query.nulls_first => Ordering::Less,
+        (Some(_), None) if query.nulls_first => Ordering::Greater,
+        (None, Some(_)) => Ordering::Greater,
+        (Some(_), None) => Ordering::Less,
+    };
+    values.then_with(|| turned(one.1.cmp(other.1)))
 }

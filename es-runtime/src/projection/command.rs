@@ -18,6 +18,8 @@ pub(crate) enum What {
     Rebuild(Rebuild),
     /// Drop what is built beside.
     CancelRebuild,
+    /// Take the lease, if it is free, and go on as ever.
+    TakeTurn,
 }
 
 impl Order {

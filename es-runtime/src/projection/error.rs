@@ -81,7 +81,7 @@ impl Unprojectable {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The projection has not come as far as was asked for within the time: read [`Health`](super::Health) for the reason.
+    /// The projection has not come as far as was asked for within the time. It goes on: one that does not is [`Held`](Self::Held).
     #[error("projection `{projection}` was to be at position {after}, but is at {at} after {waited:?}")]
     Timeout {
         /// The projection's name.

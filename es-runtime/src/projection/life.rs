@@ -274,7 +274,12 @@ impl Life {
                     let discarded = rebuilder.discard(lease).await;
                     discarded.map_err(|error| refused(standing.name, error))?;
                 }
-                standing.update(|state| state.rebuild = None);
+                standing.update(|state| {
+                    (state.rebuild, state.failure) = (None, None);
+                    state.status = Status::CatchingUp;
+                });
+                // Before the rows go, so that nobody reads of an event that may now be applied.
+                report_now(&**store, standing, None, lease).await?;
                 self.worker.throttle = how.throttle;
                 self.worker.rebuild(lease).await
             }
@@ -443,6 +448,7 @@ impl Life {
             What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
             What::Rebuild(how) => self.rebuild(*how, lease).await,
             What::CancelRebuild => self.cancel_rebuild(lease).await,
+            What::TakeTurn => Ok(()),
         }
     }
 

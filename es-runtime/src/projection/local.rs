@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 
 use super::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
-    Row, RowQuery, RowTable,
+    Row, RowCount, RowGroup, RowQuery, RowTable,
 };
 use crate::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -121,6 +121,10 @@ impl ProjectionStore for Local {
 
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         self.kept.list_rows(table, query).await
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        self.kept.count_rows(table, count).await
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

@@ -7,6 +7,7 @@ mod feed;
 mod fold;
 mod guard;
 mod health;
+mod held;
 mod kept;
 mod lease;
 mod life;

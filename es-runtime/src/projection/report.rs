@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use super::held::Hold;
 use super::standing::Standing;
 use super::store::{Lease, LeaseState, ProjectionStore, Report};
 use super::{Failure, Rebuild, Rebuilt, Status};
@@ -179,6 +180,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// The event before which whoever wrote the report holds.
+    pub(crate) fn hold(report: &Report) -> Option<Hold> {
+        let said = Said::read(report).filter(|said| said.status == Status::Held)?;
+        let Failure { error, position, .. } = said.failure?;
+        Some(Hold {
+            position: position?,
+            error,
+        })
+    }
+
     /// By what the runtime called `us` knows itself, and by what the store has of the lease.
     pub(crate) fn new(standing: &Standing, beside: Option<&Standing>, us: &str, lease: Option<LeaseState>) -> Self {
         let state = standing.state();

@@ -67,21 +67,46 @@ impl RowTable {
     }
 }
 
-/// The names along the path of a field: `address`, `city` of `address.city`. For stores.
+/// The names along the path of a field: `address`, `city` of `address.city`. A name that holds a `.` itself stands in quotes:
+/// `"a.b".city`. For stores.
 ///
 /// # Errors
 ///
 /// [`Rejected`](StoreErrorKind::Rejected) if the path is empty, has an empty name in it, is longer than 200 bytes, or holds
-/// what cannot stand in the paths of every database: `"`, `\` and control characters.
+/// what cannot stand in the paths of every database: `"` other than around a name, `\` and control characters.
 pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
-    let names: Vec<&str> = field.split('.').collect();
-    let is_bad = |char: char| matches!(char, '"' | '\\') || char.is_control();
-    if field.len() > 200 || names.iter().any(|name| name.is_empty()) || field.contains(is_bad) {
-        return Err(rejected(format!(
+    let bad = || {
+        rejected(format!(
             "{field:?} is not the path of a field: write names with `.` between them, such as `address.city`"
-        )));
+        ))
+    };
+    let is_bad = |char: char| matches!(char, '"' | '\\') || char.is_control();
+    let (mut names, mut rest) = (Vec::new(), Some(field));
+    while let Some(behind) = rest {
+        let name;
+        (name, rest) = match behind.strip_prefix('"').map(|quoted| quoted.split_once('"')) {
+            Some(Some((name, ""))) => (name, None),
+            Some(Some((name, behind))) => (name, Some(behind.strip_prefix('.').ok_or_else(bad)?)),
+            Some(None) => return Err(bad()),
+            None => behind
+                .split_once('.')
+                .map_or((behind, None), |(name, behind)| (name, Some(behind))),
+        };
+        names.push(name);
+    }
+    if field.len() > 200 || names.iter().any(|name| name.is_empty() || name.contains(is_bad)) {
+        return Err(bad());
     }
     Ok(names)
+}
+
+/// The path of these names, as [`path`] reads it.
+pub(crate) fn path_of(names: &[&str]) -> String {
+    let quoted = names.iter().map(|name| match name.contains('.') {
+        true => format!("\"{name}\""),
+        false => (*name).to_owned(),
+    });
+    quoted.collect::<Vec<_>>().join(".")
 }
 
 /// What becomes of a row.
@@ -111,11 +136,13 @@ pub struct Row {
 pub struct RowQuery {
     /// What the rows must fulfil, all of it.
     pub filters: Vec<RowFilter>,
-    /// By which field they are ordered, then by key; by key alone if `None`. Numbers go before text. Rows whose field
-    /// [does not compare](FieldValue) are left out.
+    /// By which field they are ordered, then by key; by key alone if `None`. Numbers go before text, and text is ordered by its first
+    /// [`ORDERED`](Self::ORDERED) bytes. Rows whose field [does not compare](FieldValue) come last.
     pub order_by: Option<Cow<'static, str>>,
     /// From the largest to the smallest, keys too.
     pub descending: bool,
+    /// Rows whose field does not compare come first, in either direction.
+    pub nulls_first: bool,
     /// Only rows behind this one in the order: where the page before ended.
     pub after: Option<RowCursor>,
     /// How many at most.
@@ -123,16 +150,16 @@ pub struct RowQuery {
 }
 
 impl RowQuery {
-    /// Where a page that ends with `row` ends: for [`after`](Self::after). `None` if the row does not belong into the order.
-    pub fn cursor(&self, row: &Row) -> Option<RowCursor> {
-        let value = match &self.order_by {
-            None => None,
-            Some(field) => Some(field_of(&row.data, field)?),
-        };
-        Some(RowCursor {
-            value,
+    /// By so many bytes text is ordered: what fits into an index of every database.
+    pub const ORDERED: usize = 1024;
+
+    /// Where a page that ends with `row` ends: for [`after`](Self::after).
+    pub fn cursor(&self, row: &Row) -> RowCursor {
+        RowCursor {
+            value: self.order_by.as_ref().and_then(|field| field_of(&row.data, field)),
+            order_by: self.order_by.clone(),
             key: row.key.clone(),
-        })
+        }
     }
 
     /// Whether every store can answer it. For stores.
@@ -141,25 +168,111 @@ impl RowQuery {
     ///
     /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, a value is NaN, or the cursor is of another order.
     pub fn check(&self) -> Result<(), StoreError> {
-        let fields = self.filters.iter().map(|filter| &filter.field).chain(&self.order_by);
-        for field in fields {
+        if let Some(field) = &self.order_by {
             path(field)?;
         }
-        let cursor = self.after.as_ref();
-        if let Some(cursor) = cursor
-            && cursor.value.is_some() != self.order_by.is_some()
-        {
-            return Err(rejected(
-                "the cursor is of a query with another order: a page goes on where one of the same query ended"
-                    .to_owned(),
-            ));
+        if let Some(cursor) = &self.after {
+            if cursor.order_by != self.order_by || (cursor.order_by.is_none() && cursor.value.is_some()) {
+                return Err(rejected(
+                    "the cursor is of a query with another order: a page goes on where one of the same query ended"
+                        .to_owned(),
+                ));
+            }
+            cursor.value.as_ref().map_or(Ok(()), check_value)?;
         }
-        let mut values = self.filters.iter().map(|filter| &filter.value);
-        let is_nan = |value: &FieldValue| matches!(value, FieldValue::Float(float) if float.is_nan());
-        if values.any(is_nan) || cursor.and_then(|cursor| cursor.value.as_ref()).is_some_and(is_nan) {
-            return Err(rejected("NaN compares with nothing: ask for a number".to_owned()));
+        check_filters(&self.filters)
+    }
+
+    /// The parts of the rows that are listed one after the other, from the one in which the cursor is: first those whose field
+    /// compares, or those whose field does not. For stores.
+    pub fn zones(&self) -> impl Iterator<Item = Zone> + use<> {
+        let zones = if self.nulls_first {
+            [Zone::Nulls, Zone::Values]
+        } else {
+            [Zone::Values, Zone::Nulls]
+        };
+        let first = self.after.as_ref().map_or(zones[0], |after| match after.value {
+            Some(_) => Zone::Values,
+            None => Zone::Nulls,
+        });
+        zones.into_iter().skip_while(move |zone| *zone != first)
+    }
+}
+
+/// A part of the rows that are [ordered by](RowQuery::order_by) a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zone {
+    /// Those whose field compares.
+    Values,
+    /// The others, in the order of their keys.
+    Nulls,
+}
+
+/// Which rows to count, and how.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RowCount {
+    /// What the rows must fulfil, all of it.
+    pub filters: Vec<RowFilter>,
+    /// Those with an equal value of this field are counted together.
+    pub group_by: Option<Cow<'static, str>>,
+}
+
+impl RowCount {
+    /// Whether every store can answer it. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, or a value is NaN.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if let Some(field) = &self.group_by {
+            path(field)?;
         }
-        Ok(())
+        check_filters(&self.filters)
+    }
+}
+
+/// Rows that were counted together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowGroup {
+    /// What they have in the field; `None` if it does not compare, or if all rows are counted together.
+    pub value: Option<FieldValue>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl RowGroup {
+    /// Groups in the order of their values, each once, and in one form: whole numbers as [`FieldValue::Integer`]. For stores.
+    pub fn sorted(groups: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut groups: Vec<Self> = groups.into_iter().collect();
+        for group in &mut groups {
+            group.value = group.value.take().map(FieldValue::plain);
+        }
+        groups.sort_by(|one, other| match (&one.value, &other.value) {
+            (Some(value), Some(other)) => value.order(other).unwrap_or(Ordering::Equal),
+            (value, other) => value.is_none().cmp(&other.is_none()),
+        });
+        groups.dedup_by(|group, first| {
+            let is_same = group.value == first.value;
+            first.count += if is_same { group.count } else { 0 };
+            is_same
+        });
+        groups
+    }
+}
+
+fn check_filters(filters: &[RowFilter]) -> Result<(), StoreError> {
+    filters.iter().try_for_each(|filter| {
+        path(&filter.field)?;
+        check_value(&filter.value)
+    })
+}
+
+fn check_value(value: &FieldValue) -> Result<(), StoreError> {
+    match value {
+        FieldValue::Float(float) if float.is_nan() => {
+            Err(rejected("NaN compares with nothing: ask for a number".to_owned()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -205,7 +318,7 @@ pub enum Compare {
 }
 
 /// A field's value, as far as rows are filtered and ordered by it. A field that is none of these does not compare: one that is
-/// missing, `null`, an array, an object, or text with a NUL in it or of more than 1024 bytes.
+/// missing, `null`, an array or an object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FieldValue {
     /// `false` or `true`, which compare as the numbers 0 and 1.
@@ -259,6 +372,22 @@ impl FieldValue {
         }
     }
 
+    /// A number that is whole as [`Integer`](Self::Integer), as far as its type goes.
+    fn plain(self) -> Self {
+        const MOST: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Self::Bool(bool) => Self::Integer(bool.into()),
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and in the range")]
+            Self::Float(float) if float.fract() == 0.0 && (-MOST..MOST).contains(&float) => Self::Integer(float as i64),
+            other => other,
+        }
+    }
+
+    /// The bytes of text by which rows are ordered: its first [`ORDERED`](RowQuery::ORDERED). For stores.
+    pub fn ordered(text: &str) -> &[u8] {
+        &text.as_bytes()[..text.len().min(RowQuery::ORDERED)]
+    }
+
     /// The order of every store: numbers, then text by its bytes. `None` if a number is NaN.
     pub(crate) fn order(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
@@ -268,12 +397,22 @@ impl FieldValue {
             (number, other) => number.number().partial_cmp(&other.number()),
         }
     }
+
+    /// The order of rows, but for their keys.
+    pub(crate) fn place(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(text), Self::Text(other)) => Some(Self::ordered(text).cmp(Self::ordered(other))),
+            (value, other) => value.order(other),
+        }
+    }
 }
 
 /// The place of a row in the order of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowCursor {
-    /// The row's value of the field by which is ordered.
+    /// The field by which is ordered.
+    pub order_by: Option<Cow<'static, str>>,
+    /// The row's value of that field, if it compares.
     pub value: Option<FieldValue>,
     /// The row's key.
     pub key: String,
@@ -282,17 +421,15 @@ pub struct RowCursor {
 /// The value of a row's field, if it compares.
 pub(crate) fn field_of(data: &[u8], field: &str) -> Option<FieldValue> {
     let row: Value = serde_json::from_slice(data).ok()?;
-    let value = field
-        .split('.')
-        .try_fold(&row, |value, name| value.as_object()?.get(name))?;
+    let mut names = path(field).ok()?.into_iter();
+    let value = names.try_fold(&row, |value, name| value.as_object()?.get(name))?;
     match value {
         Value::Bool(bool) => Some(FieldValue::Bool(*bool)),
         Value::Number(number) => match number.as_i64() {
             Some(integer) => Some(FieldValue::Integer(integer)),
             None => number.as_f64().map(FieldValue::Float),
         },
-        // What fits into an index of every database.
-        Value::String(text) if text.len() <= 1024 && !text.contains('\0') => Some(FieldValue::Text(text.clone())),
+        Value::String(text) => Some(FieldValue::Text(text.clone())),
         _ => None,
     }
 }
@@ -331,9 +468,29 @@ mod tests {
             let name: &'static str = name.to_owned().leak();
             assert!(table(name, "owner").check().is_err(), "{name:?}");
         }
-        for field in ["", ".", "a.", "a..b", "a\"b", "a\\b", "a\nb", &*"n".repeat(201)] {
+        for field in [
+            "",
+            ".",
+            "a.",
+            "a..b",
+            "a\"b",
+            "a\\b",
+            "a\nb",
+            "\"a",
+            "\"a\"b",
+            "\"\"",
+            &*"n".repeat(201),
+        ] {
             assert!(path(field).is_err(), "{field:?}");
         }
+    }
+
+    #[test]
+    fn a_path_reads_as_it_was_written() {
+        for names in [&["a"][..], &["a", "b c"], &["a.b"], &["a.b", "c", "d.e"]] {
+            assert_eq!(path(&path_of(names)).unwrap(), names);
+        }
+        assert_eq!(path("a.\"b\".c").unwrap(), ["a", "b", "c"]);
     }
 
     #[test]

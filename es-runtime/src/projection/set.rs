@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join_all;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -100,18 +101,11 @@ impl Running {
         waited: Duration,
     ) -> Result<(), ReadError> {
         let segments = key.map_or(&*self.segments, |key| std::slice::from_ref(self.of_key(key)));
-        for segment in segments {
-            let at = segment.reach(&*self.store, position, deadline).await?;
-            if at < position {
-                return Err(ReadError::Timeout {
-                    projection: segment.name,
-                    after: position,
-                    at,
-                    waited,
-                });
-            }
-        }
-        Ok(())
+        // All at once, so that one that holds is not found behind those that are slow.
+        let waits = segments
+            .iter()
+            .map(|segment| segment.reach(&*self.store, position, deadline, waited));
+        try_join_all(waits).await.map(drop)
     }
 
     /// Whether a segment has found that its checkpoint is not one of this log.
@@ -124,10 +118,18 @@ impl Running {
     }
 
     /// How far the segment has come that is furthest behind.
-    async fn done(&self) -> Result<Position, CheckpointError> {
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Held`] if one of them does not go on.
+    async fn done(&self) -> Result<Position, ReadError> {
         let mut done = Position(u64::MAX);
         for segment in &*self.segments {
-            done = done.min(position_of(self.store.checkpoint(&segment.reader).await?));
+            let at = position_of(self.store.checkpoint(&segment.reader).await?);
+            if let Some(hold) = segment.held(&*self.store, at).await? {
+                return Err(hold.of(segment.name));
+            }
+            done = done.min(at);
         }
         Ok(done)
     }
@@ -135,7 +137,7 @@ impl Running {
     /// Waits until the rows may be shown, and gives the mark that says so; `None` if there is no event to wait for.
     pub(crate) async fn ready(&self, deadline: Instant) -> Result<Option<Checkpoint>, ReadError> {
         let Self { standing, store, .. } = self;
-        let mut pause = Duration::from_millis(2);
+        let mut pause = Standing::SHORTEST;
         loop {
             if let Some(mark) = standing.last_mark() {
                 return Ok(Some(mark));
@@ -147,16 +149,20 @@ impl Running {
             if total == Position::ZERO {
                 return Ok(None);
             }
-            if Instant::now() >= deadline {
-                return Err(ReadError::NotReady {
-                    projection: standing.name,
-                    version: standing.version,
-                    done: self.done().await?,
-                    total,
-                });
+            let is_over = Instant::now() >= deadline;
+            if is_over || pause >= Standing::ASKING || self.segments.iter().any(|segment| segment.says_held()) {
+                let done = self.done().await?;
+                if is_over {
+                    return Err(ReadError::NotReady {
+                        projection: standing.name,
+                        version: standing.version,
+                        done,
+                        total,
+                    });
+                }
             }
             sleep_until(deadline.min(Instant::now() + pause)).await;
-            pause = (pause * 2).min(Duration::from_millis(100));
+            pause = (pause * 2).min(Standing::LONGEST);
         }
     }
 

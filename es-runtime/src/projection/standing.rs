@@ -6,9 +6,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
+use super::held::Asked;
 use super::segment::Segment;
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
-use super::{CommandError, Failure, Projection, Rebuild, Rebuilt, Status, Unprojectable};
+use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
 use crate::{Position, StoreError, metrics};
 
 /// What the tasks and the callers of a runtime know of one of its projections, or of one segment of it.
@@ -33,6 +34,7 @@ pub(crate) struct Standing {
     pub(crate) metrics: metrics::Reader,
     state: watch::Sender<State>,
     orders: mpsc::Sender<Order>,
+    pub(super) asked: Asked,
     /// The mark as it was seen last.
     seen_mark: Mutex<Option<Checkpoint>>,
 }
@@ -81,6 +83,12 @@ impl State {
 }
 
 impl Standing {
+    /// Whoever waits for another process looks again after this time at first, and after more and more.
+    pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
+    pub(crate) const LONGEST: Duration = Duration::from_millis(100);
+    /// Who has come to such pauses asks whether there is anything to wait for.
+    pub(crate) const ASKING: Duration = Duration::from_millis(16);
+
     /// That of each segment of `P`.
     pub(crate) fn all<P: Projection>() -> impl Iterator<Item = (Self, mpsc::Receiver<Order>)> {
         const {
@@ -117,6 +125,7 @@ impl Standing {
             metrics: metrics::Reader::of_projection(P::NAME, P::VERSION, segment.number()),
             state,
             orders,
+            asked: Asked::default(),
             seen_mark: Mutex::new(None),
         };
         (standing, received)
@@ -144,6 +153,7 @@ impl Standing {
             metrics: self.metrics.beside(),
             state,
             orders,
+            asked: Asked::default(),
             seen_mark: Mutex::new(None),
         }
     }
@@ -211,33 +221,58 @@ impl Standing {
         }
     }
 
-    /// Waits until every event up to `position` is in the rows, whichever process puts them there. The position at which they
-    /// are; that is below if the time is over.
+    /// Waits until every event up to `position` is in the rows, whichever process puts them there.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Held`] at once if that never comes, as far as any process knows; [`ReadError::Timeout`] at the deadline, which is
+    /// `waited` from when it was asked.
     pub(crate) async fn reach(
         &self,
         store: &dyn ProjectionStore,
         position: Position,
         deadline: Instant,
-    ) -> Result<Position, CheckpointError> {
-        const SHORTEST: Duration = Duration::from_millis(2);
-        const LONGEST: Duration = Duration::from_millis(100);
+        waited: Duration,
+    ) -> Result<(), ReadError> {
         let mut state = self.state.subscribe();
-        let mut pause = SHORTEST;
+        let mut pause = Self::SHORTEST;
         loop {
             let local = state.borrow_and_update().done.filter(|_| !self.inline);
             let at = match local {
                 Some(done) => done,
                 None => position_of(store.checkpoint(&self.reader).await?),
             };
-            if at >= position || Instant::now() >= deadline {
-                return Ok(at);
+            if at >= position {
+                return Ok(());
+            }
+            let is_over = Instant::now() >= deadline;
+            let obstacle = if local.is_some() {
+                self.holds_here()
+            } else if self.says_held() || pause >= Self::ASKING || is_over {
+                self.held(store, at).await?
+            } else {
+                None
+            };
+            match obstacle {
+                // All that was before the event is in the rows.
+                Some(hold) if hold.position > position => return Ok(()),
+                Some(hold) => return Err(hold.of(self.name)),
+                None if is_over => {
+                    return Err(ReadError::Timeout {
+                        projection: self.name,
+                        after: position,
+                        at,
+                        waited,
+                    });
+                }
+                None => {}
             }
             if local.is_some() {
                 // The sender lives as long as `self`; what ends the wait else is the time.
                 drop(timeout_at(deadline, state.changed()).await);
             } else {
                 sleep_until(deadline.min(Instant::now() + pause)).await;
-                pause = (pause * 2).min(LONGEST);
+                pause = (pause * 2).min(Self::LONGEST);
             }
         }
     }

@@ -9,7 +9,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::rows::rejected;
-pub use super::rows::{Compare, FieldValue, Row, RowChange, RowCursor, RowFilter, RowQuery, RowTable, path};
+pub use super::rows::{
+    Compare, FieldValue, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable, Zone, path,
+};
 use crate::limits::depth_above;
 use crate::{EventId, EventStore, Limits, Position, StoreError, Timestamp};
 
@@ -122,6 +124,14 @@ pub trait ProjectionStore: EventStore {
     /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`RowQuery::check`] finds something.
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
 
+    /// Counts rows: all of them together, or those with an equal value of a field, in the order of the values and those whose field
+    /// [does not compare](FieldValue) last. No group is empty, but that of all rows may be.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if [`RowCount::check`] finds something.
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError>;
+
     /// The events that a reader has parked, in the order of their positions: those above `after`.
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError>;
 }
@@ -186,6 +196,10 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
 
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         (**self).list_rows(table, query).await
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        (**self).count_rows(table, count).await
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

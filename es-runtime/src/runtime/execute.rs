@@ -2,6 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
+use futures_util::future::try_join_all;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -131,19 +132,14 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
 /// Waits until the projections show what the command did.
 async fn projected<R>(wait_for: &[Running], receipt: &Receipt) -> Result<(), ExecuteError<R>> {
     let deadline = Instant::now() + Running::TIMEOUT;
-    for projection in wait_for {
-        if let Err(source) = projection
-            .reach(receipt.position, None, deadline, Running::TIMEOUT)
-            .await
-        {
-            let receipt = Box::new(receipt.clone());
-            return Err(ExecuteError::NotProjected {
-                receipt,
-                source: Box::new(source),
-            });
-        }
-    }
-    Ok(())
+    let waits = wait_for
+        .iter()
+        .map(|projection| projection.reach(receipt.position, None, deadline, Running::TIMEOUT));
+    let projected = try_join_all(waits).await;
+    projected.map(drop).map_err(|source| ExecuteError::NotProjected {
+        receipt: Box::new(receipt.clone()),
+        source: Box::new(source),
+    })
 }
 
 /// The request's idempotency key, with a fingerprint of what is asked of whom.

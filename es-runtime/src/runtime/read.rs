@@ -164,9 +164,15 @@ impl<P: RowProjection> List<'_, P> {
         self
     }
 
-    /// In the order of this field, then of the keys. Rows without it are left out.
+    /// In the order of this field, then of the keys. Rows in which it is `null` come last.
     pub fn order_by(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.query.order_by = Some(field.into());
+        self
+    }
+
+    /// Rows in which the field of [`order_by`](Self::order_by) is `null` come first, in either direction.
+    pub fn nulls_first(mut self) -> Self {
+        self.query.nulls_first = true;
         self
     }
 
@@ -199,7 +205,7 @@ impl<'a, P: RowProjection> IntoFuture for List<'a, P> {
             let query = &self.query;
             let rows = self.reading.read(Wanted::Query(query)).await?;
             let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
-            let next = rows.last().filter(|_| is_full).and_then(|last| query.cursor(last));
+            let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
             let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;
             Ok(Page { rows, next })
         })

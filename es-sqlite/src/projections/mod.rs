@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_runtime::projection::store::{
     Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
-    Report, Row, RowQuery, RowTable, check_name,
+    Report, Row, RowCount, RowGroup, RowQuery, RowTable, check_name,
 };
 use es_runtime::{Position, StoreError};
 
@@ -149,6 +149,13 @@ impl ProjectionStore for SqliteStore {
         query.check()?;
         let (table, query) = (table.clone(), query.clone());
         self.read(move |reader| reader.projections.list(&table, &query)).await?
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        count.check()?;
+        let (table, count) = (table.clone(), count.clone());
+        self.read(move |reader| reader.projections.count(&table, &count))
+            .await?
     }
 
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {

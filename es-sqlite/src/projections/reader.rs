@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Difference, Differences, LeaseState, Parked, Report, Row, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Difference, Differences, FieldValue, LeaseState, Parked, Report, Row, RowCount,
+    RowGroup, RowQuery, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use super::table::TableSql;
@@ -116,6 +118,35 @@ impl<'c> ProjectionReader<'c> {
         Ok(Ok(found.collect::<Result<_, _>>()?))
     }
 
+    pub(crate) fn count(
+        &mut self,
+        table: &RowTable,
+        count: &RowCount,
+    ) -> Result<Result<Vec<RowGroup>, StoreError>, Problem> {
+        if let Err(absent) = check_table(&mut self.statements, table)? {
+            return Ok(Err(absent));
+        }
+        let (sql, parameters) = match TableSql::new(table).count(count) {
+            Ok(counted) => counted,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let mut found = self.statements.get(&sql)?.query(params_from_iter(parameters))?;
+        let mut groups = Vec::new();
+        while let Some(row) = found.next()? {
+            let value = match row.get_ref(0)? {
+                ValueRef::Integer(integer) => Some(FieldValue::Integer(integer)),
+                ValueRef::Real(float) => Some(FieldValue::Float(float)),
+                ValueRef::Text(_) => Some(FieldValue::Text(row.get(0)?)),
+                ValueRef::Null | ValueRef::Blob(_) => None,
+            };
+            groups.push(RowGroup {
+                value,
+                count: rows::number(row.get(1)?),
+            });
+        }
+        Ok(Ok(RowGroup::sorted(groups)))
+    }
+
     pub(crate) fn versions(&mut self, projection: &str) -> Result<Vec<u32>, Problem> {
         let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND substr(name, 1, length(?1)) = ?1";
         let mut found = self.statements.get(sql)?.query([projection])?;
@@ -184,6 +215,6 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 fn event_id(row: &rusqlite::Row<'_>, index: usize) -> Result<Option<EventId>, Problem> {
-    let is_there = row.get_ref(index)? != rusqlite::types::ValueRef::Null;
+    let is_there = row.get_ref(index)? != ValueRef::Null;
     is_there.then(|| rows::uuid(row, index).map(EventId)).transpose()
 }

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, SqlTransaction, Steps};
 use crate::projection::source::{Numbered, Sources};
-use crate::projection::standing::{Standing, State, position_of};
-use crate::projection::{Failure, ReadError, Status, Unprojectable};
+use crate::projection::standing::{Standing, position_of};
+use crate::projection::{ReadError, Unprojectable};
 use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
-use crate::{ExpectedVersion, Position, RecordedEvent, StoreError, Timestamp, Version};
+use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
 
 /// What an inline projection does with an append: for [`SqlStore::append_with`].
 pub struct InlineSteps<T: SqlTransaction> {
@@ -168,8 +168,8 @@ impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
         loop {
             let at = self.store.checkpoint(&behind.reader).await;
             let at = position_of(at.map_err(|error| lagging(error.into()))?);
-            if let Some(held) = self.held(behind, at).await? {
-                return Err(lagging(held));
+            if let Some(hold) = behind.held(&*self.store, at).await? {
+                return Err(lagging(hold.of(behind.name)));
             }
             if Instant::now() >= deadline {
                 return Err(lagging(ReadError::Timeout {
@@ -186,31 +186,6 @@ impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
                 return Ok(());
             }
         }
-    }
-
-    /// That it does not go on from `at`, if this is known. What a process with another build says of it is not: this one may be able to
-    /// apply the event. And while any process has the lease, it may be about to.
-    async fn held(&self, behind: &Standing, at: Position) -> Result<Option<ReadError>, StoreError> {
-        let State { status, failure, .. } = behind.state();
-        let (
-            Status::Held,
-            Some(Failure {
-                position: Some(position),
-                error,
-                ..
-            }),
-        ) = (status, failure)
-        else {
-            return Ok(None);
-        };
-        let projection = behind.name;
-        let lease = self.store.lease(&behind.reader).await?;
-        let is_left = lease.is_none_or(|lease| lease.owner.is_none());
-        Ok((is_left && position > at).then_some(ReadError::Held {
-            projection,
-            position,
-            error,
-        }))
     }
 }
 

@@ -3,12 +3,12 @@
 use futures_util::TryStreamExt as _;
 
 use super::{Aside, Place, Trouble, Worker};
-use crate::projection::CommandError;
 use crate::projection::fold::FoldError;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
 use crate::projection::store::{CommitError, Lease, Parked};
 use crate::projection::trial::Turn;
+use crate::projection::{CommandError, Status};
 use crate::store::ReadLog;
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
@@ -104,6 +104,13 @@ impl Worker {
             ..Aside::default()
         };
         self.write_aside(&place, to, aside, lease).await?;
+        if to == position {
+            // Nobody waits in vain any more.
+            self.standing.update(|state| {
+                state.status = Status::CatchingUp;
+                state.done = Some(to);
+            });
+        }
         tracing::warn!(projection = self.standing.name, %position, reason, "an event was given up");
         Ok(())
     }
