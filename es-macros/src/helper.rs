@@ -2,6 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
+use syn::Attribute;
 
 use crate::errors::Errors;
 
@@ -10,6 +11,12 @@ const INSIDE: &str = "__in_aggregate";
 
 /// The helper attributes by name.
 pub(crate) const NAMES: [&str; 3] = ["handle", "apply", "retired"];
+
+/// The name of a helper attribute: the last segment of its path.
+pub(crate) fn name(attribute: &Attribute) -> Option<&'static str> {
+    let last = &attribute.path().segments.last()?.ident;
+    NAMES.into_iter().find(|name| last == name)
+}
 
 /// The attribute itself, run by the compiler after `#[aggregate]`.
 pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> TokenStream {

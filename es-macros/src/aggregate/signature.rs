@@ -1,10 +1,10 @@
 //! What handlers and applies have in common.
 
 use syn::{
-    FnArg, GenericArgument, GenericParam, PathArguments, PathSegment, Receiver, ReceiverKind, Safety, Signature, Type,
+    FnArg, GenericArgument, GenericParam, PatType, PathArguments, PathSegment, Receiver, ReceiverKind, Safety, Signature, Type,
 };
 
-use super::listed::ungrouped;
+use super::listed::{by_value, may_be_listed, text, ungrouped};
 use crate::errors::Errors;
 
 /// In the place of the receiver.
@@ -19,6 +19,8 @@ pub(crate) enum This<'a> {
     Other(&'a Receiver),
     /// `this: Option<&Self>`.
     Maybe(&'a Type),
+    /// `account: &Account`, which is no receiver.
+    Named(&'a PatType),
 }
 
 impl<'a> This<'a> {
@@ -34,6 +36,9 @@ impl<'a> This<'a> {
             Some(FnArg::Receiver(receiver)) => (Self::receiver(receiver), behind(1).collect()),
             Some(FnArg::Typed(first)) if is_maybe_this(&first.ty, aggregate) => {
                 (Self::Maybe(&first.ty), behind(1).collect())
+            }
+            Some(FnArg::Typed(first)) if is_this(by_value(&first.ty), aggregate) => {
+                (Self::Named(first), behind(1).collect())
             }
             _ => (Self::Missing, behind(0).collect()),
         }
@@ -97,6 +102,28 @@ pub(crate) fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
 /// `T` of `Option<T>` or `Result<T, E>`.
 pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
     arguments(segment).next()
+}
+
+/// Reports a parameter that stands for the receiver.
+pub(crate) fn not_a_receiver(named: &PatType, receiver: &str, errors: &mut Errors) {
+    let written = text(named);
+    errors.at(named, format!("take {receiver} in the place of `{written}`: `#[handle]` and `#[apply]` mark methods"));
+}
+
+/// The event or command among the parameters, which is the first, and the others. After an error at the first, one behind it that may
+/// be meant.
+pub(crate) fn listed_first<'a>(
+    parameters: &[&'a Type],
+    message: impl FnOnce(&str) -> String,
+    errors: &mut Errors,
+) -> Option<(&'a Type, Vec<&'a Type>)> {
+    let first = *parameters.first()?;
+    if may_be_listed(first) {
+        return Some((first, parameters[1..].to_vec()));
+    }
+    errors.at(first, message(&text(first)));
+    let meant = parameters.iter().find(|ty| may_be_listed(ty))?;
+    Some((meant, Vec::new()))
 }
 
 /// Reports `async`, `unsafe` and type parameters.
