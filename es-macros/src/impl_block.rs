@@ -54,6 +54,23 @@ impl ImplBlock {
     }
 }
 
+/// Reports calls of macros that are given methods for the block. Whether there are any.
+pub(crate) fn refuse_macros(members: &[Member], attribute: &str, errors: &mut Errors) -> bool {
+    let mut refused = false;
+    for member in members {
+        if let Member::Macro(call) = member
+            && helper::mentions(call.mac.tokens.clone())
+        {
+            let message = format!(
+                "`{attribute}` does not see what a macro in its block expands to: write these methods out, or let the macro write the whole block"
+            );
+            errors.at(&call.mac.path, message);
+            refused = true;
+        }
+    }
+    refused
+}
+
 /// A member, or the tokens of one that cannot be read, with the reason.
 enum Read {
     Member(Member),

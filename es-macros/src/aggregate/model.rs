@@ -10,7 +10,7 @@ use super::retired::Retired;
 use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::ImplBlock;
+use crate::impl_block::{ImplBlock, refuse_macros};
 use crate::message::is_plain;
 use crate::runtime::Runtime;
 
@@ -32,6 +32,8 @@ pub(crate) struct Block {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) applies: Vec<Apply>,
     pub(crate) retired: Vec<Retired>,
+    /// The names of the generated enums that a method takes for an event or a command of the user's.
+    pub(crate) clashes: Vec<Ident>,
     /// Whether the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
 }
@@ -58,22 +60,39 @@ impl Block {
             handlers: Vec::new(),
             applies: Vec::new(),
             retired: Vec::new(),
+            clashes: Vec::new(),
             sound: true,
         };
+        let hidden = refuse_macros(&members, KNOWN.attribute, errors);
         let marked = block.read_methods(&members, errors);
+        block.check_roles(errors);
         block.check_retired(errors);
-        block.check_creation(&marked, errors);
+        if !hidden {
+            block.check_creation(&marked, errors);
+        }
         block.check_returned_events(errors);
         block.sound = errors.is_empty();
+        let creates = block.applies.iter().any(|apply| apply.creates);
+        if !block.sound && (hidden || !creates || marked.applies > block.applies.len()) {
+            block.take_as_applied();
+        }
         Some(block)
     }
 
     pub(crate) fn event_enum(&self) -> Ident {
-        format_ident!("{}Event", self.ident)
+        self.generated("Event")
     }
 
     pub(crate) fn command_enum(&self) -> Ident {
-        format_ident!("{}Command", self.ident)
+        self.generated("Command")
+    }
+
+    fn generated(&self, noun: &str) -> Ident {
+        let name = format_ident!("{}{noun}", self.ident);
+        if self.clashes.contains(&name) {
+            return format_ident!("__{name}");
+        }
+        name
     }
 
     /// Reports that nothing creates the aggregate, unless it may be a method that could not be read.

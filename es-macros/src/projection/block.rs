@@ -7,7 +7,7 @@ use crate::aggregate::listed::Listed;
 use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::{ImplBlock, Member};
+use crate::impl_block::{ImplBlock, Member, refuse_macros};
 use crate::message::is_plain;
 use crate::runtime::Runtime;
 
@@ -37,14 +37,14 @@ pub(crate) enum Methods {
 
 impl Methods {
     /// None yet, of the kind that the block has.
-    fn of(members: &[Member]) -> Self {
+    fn of(members: &[Member], this: &Type) -> Self {
         let methods = members.iter().filter_map(|member| match member {
             Member::Method(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => {
                 Some(&method.sig)
             }
             _ => None,
         });
-        match methods.into_iter().find_map(transaction) {
+        match methods.into_iter().find_map(|signature| transaction(signature, this)) {
             None => Self::Rows(Vec::new()),
             Some(tx) => Self::Sql {
                 tx: Box::new(tx.clone()),
@@ -85,12 +85,14 @@ impl Block {
         check(&head, errors)?;
         let mut block = Self {
             runtime,
-            methods: Methods::of(&members),
+            methods: Methods::of(&members, &head.self_ty),
             this: *head.self_ty,
             sound: true,
         };
         let marked = members.iter().filter(|member| block.read(member, errors)).count();
-        if marked == 0 {
+        if refuse_macros(&members, "#[projection]", errors) {
+            // What is missing may be in there.
+        } else if marked == 0 {
             let message =
                 "a projection needs events: add `#[apply] fn opened(event: Opened) -> Self`, with an event of yours";
             errors.at(&block.this, message);
