@@ -2,8 +2,7 @@ use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
-    leases, limits, mixed, multi_stream, order, projections, queries, reads, rebuilds, rows, sql,
-    leases, limits, multi_stream, order, projections, queries, random_rows, reads, rebuilds, rows, sql,
+    leases, limits, mixed, multi_stream, order, projections, queries, random_rows, reads, rebuilds, rows, sql,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
+use syn::Attribute;
 
 use crate::errors::Errors;
 
@@ -11,6 +12,12 @@ const INSIDE: &str = "__in_aggregate";
 /// The helper attributes by name.
 pub(crate) const NAMES: [&str; 3] = ["handle", "apply", "retired"];
 
+/// The name of a helper attribute: the last segment of its path.
+pub(crate) fn name(attribute: &Attribute) -> Option<&'static str> {
+    let last = &attribute.path().segments.last()?.ident;
+    NAMES.into_iter().find(|name| last == name)
+}
+
 /// The attribute itself, run by the compiler after `#[aggregate]`.
 pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -19,12 +26,28 @@ pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> To
         .any(|token| matches!(token, TokenTree::Ident(ident) if ident == INSIDE))
     {
         let message = match name {
-            "apply" => "`#[apply]` marks a method of an aggregate or a projection: add `#[aggregate]` or `#[projection]` to the impl block".to_owned(),
-            name => format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block"),
+            "apply" => "`#[apply]` marks a method of an aggregate or a projection: add `#[aggregate]` or `#[projection]` to the impl block, which do not see methods that a macro in it writes".to_owned(),
+            name => format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block, which does not see methods that a macro in it writes"),
         };
         errors.push(syn::Error::new(Span::call_site(), message));
     }
     quote!(#item #errors)
+}
+
+/// Whether a helper attribute stands in the tokens.
+pub(crate) fn mentions(tokens: TokenStream) -> bool {
+    let mut before = None;
+    tokens.into_iter().any(|token| {
+        let before = std::mem::replace(&mut before, as_punct(&token));
+        match token {
+            TokenTree::Group(group) if before == Some('#') => {
+                let names = |token: TokenTree| matches!(&token, TokenTree::Ident(ident) if NAMES.iter().any(|name| ident == name));
+                group.stream().into_iter().any(names)
+            }
+            TokenTree::Group(group) => mentions(group.stream()),
+            _ => false,
+        }
+    })
 }
 
 /// The impl block with each helper attribute in it marked as inside. Works on bare tokens, so that it serves half-typed
@@ -37,15 +60,15 @@ pub(crate) fn mark(block: TokenStream) -> TokenStream {
 }
 
 fn mark_attributes(body: TokenStream) -> TokenStream {
-    let mut after_pound = false;
+    let mut before = None;
     body.into_iter()
         .map(|token| {
-            let attribute = after_pound;
-            after_pound = matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#');
-            if attribute {
-                in_group(token, Delimiter::Bracket, mark_attribute)
-            } else {
-                token
+            let before = std::mem::replace(&mut before, as_punct(&token));
+            match before {
+                Some('#') => in_group(token, Delimiter::Bracket, mark_attribute),
+                // What is given to a macro, which `#[aggregate]` reports.
+                Some('!') => in_any_group(token, mark_attributes),
+                _ => token,
             }
         })
         .collect()
@@ -81,11 +104,26 @@ fn mark_attribute(attribute: TokenStream) -> TokenStream {
     marked
 }
 
+fn as_punct(token: &TokenTree) -> Option<char> {
+    match token {
+        TokenTree::Punct(punct) => Some(punct.as_char()),
+        _ => None,
+    }
+}
+
 /// Changes what is in the group, if `token` is one with these delimiters.
 fn in_group(token: TokenTree, delimiter: Delimiter, change: impl FnOnce(TokenStream) -> TokenStream) -> TokenTree {
     match token {
-        TokenTree::Group(group) if group.delimiter() == delimiter => {
-            let mut changed = Group::new(delimiter, change(group.stream()));
+        TokenTree::Group(group) if group.delimiter() == delimiter => in_any_group(group.into(), change),
+        token => token,
+    }
+}
+
+/// Changes what is in the group, if `token` is one.
+fn in_any_group(token: TokenTree, change: impl FnOnce(TokenStream) -> TokenStream) -> TokenTree {
+    match token {
+        TokenTree::Group(group) => {
+            let mut changed = Group::new(group.delimiter(), change(group.stream()));
             changed.set_span(group.span());
             TokenTree::Group(changed)
         }

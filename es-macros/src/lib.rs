@@ -9,6 +9,7 @@ mod derives;
 mod errors;
 mod event;
 mod helper;
+mod impl_block;
 mod local;
 mod message;
 mod projection;

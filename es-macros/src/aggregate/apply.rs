@@ -28,7 +28,7 @@ impl Apply {
         if matches!(this, This::Missing | This::Mutable(_)) {
             returns(signature, creates, aggregate, errors);
         }
-        let Some((event, others)) = parameters.split_first() else {
+        if parameters.is_empty() {
             let method = &signature.ident;
             errors.at(
                 method,
@@ -38,7 +38,8 @@ impl Apply {
                 ),
             );
             return None;
-        };
+        }
+        let (event, others) = signature::listed_first(&parameters, signature::not_an_event, errors)?;
         for other in others {
             errors.at(
                 other,
@@ -59,6 +60,7 @@ fn creates(this: &This<'_>, errors: &mut Errors) -> bool {
         This::Mutable(_) => {}
         This::Shared(receiver) => errors.at(receiver, "an apply changes the state: take `&mut self`"),
         This::Other(receiver) => errors.at(receiver, "an apply changes the state in place: take `&mut self`"),
+        This::Named(named) => signature::not_a_receiver(named, "state", "`&mut self`", errors),
         This::Maybe(ty) => errors.at(
             ty,
             "an event either creates the state or changes it: take no receiver and return `Self`, or take `&mut self`",

@@ -1,8 +1,8 @@
 use proc_macro2::Ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, ReturnType, Signature, Type, parse_quote};
+use syn::{Attribute, GenericArgument, PathArguments, PathSegment, ReturnType, Signature, Type, parse_quote};
 
-use super::listed::{Listed, ungrouped};
+use super::listed::{Listed, is_plain, shown, ungrouped};
 use super::signature::{self, This, arguments, first_argument, last_segment};
 use crate::errors::Errors;
 
@@ -37,15 +37,8 @@ impl Handler {
         let (this, parameters) = This::of(signature, aggregate);
         let on = On::of(&this, errors);
         let (context, commands) = split_context(&parameters, errors);
-        let mut returns = match &signature.output {
-            ReturnType::Default => parse_quote!(()),
-            ReturnType::Type(_, ty) => ungrouped(ty).clone(),
-        };
-        if let Type::ImplTrait(ty) = &returns {
-            errors.at(ty, "the type that a handler returns must be named: an event, `Option`, a tuple, an array or a `Vec` of events, or a `Result` of one of these");
-            returns = parse_quote!(());
-        }
-        let Some((command, others)) = commands.split_first() else {
+        let returns = returned(&signature.output, errors);
+        if commands.is_empty() {
             let method = &signature.ident;
             errors.at(
                 method,
@@ -55,7 +48,13 @@ impl Handler {
                 ),
             );
             return None;
+        }
+        let not_a_command = |ty: &str| {
+            format!(
+                "a handler takes a command first, and `{ty}` cannot be one: make it a field of a struct with `#[command]`, and take that struct"
+            )
         };
+        let (command, others) = signature::listed_first(&commands, not_a_command, errors)?;
         for other in others {
             second_parameter(other, errors);
         }
@@ -94,6 +93,7 @@ impl On {
             This::Other(receiver) => {
                 errors.at(receiver, "a handler decides and changes nothing: take `&self`, or no receiver if the command creates the aggregate");
             }
+            This::Named(named) => signature::not_a_receiver(named, "state", "`&self`", errors),
             This::Maybe(ty) => {
                 let inner = last_segment(ty).and_then(first_argument);
                 if !matches!(inner, Some(Type::Reference(inner)) if inner.mutability.is_none()) {
@@ -136,6 +136,94 @@ fn is_context(ty: &Type) -> bool {
         ty => ty,
     };
     last_segment(ty).is_some_and(|segment| segment.ident == "Context")
+}
+
+/// What the handler returns. Reports what cannot be read from its text, and takes it for what is probably meant.
+fn returned(output: &ReturnType, errors: &mut Errors) -> Type {
+    let mut returned = match output {
+        ReturnType::Default => return parse_quote!(()),
+        ReturnType::Type(_, ty) => ungrouped(ty).clone(),
+    };
+    if let Type::ImplTrait(ty) = &returned {
+        errors.at(ty, "the type that a handler returns must be named: an event, `Option`, a tuple, an array or a `Vec` of events, or a `Result` of one of these");
+        return parse_quote!(());
+    }
+    give_by_value(&mut returned, errors);
+    returned
+}
+
+/// Reports references to events, and refusals that are no errors, and replaces them.
+fn give_by_value(ty: &mut Type, errors: &mut Errors) {
+    match ty {
+        Type::Group(group) => give_by_value(&mut group.elem, errors),
+        Type::Paren(paren) => give_by_value(&mut paren.elem, errors),
+        Type::Reference(reference) => {
+            let inner = match ungrouped(&reference.elem) {
+                Type::Slice(slice) => {
+                    let elem = &slice.elem;
+                    parse_quote!(::std::vec::Vec<#elem>)
+                }
+                inner => inner.clone(),
+            };
+            let written = shown(&inner).replace("::std::vec::", "");
+            errors.at(
+                &*reference,
+                format!("a handler gives its events away: return `{written}` by value, without `&`"),
+            );
+            *ty = inner;
+        }
+        Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(|ty| give_by_value(ty, errors)),
+        Type::Array(array) => give_by_value(&mut array.elem, errors),
+        Type::Path(path) => {
+            let Some(last) = path.path.segments.last_mut() else {
+                return;
+            };
+            let is_result = last.ident == "Result";
+            let PathArguments::AngleBracketed(arguments) = &mut last.arguments else {
+                return;
+            };
+            let types = arguments.args.iter_mut().filter_map(|argument| match argument {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            });
+            for (index, ty) in types.enumerate() {
+                if is_result && index == 1 {
+                    check_refusal(ty, errors);
+                } else {
+                    give_by_value(ty, errors);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reports a refusal that is plainly no error type of the user's, and replaces it.
+fn check_refusal(ty: &mut Type, errors: &mut Errors) {
+    let refused = match ungrouped(ty) {
+        Type::Reference(reference) => {
+            let lasts = reference
+                .lifetime
+                .as_ref()
+                .is_some_and(|lifetime| lifetime.ident == "static");
+            !lasts || is_plain(&reference.elem)
+        }
+        Type::Tuple(_) | Type::Array(_) => true,
+        Type::Path(_) => is_plain(ty) || last_segment(ty).is_some_and(is_boxed_trait),
+        _ => false,
+    };
+    if refused {
+        let message = format!(
+            "`{}` cannot be a refusal: return an error of your own, `#[derive(Debug, thiserror::Error)] enum Refused {{ … }}`, so that whoever sends the command can tell why it was refused",
+            shown(ty)
+        );
+        errors.at(&*ty, message);
+        *ty = parse_quote!(::core::convert::Infallible);
+    }
+}
+
+fn is_boxed_trait(segment: &PathSegment) -> bool {
+    segment.ident == "Box" && matches!(first_argument(segment), Some(Type::TraitObject(_)))
 }
 
 /// Reports what stands behind the command and is not the context.

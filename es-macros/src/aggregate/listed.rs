@@ -43,9 +43,52 @@ impl Listed {
     }
 }
 
+/// Types that are never an event nor a command, and that stand where one is forgotten.
+const PLAIN: &[&str] = &[
+    "bool", "char", "str", "String", "f32", "f64", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+    "i64", "i128", "isize",
+];
+
+/// Whether the type may be an event or a command, as far as its text shows.
+pub(crate) fn may_be_listed(ty: &Type) -> bool {
+    Listed::new(by_value(ty), &[]).is_some() && !is_plain(by_value(ty))
+}
+
+/// Whether the type is a number or a text.
+pub(crate) fn is_plain(ty: &Type) -> bool {
+    PLAIN.contains(&&*text(ungrouped(ty)))
+}
+
+/// The type without the `&` in front.
+pub(crate) fn by_value(ty: &Type) -> &Type {
+    match ungrouped(ty) {
+        Type::Reference(reference) => ungrouped(&reference.elem),
+        ty => ty,
+    }
+}
+
 /// The type as written, but for blanks.
 pub(crate) fn text(ty: &impl ToTokens) -> String {
     ty.to_token_stream().to_string()
+}
+
+/// The tokens as one would write them, for a message.
+pub(crate) fn shown(tokens: &impl ToTokens) -> String {
+    let mut shown = text(tokens);
+    for (spaced, tight) in [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        ("& ", "&"),
+        (" ,", ","),
+        (" :", ":"),
+        (" ;", ";"),
+    ] {
+        shown = shown.replace(spaced, tight);
+    }
+    shown
 }
 
 /// The type without the invisible group that a fragment of `macro_rules!` comes in, and without parentheses.

@@ -1,6 +1,6 @@
 //! From the items of the block to the model: each method on its own, and none for a command or event that has one.
 
-use syn::{Attribute, ImplItem, ImplItemFn, Meta};
+use syn::{Attribute, Meta};
 
 use super::apply::Apply;
 use super::handler::Handler;
@@ -9,6 +9,7 @@ use super::model::Block;
 use super::retired::Retired;
 use crate::errors::Errors;
 use crate::helper;
+use crate::impl_block::{Member, Method};
 
 /// What the helper attribute of a method says that it is.
 #[derive(Clone, Copy)]
@@ -27,22 +28,20 @@ pub(super) struct Marked {
 
 impl Block {
     /// Adds the methods that are marked.
-    pub(super) fn read_methods(&mut self, items: &[ImplItem], errors: &mut Errors) -> Marked {
+    pub(super) fn read_methods(&mut self, members: &[Member], errors: &mut Errors) -> Marked {
         let mut marked = Marked::default();
-        for item in items {
-            match item {
-                ImplItem::Fn(method) => self.read_method(method, &mut marked, errors),
-                ImplItem::Const(item) => refuse_helpers(&item.attrs, errors),
-                ImplItem::Type(item) => refuse_helpers(&item.attrs, errors),
-                ImplItem::Macro(item) => refuse_helpers(&item.attrs, errors),
-                _ => {}
+        for member in members {
+            match member {
+                Member::Method(method) => self.read_method(method, &mut marked, errors),
+                Member::Item(attrs) => refuse_helpers(attrs, errors),
+                Member::Macro(item) => refuse_helpers(&item.attrs, errors),
             }
         }
         marked
     }
 
-    fn read_method(&mut self, method: &ImplItemFn, marked: &mut Marked, errors: &mut Errors) {
-        let ImplItemFn { attrs, sig, .. } = method;
+    fn read_method(&mut self, method: &Method, marked: &mut Marked, errors: &mut Errors) {
+        let Method { attrs, sig } = method;
         match role(attrs, errors) {
             Some(Role::Handler) => {
                 marked.handlers += 1;
@@ -90,7 +89,7 @@ impl Block {
 fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
     let mut found: Option<(Role, &str)> = None;
     for attribute in attrs {
-        let Some(name) = helper_name(attribute) else {
+        let Some(name) = helper::name(attribute) else {
             refuse_conditional(attribute, errors);
             continue;
         };
@@ -116,12 +115,6 @@ fn role(attrs: &[Attribute], errors: &mut Errors) -> Option<Role> {
     found.map(|(role, _)| role)
 }
 
-/// The last segment of the path, if it is that of a helper attribute.
-fn helper_name(attribute: &Attribute) -> Option<&'static str> {
-    let last = &attribute.path().segments.last()?.ident;
-    helper::NAMES.into_iter().find(|name| last == name)
-}
-
 /// Reports a helper attribute inside `cfg_attr`, which is not evaluated yet.
 fn refuse_conditional(attribute: &Attribute, errors: &mut Errors) {
     if let Meta::List(list) = &attribute.meta
@@ -143,7 +136,7 @@ fn refuse_conditional(attribute: &Attribute, errors: &mut Errors) {
 
 fn refuse_helpers(attrs: &[Attribute], errors: &mut Errors) {
     for attribute in attrs {
-        if let Some(name) = helper_name(attribute) {
+        if let Some(name) = helper::name(attribute) {
             errors.at(attribute, format!("`#[{name}]` goes on a method"));
         }
     }

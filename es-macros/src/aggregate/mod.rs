@@ -7,6 +7,7 @@ pub(crate) mod listed;
 mod methods;
 mod model;
 mod retired;
+mod roles;
 pub(crate) mod signature;
 
 use proc_macro2::TokenStream;

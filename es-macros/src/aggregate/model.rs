@@ -1,6 +1,6 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::format_ident;
-use syn::{Item, ItemImpl, PathArguments, Type, Visibility, parse_quote};
+use syn::{Item, PathArguments, Type, Visibility, parse_quote};
 
 use super::apply::Apply;
 use super::handler::{Handler, On};
@@ -10,6 +10,7 @@ use super::retired::Retired;
 use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
+use crate::impl_block::{ImplBlock, refuse_macros};
 use crate::message::is_plain;
 use crate::runtime::Runtime;
 
@@ -31,6 +32,8 @@ pub(crate) struct Block {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) applies: Vec<Apply>,
     pub(crate) retired: Vec<Retired>,
+    /// The names of the generated enums that a method takes for an event or a command of the user's.
+    pub(crate) clashes: Vec<Ident>,
     /// Whether the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
 }
@@ -48,31 +51,48 @@ impl Block {
             }
             Ok(())
         });
-        let item = inherent_impl(item, errors)?;
+        let ImplBlock { head, members } = inherent_impl(item, errors)?;
         let mut block = Self {
             runtime,
-            ident: last_segment(&item.self_ty)?.ident.clone(),
-            aggregate: *item.self_ty,
+            ident: last_segment(&head.self_ty)?.ident.clone(),
+            aggregate: *head.self_ty,
             vis,
             handlers: Vec::new(),
             applies: Vec::new(),
             retired: Vec::new(),
+            clashes: Vec::new(),
             sound: true,
         };
-        let marked = block.read_methods(&item.items, errors);
+        let hidden = refuse_macros(&members, KNOWN.attribute, errors);
+        let marked = block.read_methods(&members, errors);
+        block.check_roles(errors);
         block.check_retired(errors);
-        block.check_creation(&marked, errors);
+        if !hidden {
+            block.check_creation(&marked, errors);
+        }
         block.check_returned_events(errors);
         block.sound = errors.is_empty();
+        let creates = block.applies.iter().any(|apply| apply.creates);
+        if !block.sound && (hidden || !creates || marked.applies > block.applies.len()) {
+            block.take_as_applied();
+        }
         Some(block)
     }
 
     pub(crate) fn event_enum(&self) -> Ident {
-        format_ident!("{}Event", self.ident)
+        self.generated("Event")
     }
 
     pub(crate) fn command_enum(&self) -> Ident {
-        format_ident!("{}Command", self.ident)
+        self.generated("Command")
+    }
+
+    fn generated(&self, noun: &str) -> Ident {
+        let name = format_ident!("{}{noun}", self.ident);
+        if self.clashes.contains(&name) {
+            return format_ident!("__{name}");
+        }
+        name
     }
 
     /// Reports that nothing creates the aggregate, unless it may be a method that could not be read.
@@ -154,21 +174,18 @@ impl Block {
     }
 }
 
-fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ItemImpl> {
-    let item = match errors.ok(syn::parse2::<Item>(item.clone()))? {
-        Item::Impl(item) => item,
-        Item::Struct(item) => {
-            errors.at(item.struct_token, "`#[aggregate]` goes on the impl block with the `#[handle]` and `#[apply]` methods; the struct has `#[derive(Aggregate)]`");
-            return None;
-        }
-        other => {
-            errors.at(
+fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ImplBlock> {
+    let Some(block) = ImplBlock::parse(item, errors) else {
+        match errors.ok(syn::parse2::<Item>(item.clone()))? {
+            Item::Struct(item) => errors.at(item.struct_token, "`#[aggregate]` goes on the impl block with the `#[handle]` and `#[apply]` methods; the struct has `#[derive(Aggregate)]`"),
+            other => errors.at(
                 other,
                 "`#[aggregate]` goes on the impl block with the `#[handle]` and `#[apply]` methods",
-            );
-            return None;
+            ),
         }
+        return None;
     };
+    let item = &block.head;
     if let Some((path, _)) = &item.trait_ {
         errors.at(path, "`#[aggregate]` goes on the inherent impl block, without a trait: move the `#[handle]` and `#[apply]` methods there");
         return None;
@@ -187,5 +204,5 @@ fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ItemImpl> {
         );
         return None;
     }
-    Some(item)
+    Some(block)
 }

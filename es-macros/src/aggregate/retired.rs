@@ -31,14 +31,15 @@ impl Retired {
                 "a retired event is replaced before anything is folded, so that there is no state: remove the receiver",
             );
         }
-        let Some((event, others)) = parameters.split_first() else {
+        if parameters.is_empty() {
             let message = format!(
                 "retired `{method}` takes no event: add a parameter `old: {}`",
                 pascal_case(method)
             );
             errors.at(method, message);
             return None;
-        };
+        }
+        let (event, others) = signature::listed_first(&parameters, signature::not_an_event, errors)?;
         for other in others {
             errors.at(
                 other,

@@ -1,10 +1,11 @@
 //! What handlers and applies have in common.
 
 use syn::{
-    FnArg, GenericArgument, GenericParam, PathArguments, PathSegment, Receiver, ReceiverKind, Safety, Signature, Type,
+    FnArg, GenericArgument, GenericParam, PatType, PathArguments, PathSegment, Receiver, ReceiverKind, Safety,
+    Signature, Type,
 };
 
-use super::listed::ungrouped;
+use super::listed::{by_value, may_be_listed, shown, ungrouped};
 use crate::errors::Errors;
 
 /// In the place of the receiver.
@@ -19,6 +20,8 @@ pub(crate) enum This<'a> {
     Other(&'a Receiver),
     /// `this: Option<&Self>`.
     Maybe(&'a Type),
+    /// `account: &Account`, which is no receiver.
+    Named(&'a PatType),
 }
 
 impl<'a> This<'a> {
@@ -35,8 +38,22 @@ impl<'a> This<'a> {
             Some(FnArg::Typed(first)) if is_maybe_this(&first.ty, aggregate) => {
                 (Self::Maybe(&first.ty), behind(1).collect())
             }
-            _ => (Self::Missing, behind(0).collect()),
+            _ => match Self::named(signature, aggregate) {
+                Some(named) => {
+                    let others = behind(0).filter(|ty| !is_this(by_value(ty), aggregate));
+                    (Self::Named(named), others.collect())
+                }
+                None => (Self::Missing, behind(0).collect()),
+            },
         }
+    }
+
+    /// The parameter that is the state under a name of its own.
+    fn named(signature: &'a Signature, aggregate: &Type) -> Option<&'a PatType> {
+        signature.inputs.iter().find_map(|input| match input {
+            FnArg::Typed(typed) if is_this(by_value(&typed.ty), aggregate) => Some(typed),
+            _ => None,
+        })
     }
 
     fn receiver(receiver: &'a Receiver) -> Self {
@@ -97,6 +114,38 @@ pub(crate) fn arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
 /// `T` of `Option<T>` or `Result<T, E>`.
 pub(crate) fn first_argument(segment: &PathSegment) -> Option<&Type> {
     arguments(segment).next()
+}
+
+/// Reports a parameter that stands for the receiver.
+pub(crate) fn not_a_receiver(named: &PatType, state: &str, receiver: &str, errors: &mut Errors) {
+    let written = shown(named);
+    errors.at(
+        named,
+        format!("a method gets the {state} as its receiver: write {receiver} first, instead of `{written}`"),
+    );
+}
+
+/// The event or command among the parameters, which is the first, and the others. After an error at the first, one behind it that may
+/// be meant.
+pub(crate) fn listed_first<'a>(
+    parameters: &[&'a Type],
+    message: impl FnOnce(&str) -> String,
+    errors: &mut Errors,
+) -> Option<(&'a Type, Vec<&'a Type>)> {
+    let first = *parameters.first()?;
+    if may_be_listed(first) {
+        return Some((first, parameters[1..].to_vec()));
+    }
+    errors.at(first, message(&shown(first)));
+    let meant = parameters.iter().find(|ty| may_be_listed(ty))?;
+    Some((meant, Vec::new()))
+}
+
+/// Why an apply cannot take the type.
+pub(crate) fn not_an_event(ty: &str) -> String {
+    format!(
+        "an apply takes an event, and `{ty}` cannot be one: make it a field of a struct with `#[event]`, and take that struct"
+    )
 }
 
 /// Reports `async`, `unsafe` and type parameters.

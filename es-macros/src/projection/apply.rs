@@ -6,7 +6,9 @@ use syn::{Attribute, Expr, FnArg, Meta, Pat, ReceiverKind, ReturnType, Signature
 
 use crate::aggregate::handler::pascal_case;
 use crate::aggregate::listed::{Listed, ungrouped};
-use crate::aggregate::signature::{This, first_argument, is_this, last_segment, plain};
+use crate::aggregate::signature::{
+    This, first_argument, is_this, last_segment, listed_first, not_a_receiver, not_an_event, plain,
+};
 use crate::errors::Errors;
 
 /// A method with `#[apply]`.
@@ -46,7 +48,7 @@ impl Apply {
         plain(signature, "an apply", errors);
         let (this, parameters) = This::of(signature, row);
         let effect = Effect::of(&this, signature, row, errors);
-        let Some((event, others)) = parameters.split_first() else {
+        if parameters.is_empty() {
             let method = &signature.ident;
             let message = format!(
                 "apply `{method}` takes no event: add a parameter `event: {}`",
@@ -54,12 +56,13 @@ impl Apply {
             );
             errors.at(method, message);
             return None;
-        };
+        }
+        let (event, others) = listed_first(&parameters, not_an_event, errors)?;
         Some(Self {
             method: signature.ident.clone(),
             event: listed(event, attrs, errors)?,
             effect,
-            meta: meta(others, &["Meta"], errors),
+            meta: meta(&others, &["Meta"], errors),
             keys: Keys::of(attrs, errors),
             names: names(signature),
         })
@@ -102,6 +105,15 @@ impl Effect {
                     );
                 }
                 Self::Replace
+            }
+            This::Named(named) => {
+                not_a_receiver(
+                    named,
+                    "row",
+                    "`&mut self` to change it, or `self` to delete it,",
+                    errors,
+                );
+                Self::Change
             }
             This::Maybe(ty) => {
                 let message = "an event either creates the row or changes it: take no receiver and return `Self`, or take `&mut self`";

@@ -1,5 +1,5 @@
 use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ItemImpl, PathArguments, Signature, Type};
+use syn::{Attribute, ItemImpl, PathArguments, Signature, Type};
 
 use super::apply::Apply;
 use super::sql::{SqlApply, transaction};
@@ -7,6 +7,7 @@ use crate::aggregate::listed::Listed;
 use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
+use crate::impl_block::{ImplBlock, Member, refuse_macros};
 use crate::message::is_plain;
 use crate::runtime::Runtime;
 
@@ -36,14 +37,14 @@ pub(crate) enum Methods {
 
 impl Methods {
     /// None yet, of the kind that the block has.
-    fn of(item: &ItemImpl) -> Self {
-        let methods = item.items.iter().filter_map(|item| match item {
-            ImplItem::Fn(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => {
+    fn of(members: &[Member], this: &Type) -> Self {
+        let methods = members.iter().filter_map(|member| match member {
+            Member::Method(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => {
                 Some(&method.sig)
             }
             _ => None,
         });
-        match methods.into_iter().find_map(transaction) {
+        match methods.into_iter().find_map(|signature| transaction(signature, this)) {
             None => Self::Rows(Vec::new()),
             Some(tx) => Self::Sql {
                 tx: Box::new(tx.clone()),
@@ -74,21 +75,24 @@ impl Methods {
 
 impl Block {
     /// Reads the block. `None` if there is too little of it to go on.
-    pub(crate) fn parse(args: TokenStream, item: ItemImpl, errors: &mut Errors) -> Option<Self> {
+    pub(crate) fn parse(args: TokenStream, block: ImplBlock, errors: &mut Errors) -> Option<Self> {
         let mut runtime = Runtime::default();
         args::read(args, &KNOWN, errors, |_, input| {
             runtime = Runtime::parse(input)?;
             Ok(())
         });
-        check(&item, errors)?;
+        let ImplBlock { head, members } = block;
+        check(&head, errors)?;
         let mut block = Self {
             runtime,
-            methods: Methods::of(&item),
-            this: *item.self_ty,
+            methods: Methods::of(&members, &head.self_ty),
+            this: *head.self_ty,
             sound: true,
         };
-        let marked = item.items.iter().filter(|item| block.read(item, errors)).count();
-        if marked == 0 {
+        let marked = members.iter().filter(|member| block.read(member, errors)).count();
+        if refuse_macros(&members, "#[projection]", errors) {
+            // What is missing may be in there.
+        } else if marked == 0 {
             let message =
                 "a projection needs events: add `#[apply] fn opened(event: Opened) -> Self`, with an event of yours";
             errors.at(&block.this, message);
@@ -102,8 +106,8 @@ impl Block {
     }
 
     /// Adds the method, if it is one with `#[apply]`. Whether it is.
-    fn read(&mut self, item: &ImplItem, errors: &mut Errors) -> bool {
-        let ImplItem::Fn(method) = item else {
+    fn read(&mut self, member: &Member, errors: &mut Errors) -> bool {
+        let Member::Method(method) = member else {
             return false;
         };
         let mut applies = 0;

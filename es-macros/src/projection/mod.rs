@@ -9,23 +9,23 @@ mod sql;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::Item;
 
 use crate::errors::Errors;
 use crate::helper;
+use crate::impl_block::ImplBlock;
 use block::{Block, Methods};
 use row::Row;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
-    match syn::parse2::<Item>(item.clone()) {
-        Ok(Item::Impl(block)) => on_block(args, block, item),
+    let mut errors = Errors::default();
+    match ImplBlock::parse(&item, &mut errors) {
+        Some(block) => on_block(args, block, item, errors),
         // Marked, as it may be a block that is being typed.
-        _ => on_struct(args, &helper::mark(item)),
+        None => on_struct(args, &helper::mark(item), errors),
     }
 }
 
-fn on_struct(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
+fn on_struct(args: TokenStream, item: &TokenStream, mut errors: Errors) -> TokenStream {
     let row = Row::parse(args, item, &mut errors);
     // Expanded after an error too, or else every use of the projection would be reported besides.
     let above = row.as_ref().map(Row::above);
@@ -33,8 +33,7 @@ fn on_struct(args: TokenStream, item: &TokenStream) -> TokenStream {
     quote!(#above #item #impls #errors)
 }
 
-fn on_block(args: TokenStream, block: syn::ItemImpl, item: TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
+fn on_block(args: TokenStream, block: ImplBlock, item: TokenStream, mut errors: Errors) -> TokenStream {
     let block = Block::parse(args, block, &mut errors);
     // What a method takes and gives does not depend on what it needs.
     let lints = block.as_ref().map(|block| match block.methods {

@@ -7,7 +7,7 @@ use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Si
 use super::apply::{listed, meta};
 use crate::aggregate::handler::pascal_case;
 use crate::aggregate::listed::{Listed, text, ungrouped};
-use crate::aggregate::signature::{last_segment, plain_but_async};
+use crate::aggregate::signature::{is_this, last_segment, plain_but_async};
 use crate::errors::Errors;
 
 /// A method with `#[apply]` that takes the store's transaction.
@@ -22,9 +22,11 @@ pub(crate) struct SqlApply {
     pub(crate) asyncness: Option<Span>,
 }
 
-/// The type of the transaction that the method takes, if it takes one.
-pub(super) fn transaction(signature: &Signature) -> Option<&Type> {
-    typed(signature).find_map(behind_reference)
+/// The type of the transaction that the method takes, if it takes one. A reference to the projection itself is none.
+pub(super) fn transaction<'a>(signature: &'a Signature, this: &Type) -> Option<&'a Type> {
+    typed(signature)
+        .find_map(behind_reference)
+        .filter(|ty| !is_this(ty, this))
 }
 
 impl SqlApply {

@@ -362,12 +362,59 @@ fn history() {
 
 #[test]
 fn what_is_no_item_comes_out_with_an_error_and_nothing_else() {
-    let output = expand("aggregate", tokens(""), tokens("impl Account { fn dep }"));
+    let output = expand("aggregate", tokens(""), tokens("impl Account { fn dep } fn"));
     let output = output.to_string();
     assert!(
-        output.starts_with("impl Account { fn dep } :: core :: compile_error !"),
+        output.starts_with("impl Account { fn dep } fn :: core :: compile_error !"),
         "{output}"
     );
+}
+
+#[test]
+fn a_mistake_in_a_body_is_left_to_the_compiler_and_hides_nothing() {
+    for body in [
+        "self.",
+        "let x = ;",
+        "let x = 1 let y = 2;",
+        "Opened { owner cmd.owner }",
+        "match cmd { => }",
+        "@ # $",
+    ] {
+        let handler = format!("#[handle] fn deposit(&self, cmd: Deposit) -> Deposited {{ {body} }}");
+        let apply = format!("#[apply] fn deposited(&mut self, event: Deposited) {{ {body} }}");
+        let output = expand(
+            "aggregate",
+            tokens(""),
+            tokens(&format!("{BLOCK} {handler} {apply} }}")),
+        )
+        .to_string();
+        assert!(output.contains("CommandOf < Account > for Deposit"), "{output}");
+        assert!(output.contains("EventOf < Account > for Deposited"), "{output}");
+        assert!(!output.contains("compile_error"), "{output}");
+        let opened = "#[apply] fn opened(_: Opened) -> Self { Self }";
+        let output = expand(
+            "projection",
+            tokens(""),
+            tokens(&format!("impl Balance {{ {opened} {apply} }}")),
+        )
+        .to_string();
+        assert!(output.contains("ApplyRow < Deposited > for Balance"), "{output}");
+        assert!(!output.contains("compile_error"), "{output}");
+    }
+}
+
+#[test]
+fn a_signature_that_cannot_be_read_still_gives_its_command() {
+    for signature in [
+        "fn deposit(&self, cmd Deposit)",
+        "fn deposit(&self, cmd: Deposit) ->",
+        "fn deposit(&self, cmd: Deposit,,)",
+    ] {
+        let method = format!("#[handle] {signature} {{}}");
+        let output = expand("aggregate", tokens(""), tokens(&format!("{BLOCK} {method} }}"))).to_string();
+        assert!(output.contains("CommandOf < Account > for Deposit"), "{output}");
+        assert_eq!(output.matches("compile_error").count(), 1, "{output}");
+    }
 }
 
 #[test]

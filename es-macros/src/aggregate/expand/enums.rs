@@ -39,7 +39,25 @@ impl Enum<'_> {
         let definition = self.definition();
         let from = self.conversions();
         let std = self.std_traits();
-        quote!(#definition #from #std)
+        let alias = self.alias();
+        quote!(#definition #alias #from #std)
+    }
+
+    /// The name that the enum would have, after an error at a type that may have it too: a glob import gives way to that.
+    fn alias(&self) -> Option<TokenStream> {
+        let Self { block, ident, .. } = self;
+        let name = block.clashes.iter().find(|name| *ident == format!("__{name}"))?;
+        let module = format_ident!("{ident}_", span = proc_macro2::Span::call_site());
+        Some(quote! {
+            #[doc(hidden)]
+            #[allow(non_snake_case)]
+            mod #module {
+                #[allow(unused_imports)]
+                pub(super) use super::#ident as #name;
+            }
+            #[allow(unused_imports)]
+            use #module::*;
+        })
     }
 
     fn definition(&self) -> TokenStream {
