@@ -142,6 +142,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    -- Nothing waits for the flush: a lease that was not renewed ends the sooner.
+    PERFORM set_config('synchronous_commit', 'off', true);
     UPDATE "es".leases AS l SET expires_at = clock_timestamp() + micros * interval '1 microsecond'
      WHERE l.name = held AND l.owner = holder AND l.epoch = held_epoch;
     RETURN FOUND;

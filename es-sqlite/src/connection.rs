@@ -87,11 +87,7 @@ fn write_ahead(connection: &Connection, path: &Path, options: &SqliteOptions) ->
 
 /// Sets how far a commit goes, and reads back that it was taken.
 fn synchronous(connection: &Connection, path: &Path, wanted: Durability) -> Result<Durability, StoreError> {
-    let name = match wanted {
-        Durability::Full => "FULL",
-        Durability::Normal => "NORMAL",
-    };
-    configure(connection, path, &format!("PRAGMA synchronous = {name}"))?;
+    configure(connection, path, &format!("PRAGMA synchronous = {}", wanted.pragma()))?;
     let number: i64 = connection
         .query_row("PRAGMA synchronous", [], |row| row.get(0))
         .map_err(|error| Problem::from(error).while_doing("set up", path))?;

@@ -17,6 +17,16 @@ pub enum Durability {
     Normal,
 }
 
+impl Durability {
+    /// As SQLite calls it.
+    pub(crate) fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+        }
+    }
+}
+
 /// How a [`SqliteStore`] is opened.
 ///
 /// # Examples

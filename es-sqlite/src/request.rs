@@ -65,6 +65,14 @@ impl Request {
         }
     }
 
+    /// Whether it must survive a loss of power once it is answered.
+    pub(crate) fn must_last(&self) -> bool {
+        match self {
+            Self::Append(_) | Self::Resolve(_) | Self::Cap(_) => true,
+            Self::Job(job) => job.must_last(),
+        }
+    }
+
     pub(crate) fn answer(self, answer: Answer) {
         match (self, answer) {
             (Self::Append(request), Answer::Append(answer)) => request.answer(answer),

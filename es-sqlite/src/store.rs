@@ -153,6 +153,7 @@ impl Handle {
             wakes: self.wakes.clone(),
             clock: Arc::clone(&options.clock),
             checkpoints,
+            durability: connections.durability,
         };
         let mut threads = self.threads();
         let connection = connections.writer;

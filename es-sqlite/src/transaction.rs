@@ -9,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use crate::appends::Appends;
 use crate::error::Problem;
 use crate::kinds::Kinds;
+use crate::options::Durability;
 use crate::projections::ProjectionWriter;
 use crate::request::{Answer, AppendRequest, CapChange, Request};
 use crate::rows;
@@ -31,6 +32,10 @@ pub(crate) enum Failure {
 /// Writes requests to the file, many in one transaction.
 pub(crate) struct Transactions<'c> {
     connection: &'c Connection,
+    /// How far a commit goes that must last.
+    durability: Durability,
+    /// How far a commit goes as the connection is set now.
+    set: Durability,
     begin: Prepared<'c>,
     commit: Prepared<'c>,
     last_event: Prepared<'c>,
@@ -67,10 +72,13 @@ struct Head {
 }
 
 impl<'c> Transactions<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Self {
+    /// On a connection on which commits go as far as `durability` says.
+    pub(crate) fn new(connection: &'c Connection, durability: Durability) -> Self {
         let prepared = |sql| Prepared::new(connection, sql);
         Self {
             connection,
+            durability,
+            set: durability,
             begin: prepared("BEGIN IMMEDIATE"),
             commit: prepared("COMMIT"),
             last_event: prepared("SELECT position, recorded_at FROM recorded_events ORDER BY position DESC LIMIT 1"),
@@ -94,11 +102,28 @@ impl<'c> Transactions<'c> {
 
     /// Does all requests in one transaction. A request that is refused does not disturb the others.
     pub(crate) fn run(&mut self, requests: &mut [Request], clock: &dyn Clock) -> Result<Vec<Answer>, Failure> {
-        self.begin().map_err(Failure::NotBegun)?;
+        let durability = if requests.iter().any(Request::must_last) {
+            self.durability
+        } else {
+            Durability::Normal
+        };
+        self.set(durability)
+            .and_then(|()| self.begin())
+            .map_err(Failure::NotBegun)?;
         match self.answer_all(requests, clock) {
             Ok(answers) => self.commit().map(|()| answers),
             Err(problem) => Err(self.undo(problem)),
         }
+    }
+
+    /// Sets how far the next commit goes. A commit that flushes takes those before it along that did not.
+    fn set(&mut self, durability: Durability) -> Result<(), Problem> {
+        if self.set != durability {
+            let pragma = format!("PRAGMA synchronous = {}", durability.pragma());
+            self.connection.execute_batch(&pragma)?;
+            self.set = durability;
+        }
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), Problem> {
@@ -106,7 +131,7 @@ impl<'c> Transactions<'c> {
         Ok(())
     }
 
-    /// Once this returns, what was written is on the disk.
+    /// Once this returns, what was written is on the disk, if it must last.
     fn commit(&mut self) -> Result<(), Failure> {
         match self.commit.get().and_then(|commit| commit.execute([])) {
             Ok(_) => Ok(()),

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use crate::checkpoint::Checkpoints;
 use crate::error::Problem;
 use crate::health::Health;
+use crate::options::Durability;
 use crate::queue::Queue;
 use crate::request::{Answer, Request};
 use crate::transaction::{Failure, Transactions};
@@ -23,12 +24,14 @@ pub(crate) struct Writer {
     pub(crate) wakes: WakeSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpoints: Checkpoints,
+    /// How far a commit goes that must last.
+    pub(crate) durability: Durability,
 }
 
 impl Writer {
     /// Runs until the queue is closed and empty.
     pub(crate) fn run(mut self, connection: &Connection) {
-        let mut transactions = Transactions::new(connection);
+        let mut transactions = Transactions::new(connection, self.durability);
         loop {
             let requests = self.next_batch();
             if requests.is_empty() {

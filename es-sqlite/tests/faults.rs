@@ -6,8 +6,10 @@ mod fault;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use common::{append, log};
+use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{Append, AppendError, AppendRef, EventStore};
 use es_runtime::{ExpectedVersion, StoreErrorKind};
 use es_sqlite::SqliteStore;
@@ -146,6 +148,32 @@ async fn child_that_resolves() {
     assert!(matches!(error, AppendError::Indeterminate { .. }), "{error:?}");
     files.repair_disk();
     assert_eq!(other.resolve(&AppendRef::of(&doubtful)).await.unwrap(), None);
+    crash_as_expected();
+}
+
+/// An idle process renews its leases again and again. That need not last, and an append behind it must all the same.
+#[tokio::test]
+async fn a_renewed_lease_waits_for_no_flush_and_the_append_behind_it_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(output) = run(directory.path(), "child_that_renews", "DISK_FLUSH_FAILS") else {
+        return;
+    };
+    ended_well(&output);
+}
+
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn child_that_renews() {
+    let Some(files) = Files::of_child() else { return };
+    let store = files.open().await;
+    let long = Duration::from_secs(3600);
+    let lease = store.acquire("lease", "owner", long).await.unwrap().unwrap();
+    files.break_disk();
+    for _ in 0..3 {
+        assert!(store.renew(&lease, long).await.unwrap());
+    }
+    let doubtful = store.append(account()).await.unwrap_err();
+    assert!(matches!(doubtful, AppendError::Indeterminate { .. }), "{doubtful:?}");
     crash_as_expected();
 }
 

@@ -1,9 +1,9 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::store::{Lease, ProjectionStore};
 use crate::{StoreError, metrics};
@@ -66,14 +66,25 @@ impl Drop for Tenure {
 
 /// Renews the lease until it is lost. What fails is tried again: writing is fenced by the lease's epoch, whatever is believed here.
 async fn renew(store: Arc<dyn ProjectionStore>, lease: Lease, lost: watch::Sender<bool>) {
-    let mut pause = TTL / 3;
+    let mut pause = until_next_turn();
     loop {
         sleep(pause).await;
-        pause = match timeout(TTL / 3, store.renew(&lease, TTL)).await {
-            Ok(Ok(true)) => TTL / 3,
+        pause = match timeout(TURN, store.renew(&lease, TTL)).await {
+            Ok(Ok(true)) => until_next_turn(),
             Ok(Ok(false)) => break,
             Ok(Err(_)) | Err(_) => TTL / 10,
         };
     }
     lost.send_replace(true);
+}
+
+/// How often leases are renewed.
+const TURN: Duration = Duration::from_secs(1);
+
+/// The time until the next moment at which all leases of this process are renewed: together, so that a store can write them together
+/// and an idle process wakes up once.
+fn until_next_turn() -> Duration {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = Instant::now().saturating_duration_since(*FIRST);
+    TURN - Duration::from_nanos(u64::from(since.subsec_nanos()))
 }

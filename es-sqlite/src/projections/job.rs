@@ -16,6 +16,9 @@ pub(crate) trait Job: Send {
     /// About how many rows it writes.
     fn rows(&self) -> usize;
 
+    /// Whether it must survive a loss of power once it is answered.
+    fn must_last(&self) -> bool;
+
     /// Does it. A problem undoes the transaction; what is refused changes nothing. It may be run again after that.
     fn run(&mut self, writer: &mut ProjectionWriter<'_>) -> Result<(), Problem>;
 
@@ -51,6 +54,7 @@ pub(crate) struct Awaited<F, T, E: Doubt> {
     work: F,
     size: usize,
     rows: usize,
+    must_last: bool,
     outcome: Option<Result<T, E>>,
     reply: Option<oneshot::Sender<Result<T, E>>>,
 }
@@ -67,10 +71,17 @@ where
             work,
             size,
             rows,
+            must_last: true,
             outcome: None,
             reply: Some(reply),
         };
         (job, answer)
+    }
+
+    /// The same, of which a loss of power may take what it wrote.
+    pub(crate) fn that_may_be_lost(mut self) -> Self {
+        self.must_last = false;
+        self
     }
 }
 
@@ -98,6 +109,10 @@ where
 
     fn rows(&self) -> usize {
         self.rows
+    }
+
+    fn must_last(&self) -> bool {
+        self.must_last
     }
 
     fn run(&mut self, writer: &mut ProjectionWriter<'_>) -> Result<(), Problem> {

@@ -16,6 +16,7 @@ use es_runtime::projection::store::{
     Report, Row, RowCount, RowGroup, RowQuery, RowTable, check_name,
 };
 use es_runtime::{Position, StoreError};
+use tokio::sync::oneshot;
 
 pub(crate) use job::Job;
 pub(crate) use reader::ProjectionReader;
@@ -38,6 +39,14 @@ impl SqliteStore {
         F: FnMut(&mut ProjectionWriter<'_>) -> Result<Result<T, E>, Problem> + Send + 'static,
     {
         let (job, answer) = Awaited::new(size, rows, work);
+        self.done(job, answer).await
+    }
+
+    async fn done<T, E: Doubt>(
+        &self,
+        job: impl Job + 'static,
+        answer: oneshot::Receiver<Result<T, E>>,
+    ) -> Result<T, E> {
         self.request_job(Box::new(job))?;
         answer
             .await
@@ -69,7 +78,9 @@ impl ProjectionStore for SqliteStore {
 
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
         let lease = lease.clone();
-        self.write(0, 1, move |writer| writer.renew(&lease, ttl).map(Ok)).await
+        let (job, answer) = Awaited::new(0, 1, move |writer| writer.renew(&lease, ttl).map(Ok));
+        // Whoever had the lease is gone after a loss of power.
+        self.done(job.that_may_be_lost(), answer).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
