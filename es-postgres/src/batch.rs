@@ -9,7 +9,8 @@ use tokio_postgres::{GenericClient, Row, Statement};
 use uuid::Uuid;
 
 use crate::error::Problem;
-use crate::rows::{Json, Time, column, number};
+use crate::rows::{Cells, Json, Time, column};
+use crate::schema::Schema;
 
 /// An append with what is needed to send it.
 pub(crate) struct Encoded {
@@ -100,9 +101,15 @@ pub(crate) enum Answer {
     },
 }
 
-/// The statement that sends a batch, for a schema called `es`.
-pub(crate) const STATEMENT: &str = "SELECT outcome, append_id, version, position, recorded_at \
-     FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+/// The statement that sends a batch. `durably`: its commit is flushed even where `synchronous_commit` was turned off under the running
+/// store, which a session follows at once.
+pub(crate) fn statement(schema: &Schema, durably: bool) -> String {
+    const CALL: &str = "SELECT outcome, append_id, version, position, recorded_at \
+         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+    const DURABLY: &str = " WHERE CASE current_setting('synchronous_commit') \
+         WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END";
+    schema.render(CALL) + if durably { DURABLY } else { "" }
+}
 
 /// Sends the appends as one call, and gives the answer to each.
 pub(crate) async fn send(
@@ -132,15 +139,15 @@ pub(crate) async fn send(
 fn answer(append: &Append, rows: &[Row]) -> Result<Answer, Problem> {
     let mut streams = Vec::with_capacity(rows.len());
     for (entry, (part, row)) in append.streams.iter().zip(rows).enumerate() {
-        let version = Version(number(row.try_get(2)?));
-        match row.try_get(0)? {
+        let version = Version(row.number(2)?);
+        match row.read(0)? {
             "appended" => streams.push(StreamAppended {
                 stream: part.stream.clone(),
                 events: part.events.len(),
                 version,
-                position: Position(number(row.try_get(3)?)),
+                position: Position(row.number(3)?),
             }),
-            "repeated" => return Ok(Answer::Repeated(AppendId(row.try_get(1)?))),
+            "repeated" => return Ok(Answer::Repeated(AppendId(row.read(1)?))),
             "mismatched" => return Ok(Answer::KeyMismatch),
             "conflict" => return Ok(Answer::Conflict { entry, actual: version }),
             "refused" => {}
@@ -153,7 +160,7 @@ fn answer(append: &Append, rows: &[Row]) -> Result<Answer, Problem> {
     Ok(Answer::Appended(Appended {
         id: append.id,
         repeated: false,
-        recorded_at: row.try_get::<_, Time>(4)?.0,
+        recorded_at: row.read::<Time>(4)?.0,
         streams,
     }))
 }

@@ -103,7 +103,13 @@ pub(crate) fn kind_of(code: Option<&SqlState>) -> StoreErrorKind {
     }
 }
 
-fn advice(code: Option<&SqlState>) -> &'static str {
+/// Whether it is not the statement that is refused, but any that writes: it may pass, or is the operator's to mend.
+pub(crate) fn is_of_the_server(code: Option<&SqlState>) -> bool {
+    kind_of(code) != StoreErrorKind::Rejected || code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
+/// What to do about it.
+pub(crate) fn advice(code: Option<&SqlState>) -> &'static str {
     let Some(code) = code else {
         return "; check that the server runs and can be reached";
     };

@@ -50,6 +50,8 @@ pub(crate) struct LaneSettings {
     pub(crate) patience: Duration,
     /// What the doctor may find.
     pub(crate) allowed: Vec<Risk>,
+    /// The statement that appends.
+    pub(crate) append: String,
     /// Told of every commit.
     pub(crate) wake: Arc<Wake>,
 }
@@ -373,7 +375,7 @@ impl Session {
                 // Else the function would set it for each append.
                 let idle = "SET idle_in_transaction_session_timeout = '30s'";
                 link.client.batch_execute(idle).await?;
-                let statement = link.client.prepare(&settings.schema.render(batch::STATEMENT)).await?;
+                let statement = link.client.prepare(&settings.append).await?;
                 Ok(Self {
                     link,
                     backend,

@@ -7,6 +7,7 @@ use lru::LruCache;
 use tokio_postgres::Client;
 
 use crate::error::Problem;
+use crate::rows::Cells;
 
 /// The names of streams by the numbers of their rows, which never change. A join in the server instead would cost a quarter
 /// of the speed of reading the log.
@@ -62,8 +63,8 @@ impl Names {
         let rows = Client::query(client, &statement, &[&numbers]).await?;
         rows.iter()
             .map(|row| {
-                let name = StreamId::new(row.try_get::<_, String>(1)?, row.try_get::<_, &str>(2)?);
-                Ok((row.try_get(0)?, name))
+                let name = StreamId::new(row.read::<String>(1)?, row.read::<&str>(2)?);
+                Ok((row.read(0)?, name))
             })
             .collect()
     }

@@ -9,6 +9,7 @@ use es_runtime::{Limits, StoreError, StoreErrorKind};
 use tokio_postgres::Config;
 
 use crate::PostgresStore;
+use crate::batch;
 use crate::connection::Connector;
 use crate::doctor::{self, Finding, Risk};
 use crate::error::Problem;
@@ -172,6 +173,7 @@ impl PostgresOptions {
             connector,
             schema: self.schema.clone(),
             patience: self.answer_timeout,
+            append: batch::statement(&self.schema, !self.allowed.contains(&Risk::WeakDurability)),
             allowed: self.allowed,
         };
         let lane = Lane::open(settings.clone()).await?;

@@ -11,7 +11,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Problem;
 use crate::reader::{Page, Paged, Reader};
-use crate::rows::{column, number};
+use crate::rows::{Cells, column};
 use crate::schema::Schema;
 use crate::sql::{Filtered, Sql};
 use crate::store::holds_nul;
@@ -211,8 +211,8 @@ pub(crate) fn read_log(
                     .rows(&reader.sql.versions_between, &[&category, &id, &part.0, &part.1])
                     .await?;
                 let mut read = ReadStream::new(stream.clone())
-                    .from(number(rows[0].try_get(0)?))
-                    .to(number(rows[0].try_get(1)?));
+                    .from(rows[0].number(0)?)
+                    .to(rows[0].number(1)?);
                 read.direction = query.direction;
                 read.limit = query.limit;
                 Ok(read_stream(&reader, read))
@@ -221,8 +221,8 @@ pub(crate) fn read_log(
         Some(EventFilter::Categories(categories)) => {
             let only = Some(Arc::new(Sql::categories(schema, &query, categories)));
             later(async move {
-                let head = reader.rows(&reader.sql.head, &[]).await?[0].try_get(0)?;
-                let high = rest.high.min(number(head));
+                let head = reader.rows(&reader.sql.head, &[]).await?[0].number(0)?;
+                let high = rest.high.min(head);
                 Ok(events(&reader, Rest { only, high, ..rest }))
             })
         }
@@ -313,8 +313,8 @@ pub(crate) fn streams(reader: &Arc<Reader>, query: ListStreams) -> BoxStream<'st
         let mut infos = Vec::with_capacity(rows.len());
         for row in &rows {
             infos.push(StreamInfo {
-                stream: StreamId::new(category.clone(), row.try_get::<_, &str>(0)?),
-                version: Version(number(row.try_get(1)?)),
+                stream: StreamId::new(category.clone(), row.read::<&str>(0)?),
+                version: Version(row.number(1)?),
             });
         }
         let left = if rows.len() as u64 == limit { left - limit } else { 0 };

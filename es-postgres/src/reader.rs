@@ -14,7 +14,7 @@ use crate::error::Problem;
 use crate::names::Names;
 use crate::pages::BYTES;
 use crate::pooled::Pooled;
-use crate::rows::{Time, event, number, stored_event, stream_number};
+use crate::rows::{Cells, Time, event, stored_event, stream_number};
 use crate::sql::Sql;
 use crate::tls::Tls;
 
@@ -98,7 +98,7 @@ impl Reader {
         Ok(Some(Appended {
             id,
             repeated: true,
-            recorded_at: first.try_get::<_, Time>(5)?.0,
+            recorded_at: first.read::<Time>(5)?.0,
             streams: rows.iter().map(stream_appended).collect::<Result<_, _>>()?,
         }))
     }
@@ -135,8 +135,8 @@ impl Reader {
         let rows = self.rows(&self.sql.key_of, &[&append.0]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(IdempotencyKey {
-            key: row.try_get(0)?,
-            fingerprint: row.try_get(1)?,
+            key: row.read(0)?,
+            fingerprint: row.read(1)?,
         }))
     }
 
@@ -144,17 +144,17 @@ impl Reader {
     pub(crate) async fn find_key(&self, key: &str) -> Result<Option<(Uuid, AppendId)>, Problem> {
         let rows = self.rows(&self.sql.find_key, &[&key]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some((row.try_get(0)?, AppendId(row.try_get(1)?))))
+        Ok(Some((row.read(0)?, AppendId(row.read(1)?))))
     }
 
     /// Every kind of event that is stored.
     pub(crate) async fn stored_events(&self) -> Result<Vec<EventKind>, Problem> {
         let rows = self.rows(&self.sql.kinds, &[]).await?;
         let kind = |row: &Row| {
-            let shape_version: i32 = row.try_get(2)?;
+            let shape_version: i32 = row.read(2)?;
             Ok(EventKind {
-                category: row.try_get(0)?,
-                name: row.try_get(1)?,
+                category: row.read(0)?,
+                name: row.read(1)?,
                 shape_version: shape_version.cast_unsigned(),
             })
         };
@@ -170,17 +170,17 @@ impl Reader {
         let rows = self
             .unhurried(&self.sql.count, &[&kind.category, &kind.name, &version])
             .await?;
-        Ok(number(rows[0].try_get(0)?))
+        rows[0].number(0)
     }
 
     /// The caps on what may be written.
     pub(crate) async fn write_caps(&self) -> Result<Vec<WriteCap>, Problem> {
         let rows = self.rows(&self.sql.caps, &[]).await?;
         let cap = |row: &Row| {
-            let highest: i32 = row.try_get(2)?;
+            let highest: i32 = row.read(2)?;
             Ok(WriteCap {
-                category: row.try_get(0)?,
-                name: row.try_get(1)?,
+                category: row.read(0)?,
+                name: row.read(1)?,
                 highest: highest.cast_unsigned(),
             })
         };
@@ -364,11 +364,11 @@ async fn rows(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Re
 }
 
 fn stream_appended(row: &Row) -> Result<StreamAppended, Problem> {
-    let events: i32 = row.try_get(2)?;
+    let events: i32 = row.read(2)?;
     Ok(StreamAppended {
-        stream: StreamId::new(row.try_get::<_, String>(0)?, row.try_get::<_, &str>(1)?),
+        stream: StreamId::new(row.read::<String>(0)?, row.read::<&str>(1)?),
         events: usize::try_from(events).unwrap_or_default(),
-        version: Version(number(row.try_get(3)?)),
-        position: Position(number(row.try_get(4)?)),
+        version: Version(row.number(3)?),
+        position: Position(row.number(4)?),
     })
 }

@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 use std::error::Error;
+use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use es_runtime::{EventId, Metadata, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::error::Problem;
+use crate::error::{Problem, postgres_text};
 
 /// A number for a column. Above what a column can hold there is nothing, so that a bound may as well be lower.
 pub(crate) fn column(number: u64) -> i64 {
@@ -64,6 +65,49 @@ impl FromSql<'_> for Time {
     }
 }
 
+/// Reads columns of what is stored. What cannot be read was not written by this store.
+pub(crate) trait Cells {
+    fn read<'a, T: FromSql<'a>>(&'a self, column: usize) -> Result<T, Problem>;
+
+    /// A number. None of ours is negative.
+    fn number(&self, column: usize) -> Result<u64, Problem>;
+
+    /// A position or a version of an event, which are 1, 2, 3 …
+    fn ordinal(&self, column: usize) -> Result<u64, Problem>;
+}
+
+impl Cells for Row {
+    fn read<'a, T: FromSql<'a>>(&'a self, column: usize) -> Result<T, Problem> {
+        self.try_get(column)
+            .map_err(|error| wrong(self, column, &postgres_text(&error)))
+    }
+
+    fn number(&self, column: usize) -> Result<u64, Problem> {
+        let number: i64 = self.read(column)?;
+        u64::try_from(number).map_err(|_| wrong(self, column, &number))
+    }
+
+    fn ordinal(&self, column: usize) -> Result<u64, Problem> {
+        match self.number(column)? {
+            0 => Err(wrong(self, column, &0)),
+            ordinal => Ok(ordinal),
+        }
+    }
+}
+
+fn wrong(row: &Row, column: usize, found: &dyn fmt::Display) -> Problem {
+    let name = row.columns().get(column).map_or("", |column| column.name());
+    Problem::Damaged(format!("column `{name}` holds what it cannot: {found}"))
+}
+
+/// Says where it was found that something is damaged.
+fn at(position: u64) -> impl Fn(Problem) -> Problem {
+    move |problem| match problem {
+        Problem::Damaged(what) => Problem::Damaged(format!("the event at position {position}: {what}")),
+        problem => problem,
+    }
+}
+
 /// The columns that [`event`] reads, in its order, of `recorded_events AS e`.
 pub(crate) const EVENT_COLUMNS: &str =
     "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.metadata, e.payload, e.stream";
@@ -73,36 +117,44 @@ pub(crate) const STORED_COLUMNS: &str = "e.position, e.version, e.recorded_at, e
 
 /// What folding takes of a row that starts with [`STORED_COLUMNS`].
 pub(crate) fn stored_event(row: &Row) -> Result<StoredEvent, Problem> {
-    let shape_version: i32 = row.try_get(4)?;
-    Ok(StoredEvent {
-        position: Position(number(row.try_get(0)?)),
-        version: Version(number(row.try_get(1)?)),
-        recorded_at: row.try_get::<_, Time>(2)?.0,
-        name: Cow::Owned(row.try_get(3)?),
-        shape_version: shape_version.cast_unsigned(),
-        payload: Bytes::copy_from_slice(row.try_get::<_, Json<'_>>(5)?.0),
-    })
+    let position = row.ordinal(0)?;
+    let read = || {
+        let shape_version: i32 = row.read(4)?;
+        Ok(StoredEvent {
+            position: Position(position),
+            version: Version(row.ordinal(1)?),
+            recorded_at: row.read::<Time>(2)?.0,
+            name: Cow::Owned(row.read(3)?),
+            shape_version: shape_version.cast_unsigned(),
+            payload: Bytes::copy_from_slice(row.read::<Json<'_>>(5)?.0),
+        })
+    };
+    read().map_err(at(position))
 }
 
 /// The number of the stream's row, for which the name is found in the cache.
 pub(crate) fn stream_number(row: &Row) -> Result<i64, Problem> {
-    Ok(row.try_get(8)?)
+    row.read(8)
 }
 
 /// The event of a row that starts with [`EVENT_COLUMNS`].
 pub(crate) fn event(row: &Row, stream: StreamId) -> Result<RecordedEvent, Problem> {
-    let position = number(row.try_get(0)?);
-    let shape_version: i32 = row.try_get(5)?;
-    Ok(RecordedEvent {
-        position: Position(position),
-        version: Version(number(row.try_get(1)?)),
-        id: EventId(row.try_get(2)?),
-        recorded_at: row.try_get::<_, Time>(3)?.0,
-        name: Cow::Owned(row.try_get(4)?),
-        shape_version: shape_version.cast_unsigned(),
-        metadata: Metadata::from_json(row.try_get::<_, Json<'_>>(6)?.0)
-            .map_err(|error| Problem::Damaged(format!("the metadata at position {position}: {error}")))?,
-        payload: Bytes::copy_from_slice(row.try_get::<_, Json<'_>>(7)?.0),
-        stream,
-    })
+    let position = row.ordinal(0)?;
+    let read = || {
+        let shape_version: i32 = row.read(5)?;
+        let metadata = row.read::<Json<'_>>(6)?.0;
+        let bad_metadata = |error| Problem::Damaged(format!("its metadata: {error}"));
+        Ok(RecordedEvent {
+            position: Position(position),
+            version: Version(row.ordinal(1)?),
+            id: EventId(row.read(2)?),
+            recorded_at: row.read::<Time>(3)?.0,
+            name: Cow::Owned(row.read(4)?),
+            shape_version: shape_version.cast_unsigned(),
+            metadata: Metadata::from_json(metadata).map_err(bad_metadata)?,
+            payload: Bytes::copy_from_slice(row.read::<Json<'_>>(7)?.0),
+            stream,
+        })
+    };
+    read().map_err(at(position))
 }

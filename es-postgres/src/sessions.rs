@@ -13,7 +13,7 @@ use crate::lane::LaneSettings;
 
 /// Connections of the store's own, with the settings that its promises rest on: opened when they are needed, kept for the next.
 pub(crate) struct Sessions {
-    settings: LaneSettings,
+    pub(crate) settings: LaneSettings,
     idle: Mutex<Vec<Session>>,
     permits: Semaphore,
     most: u32,

@@ -21,7 +21,7 @@ use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
 use crate::reply::Reply;
-use crate::rows::number;
+use crate::rows::Cells;
 use crate::schema::Schema;
 use crate::sessions::Sessions;
 use crate::wake::Wake;
@@ -151,16 +151,16 @@ impl EventStore for PostgresStore {
             .reader
             .rows(&self.reader.sql.version, &[&stream.category(), &stream.id()])
             .await;
-        let version = rows.and_then(|rows| Ok(rows[0].try_get(0)?));
+        let version = rows.and_then(|rows| rows[0].number(0));
         version
-            .map(|version| Version(number(version)))
+            .map(Version)
             .map_err(|problem| problem.while_doing("read a stream's version"))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
         let rows = self.reader.rows(&self.reader.sql.head, &[]).await;
-        let head = rows.and_then(|rows| Ok(rows[0].try_get(0)?));
-        head.map(|head| Position(number(head)))
+        let head = rows.and_then(|rows| rows[0].number(0));
+        head.map(Position)
             .map_err(|problem| problem.while_doing("read the head of the log"))
     }
 

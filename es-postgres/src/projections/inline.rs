@@ -14,7 +14,7 @@ use super::sql::{BEFORE, Failure, Place, database_error, failed, unheeded};
 use super::transaction::PgTransaction;
 use crate::PostgresStore;
 use crate::batch::{self, Answer, Encoded};
-use crate::error::Problem;
+use crate::error::{Problem, is_of_the_server};
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::reply::{Answered, Reply, failure, pause, result};
 use crate::rows::column;
@@ -211,9 +211,7 @@ impl PostgresStore {
 
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {
         let answers = async {
-            let statement = transaction
-                .prepare_cached(&self.schema.render(batch::STATEMENT))
-                .await?;
+            let statement = transaction.prepare_cached(&self.inline.settings.append).await?;
             batch::send(&**transaction, &statement, &[encoded]).await
         };
         let mut answers = self
@@ -304,7 +302,7 @@ fn of_all_methods(projection: usize, failed: Failure, append: &Append) -> Ended 
         Failure::Problem(problem, _) if problem.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
             poison(projection, None, unheeded())
         }
-        Failure::Problem(problem, _) if problem.kind() == StoreErrorKind::Rejected => {
+        Failure::Problem(problem, _) if !is_of_the_server(problem.code()) => {
             poison(projection, None, Unprojectable::Method(Box::new(problem)))
         }
         failed => before_commit(failed, append),

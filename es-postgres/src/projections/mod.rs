@@ -30,7 +30,7 @@ use call::{Answer, COMMIT, Call};
 use crate::PostgresStore;
 use crate::error::Problem;
 use crate::outcome::{Outcome, Phase, outcome};
-use crate::rows::{Json, Time, column, number};
+use crate::rows::{Cells, Json, Time, column, number};
 
 /// Statements that do not depend on a table.
 const TAKE: &str = "SELECT \"es\".take_lease($1, $2, $3)";
@@ -135,9 +135,9 @@ fn unread(table: &RowTable, problem: Problem) -> StoreError {
 
 fn row(row: &tokio_postgres::Row) -> Result<Row, Problem> {
     Ok(Row {
-        key: row.try_get(0)?,
-        data: Bytes::copy_from_slice(row.try_get::<_, Json<'_>>(1)?.0),
-        position: Position(number(row.try_get(2)?)),
+        key: row.read(0)?,
+        data: Bytes::copy_from_slice(row.read::<Json<'_>>(1)?.0),
+        position: Position(row.number(2)?),
     })
 }
 
@@ -152,7 +152,7 @@ impl ProjectionStore for PostgresStore {
         check_name("owner", owner)?;
         let taken = async {
             let rows = self.ask(TAKE, &[&lease, &owner, &micros(ttl)]).await?;
-            Ok::<Option<i64>, Problem>(rows[0].try_get(0)?)
+            rows[0].read::<Option<i64>>(0)
         };
         let epoch = taken.await.map_err(|problem| problem.while_doing("take a lease"))?;
         Ok(epoch.map(|epoch| Lease {
@@ -165,7 +165,7 @@ impl ProjectionStore for PostgresStore {
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
         let renewed = async {
             let arguments: Arguments<'_> = &[&lease.name, &lease.owner, &column(lease.epoch), &micros(ttl)];
-            Ok::<bool, Problem>(self.ask(RENEW, arguments).await?[0].try_get(0)?)
+            self.ask(RENEW, arguments).await?[0].read::<bool>(0)
         };
         renewed.await.map_err(|problem| problem.while_doing("renew a lease"))
     }
@@ -183,7 +183,7 @@ impl ProjectionStore for PostgresStore {
         Report::check(text)?;
         let reported = async {
             let arguments: Arguments<'_> = &[&lease.name, &lease.owner, &column(lease.epoch), &text];
-            Ok::<bool, Problem>(self.ask(REPORT, arguments).await?[0].try_get(0)?)
+            self.ask(REPORT, arguments).await?[0].read::<bool>(0)
         };
         reported.await.map_err(|problem| problem.while_doing("report"))
     }
@@ -193,17 +193,17 @@ impl ProjectionStore for PostgresStore {
         let reading = async {
             let rows = self.ask(LEASE, &[&name]).await?;
             let Some(row) = rows.first() else { return Ok(None) };
-            let text: Option<String> = row.try_get(2)?;
+            let text: Option<String> = row.read(2)?;
             let report = text.map(|text| {
                 Ok::<_, Problem>(Report {
                     text,
-                    epoch: number(row.try_get(3)?),
-                    at: row.try_get::<_, Time>(4)?.0,
+                    epoch: row.number(3)?,
+                    at: row.read::<Time>(4)?.0,
                 })
             });
             Ok::<_, Problem>(Some(LeaseState {
-                owner: row.try_get(0)?,
-                epoch: number(row.try_get(1)?),
+                owner: row.read(0)?,
+                epoch: row.number(1)?,
                 report: report.transpose()?,
             }))
         };
@@ -216,12 +216,12 @@ impl ProjectionStore for PostgresStore {
             let rows = self.ask(CHECKPOINT, &[&reader]).await?;
             let Some(row) = rows.first() else { return Ok(None) };
             let checkpoint = Checkpoint {
-                position: Position(number(row.try_get(0)?)),
-                updated_at: row.try_get::<_, Time>(2)?.0,
+                position: Position(row.number(0)?),
+                updated_at: row.read::<Time>(2)?.0,
             };
-            let stored: Option<Uuid> = row.try_get(1)?;
-            let found: Option<Uuid> = row.try_get(3)?;
-            let is_other_log: bool = row.try_get(4)?;
+            let stored: Option<Uuid> = row.read(1)?;
+            let found: Option<Uuid> = row.read(3)?;
+            let is_other_log: bool = row.read(4)?;
             Ok::<_, Problem>(Some((checkpoint, stored, found, is_other_log)))
         };
         let read = reading
@@ -325,11 +325,11 @@ impl ProjectionStore for PostgresStore {
         let read = found.and_then(|found| {
             let mut differences = Differences::default();
             for row in &found {
-                differences.count = number(row.try_get(3)?);
+                differences.count = row.number(3)?;
                 differences.first.push(Difference {
-                    key: row.try_get(0)?,
-                    old: row.try_get(1)?,
-                    new: row.try_get(2)?,
+                    key: row.read(0)?,
+                    old: row.read(1)?,
+                    new: row.read(2)?,
                 });
             }
             differences.first.truncate(limit.try_into().unwrap_or(usize::MAX));
@@ -404,11 +404,11 @@ impl ProjectionStore for PostgresStore {
                 .ask(PARKED, &[&reader, &column(after.0), &i64::from(limit)])
                 .await?;
             let parked = rows.iter().map(|row| {
-                let attempts: i64 = row.try_get(3)?;
+                let attempts: i64 = row.read(3)?;
                 Ok(Parked {
-                    position: Position(number(row.try_get(0)?)),
-                    event: EventId(row.try_get(1)?),
-                    error: row.try_get(2)?,
+                    position: Position(row.number(0)?),
+                    event: EventId(row.read(1)?),
+                    error: row.read(2)?,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                 })
             });

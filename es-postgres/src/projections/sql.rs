@@ -21,7 +21,7 @@ use super::transaction::PgTransaction;
 use super::{FORGET, lost, rejected};
 use crate::PostgresStore;
 use crate::batch::Encoded;
-use crate::error::{Problem, kind_of, postgres_text};
+use crate::error::{Problem, advice, is_of_the_server, kind_of, postgres_text};
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::rows::column;
 
@@ -301,7 +301,11 @@ pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
             poison(None, unheeded())
         }
         Some(error) if passes(error) => {
-            let message = format!("the method of a projection failed: {}", postgres_text(error));
+            let message = format!(
+                "the method of a projection failed: {}{}",
+                postgres_text(error),
+                advice(error.code())
+            );
             StoreError::new(kind_of(error.code()), message).into()
         }
         _ => poison(Some(event), error),
@@ -311,7 +315,7 @@ pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
 /// Whether it is not the statement that is to blame, or what the method makes of its rows.
 fn passes(error: &Error) -> bool {
     match error.code() {
-        Some(code) => kind_of(Some(code)) != StoreErrorKind::Rejected,
+        Some(code) => is_of_the_server(Some(code)),
         None => {
             error.is_closed()
                 || error
@@ -341,7 +345,7 @@ fn of_an_event(failure: Failure) -> Failure {
         }
         // Only the answer that a transaction was rolled back tells that it was.
         Failure::Problem(problem, phase)
-            if problem.kind() == StoreErrorKind::Rejected && outcome(&problem, phase) != Outcome::Indeterminate =>
+            if !is_of_the_server(problem.code()) && outcome(&problem, phase) != Outcome::Indeterminate =>
         {
             poison(None, Unprojectable::Method(Box::new(problem)))
         }
