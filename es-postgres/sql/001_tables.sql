@@ -29,6 +29,9 @@ CREATE TABLE "es".recorded_events (
 -- Finds an append by its id. One short entry an append, not an event.
 CREATE UNIQUE INDEX recorded_events_append ON "es".recorded_events (append_id) WHERE append_size > 0;
 
+-- Every stream that has an event, whether or not it has a name: by this one a name that is gone is missed. One entry a stream.
+CREATE UNIQUE INDEX recorded_events_streams ON "es".recorded_events (stream) WHERE version = 1;
+
 -- The results of those appends whose events do not tell them: some stream was only read, or there is no event at all.
 CREATE TABLE "es".appends (
     append_id   uuid        PRIMARY KEY,

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -165,6 +165,7 @@ impl PostgresOptions {
             patience: self.answer_timeout,
             closed: AtomicBool::new(false),
             usual: Usual::default(),
+            named: Mutex::default(),
             sql,
         };
         let wake = Wake::new(connector.clone(), &self.schema, self.answer_timeout);

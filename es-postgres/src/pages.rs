@@ -58,6 +58,7 @@ impl Rest {
         if let Some(only) = self.only.clone() {
             return self.fetch_only(reader, &only, limit).await;
         }
+        let is_whole = self.low <= 1;
         let (low, high, rows) = (column(self.low), column(self.high), column(limit));
         let statement = match self.direction {
             Direction::Forwards => (self.forwards)(&reader.sql),
@@ -66,9 +67,13 @@ impl Rest {
         let page = match &self.stream {
             Some(stream) => {
                 let (category, id) = (stream.category(), stream.id());
-                reader
+                let page = reader
                     .page(statement, &[&category, &id, &low, &high, &rows], limit, Some(stream))
-                    .await?
+                    .await?;
+                if is_whole && page.events.is_empty() {
+                    reader.check_names().await?;
+                }
+                page
             }
             None => reader.page(statement, &[&low, &high, &rows], limit, None).await?,
         };
@@ -213,6 +218,9 @@ pub(crate) fn read_log(
                 let mut read = ReadStream::new(stream.clone())
                     .from(rows[0].number(0)?)
                     .to(rows[0].number(1)?);
+                if read.to == Version::ZERO {
+                    reader.check_names().await?;
+                }
                 read.direction = query.direction;
                 read.limit = query.limit;
                 Ok(read_stream(&reader, read))

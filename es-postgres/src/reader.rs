@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Pool};
 use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended, WriteCap};
@@ -30,6 +31,24 @@ pub(crate) struct Reader {
     pub(crate) closed: AtomicBool,
     /// How large events are.
     pub(crate) usual: Usual,
+    pub(crate) named: Mutex<Option<Named>>,
+}
+
+/// How far it is known that streams that have events have names.
+#[derive(Clone, Copy)]
+pub(crate) struct Named {
+    /// The number of the stream up to which it was looked last; 0 to begin again.
+    up_to: i64,
+    at: Instant,
+    took: Duration,
+}
+
+impl Named {
+    /// How many streams are looked at first, when nothing is known, and later.
+    const FIRST: i64 = 1_000_000;
+    const LATER: i64 = 10_000;
+    /// It is looked again after so many times of what it took.
+    const SELDOM: u32 = 10;
 }
 
 /// How many bytes an event has, as far as the last pages tell.
@@ -138,6 +157,33 @@ impl Reader {
             key: row.read(0)?,
             fingerprint: row.read(1)?,
         }))
+    }
+
+    /// Checks that no stream has lost its name, when one was not found, which may be it. A few at a time, and now and then.
+    pub(crate) async fn check_names(&self) -> Result<(), Problem> {
+        let named = *self.named();
+        if named.is_some_and(|named| named.at.elapsed() < named.took * Named::SELDOM) {
+            return Ok(());
+        }
+        let at = Instant::now();
+        let (after, limit) = named.map_or((0, Named::FIRST), |named| (named.up_to, Named::LATER));
+        let rows = self.rows(&self.sql.nameless, &[&after, &limit]).await?;
+        let (last, count): (Option<i64>, i64) = (rows[0].try_get(0)?, rows[0].try_get(1)?);
+        if let Some(nameless) = rows[0].try_get::<_, Option<i64>>(2)? {
+            return Err(Problem::Damaged(format!(
+                "stream number {nameless} has events, but no name, so that nobody can say which stream is not there"
+            )));
+        }
+        *self.named() = Some(Named {
+            up_to: last.filter(|_| count == limit).unwrap_or(0),
+            at,
+            took: at.elapsed(),
+        });
+        Ok(())
+    }
+
+    fn named(&self) -> MutexGuard<'_, Option<Named>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The fingerprint and the append that are stored under a key.

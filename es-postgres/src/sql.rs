@@ -34,6 +34,7 @@ pub(crate) struct Sql {
     pub(crate) set_cap: String,
     pub(crate) lift_cap: String,
     pub(crate) versions_between: String,
+    pub(crate) nameless: String,
     names: String,
 }
 
@@ -98,6 +99,12 @@ impl Sql {
                  coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position <= $4 \
                  ORDER BY e.version DESC LIMIT 1), 0)"
             )),
+            nameless: sql(
+                "WITH part AS MATERIALIZED (SELECT e.stream FROM \"es\".recorded_events AS e \
+                 WHERE e.version = 1 AND e.stream > $1 ORDER BY e.stream LIMIT $2) \
+                 SELECT max(p.stream), count(*), (SELECT q.stream FROM part AS q \
+                 WHERE NOT EXISTS (SELECT FROM \"es\".streams AS s WHERE s.id = q.stream) LIMIT 1) FROM part AS p",
+            ),
             names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
         }
     }

@@ -147,14 +147,20 @@ impl EventStore for PostgresStore {
         if holds_nul(stream.category()) || holds_nul(stream.id()) {
             return Ok(Version::ZERO);
         }
-        let rows = self
-            .reader
-            .rows(&self.reader.sql.version, &[&stream.category(), &stream.id()])
-            .await;
-        let version = rows.and_then(|rows| rows[0].number(0));
-        version
-            .map(Version)
-            .map_err(|problem| problem.while_doing("read a stream's version"))
+        let asked = async {
+            let rows = self
+                .reader
+                .rows(&self.reader.sql.version, &[&stream.category(), &stream.id()])
+                .await?;
+            let version = Version(rows[0].number(0)?);
+            if version == Version::ZERO {
+                self.reader.check_names().await?;
+            }
+            Ok(version)
+        };
+        asked
+            .await
+            .map_err(|problem: Problem| problem.while_doing("read a stream's version"))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

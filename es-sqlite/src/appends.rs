@@ -67,12 +67,12 @@ impl<'c> Appends<'c> {
             )),
             streams: prepared(
                 "SELECT s.category, s.stream_id, count(*), max(e.version), max(e.position)
-                 FROM recorded_events AS e JOIN streams AS s ON s.id = e.stream
+                 FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
                  WHERE e.position BETWEEN ?1 AND ?2 GROUP BY e.stream ORDER BY max(e.position)",
             ),
             events: prepared(
                 "SELECT s.category, s.stream_id, e.event_id, e.name, e.shape_version, e.metadata, e.payload
-                 FROM recorded_events AS e JOIN streams AS s ON s.id = e.stream
+                 FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
                  WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position",
             ),
             insert: prepared(concat!(

@@ -10,6 +10,9 @@ use rusqlite::ErrorCode;
 pub(crate) enum Problem {
     #[error(transparent)]
     Sqlite(Arc<rusqlite::Error>),
+    /// In a statement of the caller's own.
+    #[error(transparent)]
+    Asked(Arc<rusqlite::Error>),
     #[error("{0}")]
     Damaged(String),
     #[error("the transaction is over")]
@@ -23,19 +26,40 @@ impl From<rusqlite::Error> for Problem {
 }
 
 impl Problem {
+    /// The failure of a statement that the caller wrote: its types are the caller's.
+    pub(crate) fn asked(error: rusqlite::Error) -> Self {
+        Self::Asked(Arc::new(error))
+    }
+
+    /// A statement of ours could not be prepared: if SQLite does not find what it names, the schema is not as it was created.
+    pub(crate) fn unpreparable(error: rusqlite::Error) -> Self {
+        const SQLITE_ERROR: i32 = 1;
+        match &error {
+            rusqlite::Error::SqliteFailure(failure, _) if failure.extended_code == SQLITE_ERROR => {
+                Self::Damaged(format!("the tables are not as they were created: {error}"))
+            }
+            rusqlite::Error::SqlInputError { .. } => {
+                Self::Damaged(format!("the tables are not as they were created: {error}"))
+            }
+            _ => error.into(),
+        }
+    }
+
     /// SQLite's word for it.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Sqlite(error) => error.sqlite_error_code(),
+            Self::Sqlite(error) | Self::Asked(error) => error.sqlite_error_code(),
             Self::Damaged(_) | Self::Ended => None,
         }
     }
 
     /// The error for a caller: `doing` says what was tried, such as "append to".
     pub(crate) fn while_doing(self, doing: &str, path: &Path) -> StoreError {
+        let damaged = (StoreErrorKind::Corrupt, "what is stored cannot be right; stop and look");
         let (kind, what) = match &self {
-            Self::Sqlite(_) => describe(self.code()),
-            Self::Damaged(_) => (StoreErrorKind::Corrupt, "what is stored cannot be right; stop and look"),
+            Self::Sqlite(error) if is_of_another_type(error) => damaged,
+            Self::Sqlite(_) | Self::Asked(_) => describe(self.code()),
+            Self::Damaged(_) => damaged,
             Self::Ended => (
                 StoreErrorKind::Rejected,
                 "its transaction was ended by a method or the schema of a projection; remove the `COMMIT` or `ROLLBACK`",
@@ -43,6 +67,16 @@ impl Problem {
         };
         StoreError::new(kind, format!("cannot {doing} `{}`: {what}", path.display())).caused_by(self)
     }
+}
+
+/// Whether a value is not what its column holds, which SQLite sees to unless the file is damaged.
+fn is_of_another_type(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+
+    matches!(
+        error,
+        InvalidColumnType(..) | FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | Utf8Error(..)
+    )
 }
 
 fn describe(code: Option<ErrorCode>) -> (StoreErrorKind, &'static str) {

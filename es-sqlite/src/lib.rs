@@ -1,8 +1,11 @@
 #![doc = include_str!("../docs/sqlite.md")]
 
+mod absence;
 mod appends;
 mod checkpoint;
+mod checksum;
 mod connection;
+mod crc;
 mod error;
 mod health;
 mod kinds;

@@ -1,6 +1,7 @@
 use es_runtime::store::{Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
 use es_runtime::{Position, RecordedEvent, StoreError, StoredEvent, Version};
 use futures_core::stream::BoxStream;
+use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::Problem;
@@ -45,13 +46,16 @@ pub(crate) fn read_log(pool: Pool, query: ReadLog) -> BoxStream<'static, Result<
     if ReadLog::is_empty(&query) {
         return stream::empty().boxed();
     }
+    let (range, limit) = (query.from..=query.to, query.limit);
     let found = {
         let pool = pool.clone();
-        async move { pool.read(move |reader| reader.stream_between(stream, &query)).await }
+        async move { pool.read(move |reader| reader.stream_around(stream, &query)).await }
     };
     stream::once(found)
         .map_ok(move |part| read(pool.clone(), part))
         .try_flatten()
+        .try_filter(move |event: &RecordedEvent| future::ready(range.contains(&event.position)))
+        .take(limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX)))
         .boxed()
 }
 

@@ -1,11 +1,13 @@
 use es_runtime::store::{
-    CategoryFilter, Direction, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo, WriteCap,
+    CategoryFilter, Direction, EventKind, KeyRecord, ListStreams, Placed, ReadLog, ReadStream, StreamInfo, WriteCap,
 };
 use es_runtime::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, Rows, params_from_iter};
 
+use crate::absence::Absence;
 use crate::appends::Appends;
+use crate::checksum::Checksums;
 use crate::error::Problem;
 use crate::projections::ProjectionReader;
 use crate::rows::{self, event_columns, stored_columns};
@@ -26,13 +28,13 @@ pub(crate) struct Reader<'c> {
     log_forwards: Prepared<'c>,
     log_backwards: Prepared<'c>,
     list: Prepared<'c>,
-    version: Prepared<'c>,
     head: Prepared<'c>,
     kinds: Prepared<'c>,
     count: Prepared<'c>,
     caps: Prepared<'c>,
     filtered: Statements<'c>,
     appends: Appends<'c>,
+    absence: Absence<'c>,
     pub(crate) projections: ProjectionReader<'c>,
 }
 
@@ -84,23 +86,19 @@ impl<'c> Reader<'c> {
                 "SELECT ",
                 event_columns!(),
                 ", s.category, s.stream_id
-                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
                  WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position LIMIT ?3"
             )),
             log_backwards: prepared(concat!(
                 "SELECT ",
                 event_columns!(),
                 ", s.category, s.stream_id
-                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
+                 FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
                  WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position DESC LIMIT ?3"
             )),
             list: prepared(
                 "SELECT s.stream_id, (SELECT max(version) FROM recorded_events WHERE stream = s.id)
                  FROM streams AS s WHERE s.category = ?1 AND s.stream_id > ?2 ORDER BY s.stream_id LIMIT ?3",
-            ),
-            version: prepared(
-                "SELECT max(version) FROM recorded_events
-                 WHERE stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2)",
             ),
             head: prepared("SELECT max(position) FROM recorded_events"),
             kinds: prepared(
@@ -113,6 +111,7 @@ impl<'c> Reader<'c> {
             caps: prepared("SELECT category, name, highest FROM write_caps ORDER BY category, name"),
             filtered: Statements::new(connection),
             appends: Appends::new(connection),
+            absence: Absence::new(connection),
             projections: ProjectionReader::new(connection),
         }
     }
@@ -122,11 +121,8 @@ impl<'c> Reader<'c> {
     }
 
     pub(crate) fn version(&mut self, stream: &StreamId) -> Result<Version, Problem> {
-        let version: Option<i64> = self
-            .version
-            .get()?
-            .query_row((stream.category(), stream.id()), |row| row.get(0))?;
-        Ok(Version(rows::number(version.unwrap_or(0))))
+        let last = self.load_page(&ReadStream::new(stream.clone()).backwards().limit(1))?;
+        Ok(last.items.last().map_or(Version::ZERO, |event| event.version))
     }
 
     pub(crate) fn head(&mut self) -> Result<Position, Problem> {
@@ -165,28 +161,71 @@ impl<'c> Reader<'c> {
     }
 
     pub(crate) fn stream_page(&mut self, query: &ReadStream) -> Result<Page<RecordedEvent>, Problem> {
-        let statement = match query.direction {
-            Direction::Forwards => &mut self.stream_forwards,
-            Direction::Backwards => &mut self.stream_backwards,
-        };
-        let wanted = wanted(query.limit);
-        let rows = of_stream(statement, query, wanted)?;
-        Page::collect(
-            rows,
-            wanted,
-            |event: &RecordedEvent| event.payload.len(),
-            |row| rows::event(row, query.stream.clone()),
-        )
+        self.sure(query, |reader| {
+            let statement = match query.direction {
+                Direction::Forwards => &mut reader.stream_forwards,
+                Direction::Backwards => &mut reader.stream_backwards,
+            };
+            let wanted = wanted(query.limit);
+            Page::collect(
+                of_stream(statement, query, wanted)?,
+                wanted,
+                |event: &RecordedEvent| event.payload.len(),
+                |row| rows::event(row, query.stream.clone()),
+            )
+        })
     }
 
     pub(crate) fn load_page(&mut self, query: &ReadStream) -> Result<Page<StoredEvent>, Problem> {
-        let statement = match query.direction {
-            Direction::Forwards => &mut self.load_forwards,
-            Direction::Backwards => &mut self.load_backwards,
+        let checksums = Checksums::of(&query.stream);
+        self.sure(query, |reader| {
+            let statement = match query.direction {
+                Direction::Forwards => &mut reader.load_forwards,
+                Direction::Backwards => &mut reader.load_backwards,
+            };
+            let wanted = wanted(query.limit);
+            Page::collect(
+                of_stream(statement, query, wanted)?,
+                wanted,
+                |event: &StoredEvent| event.payload.len(),
+                |row| rows::stored_event(row, checksums),
+            )
+        })
+    }
+
+    /// Reads a page of a stream. Where it ends before the range does, the stream must end there too.
+    fn sure<E: Placed>(
+        &mut self,
+        query: &ReadStream,
+        read: impl Fn(&mut Self) -> Result<Page<E>, Problem>,
+    ) -> Result<Page<E>, Problem> {
+        let page = read(self)?;
+        if self.is_end(query, &page)? {
+            return Ok(page);
+        }
+        // Another process may have appended in the meantime, but not to what one transaction sees.
+        let _snapshot = self.connection().unchecked_transaction()?;
+        let page = read(self)?;
+        if self.is_end(query, &page)? {
+            return Ok(page);
+        }
+        Err(Problem::Damaged(format!(
+            "the indexes do not go with the events near those of stream `{}`",
+            query.stream
+        )))
+    }
+
+    fn is_end<E: Placed>(&mut self, query: &ReadStream, page: &Page<E>) -> Result<bool, Problem> {
+        let highest = match query.direction {
+            Direction::Forwards if !page.is_last => return Ok(true),
+            Direction::Forwards => page.items.last(),
+            Direction::Backwards => page.items.first(),
         };
-        let wanted = wanted(query.limit);
-        let rows = of_stream(statement, query, wanted)?;
-        Page::collect(rows, wanted, |event| event.payload.len(), rows::stored_event)
+        let last = highest.map(|event| event.version().0);
+        if last.is_some_and(|last| last >= query.to.0) {
+            return Ok(true);
+        }
+        self.absence.is_sure(&query.stream, last, (query.from.0, query.to.0))
     }
 
     pub(crate) fn log_page(&mut self, query: &ReadLog) -> Result<Page<RecordedEvent>, Problem> {
@@ -204,11 +243,12 @@ impl<'c> Reader<'c> {
             rows,
             wanted,
             |event: &RecordedEvent| event.payload.len(),
-            |row| rows::event(row, rows::stream(row, 8, 9)?),
+            |row| rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?),
         )
     }
 
-    /// As [`log_page`](Self::log_page), of some categories only.
+    /// As [`log_page`](Self::log_page), of some categories only. A filter would hide what is damaged: so it lets through what no event can
+    /// be called, which is then found not to be what was stored.
     pub(crate) fn categories_page(
         &mut self,
         query: &ReadLog,
@@ -228,22 +268,26 @@ impl<'c> Reader<'c> {
                 "SELECT ",
                 event_columns!(),
                 ", s.category, s.stream_id
-                 FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
-                 WHERE e.position BETWEEN ?1 AND ?2 AND ({}) ORDER BY e.position {} LIMIT ?3"
+                 FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
+                 WHERE e.position BETWEEN ?1 AND ?2
+                 AND ({} OR s.id IS NULL OR (s.category, e.name) NOT IN (SELECT category, name FROM event_types))
+                 ORDER BY e.position {} LIMIT ?3"
             ),
             condition, order
         );
-        let rows = self.filtered.get(&sql)?.query(params_from_iter(parameters))?;
+        let statement = self.filtered.get(&sql).map_err(Problem::unpreparable)?;
+        let rows = statement.query(params_from_iter(parameters))?;
         Page::collect(
             rows,
             wanted,
             |event: &RecordedEvent| event.payload.len(),
-            |row| rows::event(row, rows::stream(row, 8, 9)?),
+            |row| rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?),
         )
     }
 
-    /// The read of a stream that gives its events between two positions of the log.
-    pub(crate) fn stream_between(&mut self, stream: StreamId, query: &ReadLog) -> Result<ReadStream, Problem> {
+    /// The read of a stream that gives its events between two positions of the log, and perhaps the one behind them: so that the end of
+    /// the read is seen to be right.
+    pub(crate) fn stream_around(&mut self, stream: StreamId, query: &ReadLog) -> Result<ReadStream, Problem> {
         // The highest version up to a position, found from the end of the stream, where most readers are.
         let sql = "SELECT e.version FROM recorded_events AS e
                    WHERE e.stream = (SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2) AND e.position <= ?3
@@ -254,10 +298,17 @@ impl<'c> Reader<'c> {
             let version = found.next()?.map(|row| row.get(0)).transpose()?;
             Ok(rows::number(version.unwrap_or(0)))
         };
-        let (from, to) = (version_at(query.from.0.saturating_sub(1))?, version_at(query.to.0)?);
-        let mut read = ReadStream::new(stream).from(from + 1).to(to);
+        let from = match query.from.0 {
+            0 | 1 => 0,
+            from => version_at(from - 1)?,
+        };
+        let mut read = ReadStream::new(stream.clone()).from(from + 1);
         read.direction = query.direction;
         read.limit = query.limit;
+        if query.to < Position::MAX {
+            read.to = Version(version_at(query.to.0)? + 1);
+            read.limit = query.limit.map(|limit| limit.saturating_add(1));
+        }
         Ok(read)
     }
 
@@ -266,7 +317,7 @@ impl<'c> Reader<'c> {
         // No id is empty.
         let after = query.after.as_deref().unwrap_or_default();
         let rows = self.list.get()?.query((&query.category, after, rows::column(wanted)))?;
-        Page::collect(rows, wanted, |_| 0, |row| Ok(rows::stream_info(&query.category, row)?))
+        Page::collect(rows, wanted, |_| 0, |row| rows::stream_info(&query.category, row))
     }
 }
 

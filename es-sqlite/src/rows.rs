@@ -9,6 +9,7 @@ use rusqlite::Row;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use uuid::Uuid;
 
+use crate::checksum::{Checksum, Checksums};
 use crate::error::Problem;
 
 /// A number for a column. Above what a column can hold there is nothing, so that a bound may as well be lower.
@@ -41,6 +42,11 @@ pub(crate) fn bytes<'r>(row: &'r Row<'_>, index: usize) -> rusqlite::Result<&'r 
     }
 }
 
+/// The text of a column.
+fn text<'r>(row: &'r Row<'_>, index: usize) -> rusqlite::Result<&'r str> {
+    Ok(row.get_ref(index)?.as_str()?)
+}
+
 pub(crate) fn uuid(row: &Row<'_>, index: usize) -> Result<Uuid, Problem> {
     let bytes = bytes(row, index)?;
     Uuid::from_slice(bytes).map_err(|error| Problem::Damaged(format!("an id of {} bytes: {error}", bytes.len())))
@@ -52,61 +58,86 @@ pub(crate) fn time(row: &Row<'_>, index: usize) -> Result<Timestamp, Problem> {
         .ok_or_else(|| Problem::Damaged(format!("recorded_at is {micros} µs, which is no time")))
 }
 
-pub(crate) fn stream(row: &Row<'_>, category: usize, id: usize) -> rusqlite::Result<StreamId> {
-    Ok(StreamId::new(
-        row.get::<_, String>(category)?,
-        row.get_ref(id)?.as_str()?,
-    ))
+/// The name of an event's stream, from a join that gives none if its row is gone.
+pub(crate) fn stream(row: &Row<'_>, category: usize, id: usize) -> Result<StreamId, Problem> {
+    if matches!(row.get_ref(category)?, ValueRef::Null) {
+        return Err(Problem::Damaged("events whose stream has no name any more".to_owned()));
+    }
+    Ok(StreamId::new(text(row, category)?.to_owned(), text(row, id)?))
 }
 
 /// The columns that [`event`] reads, in its order, of `recorded_events AS e`.
 macro_rules! event_columns {
     () => {
-        "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.metadata, e.payload"
+        "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.metadata, e.payload, e.checksum"
     };
 }
 pub(crate) use event_columns;
 
-/// The event of a row that starts with [`event_columns`].
+/// Where the category and the id of the stream stand in a row that has them behind [`event_columns`].
+pub(crate) const STREAM: (usize, usize) = (9, 10);
+
+/// The event of a row that starts with [`event_columns`], if it is as it was stored.
 pub(crate) fn event(row: &Row<'_>, stream: StreamId) -> Result<RecordedEvent, Problem> {
     let position = number(row.get(0)?);
-    Ok(RecordedEvent {
+    let metadata = bytes(row, 6)?;
+    let event = RecordedEvent {
         position: Position(position),
         version: Version(number(row.get(1)?)),
         id: EventId(uuid(row, 2)?),
         recorded_at: time(row, 3)?,
-        name: Cow::Owned(row.get(4)?),
+        name: Cow::Owned(text(row, 4)?.to_owned()),
         shape_version: row.get(5)?,
-        metadata: Metadata::from_json(bytes(row, 6)?)
+        metadata: Metadata::from_json(metadata)
             .map_err(|error| Problem::Damaged(format!("the metadata at position {position}: {error}")))?,
         payload: Bytes::copy_from_slice(bytes(row, 7)?),
         stream,
-    })
+    };
+    match stored_checksum(row, 8)? {
+        Some(stored) if !Checksums::of(&event.stream).is_of(&event, metadata, stored) => Err(changed(position)),
+        _ => Ok(event),
+    }
 }
 
 /// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
 macro_rules! stored_columns {
     () => {
-        "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload"
+        "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload, e.checksum"
     };
 }
 pub(crate) use stored_columns;
 
-/// What folding takes of a row that starts with [`stored_columns`].
-pub(crate) fn stored_event(row: &Row<'_>) -> Result<StoredEvent, Problem> {
-    Ok(StoredEvent {
-        position: Position(number(row.get(0)?)),
+/// What folding takes of a row that starts with [`stored_columns`], if it is as it was stored.
+pub(crate) fn stored_event(row: &Row<'_>, of_stream: Checksums) -> Result<StoredEvent, Problem> {
+    let position = number(row.get(0)?);
+    let event = StoredEvent {
+        position: Position(position),
         version: Version(number(row.get(1)?)),
         recorded_at: time(row, 2)?,
-        name: Cow::Owned(row.get(3)?),
+        name: Cow::Owned(text(row, 3)?.to_owned()),
         shape_version: row.get(4)?,
         payload: Bytes::copy_from_slice(bytes(row, 5)?),
-    })
+    };
+    match stored_checksum(row, 6)? {
+        Some(stored) if !of_stream.is_of_folded(&event, stored) => Err(changed(position)),
+        _ => Ok(event),
+    }
 }
 
-pub(crate) fn stream_info(category: &str, row: &Row<'_>) -> rusqlite::Result<StreamInfo> {
+/// None if another program wrote the event.
+fn stored_checksum(row: &Row<'_>, index: usize) -> Result<Option<Checksum>, Problem> {
+    Ok(row.get::<_, Option<i64>>(index)?.map(Checksum::from_column))
+}
+
+fn changed(position: u64) -> Problem {
+    Problem::Damaged(format!(
+        "the event at position {position} is not as it was stored: its checksum differs"
+    ))
+}
+
+pub(crate) fn stream_info(category: &str, row: &Row<'_>) -> Result<StreamInfo, Problem> {
     Ok(StreamInfo {
-        stream: StreamId::new(category.to_owned(), row.get_ref(0)?.as_str()?),
+        stream: StreamId::new(category.to_owned(), text(row, 0)?),
         version: Version(number(row.get(1)?)),
     })
 }

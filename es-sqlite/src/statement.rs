@@ -1,5 +1,7 @@
 use rusqlite::{Connection, Statement};
 
+use crate::error::Problem;
+
 /// A statement that is prepared at its first use, and kept.
 ///
 /// The statement cache of rusqlite is a feature that its older versions in our range do not have.
@@ -18,10 +20,13 @@ impl<'c> Prepared<'c> {
         }
     }
 
-    pub(crate) fn get(&mut self) -> rusqlite::Result<&mut Statement<'c>> {
+    pub(crate) fn get(&mut self) -> Result<&mut Statement<'c>, Problem> {
         match &mut self.statement {
             Some(statement) => Ok(statement),
-            slot @ None => Ok(slot.insert(self.connection.prepare(self.sql)?)),
+            slot @ None => {
+                let prepared = self.connection.prepare(self.sql);
+                Ok(slot.insert(prepared.map_err(Problem::unpreparable)?))
+            }
         }
     }
 }

@@ -84,7 +84,8 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.read(move |reader| Ok(read(reader.connection())?)).await
+        self.read(move |reader| read(reader.connection()).map_err(Problem::asked))
+            .await
     }
 
     /// Has the writer append, with what inline projections write.

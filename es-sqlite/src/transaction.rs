@@ -7,6 +7,7 @@ use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Versi
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
+use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
@@ -87,8 +88,8 @@ impl<'c> Transactions<'c> {
             find_version: prepared("SELECT max(version) FROM recorded_events WHERE stream = ?1"),
             insert_event: prepared(
                 "INSERT INTO recorded_events
-                 (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload, checksum)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             ),
             set_cap: prepared("INSERT OR REPLACE INTO write_caps (category, name, highest) VALUES (?1, ?2, ?3)"),
             lift_cap: prepared("DELETE FROM write_caps WHERE category = ?1 AND name = ?2"),
@@ -133,10 +134,9 @@ impl<'c> Transactions<'c> {
 
     /// Once this returns, what was written is on the disk, if it must last.
     fn commit(&mut self) -> Result<(), Failure> {
-        match self.commit.get().and_then(|commit| commit.execute([])) {
+        match self.commit.get().and_then(|commit| Ok(commit.execute([])?)) {
             Ok(_) => Ok(()),
-            Err(error) => {
-                let problem = Problem::from(error);
+            Err(problem) => {
                 match problem.code() {
                     // The write of a log frame fell short, so that the last one, which makes a transaction count, is not
                     // there; or the commit was not begun.
@@ -346,10 +346,11 @@ impl<'c> Transactions<'c> {
                 Some(row) => row,
                 None => self.insert_stream(&part.stream)?,
             };
+            let checksums = Checksums::of(&part.stream);
             for (event, metadata) in part.events.iter().zip(metadata) {
                 version = version.next();
                 head.position = head.position.next();
-                self.insert_event(row, version, event, metadata, head)?;
+                self.insert_event((row, checksums), version, event, metadata, head)?;
                 self.kinds
                     .note(part.stream.category(), &event.name, event.shape_version)?;
             }
@@ -364,12 +365,21 @@ impl<'c> Transactions<'c> {
 
     fn insert_event(
         &mut self,
-        stream: i64,
+        (stream, checksums): (i64, Checksums),
         version: Version,
         event: &NewEvent,
         metadata: &str,
         head: &Head,
     ) -> Result<(), Problem> {
+        let folded = Folded {
+            version: version.0,
+            position: head.position.0,
+            recorded_at: head.time.as_micros(),
+            name: &event.name,
+            shape_version: event.shape_version,
+            payload: &event.payload,
+        };
+        let checksum = checksums.event(&folded, event.id.0.as_bytes(), metadata.as_bytes());
         self.insert_event.get()?.execute((
             rows::column(head.position.0),
             stream,
@@ -380,6 +390,7 @@ impl<'c> Transactions<'c> {
             event.shape_version,
             metadata,
             rows::payload(&event.payload),
+            checksum.column(),
         ))?;
         Ok(())
     }

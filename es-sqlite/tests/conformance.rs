@@ -149,6 +149,7 @@ fn write(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
     for event in append.events() {
         connection.execute(
             "INSERT INTO recorded_events
+             (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
              SELECT coalesce((SELECT max(position) FROM recorded_events), 0) + 1, id,
                     coalesce((SELECT max(version) FROM recorded_events WHERE stream = id), 0) + 1,
                     ?3, coalesce((SELECT max(recorded_at) FROM recorded_events), 0), ?4, ?5, '{}', ?6

@@ -204,6 +204,7 @@ fn first_schema(path: &Path) {
              INSERT INTO streams VALUES (1, 'account', 'a'), (2, 'transfer', 'a');
              WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 8)
              INSERT INTO recorded_events
+             (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
              SELECT number, 1 + number % 2, (number + 1) / 2, randomblob(16), 0, iif(number < 7, 'opened', 'closed'), 1,
                     '{}', '{}'
              FROM numbers",

@@ -179,6 +179,8 @@ async fn a_first_event_that_is_missing_is_corrupt() {
         corrupt
     );
     assert_eq!(of_alice(&ReadStream::new(alice()), later.clone()).await, corrupt);
+    let whole = ReadLog::new().only(EventFilter::Stream(alice()));
+    assert_eq!(of_log(&whole, Positions::Gapless, later.clone()).await, corrupt);
     let from_two = ReadLog::new().from(2);
     assert_eq!(
         of_log(&from_two, Positions::Gapless, later.clone()).await,

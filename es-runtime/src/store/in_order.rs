@@ -86,6 +86,9 @@ pub fn log_in_order<'a>(
     let versions = stream.as_ref().map(|_| {
         let mut versions = Numbers::new("version", query.direction);
         versions.is_gapless = true;
+        // Where the stream stands at a position further on is not known.
+        versions.start = (query.from.0 <= 1).then_some(1);
+        versions.limit = query.limit;
         versions
     });
     Box::pin(InOrder {

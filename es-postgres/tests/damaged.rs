@@ -1,0 +1,112 @@
+//! What is read of tables in which something was changed by hand: what was stored, or an error that says that it is damaged.
+
+mod support;
+
+use es_postgres::PostgresStore;
+use es_runtime::store::{EventFilter, EventStore, ReadLog, ReadStream};
+use es_runtime::{StoreError, StoreErrorKind, Version};
+use futures_util::TryStreamExt;
+use support::{Database, append, stream};
+
+/// Three streams of nine events each, dealt out in turn.
+async fn filled() -> (Database, PostgresStore) {
+    let database = Database::new().await;
+    let store = database.open().await;
+    for number in 0..27 {
+        let id = ["a", "b", "c"][number % 3];
+        let number = number as u64;
+        store.append(append(id, number..number + 1)).await.unwrap();
+    }
+    (database, store)
+}
+
+/// How the reads of a stream end, and those of the log.
+async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreErrorKind>); 7] {
+    fn kind<T>(result: Result<T, StoreError>) -> Option<StoreErrorKind> {
+        result.err().map(|error| error.kind())
+    }
+    let query = ReadStream::new(stream(id));
+    let in_log = ReadLog::new().only(EventFilter::Stream(stream(id)));
+    [
+        (
+            "log",
+            kind(store.read_log(ReadLog::new()).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "log backwards",
+            kind(store.read_log(ReadLog::new().backwards()).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "stream in the log",
+            kind(store.read_log(in_log).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "stream",
+            kind(store.read_stream(query.clone()).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "load",
+            kind(store.load_stream(query.clone()).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "stream backwards",
+            kind(store.read_stream(query.backwards()).try_collect::<Vec<_>>().await),
+        ),
+        ("version", kind(store.version(&stream(id)).await)),
+    ]
+}
+
+const CORRUPT: Option<StoreErrorKind> = Some(StoreErrorKind::Corrupt);
+
+#[tokio::test]
+async fn a_stream_whose_name_is_gone_is_damage_to_every_read_of_it() {
+    let (database, store) = filled().await;
+    assert_eq!(store.version(&stream("never")).await.unwrap(), Version::ZERO);
+    let gone = "DELETE FROM es.streams WHERE stream_id = 'b'";
+    database.client().await.batch_execute(gone).await.unwrap();
+    // Another process, which has not seen the name before.
+    for (what, kind) in kinds(&database.open().await, "b").await {
+        assert_eq!(kind, CORRUPT, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_missing_or_out_of_place_is_damage() {
+    for (what, sql, hurt) in [
+        (
+            "an event is gone",
+            "DELETE FROM es.recorded_events WHERE position = 14",
+            [
+                "log",
+                "log backwards",
+                "stream in the log",
+                "stream",
+                "load",
+                "stream backwards",
+            ]
+            .as_slice(),
+        ),
+        (
+            "the first of all is gone",
+            "DELETE FROM es.recorded_events WHERE position = 1",
+            &["log", "log backwards"],
+        ),
+        (
+            "an event stands elsewhere",
+            "UPDATE es.recorded_events SET position = 1000 WHERE position = 14",
+            &["log", "log backwards", "stream", "load", "stream backwards"],
+        ),
+        (
+            "a version is another",
+            "UPDATE es.recorded_events SET version = 100 WHERE position = 14",
+            &["stream in the log", "stream", "load", "stream backwards"],
+        ),
+    ] {
+        let (database, store) = filled().await;
+        database.client().await.batch_execute(sql).await.unwrap();
+        let kinds = kinds(&store, "b").await;
+        for hurt in hurt {
+            assert!(kinds.contains(&(*hurt, CORRUPT)), "{what}: {hurt} of {kinds:?}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! CRC-32 as zlib and Ethernet have it, so that other programs can check what is stored.
+
+/// Table `n` tells what a byte does that `n` other bytes follow.
+static TABLES: [[u32; 256]; 8] = tables();
+
+const fn tables() -> [[u32; 256]; 8] {
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let mut tables = [[0; 256]; 8];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut crc = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 };
+            bit += 1;
+        }
+        tables[0][byte] = crc;
+        byte += 1;
+    }
+    let mut behind = 1;
+    while behind < 8 {
+        let mut byte = 0;
+        while byte < 256 {
+            let crc = tables[behind - 1][byte];
+            tables[behind][byte] = crc >> 8 ^ tables[0][(crc & 0xff) as usize];
+            byte += 1;
+        }
+        behind += 1;
+    }
+    tables
+}
+
+/// A checksum on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Crc(u32);
+
+impl Crc {
+    pub(crate) const fn new() -> Self {
+        Self(u32::MAX)
+    }
+
+    pub(crate) fn finish(self) -> u32 {
+        !self.0
+    }
+
+    /// Takes bytes in whose number is known.
+    #[must_use]
+    pub(crate) fn fixed(self, bytes: &[u8]) -> Self {
+        let mut crc = self.0;
+        let (words, rest) = bytes.as_chunks::<8>();
+        for [a, b, c, d, e, f, g, h] in words {
+            let [i, j, k, l] = (crc ^ u32::from_le_bytes([*a, *b, *c, *d])).to_le_bytes();
+            let at = |table: usize, byte: u8| TABLES[table][usize::from(byte)];
+            crc = at(7, i) ^ at(6, j) ^ at(5, k) ^ at(4, l) ^ at(3, *e) ^ at(2, *f) ^ at(1, *g) ^ at(0, *h);
+        }
+        for byte in rest {
+            crc = crc >> 8 ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];
+        }
+        Self(crc)
+    }
+
+    #[must_use]
+    pub(crate) fn number(self, number: u64) -> Self {
+        self.fixed(&number.to_le_bytes())
+    }
+
+    /// Takes in how many bytes there are, and the bytes: so that none can pass from one part to the next.
+    #[must_use]
+    pub(crate) fn sized(self, bytes: &[u8]) -> Self {
+        self.number(bytes.len() as u64).fixed(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Crc;
+
+    #[test]
+    fn it_is_the_crc_of_zlib() {
+        let crc = |text: &str| Crc::new().fixed(text.as_bytes()).finish();
+        assert_eq!(crc(""), 0);
+        assert_eq!(crc("123456789"), 0xcbf4_3926);
+        assert_eq!(crc("The quick brown fox jumps over the lazy dog"), 0x414f_a339);
+    }
+}
