@@ -1,6 +1,10 @@
 //! Every way of Rust to write the transaction that the methods of an SQL projection take.
 
-#![allow(elided_lifetimes_in_paths, clippy::needless_lifetimes, reason = "that is what is tested")]
+#![allow(
+    elided_lifetimes_in_paths,
+    clippy::needless_lifetimes,
+    reason = "that is what is tested"
+)]
 
 use es_runtime::Runtime;
 use es_runtime::prelude::*;
