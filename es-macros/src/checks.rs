@@ -56,33 +56,28 @@ impl Checks {
 
     /// The method `check`, if there is anything to check.
     pub(crate) fn expand(&self, runtime: &Runtime) -> Option<TokenStream> {
-        let validate = self.validate.as_ref().map(|function| {
-            let span = function.segments.last().span();
-            let this = local("self", span);
-            quote_spanned!(span=> #function(#this))
-        });
-        let garde = self.garde.map(|span| {
+        let place = self.validate.as_ref().map(|function| function.segments.last().span());
+        let span = place.or(self.garde)?;
+        let validate = self
+            .validate
+            .as_ref()
+            .map(|function| quote_spanned!(span=> #function(self)));
+        let garde = self.garde.map(|place| {
             // By its bare name, or the error would be at that of the macro.
-            let (function, private) = (Ident::new("check_by_garde", span), runtime.private());
-            let this = local("self", span);
-            let call = quote_spanned!(span=> #function(#this));
+            let (function, private) = (Ident::new("check_by_garde", place), runtime.private());
+            let this = local("self", span, place);
+            let call = quote_spanned!(place=> #function(#this));
             quote! {{
                 use #private::#function;
                 #call
             }}
         });
         let body = match (garde, validate) {
-            (None, None) => return None,
-            (Some(check), None) | (None, Some(check)) => check,
             (Some(garde), Some(validate)) => quote!(#garde?; #validate),
+            (garde, validate) => quote!(#garde #validate),
         };
-        let span = self
-            .validate
-            .as_ref()
-            .map_or_else(Span::call_site, |function| function.segments.last().span());
-        let this = local("self", span);
         Some(quote_spanned! {span=>
-            fn check(&#this) -> ::core::result::Result<(), #runtime::Invalid> {
+            fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
                 #body
             }
         })

@@ -31,17 +31,34 @@ pub trait CommandEnum: Command {
 }
 
 /// Why one of several commands was refused: whatever its own handler says.
-pub struct AnyRefusal(Box<dyn Error + Send + Sync>);
+pub struct AnyRefusal(pub(crate) Box<dyn Error + Send + Sync>);
 
 impl AnyRefusal {
     /// Wraps the refusal of one command.
     pub fn new(refusal: impl Error + Send + Sync + 'static) -> Self {
-        Self(Box::new(refusal))
+        Self::of(Box::new(refusal))
+    }
+
+    /// Wraps a refusal that is not wrapped already.
+    pub(crate) fn of(refusal: Box<dyn Error + Send + Sync>) -> Self {
+        match refusal.downcast() {
+            Ok(wrapped) => *wrapped,
+            Err(refusal) => Self(refusal),
+        }
     }
 
     /// The refusal, if it is an `E`.
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         self.0.downcast_ref()
+    }
+
+    /// The refusal itself, if it is an `E`.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back if it is another one.
+    pub fn downcast<E: Error + 'static>(self) -> Result<E, Self> {
+        self.0.downcast().map(|refusal| *refusal).map_err(Self)
     }
 }
 

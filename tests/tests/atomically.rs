@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use es_runtime::prelude::*;
 use es_runtime::projection::ProjectionStore;
-use es_runtime::{EventStore, ExecuteError, RetryPolicy, Runtime};
+use es_runtime::{AnyRefusal, EventStore, ExecuteError, LoadError, RetryPolicy, Runtime, StoreError, StoreErrorKind};
 use es_tests::bank::{Account, Deposit, Deposited, InsufficientFunds, Open, Withdraw, account_with, balance};
 
 async fn start(store: &Arc<dyn ProjectionStore>) -> Runtime {
@@ -28,14 +28,13 @@ fn in_transaction<T, E>(result: Result<T, ExecuteError<E>>) -> Option<String> {
     }
 }
 
-type Outcome = Result<Vec<es_runtime::Receipt>, ExecuteError<InsufficientFunds>>;
+type Outcome = Result<Vec<es_runtime::Receipt>, ExecuteError<AnyRefusal>>;
 
 async fn transfer(runtime: &Runtime, from: Id<Account>, to: Id<Account>, amount: i64) -> Outcome {
     runtime
         .atomically(async |tx| {
             tx.execute(from, Withdraw { amount }).await?;
-            let Ok(()) = tx.execute(to, Deposit { amount }).await;
-            Ok(())
+            tx.execute(to, Deposit { amount }).await
         })
         .await
 }
@@ -56,11 +55,43 @@ es_tests::on_every_store! {
         let head = store.head().await.unwrap();
         // The deposit comes first, so that something had been decided.
         let refused = runtime.atomically(async |tx| {
-            let Ok(()) = tx.execute(bob, Deposit { amount: 30 }).await;
-            tx.execute(alice, Withdraw { amount: 30 }).await
+            tx.execute(bob, Deposit { amount: 30 }).await?;
+            tx.execute(alice, Withdraw { amount: 30 }).await?;
+            Ok(())
         }).await;
-        assert!(matches!(refused, Err(ExecuteError::Refused(InsufficientFunds { balance: 10 }))));
+        let Err(ExecuteError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+        assert_eq!(refusal.downcast::<InsufficientFunds>().unwrap(), InsufficientFunds { balance: 10 });
         assert_eq!(store.head().await.unwrap(), head);
+    }
+
+    async fn a_refusal_can_be_answered_with_another_command(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let (alice, bob) = (account_with(&runtime, 10).await, account_with(&runtime, 100).await);
+        let receipts = runtime.atomically(async |tx| -> Result<()> {
+            if let Err(refused) = tx.execute(alice, Withdraw { amount: 30 }).await {
+                let InsufficientFunds { balance } = refused.downcast_ref().unwrap();
+                tx.execute(alice, Withdraw { amount: *balance }).await?;
+                tx.execute(bob, Withdraw { amount: 30 - balance }).await?;
+            }
+            Ok(())
+        }).await.unwrap();
+        assert_eq!((receipts.len(), balance(&runtime, alice).await, balance(&runtime, bob).await), (2, 0, 80));
+    }
+
+    async fn an_error_of_the_closure_is_a_refusal_and_a_failure_in_it_is_none(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let alice = account_with(&runtime, 10).await;
+        let refused = runtime.atomically(async |tx| {
+            tx.execute(alice, Deposit { amount: 1 }).await?;
+            Err(std::fmt::Error.into())
+        }).await;
+        assert!(matches!(refused, Err(ExecuteError::Refused(refusal)) if refusal.downcast_ref() == Some(&std::fmt::Error)));
+        // As `?` on a call of the runtime or of the store would end it.
+        let lost = || StoreError::new(StoreErrorKind::Unavailable, "the test wants it so");
+        let failed = runtime.atomically(async |_| Err(LoadError::from(lost()).into())).await;
+        assert!(matches!(failed, Err(ExecuteError::Store(_))), "{failed:?}");
+        let failed = runtime.atomically(async |_| Err(lost().into())).await;
+        assert!(matches!(failed, Err(ExecuteError::Store(_))), "{failed:?}");
     }
 
     async fn what_is_no_refusal_ends_the_closure(store: _, _clock: _) {
@@ -81,7 +112,7 @@ es_tests::on_every_store! {
         let runtime = start(&store).await;
         let alice = account_with(&runtime, 0).await;
         runtime.atomically(async |tx| {
-            let Ok(()) = tx.execute(alice, Deposit { amount: 50 }).await;
+            tx.execute(alice, Deposit { amount: 50 }).await?;
             assert_eq!(tx.load(alice).await.unwrap().balance, 50);
             tx.execute(alice, Withdraw { amount: 50 }).await
         }).await.unwrap();
@@ -136,7 +167,7 @@ es_tests::on_every_store! {
         let alice = account_with(&runtime, 0).await;
         let runs = AtomicU32::new(0);
         runtime.atomically(async |tx| {
-            let decided = tx.execute(alice, Withdraw { amount: 10 }).await;
+            let decided: Result<()> = tx.execute(alice, Withdraw { amount: 10 }).await;
             if runs.fetch_add(1, Ordering::SeqCst) == 0 {
                 elsewhere(&runtime, async move |runtime| runtime.execute(alice, Deposit { amount: 10 }).await.unwrap()).await;
             }
@@ -151,8 +182,7 @@ es_tests::on_every_store! {
         for repeated in [false, true, true] {
             let receipts = runtime.atomically(async |tx| {
                 tx.execute(alice, Withdraw { amount: 30 }).await?;
-                let Ok(()) = tx.execute(bob, Deposit { amount: 30 }).await;
-                Ok::<_, InsufficientFunds>(())
+                tx.execute(bob, Deposit { amount: 30 }).await
             }).idempotency_key("transfer-1").actor("user:1").await.unwrap();
             assert!(receipts.len() == 2 && receipts.iter().all(|receipt| receipt.repeated == repeated));
         }
@@ -167,7 +197,7 @@ es_tests::on_every_store! {
         let head = store.head().await.unwrap();
         let receipts = runtime.atomically(async |tx| {
             tx.load(alice).await;
-            Ok::<_, InsufficientFunds>(())
+            Ok(())
         }).await.unwrap();
         assert_eq!((receipts.len(), receipts[0].events, receipts[0].version.0), (1, 0, 2));
         assert_eq!(store.head().await.unwrap(), head);
@@ -191,11 +221,11 @@ es_tests::on_every_store! {
                 assert_eq!(in_transaction(nested), account_id, "nested");
                 let nested = runtime.atomically(async |inner| {
                     inner.load(account).await;
-                    Ok::<_, InsufficientFunds>(())
+                    Ok(())
                 }).await;
                 assert_eq!(in_transaction(nested), account_id, "nested, and read only");
             }
-            Ok::<_, InsufficientFunds>(())
+            Ok(())
         }).await.unwrap();
         assert_eq!((runs.into_inner(), done.len()), (1, 2));
         assert_eq!(store.head().await.unwrap().0, head.0 + 1);
@@ -215,12 +245,12 @@ es_tests::on_every_store! {
                 for taken in [alice, bob] {
                     assert!(in_transaction(runtime.execute(taken, Withdraw { amount: 1 }).await).is_some());
                 }
-                Ok::<_, InsufficientFunds>(())
+                Ok(())
             }).await.unwrap();
             // Another instance, and one whose transaction is over, are written as ever.
             runtime.execute(carol, Withdraw { amount: 3 }).await.unwrap();
             runtime.execute(bob, Withdraw { amount: 2 }).await.unwrap();
-            Ok::<_, InsufficientFunds>(())
+            Ok(())
         }).await.unwrap();
         let balances = (balance(&runtime, alice).await, balance(&runtime, bob).await, balance(&runtime, carol).await);
         assert_eq!(balances, (8, 5, 6));
@@ -239,7 +269,7 @@ es_tests::on_every_store! {
                 // Another writer, so that the transaction is decided again.
                 elsewhere(&runtime, async move |runtime| runtime.execute(alice, Deposit { amount: 1 }).await.unwrap()).await;
             }
-            Ok::<_, InsufficientFunds>(())
+            Ok(())
         }).await.unwrap();
         assert_eq!((runs.into_inner(), balance(&runtime, alice).await, balance(&elsewhere_kept, alice).await), (2, 71, 5));
     }

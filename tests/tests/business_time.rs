@@ -147,11 +147,11 @@ es_tests::on_every_store_and_postgres! {
         let before = log(&store).await.len();
         runtime.atomically(async |tx| {
             tx.execute(alice, Withdraw { amount: 30 }).occurred_at(day(2)).actor("teller").metadata("desk", 4).await?;
-            let Ok(()) = tx.execute(bob, Deposit { amount: 30 }).causation("letter-7").correlation("c-2").await;
+            tx.execute(bob, Deposit { amount: 30 }).causation("letter-7").correlation("c-2").await?;
             let mut own = Metadata::default();
             own.set_actor("robot");
-            let Ok(()) = tx.execute(bob, Deposit { amount: 1 }).with_metadata(own).await;
-            Ok::<_, InsufficientFunds>(())
+            tx.execute(bob, Deposit { amount: 1 }).with_metadata(own).await?;
+            Ok(())
         }).actor("branch").correlation("c-1").occurred_at(day(1)).await.unwrap();
         let events = log(&store).await.split_off(before);
         let told: Vec<_> = events.iter().map(|event| {

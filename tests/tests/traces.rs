@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_tests::balances::{Balance, Store};
-use es_tests::bank::{Deposit, Deposited, InsufficientFunds, Open, Withdraw, account_with};
+use es_tests::bank::{Deposit, Deposited, Open, Withdraw, account_with};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id as SpanId, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -73,10 +73,7 @@ fn spans_name_the_stream_and_the_command_and_hold_no_payload() {
                 .unwrap();
             runtime.execute(id, Withdraw { amount: 916_916 }).await.unwrap_err();
             runtime
-                .atomically(async |tx| {
-                    let Ok(()) = tx.execute(id, Deposit { amount: 815_815 }).await;
-                    Ok::<_, InsufficientFunds>(())
-                })
+                .atomically(async |tx| tx.execute(id, Deposit { amount: 815_815 }).await)
                 .await
                 .unwrap();
             runtime.load(id).await.unwrap();

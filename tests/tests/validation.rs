@@ -134,9 +134,8 @@ on_every_store! {
         let event = Opened { owner: String::new() };
         refused(runtime.append(customer("a"), event).await, "opened", "owner", "must not be empty");
         let both = runtime.atomically(async |tx| {
-            let Ok(()) = tx.execute(customer("b"), open("Bob")).await;
-            let Ok(()) = tx.execute(customer("a"), open("")).await;
-            Ok::<_, std::convert::Infallible>(())
+            tx.execute(customer("b"), open("Bob")).await?;
+            tx.execute(customer("a"), open("")).await
         });
         refused(both.await, "opened", "owner", "must not be empty");
         assert_eq!(store.head().await.unwrap(), 0);

@@ -4,6 +4,7 @@ use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::{Attribute, Expr, FnArg, Meta, Pat, ReceiverKind, ReturnType, Signature, Token, Type};
 
+use super::literal_keys::refuse_literals;
 use crate::aggregate::handler::pascal_case;
 use crate::aggregate::listed::{Listed, ungrouped};
 use crate::aggregate::signature::{
@@ -58,13 +59,15 @@ impl Apply {
             return None;
         }
         let (event, others) = listed_first(&parameters, not_an_event, errors)?;
+        let (keys, names) = (Keys::of(attrs, errors), names(signature));
+        refuse_literals(&keys, &names[0], errors);
         Some(Self {
             method: signature.ident.clone(),
             event: listed(event, attrs, errors)?,
             effect,
             meta: meta(&others, &["Meta"], errors),
-            keys: Keys::of(attrs, errors),
-            names: names(signature),
+            keys,
+            names,
         })
     }
 

@@ -122,11 +122,10 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
     let private = runtime.private();
     let keys = keys(block, apply);
     let span = apply.event.variant.span();
-    let [row, event, meta] = ["row", "event", "meta"].map(|name| local(name, span));
     let body = if block.sound {
         call(block, apply)
     } else {
-        quote!(#private::after_error((#row, #event, #meta)))
+        quote_spanned!(span=> #private::after_error((row, event, meta)))
     };
     // One span for all that fails with the event, so that it is reported once.
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
@@ -152,9 +151,9 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
 
             #[allow(unused_variables)]
             fn apply(
-                #row: ::core::option::Option<Self>,
-                #event: #ty,
-                #meta: #meta_type,
+                row: ::core::option::Option<Self>,
+                event: #ty,
+                meta: #meta_type,
             ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::Misfit> {
                 #body
             }
@@ -178,9 +177,11 @@ fn call(block: &Block, apply: &Apply) -> TokenStream {
     let Block { runtime, .. } = block;
     let private = runtime.private();
     let (ty, method, effect) = (&apply.event.ty, &apply.method, apply.effect);
-    let [row, event] = ["row", "event"].map(|name| local(name, method.span()));
-    let meta = apply.meta.as_ref().map(|ty| local("meta", ty.span()));
-    let row_argument = (!apply.creates()).then(|| quote!(#row,));
-    let call = quote_spanned!(method.span()=> <Self>::#method(#row_argument #event, #meta));
-    quote!(#private::#effect::<Self, #ty>(#row, #event, |#row_argument #event| #call))
+    let span = apply.event.variant.span();
+    let [row, event] = ["row", "event"].map(|name| local(name, span, method.span()));
+    let meta = apply.meta.as_ref().map(|ty| local("meta", span, ty.span()));
+    let row = (!apply.creates()).then(|| quote!(#row,));
+    let call = quote_spanned!(method.span()=> <Self>::#method(#row #event, #meta));
+    let given = quote_spanned!(span=> row, event);
+    quote!(#private::#effect::<Self, #ty>(#given, |#row #event| #call))
 }

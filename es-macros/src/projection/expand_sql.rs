@@ -44,11 +44,10 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let span = apply.event.variant.span();
     // One span for all that fails with the event, so that it is reported once.
     let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
-    let [tx_name, event, meta] = ["tx", "event", "meta"].map(|name| local(name, span));
     let body = if block.sound {
         call(block, apply, tx)
     } else {
-        quote!(#private::after_error((#tx_name, #event, #meta)))
+        quote_spanned!(span=> #private::after_error((tx, event, meta)))
     };
     quote_spanned! {span=>
         #(#cfgs)*
@@ -62,9 +61,9 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
 
             #[allow(unused_variables)]
             fn apply<'a>(
-                #tx_name: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
-                #event: #ty,
-                #meta: &'a #runtime::projection::sql::MetaOf<Self, #ty>,
+                tx: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,
+                event: #ty,
+                meta: &'a #runtime::projection::sql::MetaOf<Self, #ty>,
             ) -> #private::SqlFuture<'a, ::core::result::Result<(), #runtime::Error>> {
                 #body
             }
@@ -75,9 +74,10 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
 fn call(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let private = block.runtime.private();
     let method = &apply.method;
-    let [tx_name, event] = ["tx", "event"].map(|name| local(name, method.span()));
+    let span = apply.event.variant.span();
+    let [tx_name, event] = ["tx", "event"].map(|name| local(name, span, method.span()));
     let meta = apply.meta.as_ref().map(|ty| {
-        let meta = local("meta", ty.span());
+        let meta = local("meta", span, ty.span());
         quote_spanned!(ty.span()=> #private::sql_meta::<#ty>(#meta))
     });
     let call = quote_spanned!(method.span()=> <Self>::#method(#tx_name, #event, #meta));

@@ -4,6 +4,7 @@ mod apply;
 mod block;
 mod expand;
 mod expand_sql;
+mod literal_keys;
 mod row;
 mod sql;
 

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Signature, Type};
+use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Signature, Type, parse_quote_spanned};
 
 use super::apply::{listed, meta};
 use crate::aggregate::handler::pascal_case;
@@ -44,8 +44,8 @@ impl SqlApply {
         check_result(signature, errors);
         let parameters: Vec<&Type> = typed(signature).collect();
         let tx = first(signature, &parameters, known, errors)?;
-        if text(tx) != text(known) {
-            let (name, other) = (name_of(tx), name_of(known));
+        let (name, other) = (name_of(tx), name_of(known));
+        if name != other {
             errors.at(
                 tx,
                 format!("the methods of a projection take the same transaction, and another one takes `{other}`, not `{name}`"),
@@ -126,7 +126,12 @@ fn behind_reference(ty: &Type) -> Option<&Type> {
     let Type::Reference(reference) = ty else { return None };
     let inner = ungrouped(&reference.elem);
     let name = &last_segment(inner)?.ident;
-    (reference.mutability.is_some() || name.to_string().ends_with("Transaction")).then_some(inner)
+    (reference.mutability.is_some() || is_called_transaction(name)).then_some(inner)
+}
+
+/// Whether the name is that of a transaction, which has a lifetime also where it is left out.
+fn is_called_transaction(name: &Ident) -> bool {
+    name == "Tx" || name.to_string().ends_with("Transaction")
 }
 
 fn name_of(ty: &Type) -> String {
@@ -162,10 +167,16 @@ fn check_result(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// The type for all lifetimes: that with `'static`.
+/// The type for all lifetimes: that with `'static`, which is added to a transaction whose lifetime is left out.
 pub(super) fn with_static(ty: &Type) -> Type {
     let mut ty = ungrouped(ty).clone();
     if let Type::Path(path) = &mut ty {
+        if let Some(last) = path.path.segments.last_mut()
+            && matches!(last.arguments, PathArguments::None)
+            && is_called_transaction(&last.ident)
+        {
+            last.arguments = PathArguments::AngleBracketed(parse_quote_spanned!(last.ident.span()=> <'static>));
+        }
         for segment in &mut path.path.segments {
             if let PathArguments::AngleBracketed(arguments) = &mut segment.arguments {
                 for argument in &mut arguments.args {

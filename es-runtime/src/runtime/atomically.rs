@@ -11,7 +11,7 @@ use super::transaction::{Failure, Transaction, Work};
 use super::write::{Committed, commit, done_before, lost, refused};
 use super::{Receipt, Runtime};
 use crate::store::{Append, AppendError};
-use crate::{AppendId, ExecuteError, metrics};
+use crate::{AnyRefusal, AppendId, Error, ExecuteError, LoadError, StoreError, metrics};
 
 /// Runs several commands as one: `runtime.atomically(async |tx| …).await`, or first its options.
 ///
@@ -40,13 +40,12 @@ impl<'a, F> Atomically<'a, F> {
     request_setters!();
 }
 
-impl<'a, F, R, E> IntoFuture for Atomically<'a, F>
+impl<'a, F, R> IntoFuture for Atomically<'a, F>
 where
     F: Fn(Transaction) -> R + Send + Sync + 'a,
-    R: Future<Output = Result<(), E>> + Send + 'a,
-    E: Send + 'a,
+    R: Future<Output = Result<(), Error>> + Send + 'a,
 {
-    type Output = Result<Vec<Receipt>, ExecuteError<E>>;
+    type Output = Result<Vec<Receipt>, ExecuteError<AnyRefusal>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -60,12 +59,12 @@ where
     }
 }
 
-impl<F, R, E> Atomically<'_, F>
+impl<F, R> Atomically<'_, F>
 where
     F: Fn(Transaction) -> R,
-    R: Future<Output = Result<(), E>>,
+    R: Future<Output = Result<(), Error>>,
 {
-    async fn run(mut self) -> Result<Vec<Receipt>, ExecuteError<E>> {
+    async fn run(mut self) -> Result<Vec<Receipt>, ExecuteError<AnyRefusal>> {
         self.request.check()?;
         let store = &self.runtime.0.store;
         let retry = self.runtime.0.retry;
@@ -131,7 +130,7 @@ where
     }
 
     /// Runs the closure to its end, or to the first failure that is not a refusal.
-    async fn attempt(&self, append: AppendId) -> Result<(Result<(), E>, Work), ExecuteError<E>> {
+    async fn attempt(&self, append: AppendId) -> Result<(Result<(), AnyRefusal>, Work), ExecuteError<AnyRefusal>> {
         let enclosing = Enclosing::new(self.runtime);
         let (transaction, work, failure) = Transaction::begin(self.runtime, append, &self.request.metadata, &enclosing);
         let failure = pin!(async {
@@ -143,15 +142,33 @@ where
         });
         let commands = enclosing.run(async { (self.commands)(transaction).await });
         match future::select(pin!(commands), failure).await {
-            Either::Left((decided, _)) => Ok((decided, std::mem::take(&mut *work.lock().await))),
+            Either::Left((ended, _)) => {
+                let decided = match ended {
+                    Ok(()) => Ok(()),
+                    Err(error) => Err(refusal(error)?),
+                };
+                Ok((decided, std::mem::take(&mut *work.lock().await)))
+            }
             Either::Right((failure, _)) => Err(without_refusal(failure)),
         }
     }
 }
 
 /// Refusals are the closure's: what comes from beside it is none.
-fn without_refusal<E>(failure: Failure) -> ExecuteError<E> {
+fn without_refusal(failure: Failure) -> ExecuteError<AnyRefusal> {
     failure.map_refused(|()| unreachable!("a refusal goes to the closure"))
+}
+
+/// The error of a closure as a refusal, unless it is a failure of the runtime that the closure asked by itself.
+fn refusal(error: Error) -> Result<AnyRefusal, ExecuteError<AnyRefusal>> {
+    let error = match error.0.downcast::<LoadError>() {
+        Ok(failure) => return Err((*failure).into()),
+        Err(error) => error,
+    };
+    match error.downcast::<StoreError>() {
+        Ok(failure) => Err(ExecuteError::Store(*failure)),
+        Err(refusal) => Ok(AnyRefusal::of(refusal)),
+    }
 }
 
 impl<F> fmt::Debug for Atomically<'_, F> {

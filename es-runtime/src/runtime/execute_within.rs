@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::Transaction;
 use super::request::{Request, metadata_setters, occurred_at_setter};
-use crate::{CommandOf, EventSourced, ExecuteError, StreamId};
+use crate::{AnyRefusal, CommandOf, Error, EventSourced, ExecuteError, StreamId};
 
 /// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
 ///
@@ -33,7 +33,7 @@ impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
     metadata_setters!();
     occurred_at_setter!();
 
-    async fn run(mut self) -> Result<(), C::Refusal> {
+    async fn run(mut self) -> Result<(), Error> {
         let decided = match self.request.check() {
             Ok(()) => {
                 let Self { stream, command, .. } = self;
@@ -44,14 +44,14 @@ impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
         };
         match decided {
             Ok(()) => Ok(()),
-            Err(ExecuteError::Refused(refusal)) => Err(refusal),
+            Err(ExecuteError::Refused(refusal)) => Err(Error(AnyRefusal::new(refusal).0)),
             Err(failure) => self.transaction.fail(failure.map_refused(|_| ())).await,
         }
     }
 }
 
 impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for ExecuteWithin<'a, A, C> {
-    type Output = Result<(), C::Refusal>;
+    type Output = Result<(), Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {

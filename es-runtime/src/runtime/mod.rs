@@ -124,13 +124,14 @@ impl Runtime {
     /// Runs several commands to several aggregates as one: their events are appended together or not at all.
     ///
     /// `commands` is run again on a conflict, like a handler, so it should do nothing but send commands. Write it as
-    /// `async |tx| …`; an `async move` closure would have to give away what it captured at the first run. The error of the
-    /// closure is any type that is `From` each refusal. What is not a refusal (a missing aggregate, a failing store) ends
-    /// the closure where it stands, and is the error of the whole.
-    pub fn atomically<F, R, E>(&self, commands: F) -> Atomically<'_, F>
+    /// `async |tx| …`; an `async move` closure would have to give away what it captured at the first run. `?` ends it with the
+    /// refusal of any command, or with an error of your own; either is then [`ExecuteError::Refused`], whose
+    /// [`AnyRefusal`](crate::AnyRefusal) gives it back. What is not a refusal (a missing aggregate, a failing store) ends the closure
+    /// where it stands, and is the error of the whole.
+    pub fn atomically<F, R>(&self, commands: F) -> Atomically<'_, F>
     where
         F: Fn(Transaction) -> R + Send + Sync,
-        R: Future<Output = Result<(), E>> + Send,
+        R: Future<Output = Result<(), crate::Error>> + Send,
     {
         Atomically::new(self, commands)
     }

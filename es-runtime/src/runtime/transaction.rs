@@ -54,8 +54,8 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// Only the refusal of the handler: with `?` it is the end of the transaction, and nothing is stored. For a command that
-    /// cannot be refused, write `let Ok(()) = tx.execute(…).await;`.
+    /// Only the refusal of the handler, which [`Error::downcast_ref`](crate::Error::downcast_ref) gives back: with `?` it is the end of
+    /// the transaction, and nothing is stored.
     pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> ExecuteWithin<'_, K::Aggregate, C>
     where
         K::Aggregate: EventSourced,

@@ -1,7 +1,5 @@
-use std::convert::Infallible;
-
 use es_runtime::prelude::*;
-use es_runtime::{CommandOf, Execute, Metadata, Receipt};
+use es_runtime::{AnyRefusal, CommandOf, Execute, Metadata, Receipt};
 
 use crate::account::{Account, Deposit, Open, Withdraw};
 use crate::{AccountNumber, Cents, Refused};
@@ -59,12 +57,9 @@ impl Entry {
     }
 
     /// Asks the accounts to do it.
-    pub(crate) async fn post(&self, bank: &Runtime, slip: &Slip) -> Result<Vec<Receipt>, ExecuteError<Refused>> {
+    pub(crate) async fn post(&self, bank: &Runtime, slip: &Slip) -> Result<Vec<Receipt>, ExecuteError<AnyRefusal>> {
         match self {
-            Self::Open { account, open } => {
-                let opened = one(bank.execute(account, open.clone()), slip).await;
-                opened.map_err(|error| error.map_refused(|never: Infallible| match never {}))
-            }
+            Self::Open { account, open } => one(bank.execute(account, open.clone()), slip).await,
             Self::Deposit { account, amount } => one(bank.execute(account, Deposit { amount: *amount }), slip).await,
             Self::Withdraw { account, amount } => one(bank.execute(account, Withdraw { amount: *amount }), slip).await,
             Self::Transfer { from, to, amount } => transfer(bank, *from, *to, *amount, slip).await,
@@ -75,12 +70,12 @@ impl Entry {
 async fn one<C: CommandOf<Account>>(
     request: Execute<'_, Account, C>,
     slip: &Slip,
-) -> Result<Vec<Receipt>, ExecuteError<C::Refusal>> {
+) -> Result<Vec<Receipt>, ExecuteError<AnyRefusal>> {
     let receipt = request
         .idempotency_key(&slip.key)
         .with_metadata(slip.metadata.clone())
-        .await?;
-    Ok(vec![receipt])
+        .await;
+    Ok(vec![receipt.map_err(|error| error.map_refused(AnyRefusal::new))?])
 }
 
 /// Both accounts change, or neither.
@@ -90,10 +85,10 @@ async fn transfer(
     to: AccountNumber,
     amount: Cents,
     slip: &Slip,
-) -> Result<Vec<Receipt>, ExecuteError<Refused>> {
+) -> Result<Vec<Receipt>, ExecuteError<AnyRefusal>> {
     let both = bank.atomically(async |tx| {
         if from == to {
-            return Err(Refused::SameAccount);
+            return Err(Refused::SameAccount.into());
         }
         tx.execute(from, Withdraw { amount }).await?;
         tx.execute(to, Deposit { amount }).await

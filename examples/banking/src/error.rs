@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use es_runtime::prelude::*;
 use es_runtime::subscription::SubscriptionError;
-use es_runtime::{CommandError, LoadError, ReadError, StartError, StoreError, Version};
+use es_runtime::{AnyRefusal, CommandError, LoadError, ReadError, StartError, StoreError, Version};
 use serde_json::{Value, json};
 
 use crate::audit::AuditError;
@@ -40,7 +40,7 @@ pub(crate) enum BankError {
     #[error("the bank holds another sum than the accepted lines of the ledger: see the summary above")]
     DoesNotBalance,
     #[error(transparent)]
-    Execute(#[from] ExecuteError<Refused>),
+    Execute(#[from] ExecuteError<AnyRefusal>),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
@@ -73,9 +73,12 @@ pub(crate) enum BankError {
 
 impl BankError {
     /// Says `error` of a request in the words of the bank.
-    pub(crate) fn of(error: ExecuteError<Refused>, reference: &str) -> Self {
+    pub(crate) fn of(error: ExecuteError<AnyRefusal>, reference: &str) -> Self {
         match error {
-            ExecuteError::Refused(refused) => Self::Refused(refused),
+            ExecuteError::Refused(refusal) => match refusal.downcast() {
+                Ok(refused) => Self::Refused(refused),
+                Err(refusal) => Self::Execute(ExecuteError::Refused(refusal)),
+            },
             ExecuteError::NotFound { stream } => match stream.id().parse() {
                 Ok(number) => Self::NotOpen { number },
                 Err(_) => Self::Execute(ExecuteError::NotFound { stream }),

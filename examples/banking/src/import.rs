@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use es_runtime::AnyRefusal;
 use es_runtime::prelude::*;
 
 use crate::Refused;
@@ -86,12 +87,14 @@ impl Import {
 
 impl Reason {
     /// Why the bank said no; `None` if it did not, but something failed.
-    pub fn of(error: &ExecuteError<Refused>) -> Option<Self> {
+    pub fn of(error: &ExecuteError<AnyRefusal>) -> Option<Self> {
         match error {
-            ExecuteError::Refused(Refused::NotPositive) => Some(Self::NotPositive),
-            ExecuteError::Refused(Refused::InsufficientFunds { .. }) => Some(Self::InsufficientFunds),
-            ExecuteError::Refused(Refused::TooLarge) => Some(Self::BalanceTooLarge),
-            ExecuteError::Refused(Refused::SameAccount) => Some(Self::SameAccount),
+            ExecuteError::Refused(refusal) => Some(match refusal.downcast_ref()? {
+                Refused::NotPositive => Self::NotPositive,
+                Refused::InsufficientFunds { .. } => Self::InsufficientFunds,
+                Refused::TooLarge => Self::BalanceTooLarge,
+                Refused::SameAccount => Self::SameAccount,
+            }),
             ExecuteError::NotFound { .. } => Some(Self::AccountNotOpen),
             ExecuteError::AlreadyExists { .. } => Some(Self::AccountAlreadyOpen),
             _ => None,

@@ -2,10 +2,9 @@ use std::panic;
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::{LoadError, Metadata, Receipt, StoreError};
+use es_runtime::{AnyRefusal, LoadError, Metadata, Receipt, StoreError};
 use tokio::task::{JoinError, JoinSet};
 
-use crate::Refused;
 use crate::entry::Slip;
 use crate::import::{Import, Reason, Refuse, Start};
 use crate::ledger::{Ledger, LedgerError, Line, Row};
@@ -39,7 +38,7 @@ pub(crate) enum ImportError {
     Line {
         ledger: Arc<str>,
         number: u64,
-        source: Box<ExecuteError<Refused>>,
+        source: Box<ExecuteError<AnyRefusal>>,
     },
     #[error(
         "line {number} of `{ledger}`: reference `{reference}` was imported before with another content; give the changed line a reference of its own"
@@ -169,7 +168,7 @@ impl Importer {
         }
     }
 
-    fn failed(&self, number: u64, source: ExecuteError<Refused>) -> ImportError {
+    fn failed(&self, number: u64, source: ExecuteError<AnyRefusal>) -> ImportError {
         ImportError::Line {
             ledger: Arc::clone(&self.ledger),
             number,

@@ -76,16 +76,15 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
     let returns = with_self(handler.returns.to_token_stream(), &aggregate.to_token_stream());
     let outcome = quote_spanned!(span=> <#returns as #runtime::Outcome<#aggregate>>);
     let body = body(block, handler, &outcome, span);
-    let [this, state, context] = ["self", "state", "context"].map(|name| local(name, span));
     // One span for all that fails with the returned type, so that it is reported once.
     let items = quote_spanned! {span=>
         type On = #on;
         type Refusal = #outcome::Refusal;
 
         fn handle(
-            #this,
-            #state: <#on as #runtime::Target>::State<'_, #aggregate>,
-            #context: &#runtime::Context,
+            self,
+            state: <#on as #runtime::Target>::State<'_, #aggregate>,
+            context: &#runtime::Context,
         ) -> ::core::result::Result<#private::Vec<<#aggregate as #runtime::EventSourced>::Event>, #outcome::Refusal> {
             #body
         }
@@ -104,23 +103,21 @@ fn command_of(block: &Block, handler: &Handler) -> TokenStream {
 
 fn body(block: &Block, handler: &Handler, outcome: &TokenStream, span: Span) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
-    let [this, state, context] = ["self", "state", "context"].map(|name| local(name, span));
     if !block.sound {
-        return quote_spanned!(span=> #runtime::__private::after_error((#this, #state, #context)));
+        return quote_spanned!(span=> #runtime::__private::after_error((self, state, context)));
     }
     let method = &handler.method;
-    let takes_state = handler.on != On::New;
-    let unused = match (takes_state, handler.context.is_some()) {
-        (false, false) => quote_spanned!(span=> let _ = (#state, #context);),
-        (false, true) => quote_spanned!(span=> let () = #state;),
-        (true, false) => quote_spanned!(span=> let _ = #context;),
-        (true, true) => TokenStream::new(),
+    let state = (handler.on != On::New).then(|| quote_spanned!(span=> state,));
+    let context = handler.context.as_ref().map(|ty| local("context", span, ty.span()));
+    let unused = match (&state, &context) {
+        (None, None) => quote_spanned!(span=> let _ = (state, context);),
+        (None, Some(_)) => quote_spanned!(span=> let () = state;),
+        (Some(_), None) => quote_spanned!(span=> let _ = context;),
+        (Some(_), Some(_)) => TokenStream::new(),
     };
-    let state = takes_state.then(|| quote_spanned!(span=> #state,));
-    let context = handler.context.as_ref().map(|ty| local("context", ty.span()));
     quote_spanned! {span=>
         #unused
-        #outcome::into_result(<#aggregate>::#method(#state #this, #context))
+        #outcome::into_result(<#aggregate>::#method(#state self, #context))
     }
 }
 

@@ -162,7 +162,7 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
         shape_ident(event, version),
     );
     let private = event.runtime.private();
-    let whole = &local("old", Span::call_site());
+    let whole = &Ident::new("old", Span::mixed_site());
     let fields = || history.fields.iter().enumerate();
     let kept = fields()
         .filter(|(_, field)| field.is_in(version - 1))
@@ -173,12 +173,13 @@ fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
                     let ty = field.type_in(version);
                     let step = match &changed.with {
                         Some(with) => {
-                            let whole = local("old", with.span());
+                            let whole = local("old", Span::mixed_site(), with.span());
                             quote_spanned!(with.span()=> #with(#whole.#name))
                         }
                         None => {
                             let (from, span) = (&changed.from, changed.from.span());
-                            let (upcast, whole) = (Ident::new("changed", span), local("old", span));
+                            let upcast = Ident::new("changed", span);
+                            let whole = local("old", Span::mixed_site(), span);
                             quote_spanned!(span=> { use #private::#upcast; #upcast::<#ty, #from>(#whole.#name) })
                         }
                     };
