@@ -2,9 +2,11 @@
 //! afterwards everything that the README promises is checked.
 //!
 //! `run` makes a history. A `node` is one of its processes: `worker`s send the requests that [`plan`] gives them,
-//! `readers` follow the log, and each call, answer and delivery becomes a line of one [`record`]. [`model`] tells what
-//! is to be [`stored`], and shares no code with the runtime. A seed repeats the requests, not how processes meet.
+//! `readers` follow the log, and each call, answer and delivery becomes a line of one [`record`]. [`check()`] holds the
+//! record against what is [`stored`], by a [`model`] that shares no code with the runtime. A seed repeats the requests,
+//! not how processes meet.
 
+mod check;
 mod lossy;
 pub mod model;
 mod node;
@@ -16,6 +18,7 @@ mod run;
 pub mod stored;
 mod worker;
 
+pub use check::{Violation, check};
 pub use es_conformance::__private::seed;
 pub use rows::Row;
 pub use run::{in_process, in_process_without_projections, on_postgres, on_sqlite, process};
