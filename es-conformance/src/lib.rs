@@ -50,5 +50,6 @@ pub use sql_tables::{SqlInline, SqlStep, SqlTables};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::process::writer_process;
+    pub use crate::random::{Random, seed};
     pub use crate::run::{Tally, run_case};
 }

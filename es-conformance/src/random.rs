@@ -2,26 +2,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Random numbers that a seed repeats (`SplitMix64`), so that a failure can be run again.
 #[derive(Debug, Clone)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
     /// Numbers that follow from `seed`.
-    pub(crate) fn from_seed(seed: u64) -> Self {
+    pub fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Below `bound`, which is not 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.any() % bound
     }
 
     /// Another sequence, for a task of its own.
-    pub(crate) fn fork(&mut self) -> Self {
+    #[must_use]
+    pub fn fork(&mut self) -> Self {
         Self(self.any())
     }
 
     /// Any number.
-    pub(crate) fn any(&mut self) -> u64 {
+    pub fn any(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -31,7 +32,7 @@ impl Random {
 }
 
 /// `ES_TEST_SEED`, or one that differs from run to run.
-pub(crate) fn seed() -> u64 {
+pub fn seed() -> u64 {
     std::env::var("ES_TEST_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok())

@@ -4,6 +4,7 @@ pub mod balances;
 pub mod bank;
 pub mod faults;
 pub mod foreign;
+pub mod history;
 pub mod ledger;
 pub mod process;
 pub mod stores;

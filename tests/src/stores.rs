@@ -122,16 +122,31 @@ pub async fn postgres_address() -> String {
     let url = std::env::var("ES_TEST_DATABASE_URL").unwrap_or_else(|_| {
         panic!("this test needs PostgreSQL: run scripts/test, or `scripts/postgres run -- cargo test -p es-tests`")
     });
-    let config: tokio_postgres::Config = url.parse().expect("ES_TEST_DATABASE_URL is the URL of a database");
-    let (admin, connection) = config
-        .connect(tokio_postgres::NoTls)
-        .await
-        .expect("the test server lets us in");
-    tokio::spawn(connection);
+    let admin = postgres_client(&url).await;
     let name = format!("es_test_{}", uuid::Uuid::now_v7().simple());
     let create = format!("CREATE DATABASE {name} TEMPLATE template0 STRATEGY wal_log");
     admin.batch_execute(&create).await.expect("a database can be created");
     with_database(&url, &name)
+}
+
+/// Ends every session of the database at this address but its own, in the middle of whatever it does.
+///
+/// # Panics
+///
+/// If the server does not let us in.
+pub async fn end_postgres_sessions(address: &str) {
+    const SQL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let ended = postgres_client(address).await.batch_execute(SQL).await;
+    ended.expect("sessions can be ended");
+}
+
+async fn postgres_client(address: &str) -> tokio_postgres::Client {
+    let config: tokio_postgres::Config = address.parse().expect("the URL of a database");
+    let connected = config.connect(tokio_postgres::NoTls).await;
+    let (client, connection) = connected.expect("the test server lets us in");
+    tokio::spawn(connection);
+    client
 }
 
 /// The URL with this database in the place of its own.

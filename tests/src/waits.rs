@@ -71,3 +71,20 @@ pub async fn reached<P: Projection>(runtime: &Runtime, position: Position) {
 pub async fn caught_up<P: Projection>(runtime: &Runtime) {
     reached::<P>(runtime, runtime.store().head().await.unwrap()).await;
 }
+
+/// Waits until every projection and so many subscriptions have come to the end of the log.
+///
+/// # Panics
+///
+/// If they never do.
+pub async fn at_the_head(runtime: &Runtime, subscriptions: usize) {
+    for _ in 0..TIMES {
+        let health = runtime.health().await.unwrap();
+        let there = health.subscriptions.iter().filter(|is| is.lag_events == 0).count();
+        if there == subscriptions && health.projections.iter().all(|is| is.lag_events == 0 && is.ready) {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("never: {:?}", runtime.health().await);
+}
