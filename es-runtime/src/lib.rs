@@ -17,6 +17,7 @@ mod memory;
 mod metadata;
 mod metrics;
 mod outcome;
+mod outlived;
 pub mod prelude;
 pub mod projection;
 mod recorded;

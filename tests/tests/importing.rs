@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use es_runtime::prelude::*;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::store::ReadLog;
-use es_runtime::{AnyPast, ImportError, Imported, Limits, Misapplied, Past, RecordedEvent, Version};
+use es_runtime::{AnyPast, ImportError, Imported, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, InsufficientFunds, Opened, Withdraw, Withdrawn};
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -150,7 +150,9 @@ es_tests::on_every_store_and_postgres! {
             let again = runtime.import("bank", items(&lines)).batch(batch).await.unwrap();
             assert_eq!(counts(again), (120, 120, 0), "{batch}");
         }
-        // And another process, which remembers nothing.
+        // And another process, which remembers nothing, and tries nothing twice.
+        let other = Runtime::builder(Arc::clone(&store)).retry(RetryPolicy::never()).start().await.unwrap();
+        assert_eq!(other.import("bank", items(&lines)).batch(11).await.unwrap().stored, 0);
         let again = start(&store).await.import("bank", items(&lines)).await.unwrap();
         assert_eq!(again.stored, 0);
         assert_holds(&log(&store).await, &lines);

@@ -389,7 +389,7 @@ impl ProjectionStore for PostgresStore {
             let group = |row: &tokio_postgres::Row| {
                 Ok::<_, Problem>(RowGroup {
                     value: row.try_get::<_, Option<&[u8]>>(0)?.and_then(table::value_of),
-                    count: number(row.try_get(1)?),
+                    count: row.number(1)?,
                 })
             };
             found.iter().map(group).collect::<Result<Vec<_>, _>>()

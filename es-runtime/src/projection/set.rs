@@ -23,7 +23,7 @@ use super::wake::Waiter;
 use super::worker::{FIRST, Worker};
 use super::{Failure, Plan, Projection, ReadError, Status};
 use crate::store::{EventFilter, ReadLog};
-use crate::{Clock, Position, StartError, StoreError, StoreErrorKind};
+use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
 
 /// The projections of a runtime, each with its task. When it is dropped, the tasks end by themselves.
 pub(crate) struct Projections {
@@ -84,6 +84,11 @@ impl Running {
             Status::Retrying => failure.attempts >= ATTEMPTS,
             _ => false,
         })
+    }
+
+    /// Refuses to wait for tasks that have been cut off.
+    pub(crate) fn check_runs(&self) -> Result<(), StoreError> {
+        self.segments.iter().try_for_each(|segment| segment.check_runs())
     }
 
     /// The segment that writes the row of `key`.
@@ -149,6 +154,7 @@ impl Running {
             if total == Position::ZERO {
                 return Ok(None);
             }
+            self.check_runs()?;
             let is_over = Instant::now() >= deadline;
             if is_over || pause >= Standing::ASKING || self.segments.iter().any(|segment| segment.says_held()) {
                 let done = self.done().await?;
@@ -249,7 +255,17 @@ impl Projections {
             });
         }
         // Only now, so that none runs if one could not be set up.
-        let start = |life: Life| (life.worker.standing.name, tokio::spawn(life.live()));
+        let start = |life: Life| {
+            let (standing, stop) = (Arc::clone(&life.worker.standing), life.stop.clone());
+            let name = standing.name;
+            let cut_off = move || {
+                // One that is late to stop is cut off too.
+                if !*stop.borrow() {
+                    standing.cut_off();
+                }
+            };
+            (name, outlived::spawn(life.live(), cut_off))
+        };
         Ok(Self {
             running,
             inline,

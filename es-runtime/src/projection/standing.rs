@@ -10,7 +10,7 @@ use super::held::Asked;
 use super::segment::Segment;
 use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
 use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
-use crate::{Position, StoreError, metrics};
+use crate::{Position, StoreError, metrics, outlived};
 
 /// What the tasks and the callers of a runtime know of one of its projections, or of one segment of it.
 pub(crate) struct Standing {
@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) rebuild: Option<Rebuild>,
     /// What came of the last time.
     pub(crate) rebuilt: Option<Rebuilt>,
+    /// Tells that the tokio runtime of the task has ended.
+    pub(crate) cut_off: bool,
 }
 
 impl State {
@@ -78,6 +80,7 @@ impl State {
             panics: 0,
             rebuild: None,
             rebuilt: None,
+            cut_off: false,
         }
     }
 }
@@ -213,6 +216,19 @@ impl Standing {
         self.state.send_modify(change);
     }
 
+    /// Refuses to wait for a task that has been cut off.
+    pub(crate) fn check_runs(&self) -> Result<(), StoreError> {
+        if self.state.borrow().cut_off {
+            return Err(outlived::ended());
+        }
+        Ok(())
+    }
+
+    /// Notes that the task has been cut off. Waiters learn of it at once.
+    pub(crate) fn cut_off(&self) {
+        self.update(|state| (state.cut_off, state.done, state.rate) = (true, None, 0.0));
+    }
+
     /// Counts the error, if it is a panic of the projection's code.
     pub(crate) fn count(&self, error: &Unprojectable) {
         if matches!(error, Unprojectable::Panicked(_)) {
@@ -267,6 +283,7 @@ impl Standing {
                 }
                 None => {}
             }
+            self.check_runs()?;
             if local.is_some() {
                 // The sender lives as long as `self`; what ends the wait else is the time.
                 drop(timeout_at(deadline, state.changed()).await);
@@ -305,8 +322,12 @@ impl Standing {
     pub(crate) async fn order(&self, what: What) -> Result<(), CommandError> {
         let (reply, answer) = oneshot::channel();
         let order = Order { what, reply };
-        self.orders.send(order).await.map_err(|_| CommandError::ShutDown)?;
-        answer.await.unwrap_or(Err(CommandError::ShutDown))
+        let ended = || {
+            self.check_runs()
+                .map_or_else(CommandError::from, |()| CommandError::ShutDown)
+        };
+        self.orders.send(order).await.map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 

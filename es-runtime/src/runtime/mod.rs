@@ -64,7 +64,7 @@ use crate::{
 };
 
 /// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to
-/// each task. Runs in a tokio runtime with its timer enabled.
+/// each task. Runs in a tokio runtime with its timer enabled, which should last as long: its projections and subscriptions end with that.
 ///
 /// ```
 /// # use es_runtime::{MemoryStore, Runtime};

@@ -285,7 +285,12 @@ impl Runtime {
     }
 
     /// How the projections and subscriptions of this runtime are.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails; [`Closed`](crate::StoreErrorKind::Closed) also if the tokio runtime has ended on which they were started.
     pub async fn health(&self) -> Result<Health, StoreError> {
+        self.0.subscriptions.check_runs()?;
         let head = self.0.store.head().await?;
         let mut projections = Vec::new();
         for running in self.0.projections.all() {
@@ -333,6 +338,7 @@ impl Runtime {
             store,
             ..
         } = running;
+        running.check_runs()?;
         let (ready, is_diverged) = match store.checkpoint(&standing.mark).await {
             Ok(mark) => (mark.is_some(), false),
             Err(CheckpointError::Diverged { .. }) => (false, true),

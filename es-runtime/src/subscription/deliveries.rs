@@ -13,7 +13,8 @@ use super::{Standing, SubscriptionError};
 use crate::Position;
 
 /// The events of a subscription, as they come: first those that are there, then those that are appended. With
-/// [`next`](Self::next), or as any other [`Stream`]. It ends when the runtime is shut down or dropped.
+/// [`next`](Self::next), or as any other [`Stream`]. It ends when the runtime is shut down or dropped, and with an error when the tokio
+/// runtime ends on which it was started.
 ///
 /// When it is dropped, the cursor is stored and left to others, once no delivery is in hand any more.
 #[must_use = "nothing is delivered until `next` is called"]
@@ -22,6 +23,8 @@ pub struct Deliveries<T> {
     shared: Arc<Shared>,
     /// The event that could not be read, before which it stands.
     refused: Option<Position>,
+    /// Tells that the end of its tokio runtime was told.
+    has_ended: bool,
 }
 
 /// An event that was delivered, and is to be acknowledged. Dereferences to it.
@@ -103,6 +106,7 @@ impl<T> Deliveries<T> {
             items,
             shared,
             refused: None,
+            has_ended: false,
         }
     }
 
@@ -150,7 +154,11 @@ impl<T> Deliveries<T> {
         loop {
             return match self.items.poll_recv(context) {
                 Poll::Pending => Poll::Pending,
-                Poll::Ready(None) => Poll::Ready(None),
+                // Told once; behind it comes nothing more.
+                Poll::Ready(None) => match self.shared.standing.check_runs() {
+                    Err(error) if !std::mem::replace(&mut self.has_ended, true) => Poll::Ready(Some(Err(error.into()))),
+                    _ => Poll::Ready(None),
+                },
                 // Skipped, but sent again before that.
                 Poll::Ready(Some(Err(Refused { event: Some(event), .. }))) if !self.shared.window.is_undone(event) => {
                     continue;
@@ -306,7 +314,9 @@ impl Shared {
 /// The task has ended.
 fn ended(standing: &Standing) -> SubscriptionError {
     let name = standing.name.clone();
-    if standing.is_lost.load(Ordering::SeqCst) {
+    if let Err(error) = standing.check_runs() {
+        error.into()
+    } else if standing.is_lost.load(Ordering::SeqCst) {
         SubscriptionError::LeaseLost(name)
     } else {
         SubscriptionError::Ended(name)

@@ -57,7 +57,10 @@ impl SubscriptionHandle {
     }
 
     async fn order(&self, what: What) -> Result<(), SubscriptionError> {
-        let ended = || SubscriptionError::Ended(self.name().to_owned());
+        let ended = || match self.standing.check_runs() {
+            Ok(()) => SubscriptionError::Ended(self.name().to_owned()),
+            Err(error) => error.into(),
+        };
         let (reply, answer) = oneshot::channel();
         self.orders.send(Order { what, reply }).await.map_err(|_| ended())?;
         answer.await.unwrap_or_else(|_| Err(ended()))

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::SubscriptionHandle;
 use crate::projection::{Failure, Status, chain, failure};
-use crate::{Clock, Position, StoreError, StoreErrorKind, metrics};
+use crate::{Clock, Position, StoreError, StoreErrorKind, metrics, outlived};
 
 /// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
@@ -54,9 +54,19 @@ pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) owns: bool,
     pub(crate) failure: Option<Failure>,
+    /// Tells that the tokio runtime of the task has ended.
+    pub(crate) cut_off: bool,
 }
 
 impl Standing {
+    /// Refuses what the task was to do, if it has been cut off.
+    pub(crate) fn check_runs(&self) -> Result<(), StoreError> {
+        if self.state().cut_off {
+            return Err(outlived::ended());
+        }
+        Ok(())
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,6 +136,7 @@ impl Subscriptions {
             status: Status::Standby,
             owns: false,
             failure: None,
+            cut_off: false,
         };
         Arc::new(Standing {
             name: name.to_owned(),
@@ -147,10 +158,28 @@ impl Subscriptions {
         life: impl Future<Output = ()> + Send + 'static,
     ) {
         standing.metrics.begin();
-        let task = tokio::spawn(life);
+        let (cut, stop) = (Arc::clone(&standing), self.stopped());
+        let cut_off = move || {
+            // The runtime may be gone, or have cut it off as it was late to stop.
+            if stop.has_changed().is_ok() && !*stop.borrow() {
+                cut.state().cut_off = true;
+            }
+        };
+        let task = outlived::spawn(life, cut_off);
         let mut running = self.running();
-        running.retain(|running| !running.task.is_finished());
+        // One that has been cut off is kept, to be told of, until it is started again.
+        running.retain(|running| {
+            let is_cut_off = running.standing.check_runs().is_err();
+            !running.task.is_finished() || (is_cut_off && running.standing.name != standing.name)
+        });
         running.push(Running { standing, handle, task });
+    }
+
+    /// Refuses to tell of them if one has been cut off.
+    pub(crate) fn check_runs(&self) -> Result<(), StoreError> {
+        self.running()
+            .iter()
+            .try_for_each(|running| running.standing.check_runs())
     }
 
     /// Those that run, in the order in which they were started.

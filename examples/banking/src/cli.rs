@@ -31,6 +31,7 @@ Examples:
   banking accounts                                   every account and what it holds
   banking show ACC-000001                            one of them
   banking show ACC-000001 --at-version 3             as it was after its third event
+  banking show ACC-000001 --at 2025-03-31T00:00:00Z  as it was at that time, though imported today
   banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
   banking totals                                     what happened on each day, from tables of SQL
@@ -119,7 +120,7 @@ enum Command {
         /// As it was after so many events
         #[arg(long, value_name = "N", conflicts_with = "at")]
         at_version: Option<u64>,
-        /// As the bank had recorded it by then, such as 2026-11-21T09:30:00Z
+        /// As it was then, such as 2026-11-21T09:30:00Z, by the times at which things happened
         #[arg(long, value_name = "TIME")]
         at: Option<Timestamp>,
     },

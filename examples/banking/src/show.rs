@@ -26,7 +26,7 @@ pub(crate) async fn show(bank: &Runtime, number: AccountNumber, when: When) -> R
     let load = match when {
         When::Now => bank.load(number),
         When::Version(version) => bank.load(number).at_version(version),
-        When::Time(time) => bank.load(number).as_of(time),
+        When::Time(time) => bank.load(number).as_of_occurred(time),
     };
     match (load.await?, when) {
         (None, When::Time(time)) => Err(BankError::NotOpenAt { number, time }),

@@ -171,6 +171,7 @@ impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
             if let Some(hold) = behind.held(&*self.store, at).await? {
                 return Err(lagging(hold.of(behind.name)));
             }
+            behind.check_runs().map_err(|error| lagging(error.into()))?;
             if Instant::now() >= deadline {
                 return Err(lagging(ReadError::Timeout {
                     projection: behind.name,

@@ -130,8 +130,11 @@ impl<'a> Importer<'a> {
                 }
                 Ok(Committed::Not) => lost().into(),
                 // An earlier run, which had made other batches of the items; or somebody else.
-                Err(error @ (AppendError::Conflict { .. } | AppendError::IdempotencyMismatch { .. })) => {
+                Err(AppendError::Conflict { .. } | AppendError::IdempotencyMismatch { .. }) if !is_doubted => {
                     is_doubted = true;
+                    continue;
+                }
+                Err(error @ (AppendError::Conflict { .. } | AppendError::IdempotencyMismatch { .. })) => {
                     refused(error, attempts)
                 }
                 Err(error) => {
@@ -146,9 +149,7 @@ impl<'a> Importer<'a> {
             if !self.runtime.0.retry.allows_another(attempts) {
                 return Err(failed(item, failure));
             }
-            if attempts > 1 {
-                self.runtime.0.retry.pause(attempts).await;
-            }
+            self.runtime.0.retry.pause(attempts).await;
             attempts += 1;
         }
     }

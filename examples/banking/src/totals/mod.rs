@@ -25,9 +25,9 @@ pub(crate) struct Day {
     paid_out: Cents,
 }
 
-/// The day on which it was recorded.
+/// The day on which it happened: for a line of a ledger, that of the line.
 fn day(meta: &Meta<Account>) -> String {
-    meta.recorded_at()
+    meta.occurred_at()
         .to_string()
         .chars()
         .take("2026-11-21".len())

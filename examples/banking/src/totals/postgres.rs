@@ -7,7 +7,7 @@ use crate::account::{Deposited, Opened, Withdrawn};
 use crate::{Account, Cents};
 
 /// A row a day, in PostgreSQL.
-#[projection(name = "totals", version = 1, schema = "postgres.sql")]
+#[projection(name = "totals", version = 2, schema = "postgres.sql")]
 pub(crate) struct Totals;
 
 #[projection]
@@ -37,7 +37,7 @@ async fn add(tx: &mut PgTransaction<'_>, meta: &Meta<Account>, [opened, paid_in,
 
 /// What the table holds.
 pub(crate) async fn read(store: &PostgresStore) -> Result<super::Totals, StoreError> {
-    let sql = "SELECT day, opened, paid_in, paid_out FROM es_totals_v1.totals ORDER BY day";
+    let sql = "SELECT day, opened, paid_in, paid_out FROM es_totals_v2.totals ORDER BY day";
     let days = store.query(sql, &[]).await?;
     let days = days.iter().map(|row| Day {
         date: row.get(0),

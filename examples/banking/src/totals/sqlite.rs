@@ -7,7 +7,7 @@ use crate::account::{Deposited, Opened, Withdrawn};
 use crate::{Account, Cents};
 
 /// A row a day, in SQLite.
-#[projection(name = "totals", version = 1, schema = "sqlite.sql")]
+#[projection(name = "totals", version = 2, schema = "sqlite.sql")]
 pub(crate) struct Totals;
 
 #[projection]
@@ -29,7 +29,7 @@ impl Totals {
 }
 
 fn add(tx: &mut SqliteTransaction<'_>, meta: &Meta<Account>, [opened, paid_in, paid_out]: [i64; 3]) -> Result<()> {
-    let sql = "INSERT INTO totals_v1 (day, opened, paid_in, paid_out) VALUES (?1, ?2, ?3, ?4)
+    let sql = "INSERT INTO totals_v2 (day, opened, paid_in, paid_out) VALUES (?1, ?2, ?3, ?4)
                ON CONFLICT (day) DO UPDATE
                SET opened = opened + ?2, paid_in = paid_in + ?3, paid_out = paid_out + ?4";
     tx.execute(sql, (day(meta), opened, paid_in, paid_out))?;
@@ -39,7 +39,7 @@ fn add(tx: &mut SqliteTransaction<'_>, meta: &Meta<Account>, [opened, paid_in, p
 /// What the table holds.
 pub(crate) async fn read(store: &SqliteStore) -> Result<super::Totals, StoreError> {
     let days = store.query(|connection| {
-        let mut days = connection.prepare("SELECT day, opened, paid_in, paid_out FROM totals_v1 ORDER BY day")?;
+        let mut days = connection.prepare("SELECT day, opened, paid_in, paid_out FROM totals_v2 ORDER BY day")?;
         let days = days.query_map([], |row| {
             Ok(Day {
                 date: row.get(0)?,

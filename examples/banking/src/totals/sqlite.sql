@@ -1,4 +1,4 @@
-CREATE TABLE totals_v1 (
+CREATE TABLE totals_v2 (
     day      TEXT PRIMARY KEY, -- in UTC
     opened   INTEGER NOT NULL, -- accounts
     paid_in  INTEGER NOT NULL, -- cents

@@ -29,7 +29,7 @@ pub(crate) fn totals(summary: &Value) -> Value {
 /// These figures are those of data/README.md.
 #[test]
 fn the_shipped_ledger_gives_what_its_maker_worked_out() {
-    let (_, summary) = Bank::imported();
+    let (bank, summary) = Bank::imported();
     assert_eq!(summary["lines"], 20_480);
     assert_eq!(summary["accepted"], 19_962);
     assert_eq!(summary["refused"], 485);
@@ -57,6 +57,15 @@ fn the_shipped_ledger_gives_what_its_maker_worked_out() {
     assert_eq!(summary["imported_before"], 0);
     assert_eq!(summary["events"], 24_896);
     assert_eq!(summary["accounts"], 864);
+    let days = bank.json(&["totals"]);
+    assert_eq!(days[0]["day"], "2025-01-02");
+    let days = days.as_array().unwrap();
+    assert_eq!(days.last().unwrap()["day"], "2026-09-03");
+    assert!(
+        days.is_sorted_by_key(|day| day["day"].as_str()) && days.len() > 600,
+        "{}",
+        days.len()
+    );
     assert_eq!(summary["total"], "3366076.60");
     assert_eq!(summary["balances"], true);
 }
@@ -240,6 +249,48 @@ fn events_carry_the_time_and_the_reference_of_their_line() {
     assert_ne!(history[1]["recorded_at"], history[1]["occurred_at"]);
     assert_eq!(history[1]["reference"], "R2");
     assert_eq!(history[1]["actor"], "import");
+}
+
+#[test]
+fn the_totals_are_those_of_the_days_of_the_ledger() {
+    let bank = Bank::new("days");
+    let lines = [
+        "open,ACC-000001,,,Zoë",
+        "deposit,ACC-000001,,80.00,",
+        "withdraw,ACC-000001,,30.50,",
+    ];
+    bank.write("day.csv", ledger(&lines));
+    bank.ok(&["import", "day.csv"]);
+    let day = |day, opened, paid_in, paid_out| json!({ "day": day, "opened": opened, "paid_in": paid_in, "paid_out": paid_out });
+    assert_eq!(
+        bank.json(&["totals"]),
+        json!([
+            day("2026-01-01", 1, "0.00", "0.00"),
+            day("2026-01-02", 0, "80.00", "0.00"),
+            day("2026-01-03", 0, "0.00", "30.50"),
+        ])
+    );
+}
+
+#[test]
+fn an_account_is_shown_as_it_was_before_it_was_imported() {
+    let bank = Bank::new("before");
+    let lines = [
+        "open,ACC-000001,,,Zoë",
+        "deposit,ACC-000001,,80.00,",
+        "withdraw,ACC-000001,,30.50,",
+    ];
+    bank.write("day.csv", ledger(&lines));
+    bank.ok(&["import", "day.csv"]);
+    for (time, balance) in [
+        ("2026-01-01T09:00:00Z", "0.00"),
+        ("2026-01-03T08:59:59Z", "80.00"),
+        ("2026-01-03T09:00:00Z", "49.50"),
+    ] {
+        assert_eq!(bank.json(&["show", "ACC-000001", "--at", time])["balance"], balance);
+    }
+    let said = bank.fails(1, &["show", "ACC-000001", "--at", "2026-01-01T08:59:59Z"]);
+    assert!(said.contains("was not open at 2026-01-01T08:59:59Z"), "{said}");
 }
 
 #[test]
