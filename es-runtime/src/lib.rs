@@ -16,6 +16,7 @@ mod limits;
 mod memory;
 mod metadata;
 mod metrics;
+mod nearest;
 mod outcome;
 pub mod prelude;
 pub mod projection;
@@ -48,9 +49,9 @@ pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use projection::{CommandError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, FoldLive, Get, HandleEvents, List, Load,
-    Loaded, Page, ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil,
-    Runtime, Shown, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, FoldLive, Get, GroupBy,
+    HandleEvents, List, Load, Loaded, Page, ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results,
+    RetryPolicy, RunUntil, Runtime, Shown, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
