@@ -16,6 +16,7 @@ mod limits;
 mod memory;
 mod metadata;
 mod metrics;
+mod nearest;
 mod outcome;
 mod outlived;
 pub mod prelude;
@@ -49,10 +50,10 @@ pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use projection::{CommandError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AnyPast, AppendEvents, Atomically, Builder, CapError, DryRun, EventReport, Execute, ExecuteWithin, FoldLive, Get,
-    HandleEvents, Import, ImportError, ImportItem, Imported, List, Load, Loaded, Page, Past, ProjectionHandle,
-    Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown, Shutdown,
-    StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    AnyPast, AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, ExecuteWithin, FoldLive,
+    Get, GroupBy, HandleEvents, Import, ImportError, ImportItem, Imported, List, Load, Loaded, Page, Past,
+    ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
+    Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
 pub use store::{EventStore, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::Misfit;
 use super::store::{CheckpointError, Commit};
+use crate::nearest::listed;
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
 /// Why an event was not applied to the rows of a projection.
@@ -121,6 +122,41 @@ pub enum ReadError {
     /// The store was restored to an earlier point: the rows tell of what did not happen.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The row has no such field.
+    #[error("a row of projection `{projection}` has no field `{field}`: it has {}", listed(known.iter().map(String::as_str)))]
+    UnknownField {
+        /// The projection's name.
+        projection: &'static str,
+        /// The field that was asked for.
+        field: String,
+        /// Those that there are, the nearest first.
+        known: Vec<String>,
+    },
+    /// The row has the field, but rows cannot be found or ordered by it so.
+    #[error("field `{field}` of projection `{projection}` is {is}: {problem}")]
+    FieldType {
+        /// The projection's name.
+        projection: &'static str,
+        /// The field.
+        field: String,
+        /// What it is, such as `a number`.
+        is: String,
+        /// What does not fit.
+        problem: String,
+    },
+    /// Rows are [grouped](crate::List::group_by) by a field with an index, and this one has none.
+    #[error(
+        "projection `{projection}` has no index on `{field}` to group by: declare it with `index = [\"{field}\"]`; there are {}",
+        listed(indexes.iter().map(String::as_str))
+    )]
+    NotIndexed {
+        /// The projection's name.
+        projection: &'static str,
+        /// The field.
+        field: String,
+        /// Those that have one, the nearest first.
+        indexes: Vec<String>,
+    },
     /// The row is not of this build's shape.
     #[error(
         "row `{key}` of projection `{projection}` cannot be read: raise the projection's version when its struct changes"

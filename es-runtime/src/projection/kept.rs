@@ -29,6 +29,9 @@ pub enum Live {}
     note = "rows that are `Live` are not kept: ask for them with `runtime.live::<…>()`, without `.projection::<…>()`"
 )]
 pub trait Keep<S> {
+    /// Whether that is the memory of each process.
+    const IN_MEMORY: bool = false;
+
     /// What keeps them.
     fn beside(store: &Arc<S>) -> Arc<dyn ProjectionStore>;
 }
@@ -40,6 +43,8 @@ impl<S: ProjectionStore> Keep<S> for InStore {
 }
 
 impl<S: EventStore> Keep<S> for InMemory {
+    const IN_MEMORY: bool = true;
+
     fn beside(store: &Arc<S>) -> Arc<dyn ProjectionStore> {
         Arc::new(Local::beside(Arc::clone(store) as Arc<dyn EventStore>))
     }

@@ -4,6 +4,7 @@ mod cache;
 mod command;
 mod error;
 mod feed;
+mod fields;
 mod fold;
 mod guard;
 mod health;
@@ -42,6 +43,7 @@ pub use source::RowEvent;
 pub use store::ProjectionStore;
 
 pub(crate) use command::What;
+pub(crate) use fields::Fields;
 pub(crate) use guard::{guarded, text_of};
 pub(crate) use lease::Tenure;
 pub(crate) use life::{STANDBY, backoff, chain, failure, next, stopped};

@@ -7,7 +7,7 @@ use super::fold::{Fold, RowFold};
 use super::kept::Keep;
 use super::sql::{self, AddInline, SqlFold, SqlProjection, SqlStore, SqlTables, When};
 use super::standing::Standing;
-use super::{Poison, ProjectionStore, RowProjection};
+use super::{Fields, Poison, ProjectionStore, RowProjection};
 
 /// A projection that runs on store `S`: [`Builder::projection`](crate::Builder::projection). Row projections run on every store
 /// that keeps rows, and those that keep their rows in memory on every other one too.
@@ -24,7 +24,11 @@ pub trait Project<S>: Sized + 'static {
 
 impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
     fn plan() -> Plan<S> {
-        let segments = Standing::all::<P>().map(|(standing, orders)| (Arc::new(standing), orders));
+        let segments = Standing::all::<P>().map(|(mut standing, orders)| {
+            standing.is_in_memory = <P::Rows as Keep<S>>::IN_MEMORY;
+            standing.table.indexes = Fields::<P>::indexes().into();
+            (Arc::new(standing), orders)
+        });
         Plan {
             segments: segments.collect(),
             poison: P::POISON,

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::{Position, StoreError, StoreErrorKind};
+use crate::{Id, Position, StoreError, StoreErrorKind, Timestamp};
 
 /// The table of one version of a projection. Another version has a table of its own, beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -345,10 +345,22 @@ field_value! {
     bool => |value| Self::Bool(value);
     i64 => |value| Self::Integer(value);
     i32 => |value| Self::Integer(value.into());
+    i16 => |value| Self::Integer(value.into());
+    i8 => |value| Self::Integer(value.into());
     u32 => |value| Self::Integer(value.into());
+    u16 => |value| Self::Integer(value.into());
+    u8 => |value| Self::Integer(value.into());
     f64 => |value| Self::Float(value);
     &str => |value| Self::Text(value.to_owned());
     String => |value| Self::Text(value);
+    &String => |value| Self::Text(value.clone());
+    Timestamp => |value| Self::Text(value.to_string());
+}
+
+impl<A> From<Id<A>> for FieldValue {
+    fn from(id: Id<A>) -> Self {
+        Self::Text(id.to_string())
+    }
 }
 
 impl FieldValue {

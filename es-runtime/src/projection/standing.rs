@@ -24,6 +24,8 @@ pub(crate) struct Standing {
     pub(crate) note: String,
     /// Whether appends write its rows too, so that its task is not the only one to move the checkpoint.
     pub(crate) inline: bool,
+    /// Whether its rows are kept by this process alone, and found without an index.
+    pub(crate) is_in_memory: bool,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
     /// The name of the checkpoint that was written when the rows were as new as the log for the first time: those of all segments.
@@ -115,6 +117,7 @@ impl Standing {
             segment,
             note: note_of(&root),
             inline: false,
+            is_in_memory: false,
             mark: mark_of(&root),
             trial: trial_of(&reader),
             root,
@@ -146,6 +149,7 @@ impl Standing {
             root: self.root.clone(),
             note: self.note.clone(),
             inline: false,
+            is_in_memory: self.is_in_memory,
             mark: mark_of(&reader),
             trial: trial_of(&reader),
             reader,

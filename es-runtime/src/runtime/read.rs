@@ -1,16 +1,17 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::Position;
-use crate::projection::store::{Compare, FieldValue, Row, RowCursor, RowFilter, RowQuery};
-use crate::projection::{ReadError, RowKey, RowProjection, Running};
+use crate::nearest::nearest_first;
+use crate::projection::store::{Row, RowTable};
+use crate::projection::{ProjectionStore, ReadError, RowKey, RowProjection, Running, Standing};
+use crate::{Position, StoreError};
 
 /// A row of a projection, with its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,25 +33,15 @@ impl<P> Deref for Shown<P> {
     }
 }
 
-/// Rows in the order that was asked for.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct Page<P> {
-    /// The rows.
-    pub rows: Vec<Shown<P>>,
-    /// Where the next page begins, for [`List::page`]; `None` after the last row.
-    pub next: Option<RowCursor>,
-}
-
 /// What reads of rows have in common.
-struct Reading {
+pub(super) struct Reading {
     projection: Running,
-    after: Position,
-    timeout: Duration,
+    pub(super) after: Position,
+    pub(super) timeout: Duration,
 }
 
 impl Reading {
-    fn new(projection: &Running) -> Self {
+    pub(super) fn new(projection: &Running) -> Self {
         Self {
             projection: projection.clone(),
             after: Position::ZERO,
@@ -58,40 +49,54 @@ impl Reading {
         }
     }
 
-    /// Reads rows that may be shown: of a table that was not begun anew meanwhile.
-    async fn read(&self, wanted: Wanted<'_>) -> Result<Vec<Row>, ReadError> {
+    /// Where the rows are.
+    pub(super) fn place(&self) -> (&dyn ProjectionStore, &RowTable) {
+        (&*self.projection.store, &self.projection.standing.table)
+    }
+
+    /// That rows may be grouped by this field, which the user calls `field`.
+    pub(super) fn check_index(&self, path: &str, field: &str) -> Result<(), ReadError> {
+        let Standing {
+            name,
+            table,
+            is_in_memory,
+            ..
+        } = &*self.projection.standing;
+        if *is_in_memory || table.indexes.iter().any(|index| index == path) {
+            return Ok(());
+        }
+        let indexes = nearest_first(field, table.indexes.iter().map(|index| &**index));
+        Err(ReadError::NotIndexed {
+            projection: name,
+            field: field.to_owned(),
+            indexes: indexes.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Reads rows that may be shown: of a table that was not begun anew meanwhile. Nothing if there is no event. Only that of `key` is
+    /// waited for, if there is one.
+    pub(super) async fn read<'s, T: Default>(
+        &'s self,
+        key: Option<&str>,
+        ask: impl Fn() -> BoxFuture<'s, Result<T, StoreError>> + Send,
+    ) -> Result<T, ReadError> {
         let Running { standing, store, .. } = &self.projection;
         let deadline = Instant::now() + self.timeout;
         if self.after > Position::ZERO {
-            let key = match wanted {
-                Wanted::Key([key]) => Some(&**key),
-                Wanted::Query(_) => None,
-            };
             self.projection.reach(self.after, key, deadline, self.timeout).await?;
         }
         // The event of the mark may be there still, as it stands further back.
         self.projection.check_diverged().await?;
         loop {
             let Some(mark) = self.projection.ready(deadline).await? else {
-                // There is no event, and so no row.
-                return Ok(Vec::new());
+                return Ok(T::default());
             };
-            let rows = match wanted {
-                Wanted::Key(key) => store.rows(&standing.table, key).await?.into_iter().flatten().collect(),
-                Wanted::Query(query) => store.list_rows(&standing.table, query).await?,
-            };
+            let answer = ask().await?;
             if standing.read_mark(&**store).await?.as_ref() == Some(&mark) {
-                return Ok(rows);
+                return Ok(answer);
             }
         }
     }
-}
-
-/// Which rows are read.
-#[derive(Clone, Copy)]
-enum Wanted<'a> {
-    Key(&'a [String; 1]),
-    Query(&'a RowQuery),
 }
 
 macro_rules! reading_setters {
@@ -110,6 +115,8 @@ macro_rules! reading_setters {
         }
     };
 }
+
+pub(super) use reading_setters;
 
 /// Reads a row: `runtime.get::<Balance>(id).await`, or first its options.
 #[must_use = "nothing is read until it is awaited"]
@@ -130,89 +137,17 @@ impl<'a, P: RowProjection> IntoFuture for Get<'a, P> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let rows = self.reading.read(Wanted::Key(&[self.key])).await?;
-            rows.into_iter().next().map(shown).transpose()
+            let Self { reading, key, .. } = &self;
+            let (store, table) = reading.place();
+            let rows = reading
+                .read(Some(key), || store.rows(table, std::slice::from_ref(key)))
+                .await?;
+            rows.into_iter().flatten().next().map(shown).transpose()
         })
     }
 }
 
-/// Lists rows: `runtime.list::<Balance>().await`, or first its options. All, in the order of their keys, unless said otherwise.
-#[must_use = "nothing is read until it is awaited"]
-pub struct List<'a, P> {
-    reading: Reading,
-    query: RowQuery,
-    runtime: PhantomData<&'a Runtime>,
-    row: PhantomData<fn() -> P>,
-}
-
-impl<P: RowProjection> List<'_, P> {
-    reading_setters!();
-
-    /// Only rows whose field, such as `owner` or `address.city`, compares so with `value`. All conditions must hold. Fast on a
-    /// field of `#[projection(index = […])]`.
-    pub fn filter(
-        mut self,
-        field: impl Into<Cow<'static, str>>,
-        compare: Compare,
-        value: impl Into<FieldValue>,
-    ) -> Self {
-        self.query.filters.push(RowFilter {
-            field: field.into(),
-            compare,
-            value: value.into(),
-        });
-        self
-    }
-
-    /// In the order of this field, then of the keys. Rows in which it is `null` come last.
-    pub fn order_by(mut self, field: impl Into<Cow<'static, str>>) -> Self {
-        self.query.order_by = Some(field.into());
-        self
-    }
-
-    /// Rows in which the field of [`order_by`](Self::order_by) is `null` come first, in either direction.
-    pub fn nulls_first(mut self) -> Self {
-        self.query.nulls_first = true;
-        self
-    }
-
-    /// The largest first.
-    pub fn descending(mut self) -> Self {
-        self.query.descending = true;
-        self
-    }
-
-    /// At most so many rows; [`Page::next`] says where to go on.
-    pub fn limit(mut self, rows: u32) -> Self {
-        self.query.limit = Some(rows);
-        self
-    }
-
-    /// Goes on where a page of the same list ended. Rows that change between two pages may be seen twice or not at all, if their
-    /// place in the order changes; no other row is.
-    pub fn page(mut self, next: RowCursor) -> Self {
-        self.query.after = Some(next);
-        self
-    }
-}
-
-impl<'a, P: RowProjection> IntoFuture for List<'a, P> {
-    type Output = Result<Page<P>, ReadError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let query = &self.query;
-            let rows = self.reading.read(Wanted::Query(query)).await?;
-            let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
-            let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
-            let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;
-            Ok(Page { rows, next })
-        })
-    }
-}
-
-fn shown<P: RowProjection>(row: Row) -> Result<Shown<P>, ReadError> {
+pub(super) fn shown<P: RowProjection>(row: Row) -> Result<Shown<P>, ReadError> {
     let Row { key, data, position } = row;
     match crate::json::from_slice(&data) {
         Ok(row) => Ok(Shown { row, key, position }),
@@ -242,33 +177,10 @@ impl Runtime {
             row: PhantomData,
         }
     }
-
-    /// The rows of projection `P`. Await the result, or say first which, and in what order.
-    ///
-    /// # Panics
-    ///
-    /// If `P` was not given to the builder of the runtime.
-    #[track_caller]
-    pub fn list<P: RowProjection>(&self) -> List<'_, P> {
-        List {
-            reading: Reading::new(self.0.projections.of::<P>()),
-            query: RowQuery::default(),
-            runtime: PhantomData,
-            row: PhantomData,
-        }
-    }
 }
 
 impl<P> fmt::Debug for Get<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Get").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-impl<P> fmt::Debug for List<'_, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List")
-            .field("query", &self.query)
-            .finish_non_exhaustive()
     }
 }

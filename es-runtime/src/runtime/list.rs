@@ -1,0 +1,213 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::Runtime;
+use super::read::{Reading, Shown, reading_setters, shown};
+use crate::Position;
+use crate::projection::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
+use crate::projection::{Fields, ReadError, RowProjection};
+
+/// Rows in the order that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Page<P> {
+    /// The rows.
+    pub rows: Vec<Shown<P>>,
+    /// Where the next page begins, for [`List::page`]; `None` after the last row.
+    pub next: Option<RowCursor>,
+}
+
+/// Lists rows: `runtime.list::<Balance>().await`, or first its options. All, in the order of their keys, unless said otherwise.
+#[must_use = "nothing is read until it is awaited"]
+pub struct List<'a, P> {
+    reading: Reading,
+    query: RowQuery,
+    runtime: PhantomData<&'a Runtime>,
+    row: PhantomData<fn() -> P>,
+}
+
+impl<'a, P: RowProjection> List<'a, P> {
+    reading_setters!();
+
+    /// Only rows whose field, such as `owner` or `address.city`, compares so with `value`. All conditions must hold; none holds of
+    /// `null`. Fast on a field of `#[projection(index = […])]`.
+    ///
+    /// A field that the row does not have is [`ReadError::UnknownField`], a value that never compares with it
+    /// [`ReadError::FieldType`].
+    pub fn filter(
+        mut self,
+        field: impl Into<Cow<'static, str>>,
+        compare: Compare,
+        value: impl Into<FieldValue>,
+    ) -> Self {
+        self.query.filters.push(RowFilter {
+            field: field.into(),
+            compare,
+            value: value.into(),
+        });
+        self
+    }
+
+    /// In the order of this field, then of the keys. Rows in which it is `null` come last, in either direction. Text is ordered by its
+    /// first 1,024 bytes.
+    pub fn order_by(mut self, field: impl Into<Cow<'static, str>>) -> Self {
+        self.query.order_by = Some(field.into());
+        self
+    }
+
+    /// Rows in which the field of [`order_by`](Self::order_by) is `null` come first.
+    pub fn nulls_first(mut self) -> Self {
+        self.query.nulls_first = true;
+        self
+    }
+
+    /// The largest first.
+    pub fn descending(mut self) -> Self {
+        self.query.descending = true;
+        self
+    }
+
+    /// At most so many rows; [`Page::next`] says where to go on.
+    pub fn limit(mut self, rows: u32) -> Self {
+        self.query.limit = Some(rows);
+        self
+    }
+
+    /// Goes on where a page of the same list ended. Rows that change between two pages may be seen twice or not at all, if their
+    /// place in the order changes; every other row is seen once.
+    pub fn page(mut self, next: RowCursor) -> Self {
+        self.query.after = Some(next);
+        self
+    }
+
+    /// Counts the rows that the filters let through: `runtime.list::<Balance>().filter(…).count().await`. Order, limit and page do not
+    /// matter.
+    pub fn count(self) -> Count<'a, P> {
+        Count(self)
+    }
+
+    /// Counts the rows for each value of a field, in the order of the values: how many cases came by which channel. Order, limit and page
+    /// do not matter.
+    ///
+    /// The field has an index: `#[projection(index = ["channel"])]`, unless the rows are kept in memory. Otherwise it is
+    /// [`ReadError::NotIndexed`].
+    pub fn group_by(self, field: impl Into<Cow<'static, str>>) -> GroupBy<'a, P> {
+        GroupBy {
+            list: self,
+            field: field.into(),
+        }
+    }
+}
+
+impl<P: RowProjection> List<'_, P> {
+    /// Counts the rows of the filters.
+    async fn counted(&self, group_by: Option<Cow<'static, str>>) -> Result<Vec<RowGroup>, ReadError> {
+        let count = RowCount {
+            filters: Fields::<P>::filters(self.query.filters.clone())?,
+            group_by,
+        };
+        let (store, table) = self.reading.place();
+        self.reading.read(None, || store.count_rows(table, &count)).await
+    }
+}
+
+impl<'a, P: RowProjection> IntoFuture for List<'a, P> {
+    type Output = Result<Page<P>, ReadError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let query = &Fields::<P>::query(self.query)?;
+            let (store, table) = self.reading.place();
+            let rows = self.reading.read(None, || store.list_rows(table, query)).await?;
+            let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
+            let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
+            let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;
+            Ok(Page { rows, next })
+        })
+    }
+}
+
+/// Counts rows: [`List::count`].
+#[must_use = "nothing is counted until it is awaited"]
+pub struct Count<'a, P>(List<'a, P>);
+
+impl<'a, P: RowProjection> IntoFuture for Count<'a, P> {
+    type Output = Result<u64, ReadError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let all = self.0.counted(None).await?;
+            Ok(all.iter().map(|group| group.count).sum())
+        })
+    }
+}
+
+/// Counts rows for each value of a field: [`List::group_by`].
+#[must_use = "nothing is counted until it is awaited"]
+pub struct GroupBy<'a, P> {
+    list: List<'a, P>,
+    field: Cow<'static, str>,
+}
+
+impl<'a, P: RowProjection> IntoFuture for GroupBy<'a, P> {
+    type Output = Result<Vec<RowGroup>, ReadError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { list, field } = self;
+            let path = Fields::<P>::ordered(&field)?;
+            list.reading.check_index(&path, &field)?;
+            let mut groups = list.counted(Some(path)).await?;
+            for group in &mut groups {
+                group.value = group.value.take().map(|value| Fields::<P>::typed(&field, value));
+            }
+            Ok(groups)
+        })
+    }
+}
+
+impl Runtime {
+    /// The rows of projection `P`. Await the result, or say first which, and in what order.
+    ///
+    /// # Panics
+    ///
+    /// If `P` was not given to the builder of the runtime.
+    #[track_caller]
+    pub fn list<P: RowProjection>(&self) -> List<'_, P> {
+        List {
+            reading: Reading::new(self.0.projections.of::<P>()),
+            query: RowQuery::default(),
+            runtime: PhantomData,
+            row: PhantomData,
+        }
+    }
+}
+
+impl<P> fmt::Debug for List<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("List")
+            .field("query", &self.query)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P> fmt::Debug for Count<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Count").field(&self.0).finish()
+    }
+}
+
+impl<P> fmt::Debug for GroupBy<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupBy")
+            .field("list", &self.list)
+            .field("field", &self.field)
+            .finish()
+    }
+}
