@@ -338,3 +338,17 @@ impl fmt::Debug for Error {
         Ok(())
     }
 }
+
+/// The text of the error with those of its causes, except what it says already.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -22,6 +22,7 @@ use super::standing::Standing;
 use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
 use super::worker::{FIRST, Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
+use crate::error::chain;
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
 /// How long after a lease was found taken it is asked for again.
@@ -493,21 +494,6 @@ pub(crate) fn failure(
         attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
         at,
     }
-}
-
-/// The error with its causes.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some errors repeat their cause.
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 pub(crate) fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {

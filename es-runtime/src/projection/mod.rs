@@ -46,7 +46,7 @@ pub(crate) use command::What;
 pub(crate) use fields::Fields;
 pub(crate) use guard::{guarded, text_of};
 pub(crate) use lease::Tenure;
-pub(crate) use life::{STANDBY, backoff, chain, failure, next, stopped};
+pub(crate) use life::{STANDBY, backoff, failure, next, stopped};
 pub(crate) use live::{Wanted, fold_live};
 pub(crate) use parked::{all_parked, count_parked};
 pub(crate) use partition::noted;

@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::feed::{EVENTS, Feed};
 use super::fold::Fold;
-use super::life::chain;
 use super::sql::WriteError;
 use super::standing::{Standing, position_of};
 use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
 use super::trial::{Trial, Turn};
 use super::wake::Waiter;
 use super::{Poison, Status, Unprojectable, count_parked};
+use crate::error::chain;
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
 pub(crate) use orders::refused;

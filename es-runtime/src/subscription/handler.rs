@@ -12,10 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
+use crate::error::chain;
 use crate::projection::store::{CommitError, Lease, Parked};
 use crate::projection::{
-    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, chain, count_parked, guarded, next,
-    text_of,
+    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, count_parked, guarded, next, text_of,
 };
 use crate::store::ReadLog;
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};

@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::SubscriptionHandle;
-use crate::projection::{Failure, Status, chain, failure};
+use crate::error::chain;
+use crate::projection::{Failure, Status, failure};
 use crate::{Clock, Position, StoreError, StoreErrorKind, metrics, outlived};
 
 /// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).

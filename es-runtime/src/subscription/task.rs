@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
+use crate::error::chain;
 use crate::projection::store::{CommitError, Lease};
-use crate::projection::{Status, Tenure, Waiter, backoff, chain, guarded, next, position_of, stopped};
+use crate::projection::{Status, Tenure, Waiter, backoff, guarded, next, position_of, stopped};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
