@@ -12,6 +12,7 @@ mod helper;
 mod impl_block;
 mod local;
 mod message;
+mod plain;
 mod projection;
 mod runtime;
 mod shape;

@@ -5,6 +5,7 @@ use syn::{Attribute, Field, Fields, Generics, Item, LitStr, Type};
 
 use crate::derives::Derives;
 use crate::errors::Errors;
+use crate::plain::Plain;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
@@ -15,6 +16,8 @@ pub(crate) struct Message {
     pub(crate) derives: Derives,
     /// The types of the fields that are stored as they are.
     pub(crate) fields: Vec<Type>,
+    /// What it is made of, if its values may be known to come back.
+    pub(crate) plain: Option<Plain>,
 }
 
 /// How messages call such a struct.
@@ -30,7 +33,9 @@ impl Message {
     pub(crate) fn parse(item: &TokenStream, name: Option<LitStr>, words: &Words, errors: &mut Errors) -> Option<Self> {
         let Words { attribute, noun } = words;
         let mut fields = Vec::new();
-        let (ident, attrs, generics) = match errors.ok(syn::parse2::<Item>(item.clone()))? {
+        let item = errors.ok(syn::parse2::<Item>(item.clone()))?;
+        let plain = Plain::of(&item);
+        let (ident, attrs, generics) = match item {
             Item::Struct(item) => {
                 if is_plain(&item.generics) && borrows(&item.fields, words, errors) {
                     return None;
@@ -71,6 +76,7 @@ impl Message {
             derives: Derives::of(&attrs),
             ident,
             fields,
+            plain,
         })
     }
 }

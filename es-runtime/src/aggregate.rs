@@ -56,6 +56,12 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether the event is known to come back from its stored form as it is, see [`Event::is_plain`](crate::Event::is_plain). If
+    /// not, the runtime folds what it is read back as, so that every process folds the same.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
     /// Appends the stored form of the event to `out`.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 

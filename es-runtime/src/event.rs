@@ -34,15 +34,25 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
         Ok(())
     }
 
+    /// Whether each value of the type is known to come back from its stored form as it was, so that [`encode`](Self::encode) need
+    /// not read it back. `#[event]` says so of numbers of up to 64 bits, `bool`, text, `Vec`, maps with such keys, `Option` of what is
+    /// never `null`, and `#[value]` types made of these, where no serde attribute may have them stored otherwise.
+    fn is_plain() -> bool {
+        false
+    }
+
     /// Appends the stored form of the event to `out`: JSON that reads back as the same value.
     ///
     /// # Errors
     ///
-    /// If the event holds a NaN or an infinity, for which JSON has no form, if it nests deeper than could be read, or if its `Serialize`
-    /// implementation fails.
+    /// If the event holds a NaN or an infinity, for which JSON has no form, if it nests deeper than could be read, if its `Serialize`
+    /// implementation fails, or if the JSON cannot be read, or is read as another value: compared by `PartialEq`, and by `Debug` if a
+    /// value is not equal to itself. `out` then holds what cannot be stored.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let encoded = crate::json::encode(self, out);
-        encoded.map_err(|error| error.of(Self::NAME, format_args!("the payload of event `{}`", Self::NAME)))
+        let stored = crate::json::store(self, Self::is_plain(), out);
+        stored
+            .map(drop)
+            .map_err(|error| error.of(Self::NAME, format_args!("the payload of event `{}`", Self::NAME)))
     }
 
     /// Appends the event in the shape of an older version, for a store that builds read which do not know the current one.
@@ -189,8 +199,8 @@ impl<E> IntoIterator for Decoded<E> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
-    /// Its `Serialize` implementation failed, or it holds a value that JSON has no form for.
-    #[error("event `{name}` cannot be stored")]
+    /// Its `Serialize` implementation failed, it holds a value that JSON has no form for, or it would not be read back as it is.
+    #[error("event `{name}` cannot be stored: {source}")]
     Value {
         /// The event's or the command's name.
         name: &'static str,

@@ -1,7 +1,7 @@
 //! The stored form of events and commands: JSON that reads back as the value that was written.
 
 use std::cell::Cell;
-use std::fmt::{self, Display};
+use std::fmt::{self, Debug, Display};
 
 use serde::de::{self, DeserializeOwned, Deserializer as _};
 use serde::ser::{
@@ -15,8 +15,11 @@ use crate::limits::{DEPTH, LimitExceeded};
 mod levels;
 #[cfg(feature = "arbitrary_precision")]
 mod numbers;
+mod read_back;
+mod watched;
 
 pub(crate) use levels::check_levels;
+pub(crate) use read_back::same;
 
 /// Why a value has no stored form.
 pub(crate) enum Unencodable {
@@ -59,28 +62,37 @@ pub(crate) fn too_deep(what: impl Display) -> LimitExceeded {
 ///
 /// # Errors
 ///
-/// If the value nests too deep, if `Serialize` fails, or if the value holds what JSON has no form for or what could not be read back as the same: NaN and
-/// infinities, which `serde_json` would store as `null`, and some numbers of more than 64 bits in enums and flattened structs,
-/// which it or serde would round or refuse. `out` may then hold a part of the value.
-pub(crate) fn encode<T: Serialize + DeserializeOwned + PartialEq>(
-    value: &T,
-    out: &mut Vec<u8>,
-) -> Result<(), Unencodable> {
-    let (start, found) = (out.len(), Found::default());
-    if let Err(error) = value.serialize(Exact(&mut serde_json::Serializer::new(&mut *out), &found)) {
-        return Err(if found.is_too_deep.get() {
+/// If the value nests too deep, if `Serialize` fails, or if the value holds NaN or an infinity, which `serde_json` would store as
+/// `null`. `out` may then hold a part of the value.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Unencodable> {
+    let levels = Levels::default();
+    let written = value.serialize(Exact(&mut serde_json::Serializer::new(out), &levels));
+    written.map_err(|error| {
+        if levels.are_too_many.get() {
             Unencodable::TooDeep
         } else {
             Unencodable::Value(error)
-        });
+        }
+    })
+}
+
+/// Appends the JSON form of `value` to `out`, and reads it back unless the type `is_plain`. Returns the value that was read.
+///
+/// # Errors
+///
+/// Those of [`encode`], and if the JSON cannot be read, or is read as another value.
+pub(crate) fn store<T: Serialize + DeserializeOwned + PartialEq + Debug>(
+    value: &T,
+    is_plain: bool,
+    out: &mut Vec<u8>,
+) -> Result<Option<T>, Unencodable> {
+    let start = out.len();
+    encode(value, out)?;
+    if is_plain {
+        return Ok(None);
     }
-    if found.is_wide.get() && !from_slice::<T>(&out[start..]).is_ok_and(|read| read == *value) {
-        return Err(Unencodable::Value(ser::Error::custom(
-            "it holds a number of more than 64 bits that would not be read back as the same: keep such numbers in plain fields, \
-             not in enums with `tag` or `untagged` or in flattened structs, or keep them as text",
-        )));
-    }
-    Ok(())
+    let read = read_back::read(value, &out[start..]);
+    read.map(Some).map_err(Unencodable::Value)
 }
 
 /// Reads a value from its JSON form.
@@ -140,34 +152,31 @@ fn is_internal(name: &str) -> bool {
     name.starts_with("$serde_json::private::")
 }
 
-/// What is found out of a value on the way.
+/// How many arrays and objects are open.
 #[derive(Default)]
-struct Found {
-    /// It holds a number of more than 64 bits.
-    is_wide: Cell<bool>,
-    /// How many arrays and objects are open.
-    level: Cell<usize>,
-    is_too_deep: Cell<bool>,
+struct Levels {
+    open: Cell<usize>,
+    are_too_many: Cell<bool>,
 }
 
-impl Found {
+impl Levels {
     /// An array or an object begins, or what `serde_json` writes otherwise though it looks like one.
     fn open<E: ser::Error>(&self, name: &str) -> Result<(), E> {
-        if self.level.get() >= DEPTH && !is_internal(name) {
-            self.is_too_deep.set(true);
+        if self.open.get() >= DEPTH && !is_internal(name) {
+            self.are_too_many.set(true);
             return Err(E::custom("it nests too deep"));
         }
-        self.level.set(self.level.get() + 1);
+        self.open.set(self.open.get() + 1);
         Ok(())
     }
 
     fn close(&self) {
-        self.level.set(self.level.get() - 1);
+        self.open.set(self.open.get() - 1);
     }
 }
 
 /// Passes everything on to another serializer, except numbers that are not finite and what nests too deep.
-struct Exact<'n, S>(S, &'n Found);
+struct Exact<'n, S>(S, &'n Levels);
 
 fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
     if value.is_finite() {
@@ -180,7 +189,7 @@ fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
 }
 
 /// A part of a value, which is serialized by the same rule.
-struct Part<'a, T: ?Sized>(&'a T, &'a Found);
+struct Part<'a, T: ?Sized>(&'a T, &'a Levels);
 
 impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -226,22 +235,7 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         self.0.serialize_f64(value)
     }
 
-    fn serialize_i128(self, value: i128) -> Result<S::Ok, S::Error> {
-        self.1.is_wide.set(true);
-        self.0.serialize_i128(value)
-    }
-
-    fn serialize_u128(self, value: u128) -> Result<S::Ok, S::Error> {
-        self.1.is_wide.set(true);
-        self.0.serialize_u128(value)
-    }
-
-    /// A `serde_json::Number` that keeps its digits is a struct.
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Self::SerializeStruct, S::Error> {
-        #[cfg(feature = "arbitrary_precision")]
-        if name == numbers::NUMBER {
-            self.1.is_wide.set(true);
-        }
         self.1.open(name)?;
         self.0.serialize_struct(name, length).map(|inner| Exact(inner, self.1))
     }
@@ -252,10 +246,12 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
         serialize_i16(value: i16);
         serialize_i32(value: i32);
         serialize_i64(value: i64);
+        serialize_i128(value: i128);
         serialize_u8(value: u8);
         serialize_u16(value: u16);
         serialize_u32(value: u32);
         serialize_u64(value: u64);
+        serialize_u128(value: u128);
         serialize_char(value: char);
         serialize_str(value: &str);
         serialize_bytes(value: &[u8]);

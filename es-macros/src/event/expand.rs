@@ -5,6 +5,7 @@ use super::arguments::OldShape;
 use super::history;
 use super::model::{Event, Older};
 use crate::message::Message;
+use crate::plain;
 use crate::runtime::Runtime;
 
 pub(crate) fn event(event: &Event) -> TokenStream {
@@ -16,7 +17,8 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         older,
         checks,
     } = event;
-    let Message { ident, name, .. } = message;
+    let Message { ident, name, plain, .. } = message;
+    let is_plain = plain::is_plain(plain.as_ref(), runtime);
     let version = (*version > 1).then(|| quote!(const SHAPE_VERSION: u32 = #version;));
     let aliases = (!aliases.is_empty()).then(|| quote!(const ALIASES: &'static [&'static str] = &[#(#aliases),*];));
     let (items, around) = match older {
@@ -36,6 +38,7 @@ pub(crate) fn event(event: &Event) -> TokenStream {
             const NAME: &'static str = #name;
             #version
             #aliases
+            #is_plain
             #items
             #check
 

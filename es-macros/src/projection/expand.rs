@@ -8,11 +8,12 @@ use super::expand_sql;
 use super::row::{Row, Rows};
 use crate::local::local;
 use crate::message::Message;
+use crate::plain;
 
 pub(super) fn row(row: &Row) -> TokenStream {
     let Row {
         runtime,
-        message: Message { ident, name, .. },
+        message: Message { ident, name, plain, .. },
         version,
         segments,
         indexes,
@@ -22,10 +23,15 @@ pub(super) fn row(row: &Row) -> TokenStream {
     } = row;
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
     let data = match schema {
-        None => quote! {
-            #[automatically_derived]
-            impl #runtime::projection::Row for #ident {}
-        },
+        None => {
+            let is_plain = plain::is_plain(plain.as_ref(), runtime);
+            quote! {
+                #[automatically_derived]
+                impl #runtime::projection::Row for #ident {
+                    #is_plain
+                }
+            }
+        }
         Some(file) => {
             // Looked up from the file in which the literal stands, and reported there.
             let text = quote_spanned!(file.span()=> ::core::include_str!(#file));

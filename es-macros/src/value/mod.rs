@@ -7,6 +7,7 @@ use syn::{Attribute, Item};
 use crate::args::{self, Known};
 use crate::derives::Derives;
 use crate::errors::Errors;
+use crate::plain;
 use crate::runtime::Runtime;
 use crate::shape::Shape;
 
@@ -52,7 +53,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// What the fingerprint of a state that holds such a value takes from it.
+/// What the fingerprint of a state that holds such a value takes from it, and whether its values come back as they are.
 fn shape(item: &Item, runtime: &Runtime) -> Option<TokenStream> {
     let (ident, generics) = match item {
         Item::Struct(item) => (&item.ident, &item.generics),
@@ -61,10 +62,13 @@ fn shape(item: &Item, runtime: &Runtime) -> Option<TokenStream> {
     };
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let fingerprint = Shape::of(item).fingerprint();
+    let plain = plain::of_value(item, ident, generics, runtime);
     Some(quote! {
         #[automatically_derived]
         impl #parameters #runtime::__private::Shape for #ident #arguments #bounds {
             const FINGERPRINT: u64 = #fingerprint;
         }
+
+        #plain
     })
 }

@@ -16,6 +16,11 @@ pub fn check_event<A: EventSourced, E: EventOf<A>>(event: &E) -> Result<(), Inva
     event.check()
 }
 
+/// Whether each event of its type is known to come back from its stored form.
+pub fn is_plain<A: EventSourced, E: EventOf<A>>(_: &E) -> bool {
+    E::is_plain()
+}
+
 /// Appends the stored form of `event` to `out`.
 pub fn encode<A: EventSourced, E: EventOf<A>>(event: &E, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     event.encode(out)

@@ -9,6 +9,7 @@ mod command;
 mod event;
 #[cfg(feature = "garde")]
 mod garde;
+mod plain;
 mod repeated;
 mod retired;
 mod row;
@@ -31,10 +32,11 @@ pub use command::{
 };
 pub use event::{
     change, check_event, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of,
-    is_named, one_event, push_event, vec_of,
+    is_named, is_plain, one_event, push_event, vec_of,
 };
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
+pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

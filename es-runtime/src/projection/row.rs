@@ -53,7 +53,13 @@ pub enum Poison {
     note = "add `#[projection(name = \"…\")]` to `struct {Self}`",
     note = "with `schema = …` it has tables of its own instead: each `#[apply]` method takes the store's transaction first"
 )]
-pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {}
+pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {
+    /// Whether each row is known to come back from its stored form as it was, see [`Event::is_plain`](crate::Event::is_plain). If
+    /// not, it is read back after each event, and one that is another row then cannot be applied.
+    fn is_plain() -> bool {
+        false
+    }
+}
 
 /// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
 #[diagnostic::on_unimplemented(

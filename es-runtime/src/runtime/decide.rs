@@ -54,7 +54,8 @@ pub(super) fn checked<A: EventSourced, R>(
 /// Events as they are stored, and as they will be read.
 pub(super) struct Written<E> {
     pub(super) stored: Vec<NewEvent>,
-    /// What to fold. The events themselves, unless a cap had one written in an older shape: that may hold less.
+    /// What to fold: what every other process will read. The events themselves, where they are plain and no cap had one written in
+    /// an older shape, which may hold less.
     pub(super) read: Vec<E>,
 }
 
@@ -90,8 +91,8 @@ pub(super) fn write<A: EventSourced, R>(
     let capped = caps.any();
     let mut payload = Vec::with_capacity(256);
     let mut stored = Vec::with_capacity(events.len());
-    // Of the events that are not read as they are.
-    let mut changed = Vec::new();
+    // What those are read back as that may not be read as they are.
+    let mut read_back_as = Vec::new();
     for (index, event) in events.iter().enumerate() {
         let info = event.info();
         let current = Form {
@@ -104,7 +105,9 @@ pub(super) fn write<A: EventSourced, R>(
             event.encode(&mut payload)?;
         } else {
             event.encode_as(form.shape_version, &mut payload)?;
-            changed.push((index, read_back::<A>(form, &payload)?));
+        }
+        if form != current || !event.is_plain() {
+            read_back_as.push((index, read_back::<A>(form, &payload)?));
         }
         stored.push(NewEvent {
             id: batch.id.event_id(batch.first + index as u64),
@@ -114,13 +117,13 @@ pub(super) fn write<A: EventSourced, R>(
             metadata: batch.metadata(index),
         });
     }
-    if changed.is_empty() {
+    if read_back_as.is_empty() {
         return Ok(Written { stored, read: events });
     }
-    let mut changed = changed.into_iter().peekable();
+    let mut read_back_as = read_back_as.into_iter().peekable();
     let mut read = Vec::with_capacity(events.len());
     for (index, event) in events.into_iter().enumerate() {
-        match changed.next_if(|(changed, _)| *changed == index) {
+        match read_back_as.next_if(|(of, _)| *of == index) {
             Some((_, decoded)) => read.extend(decoded),
             None => read.push(event),
         }

@@ -2,9 +2,11 @@ use std::fmt;
 use std::pin::Pin;
 
 use super::Runtime;
-use super::decide::{checked, decline, valid};
+use super::decide::{Batch, checked, decline, valid, write};
 use super::load::Load;
-use crate::{CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version};
+use crate::{
+    AppendId, CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version,
+};
 
 /// Decides a command without storing anything: `runtime.dry_run(id, command).await`, or first the state to decide on.
 #[must_use = "nothing is decided until it is awaited"]
@@ -60,8 +62,17 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
             .decide((*current.state).as_ref(), &context)
             .map_err(|declined| decline(context.stream(), declined))?;
         valid::<A, _>(&events)?;
-        checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
-        Ok(events)
+        let exists = current.state.is_some();
+        checked::<A, _>(context.stream(), exists, &events)?;
+        // Refused is what would be refused if it were to be stored.
+        let batch = Batch {
+            id: AppendId::new(),
+            first: 0,
+            metadata: context.metadata(),
+            times: &[],
+        };
+        let written = write::<A, _>(&self.runtime.0.caps, context.stream(), exists, events, &batch)?;
+        Ok(written.read)
     }
 }
 

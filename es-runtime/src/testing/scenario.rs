@@ -2,6 +2,8 @@ use std::fmt::Debug;
 
 use super::diff::diff;
 use crate::command::{Declined, WrongTarget};
+use crate::error::chain;
+use crate::json::same;
 use crate::outcome::collect;
 use crate::{
     Aggregate, CommandOf, Context, Decoded, EventEnum, EventSourced, IntoEvents, Invalid, Metadata, StreamId,
@@ -154,21 +156,25 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
     fn fold(&mut self, event: &A::Event) {
         let info = event.info();
         let mut payload = Vec::new();
-        if let Err(error) = event.encode(&mut payload) {
+        let encoded = event.encode(&mut payload);
+        let read = A::Event::decode(info.name, info.shape_version, &payload);
+        if let Ok(read) = &read
+            && !matches!(read, Decoded::One(read) if same(read, event))
+        {
+            let diff = match read {
+                Decoded::One(read) => diff(event, read),
+                other => diff(event, other),
+            };
+            panic!(
+                "event `{}` comes back from a store as another value\n\n  - stored\n  + read\n\n{diff}",
+                info.name
+            )
+        }
+        if let Err(error) = encoded {
             panic!("{}", chain(&error));
         }
-        match A::Event::decode(info.name, info.shape_version, &payload) {
-            Ok(Decoded::One(stored)) if stored == *event => self.apply(Decoded::One(stored)),
-            Ok(stored) => {
-                let diff = match &stored {
-                    Decoded::One(stored) => diff(event, stored),
-                    other => diff(event, other),
-                };
-                panic!(
-                    "event `{}` comes back from a store as another value\n\n  - stored\n  + read\n\n{diff}",
-                    info.name
-                )
-            }
+        match read {
+            Ok(read) => self.apply(read),
             Err(error) => panic!(
                 "event `{}` can be stored, but not be read again ({}); stored was\n\n{}",
                 info.name,
@@ -188,17 +194,6 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
         }
         self.version = self.version.next();
     }
-}
-
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What became of the command.

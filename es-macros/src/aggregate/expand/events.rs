@@ -163,6 +163,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
          }| { quote!(#(#cfgs)* #private::retired_info::<#aggregate, #ty>(),) },
     );
     let info = events.dispatch(|Listed { ty, .. }| quote!(#private::info_of::<#aggregate, #ty>(item)));
+    let is_plain = events.dispatch(|Listed { ty, .. }| quote!(#private::is_plain::<#aggregate, #ty>(item)));
     let encode = events.dispatch(|Listed { ty, .. }| quote!(#private::encode::<#aggregate, #ty>(item, out)));
     let decode = events.each(|event| {
         let ty = &event.ty;
@@ -208,6 +209,10 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
 
             fn check(&self) -> ::core::result::Result<(), #runtime::Invalid> {
                 #check
+            }
+
+            fn is_plain(&self) -> bool {
+                #is_plain
             }
 
             fn encode(&self, out: &mut #private::Vec<u8>) -> ::core::result::Result<(), #runtime::EncodeError> {

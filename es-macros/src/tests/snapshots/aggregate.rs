@@ -285,6 +285,17 @@ impl ::es_runtime::EventEnum<Account> for AccountEvent {
             }
         }
     }
+    fn is_plain(&self) -> bool {
+        match *self {
+            Self::Opened(ref item) => {
+                ::es_runtime::__private::is_plain::<Account, Opened>(item)
+            }
+            #[cfg(feature = "deposits")]
+            Self::Deposited(ref item) => {
+                ::es_runtime::__private::is_plain::<Account, events::Deposited>(item)
+            }
+        }
+    }
     fn encode(
         &self,
         out: &mut ::es_runtime::__private::Vec<u8>,

@@ -20,6 +20,12 @@ pub struct Opened {
 #[automatically_derived]
 impl ::es_runtime::Event for Opened {
     const NAME: &'static str = "account-opened";
+    fn is_plain() -> bool {
+        #[allow(unused_imports)]
+        use ::es_runtime::__private::NotPlain as _;
+        static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
+        PLAIN.get(|seen| ::es_runtime::__private::PlainOf::<String>::is_plain(seen))
+    }
     fn check(&self) -> ::core::result::Result<(), ::es_runtime::Invalid> {
         Self::validate(self)
     }

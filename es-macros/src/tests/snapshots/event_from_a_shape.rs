@@ -22,6 +22,12 @@ impl ::es_runtime::Event for Opened {
     const NAME: &'static str = "opened";
     const SHAPE_VERSION: u32 = 2u32;
     const ALIASES: &'static [&'static str] = &["created"];
+    fn is_plain() -> bool {
+        #[allow(unused_imports)]
+        use ::es_runtime::__private::NotPlain as _;
+        static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
+        PLAIN.get(|seen| ::es_runtime::__private::PlainOf::<String>::is_plain(seen))
+    }
     const OLDEST_VERSION: u32 = ::es_runtime::__private::oldest::<Self, OpenedV1>();
     const WRITES_FROM: u32 = {
         use ::es_runtime::__private::NoWayBack as _;

@@ -31,6 +31,16 @@ const _: () = {
     impl ::es_runtime::Event for Deposited {
         const NAME: &'static str = "deposited";
         const SHAPE_VERSION: u32 = 2u32;
+        fn is_plain() -> bool {
+            #[allow(unused_imports)]
+            use ::es_runtime::__private::NotPlain as _;
+            static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
+            PLAIN
+                .get(|seen| {
+                    ::es_runtime::__private::PlainOf::<u64>::is_plain(seen)
+                        && ::es_runtime::__private::PlainOf::<String>::is_plain(seen)
+                })
+        }
         const OLDEST_VERSION: u32 = 1;
         const WRITES_FROM: u32 = {
             #[allow(unused_imports)]

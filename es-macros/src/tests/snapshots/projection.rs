@@ -24,4 +24,15 @@ impl ::es_runtime::projection::Projection for Balance {
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
 }
 #[automatically_derived]
-impl ::es_runtime::projection::Row for Balance {}
+impl ::es_runtime::projection::Row for Balance {
+    fn is_plain() -> bool {
+        #[allow(unused_imports)]
+        use ::es_runtime::__private::NotPlain as _;
+        static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
+        PLAIN
+            .get(|seen| {
+                ::es_runtime::__private::PlainOf::<String>::is_plain(seen)
+                    && ::es_runtime::__private::PlainOf::<i64>::is_plain(seen)
+            })
+    }
+}

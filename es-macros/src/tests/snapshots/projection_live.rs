@@ -22,4 +22,11 @@ impl ::es_runtime::projection::Projection for Statement {
     const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
 }
 #[automatically_derived]
-impl ::es_runtime::projection::Row for Statement {}
+impl ::es_runtime::projection::Row for Statement {
+    fn is_plain() -> bool {
+        #[allow(unused_imports)]
+        use ::es_runtime::__private::NotPlain as _;
+        static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
+        PLAIN.get(|seen| ::es_runtime::__private::PlainOf::<Vec<String>>::is_plain(seen))
+    }
+}

@@ -16,3 +16,9 @@ pub enum Channel {
 impl ::es_runtime::__private::Shape for Channel {
     const FINGERPRINT: u64 = 2381835383125515578u64;
 }
+#[automatically_derived]
+impl ::es_runtime::__private::Plain for Channel {
+    fn is_plain(_: &mut ::es_runtime::__private::Seen) -> bool {
+        true
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads a value back from its JSON form before it is stored.
+
+use std::fmt::{Debug, Display};
+
+use serde::de::{DeserializeOwned, Error};
+
+use super::watched::{Place, Watched};
+
+/// Reads `json`, which is the form of `value`.
+///
+/// # Errors
+///
+/// If it cannot be read, or is read as another value. The message names the field, if that is known.
+pub(super) fn read<T: DeserializeOwned + PartialEq + Debug>(value: &T, json: &[u8]) -> Result<T, serde_json::Error> {
+    let place = Place::default();
+    let read = match super::read_with(json, |json| T::deserialize(Watched(json, &place))) {
+        Ok(read) => read,
+        Err(error) => {
+            return Err(refused(
+                &place.fields(),
+                format_args!("could not be read again ({error})"),
+            ));
+        }
+    };
+    if same(&read, value) {
+        Ok(read)
+    } else {
+        let path = first_difference(&format!("{value:#?}"), &format!("{read:#?}"));
+        Err(refused(&path, "would be read as another value"))
+    }
+}
+
+/// Whether `read` is the same as `value`. Where a value is not equal to itself, as NaN is not, its text decides.
+pub(crate) fn same<T: PartialEq + Debug>(read: &T, value: &T) -> bool {
+    #[expect(clippy::eq_op, reason = "not every value is equal to itself")]
+    let is_comparable = value == value;
+    if is_comparable {
+        read == value
+    } else {
+        format!("{read:?}") == format!("{value:?}")
+    }
+}
+
+fn refused(path: &[String], what: impl Display) -> serde_json::Error {
+    let field = match path {
+        [] => "it".to_owned(),
+        path => format!("its field `{}`", path.join(".")),
+    };
+    Error::custom(format_args!(
+        "{field} {what}: give it a type and serde attributes that read what they write"
+    ))
+}
+
+/// The fields around the first line in which two values, as `Debug` shows them, differ.
+fn first_difference(value: &str, read: &str) -> Vec<String> {
+    let mut lines: Vec<&str> = Vec::new();
+    let mut read = read.lines();
+    for line in value.lines() {
+        lines.push(line);
+        if read.next() != Some(line) {
+            break;
+        }
+    }
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let mut path = Vec::new();
+    let mut inside = usize::MAX;
+    for line in lines.into_iter().rev() {
+        if indent(line) >= inside {
+            continue;
+        }
+        inside = indent(line);
+        let is_name = |text: &str| text.chars().all(|char| char.is_alphanumeric() || char == '_');
+        if let Some((name, _)) = line.trim_start().split_once(": ")
+            && is_name(name)
+        {
+            path.insert(0, name.to_owned());
+        }
+    }
+    path
+}
