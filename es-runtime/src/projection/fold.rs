@@ -90,6 +90,8 @@ struct Open<P> {
     row: Option<P>,
     /// The event that changed it last; `None` if none has.
     changed: Option<Position>,
+    /// What the row is stored as, if it was asked for after that event.
+    data: Option<Bytes>,
     /// The size of the stored form that was read.
     stored: usize,
 }
@@ -106,8 +108,8 @@ impl<P: RowProjection> RowFold<P> {
         }
     }
 
-    /// Folds the events. With `storable_each` every row is checked to have a stored form after each event, to find the one
-    /// that took it away.
+    /// Folds the events. With `storable_each` every row goes through its stored form after each event, to find the one that took
+    /// it away, and so that the next one finds what it would find after a restart.
     async fn run(&mut self, events: &[RecordedEvent], storable_each: bool) -> Result<Vec<RowChange>, FoldError> {
         let mut changes = Vec::with_capacity(events.len());
         let mut poison = None;
@@ -137,7 +139,7 @@ impl<P: RowProjection> RowFold<P> {
             open.row = contain(|| apply(row).map_err(misfit)).map_err(fail)?;
             open.changed = Some(events[index].position);
             if storable_each {
-                encode(&key, open.row.as_ref()).map_err(fail)?;
+                (open.row, open.data) = stored(&key, open.row.take()).map_err(fail)?;
             }
         }
         match poison {
@@ -163,6 +165,7 @@ impl<P: RowProjection> RowFold<P> {
             let open = Open {
                 row,
                 changed: None,
+                data: None,
                 stored,
             };
             rows.insert(key.clone(), open);
@@ -183,6 +186,7 @@ impl<P: RowProjection> RowFold<P> {
             let open = Open {
                 row: Some(row),
                 changed: None,
+                data: None,
                 stored: data.len(),
             };
             rows.insert(key, open);
@@ -193,15 +197,24 @@ impl<P: RowProjection> RowFold<P> {
     /// The changes of the rows, in the order of their keys.
     fn close(&mut self, events: &[RecordedEvent], rows: HashMap<String, Open<P>>) -> Result<Vec<RowChange>, FoldError> {
         let mut changes = Vec::with_capacity(rows.len());
-        for (key, Open { row, changed, stored }) in rows {
+        for (key, open) in rows {
+            let Open {
+                row,
+                changed,
+                data,
+                stored: size,
+            } = open;
             let Some(position) = changed else {
-                self.uncommitted.push((key, Cached { row, stored }));
+                self.uncommitted.push((key, Cached { row, stored: size }));
                 continue;
             };
-            let data = encode(&key, row.as_ref()).map_err(|error| FoldError::Poison {
-                index: events.len(),
-                error,
-            })?;
+            let (row, data) = match data {
+                Some(data) => (row, Some(data)),
+                None => stored(&key, row).map_err(|error| FoldError::Poison {
+                    index: events.len(),
+                    error,
+                })?,
+            };
             let stored = data.as_ref().map_or(0, Bytes::len);
             self.uncommitted.push((key.clone(), Cached { row, stored }));
             changes.push(RowChange { key, data, position });
@@ -219,15 +232,16 @@ async fn breathe(round: usize) {
     }
 }
 
-fn encode<P: RowProjection>(key: &str, row: Option<&P>) -> Result<Option<Bytes>, Unprojectable> {
-    let Some(row) = row else { return Ok(None) };
+/// The row as it will be read, and as it is stored.
+fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Option<Bytes>), Unprojectable> {
+    let Some(row) = row else { return Ok((None, None)) };
     contain(|| {
         let mut data = Vec::new();
-        crate::json::encode(row, &mut data).map_err(|error| Unprojectable::Unstorable {
+        let read = crate::json::store(&row, P::is_plain(), &mut data).map_err(|error| Unprojectable::Unstorable {
             key: key.to_owned(),
             source: error.into(),
         })?;
-        Ok(Some(data.into()))
+        Ok((Some(read.unwrap_or(row)), Some(data.into())))
     })
 }
 
@@ -242,7 +256,8 @@ impl<P: RowProjection> Fold for RowFold<P> {
     }
 
     async fn fold(&mut self, events: &[RecordedEvent]) -> Result<bool, FoldError> {
-        self.changes = match self.run(events, false).await {
+        // What is in one batch must not matter to what a row is.
+        self.changes = match self.run(events, !P::is_plain()).await {
             Err(FoldError::Poison { index, .. }) if index == events.len() => {
                 self.reset();
                 self.run(events, true).await?
