@@ -8,8 +8,8 @@ use std::time::Duration;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowCount,
-    RowGroup, RowQuery, RowTable,
+    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowChange,
+    RowCount, RowGroup, RowQuery, RowTable,
 };
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
@@ -85,6 +85,7 @@ struct Plan {
     hints: Mutex<Option<WakeSource>>,
     stands_by: AtomicBool,
     pace: Mutex<Duration>,
+    refused: Mutex<Option<String>>,
     reads: Mutex<Reads>,
 }
 
@@ -147,6 +148,20 @@ impl<S: ?Sized> Faulty<S> {
     /// Every commit takes so much longer from now on.
     pub fn slow_down(&self, pace: Duration) {
         *lock(&self.plan.pace) = pace;
+    }
+
+    /// Rows that hold this text are refused from now on, as a database refuses what its rules forbid.
+    pub fn refuse_rows(&self, text: Option<&str>) {
+        *lock(&self.plan.refused) = text.map(str::to_owned);
+    }
+
+    fn refuses(&self, rows: &[RowChange]) -> bool {
+        let refused = lock(&self.plan.refused);
+        let holds = |data: &[u8], text: &str| std::str::from_utf8(data).is_ok_and(|data| data.contains(text));
+        let mut stored = rows.iter().filter_map(|row| row.data.as_deref());
+        refused
+            .as_ref()
+            .is_some_and(|text| stored.any(|data| holds(data, text)))
     }
 
     /// What was read so far.
@@ -413,6 +428,9 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
             return Err(CommitError::Indeterminate(failure()));
         }
         self.dawdle().await;
+        if self.refuses(&commit.rows) {
+            return Err(StoreError::new(StoreErrorKind::Rejected, "a rule forbids such rows").into());
+        }
         let to = commit.to;
         self.store.commit(commit).await?;
         self.committed(to);

@@ -49,6 +49,9 @@ pub enum Unprojectable {
         #[source]
         source: serde_json::Error,
     },
+    /// The store refuses what the event changes, and nothing else, and will refuse it again.
+    #[error("the store refuses what the event changes: {0}")]
+    Rejected(#[source] StoreError),
     /// The method that applies it to tables of its own failed.
     #[error("the method failed")]
     Method(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -260,6 +260,11 @@ impl Trial {
         self.store.forget(&self.reader, None, lease).await
     }
 
+    /// What is written to see whether the store lets itself be written to.
+    pub(crate) fn nothing(&self, lease: &Lease) -> Commit {
+        checkpoint(self.reader.clone(), Position::ZERO, Position::ZERO, lease)
+    }
+
     /// Whether something is noted as tried of which nobody knows yet what came of it.
     fn is_under_way(&self, lease: &Lease) -> bool {
         let is_own = self.note.as_ref().is_some_and(|note| note.is_by(lease));
@@ -294,7 +299,7 @@ impl Trial {
         let commit = Commit {
             park: self.note.iter().map(Note::parked).collect(),
             unpark: old.filter(|_| old != new).into_iter().collect(),
-            ..checkpoint(self.reader.clone(), Position::ZERO, Position::ZERO, lease)
+            ..self.nothing(lease)
         };
         self.store.commit(commit).await?;
         self.is_known = true;

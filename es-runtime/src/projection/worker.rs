@@ -397,12 +397,11 @@ impl Worker {
         if changes || self.trial.is_careful() {
             let commit = self.commit(place, to, Aside::default(), lease);
             if let Err(error) = self.fold.write(commit).await {
-                if matches!(&error, WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected)
-                {
-                    // One event may be to blame: those before it need not wait for it.
-                    self.limit = (events.len() / 2).max(1);
-                }
-                return Err(error);
+                return Err(if changes {
+                    self.blame(error, events.len(), lease).await
+                } else {
+                    error
+                });
             }
             if began.elapsed() > LONGEST {
                 self.limit = (events.len() / 2).max(1);
@@ -416,6 +415,24 @@ impl Worker {
         self.standing.metrics.worked(timer);
         self.done(place, to, events.len());
         Ok(())
+    }
+
+    /// The error of a write of what so many events change. If the store will refuse it again, one of several events is to blame, and
+    /// a single one if the store takes all else.
+    async fn blame(&mut self, error: WriteError, events: usize, lease: &Lease) -> WriteError {
+        match error {
+            WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected => {
+                self.fold.reset();
+                if events == 1 && self.fold.write(self.trial.nothing(lease)).await.is_err() {
+                    return WriteError::Commit(CommitError::Store(error));
+                }
+                // They may be too much for it together.
+                self.limit = (events / 2).max(1);
+                let error = Unprojectable::Rejected(error);
+                WriteError::Poison { index: None, error }
+            }
+            error => error,
+        }
     }
 
     /// Holds before an event that cannot be applied, or parks it.

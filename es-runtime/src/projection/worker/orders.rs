@@ -3,7 +3,6 @@
 use futures_util::TryStreamExt as _;
 
 use super::{Aside, Place, Trouble, Worker};
-use crate::projection::fold::FoldError;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
 use crate::projection::store::{CommitError, Lease, Parked};
@@ -72,7 +71,10 @@ impl Worker {
             unpark: vec![event.position],
             ..Aside::default()
         };
-        self.fold.write(self.commit(place, place.stored, aside, lease)).await
+        match self.fold.write(self.commit(place, place.stored, aside, lease)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.blame(error, 1, lease).await),
+        }
     }
 
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
@@ -152,22 +154,35 @@ impl Worker {
                 let Some(event) = last.filter(|event| event.position == position) else {
                     return Err(not_parked);
                 };
-                return self.is_held(&event, lease).await?.then_some(event).ok_or(not_parked);
+                return self
+                    .is_held(place, &event, lease)
+                    .await?
+                    .then_some(event)
+                    .ok_or(not_parked);
             }
         }
     }
 
-    /// Whether the event cannot be applied.
-    async fn is_held(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<bool, CommandError> {
-        let refused = |error| refused(self.standing.name, error);
+    /// Whether the event cannot be applied. If it can, it is applied: only the store itself says what it takes.
+    async fn is_held(&mut self, place: &mut Place, event: &RecordedEvent, lease: &Lease) -> Result<bool, CommandError> {
+        let name = self.standing.name;
+        let refused = |error| refused(name, error);
         if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
             return Ok(true);
         }
-        let is_held = match self.fold.attempt(event).await {
-            Ok(()) => false,
-            Err(FoldError::Poison { .. }) => true,
-            Err(FoldError::Store(error)) => return Err(error.into()),
+        let applied = match self.fold.attempt(event).await {
+            Ok(()) => {
+                let event = std::slice::from_ref(event);
+                self.apply(place, event, event[0].position, lease).await
+            }
+            Err(error) => Err(error.into()),
         };
+        let is_held = match applied {
+            Ok(()) => false,
+            Err(WriteError::Poison { .. }) => true,
+            Err(WriteError::Commit(error)) => return Err(refused(error)),
+        };
+        self.fold.reset();
         self.trial.clear(lease).await.map_err(refused)?;
         Ok(is_held)
     }
