@@ -66,7 +66,10 @@ impl UnknownEvent {
 
 /// A stream holds an event that is known but does not fit: its payload is not of its shape, or its place is wrong.
 #[derive(Debug, thiserror::Error)]
-#[error("stream `{stream}` holds event `{name}` at version {version} (position {position}), which cannot be folded")]
+#[error(
+    "stream `{stream}` holds event `{name}` at version {version} (position {position}), which cannot be folded: {}",
+    chain(&**source)
+)]
 pub struct UnreadableEvent {
     /// The stream.
     pub stream: StreamId,
@@ -330,9 +333,12 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)?;
-        let mut cause = self.0.source();
+        let (said, mut cause) = (self.0.to_string(), self.0.source());
         while let Some(error) = cause {
-            write!(f, "\n  caused by: {error}")?;
+            let next = error.to_string();
+            if !said.contains(&next) {
+                write!(f, "\n  caused by: {next}")?;
+            }
             cause = error.source();
         }
         Ok(())

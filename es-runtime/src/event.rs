@@ -266,7 +266,9 @@ pub enum DecodeError {
         newest: u32,
     },
     /// The payload is not of the shape under which it is stored.
-    #[error("the payload is not of the stored shape")]
+    #[error(
+        "the payload is not of this shape; if the event's struct was changed, give it a new version and say what was changed"
+    )]
     Malformed(#[source] serde_json::Error),
     /// The payload is of its shape, but a step to the current one has failed.
     #[error("shape version {from} of the event could not be turned into version {to}")]
