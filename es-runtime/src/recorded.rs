@@ -135,4 +135,9 @@ impl RecordedEvent {
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }
+
+    /// How many bytes its payload and metadata take, about: for whoever bounds how many events are in memory.
+    pub fn size(&self) -> usize {
+        self.payload.len() + self.metadata.size()
+    }
 }

@@ -170,7 +170,7 @@ impl<'c> Reader<'c> {
             Page::collect(
                 of_stream(statement, query, wanted)?,
                 wanted,
-                |event: &RecordedEvent| event.payload.len(),
+                RecordedEvent::size,
                 |row| rows::event(row, query.stream.clone()),
             )
         })
@@ -239,12 +239,9 @@ impl<'c> Reader<'c> {
             rows::column(query.to.0),
             rows::column(wanted),
         ))?;
-        Page::collect(
-            rows,
-            wanted,
-            |event: &RecordedEvent| event.payload.len(),
-            |row| rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?),
-        )
+        Page::collect(rows, wanted, RecordedEvent::size, |row| {
+            rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?)
+        })
     }
 
     /// As [`log_page`](Self::log_page), of some categories only. A filter would hide what is damaged: so it lets through what no event can
@@ -277,12 +274,9 @@ impl<'c> Reader<'c> {
         );
         let statement = self.filtered.get(&sql).map_err(Problem::unpreparable)?;
         let rows = statement.query(params_from_iter(parameters))?;
-        Page::collect(
-            rows,
-            wanted,
-            |event: &RecordedEvent| event.payload.len(),
-            |row| rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?),
-        )
+        Page::collect(rows, wanted, RecordedEvent::size, |row| {
+            rows::event(row, rows::stream(row, rows::STREAM.0, rows::STREAM.1)?)
+        })
     }
 
     /// The read of a stream that gives its events between two positions of the log, and perhaps the one behind them: so that the end of

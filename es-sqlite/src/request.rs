@@ -59,7 +59,10 @@ impl Request {
     /// Bytes that it brings along.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Append(request) => request.append.events().map(|event| event.payload.len()).sum(),
+            Self::Append(request) => {
+                let events = request.append.events();
+                events.map(|event| event.payload.len() + event.metadata.size()).sum()
+            }
             Self::Resolve(_) | Self::Cap(_) => 0,
             Self::Job(job) => job.size(),
         }

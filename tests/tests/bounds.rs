@@ -266,6 +266,34 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(dump(&behind).await.len(), 60);
     }
 
+    /// They may be larger than the events: 64 events with 60 KB each are a batch.
+    async fn metadata_counts_in_bytes(store: _, _clock: _) {
+        let behind: Store = store;
+        let store = Faulty::new(Arc::clone(&behind));
+        {
+            let runtime = runtime(&store).await;
+            for _ in 0..500 {
+                let opened = runtime.append(Id::<Account>::new(), [Opened { owner: String::new() }]);
+                let about = (0..6).fold(opened, |opened, part| opened.metadata(format!("part {part}"), "x".repeat(10_000)));
+                about.await.unwrap();
+            }
+        }
+        store.slow_down(Duration::from_millis(30));
+        let runtime = Runtime::builder(store.clone()).projection::<Balance>().start().await.unwrap();
+        if let Err(error) = runtime.projection::<Balance>().wait_for(Position(500), LONG).await {
+            panic!("{error}: {:?}", runtime.health().await);
+        }
+        let reads = store.reads();
+        assert!(reads.ahead <= 3 * (4 << 20) / 60_000 + 3, "{reads:?}");
+        assert_eq!(dump(&behind).await.len(), 500);
+
+        let before = store.reads();
+        let mut stream = runtime.subscribe("stream").aggregate::<Account>().from_start().start().await.unwrap();
+        // As many as have room, and one that has none.
+        wait_until(|| store.reads().events - before.events == (4 << 20) / 60_000 + 1).await;
+        take(&mut stream, 1..=500).await;
+    }
+
     /// While some stand still the others get all there is and all that comes. Those that go on then miss nothing.
     async fn one_slow_subscriber_does_not_delay_others(store: _, _clock: _) {
         const SLOW: usize = 8;

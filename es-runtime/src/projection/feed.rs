@@ -92,7 +92,7 @@ async fn batch(events: &mut BoxStream<'_, Result<RecordedEvent, StoreError>>) ->
             break;
         };
         let is_first = batch.events.is_empty();
-        bytes += event.payload.len();
+        bytes += event.size();
         batch.events.push(event);
         if is_first {
             until = Instant::now() + TIME;

@@ -222,7 +222,7 @@ impl<T> Source<T> {
     /// Sends an event once there is room for it. One that cannot be read is waited before.
     async fn send(&self, event: RecordedEvent) {
         let (window, position) = (&self.shared.window, event.position);
-        let room = self.room(event.payload.len()).await;
+        let room = self.room(event.size()).await;
         if let Some(times) = window.times_dropped(position) {
             let pause = Duration::from_millis(50).saturating_mul(1 << times.min(10));
             sleep(pause.min(LONGEST_PAUSE)).await;
