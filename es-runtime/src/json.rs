@@ -12,12 +12,14 @@ use serde::ser::{
 use crate::event::{DecodeError, EncodeError};
 use crate::limits::{DEPTH, LimitExceeded};
 
+mod canonical;
 mod levels;
 #[cfg(feature = "arbitrary_precision")]
 mod numbers;
 mod read_back;
 mod watched;
 
+pub(crate) use canonical::sort_fields;
 pub(crate) use levels::check_levels;
 pub(crate) use read_back::same;
 
@@ -175,7 +177,8 @@ impl Levels {
     }
 }
 
-/// Passes everything on to another serializer, except numbers that are not finite and what nests too deep.
+/// Passes everything on to another serializer, except numbers that are not finite and what nests too deep. Sets without an
+/// order get one.
 struct Exact<'n, S>(S, &'n Levels);
 
 fn finite<E: ser::Error>(value: f64) -> Result<(), E> {
@@ -212,6 +215,18 @@ macro_rules! begin {
             self.0.$method($($arg),*).map(|inner| Exact(inner, self.1))
         })+
     };
+}
+
+impl<S: Serializer> Exact<'_, S> {
+    fn write(self, elements: impl IntoIterator<Item: Serialize>) -> Result<S::Ok, S::Error> {
+        let elements = elements.into_iter();
+        let (least, most) = elements.size_hint();
+        let mut seq = self.serialize_seq(most.filter(|most| *most == least))?;
+        for element in elements {
+            seq.serialize_element(&element)?;
+        }
+        seq.end()
+    }
 }
 
 impl<'n, S: Serializer> Serializer for Exact<'n, S> {
@@ -291,6 +306,22 @@ impl<'n, S: Serializer> Serializer for Exact<'n, S> {
             .serialize_newtype_variant(name, index, variant, &Part(value, self.1))?;
         self.1.close();
         Ok(written)
+    }
+
+    fn collect_seq<I>(self, elements: I) -> Result<S::Ok, S::Error>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        if canonical::is_unordered::<I>() {
+            let levels = self.1;
+            let sorted = canonical::sorted(elements).map_err(|error| {
+                levels.are_too_many.set(matches!(error, Unencodable::TooDeep));
+                ser::Error::custom(serde_json::Error::from(error))
+            })?;
+            self.write(sorted)
+        } else {
+            self.write(elements)
+        }
     }
 
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {

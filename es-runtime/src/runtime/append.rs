@@ -88,10 +88,13 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
     /// the first.
     fn content(&self) -> Result<Vec<u8>, EncodeError> {
         let mut content = format!("append {} ", self.stream).into_bytes();
+        let mut json = Vec::new();
         let mut times = self.times.iter();
         for event in &self.events {
+            json.clear();
+            event.encode(&mut json)?;
             content.extend_from_slice(event.info().name.as_bytes());
-            event.encode(&mut content)?;
+            crate::json::sort_fields(&json, &mut content);
             if let Some(Some(time)) = times.next() {
                 content.extend_from_slice(time.to_string().as_bytes());
             }

@@ -149,9 +149,11 @@ fn fingerprinted<C: Command>(
     command: &C,
 ) -> Result<Option<IdempotencyKey>, EncodeError> {
     request.key(|| {
-        let mut content = format!("execute {stream} {} ", C::NAME).into_bytes();
-        let encoded = crate::json::encode(command, &mut content);
+        let mut json = Vec::new();
+        let encoded = crate::json::encode(command, &mut json);
         encoded.map_err(|error| error.of(C::NAME, format_args!("command `{}`", C::NAME)))?;
+        let mut content = format!("execute {stream} {} ", C::NAME).into_bytes();
+        crate::json::sort_fields(&json, &mut content);
         Ok(content)
     })
 }
