@@ -1,7 +1,7 @@
 //! A stored shape that was changed without a new version: what says so, and when.
 
-use es_runtime::Error;
 use es_runtime::prelude::*;
+use es_runtime::{Error, Readable, StartError};
 
 /// A build with its shape of the event.
 macro_rules! build {
@@ -58,5 +58,29 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(format!("{:?}", Error::from(error)).matches("missing field").count(), 1);
         let error = runtime.execute(alice, after::Open {}).await.unwrap_err();
         assert!(error.to_string().contains("missing field `vip`"), "{error}");
+    }
+
+    async fn a_build_whose_struct_was_changed_does_not_start(store: _, _clock: _) {
+        let old = Runtime::builder(store.clone()).start().await.unwrap();
+        let alice = Id::new();
+        for id in [alice, Id::new(), Id::new()] {
+            old.execute(id, before::Open {}).await.unwrap();
+        }
+        let started = Runtime::builder(store.clone()).aggregate::<after::Account>().start().await;
+        let Err(StartError::UnreadableEvents(events)) = started else { panic!("{started:?}") };
+        let [event] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((event.readable, event.count), (Readable::Changed, Some(3)));
+        let said = event.to_string();
+        assert!(said.starts_with("`opened` of `account` in version 1 (3 events): "), "{said}");
+        assert!(said.contains("at position 3: ") && said.contains("missing field `vip`"), "{said}");
+
+        let builder = Runtime::builder(store.clone()).aggregate::<after::Account>();
+        let new = builder.allow_unreadable_events().start().await.unwrap();
+        // It writes others, so that one that is damaged would look no different.
+        new.execute(Id::<after::Account>::new(), after::Open {}).await.unwrap();
+        let report = new.check_events().await.unwrap();
+        assert_eq!(report.unreadable().count(), 0);
+        let old = Runtime::builder(store).aggregate::<before::Account>().start().await.unwrap();
+        assert!(old.load(alice).await.unwrap().is_some());
     }
 }

@@ -4,16 +4,18 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::Runtime;
+use super::{Runtime, newest};
 use crate::store::EventKind;
-use crate::{EventEnum as _, EventInfo, EventSourced, EventStore, StoreError};
+use crate::{DecodeError, EventEnum as _, EventInfo, EventSourced, EventStore, StoreError};
 
 /// An aggregate whose events are checked.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Registered {
     pub(super) category: &'static str,
     pub(super) events: &'static [EventInfo],
     pub(super) aggregate: TypeId,
+    /// Whether an event of this name, in this version of its shape, can be read.
+    pub(super) read: fn(&str, u32, &[u8]) -> Result<(), DecodeError>,
 }
 
 impl Registered {
@@ -22,10 +24,11 @@ impl Registered {
             category: A::NAME,
             events: A::Event::EVENTS,
             aggregate: TypeId::of::<A>(),
+            read: |name, shape_version, payload| A::Event::decode(name, shape_version, payload).map(drop),
         }
     }
 
-    fn read(&self, kind: &EventKind) -> Readable {
+    fn readable(&self, kind: &EventKind) -> Readable {
         let named = |info: &&EventInfo| info.name == kind.name || info.aliases.contains(&kind.name.as_str());
         match self.events.iter().find(named) {
             None => Readable::UnknownName,
@@ -71,12 +74,18 @@ pub enum Readable {
         /// The oldest that is known.
         oldest: u32,
     },
+    /// It is known, but not in this shape: its struct was changed without a new version. Found only if it is among the newest events
+    /// of the store.
+    Changed,
 }
 
 impl Readable {
     /// Whether a stream with such an event cannot be loaded.
     pub fn is_unreadable(self) -> bool {
-        matches!(self, Self::UnknownName | Self::TooNew { .. } | Self::TooOld { .. })
+        match self {
+            Self::Yes | Self::Retired | Self::NotRegistered => false,
+            Self::UnknownName | Self::TooNew { .. } | Self::TooOld { .. } | Self::Changed => true,
+        }
     }
 }
 
@@ -91,6 +100,8 @@ pub struct StoredKind {
     /// How many there are, if it cannot be read. Counting reads the log: for others ask
     /// [`count_events`](EventStore::count_events).
     pub count: Option<u64>,
+    /// Which event is not of its shape, and why, if it is [`Changed`](Readable::Changed).
+    pub error: Option<String>,
 }
 
 impl fmt::Display for StoredKind {
@@ -122,6 +133,10 @@ impl fmt::Display for StoredKind {
                 ": this build knows its versions from {oldest} on: give the event back its older shapes, with \
                  `#[event(from = …)]` or the history of its fields"
             ),
+            Readable::Changed => {
+                f.write_str(": this build reads another shape under this version")?;
+                self.error.iter().try_for_each(|error| write!(f, " ({error})"))
+            }
         }
     }
 }
@@ -147,18 +162,28 @@ impl EventReport {
 /// Compares what is stored with what `aggregates` can read.
 pub(super) async fn compare(store: &dyn EventStore, aggregates: &[Registered]) -> Result<EventReport, StoreError> {
     let kinds = store.stored_events().await?;
+    let mut changed = newest::changed(store, aggregates).await?;
     let mut never_stored: BTreeSet<EventKind> = aggregates.iter().flat_map(Registered::kinds).collect();
     let mut stored = Vec::with_capacity(kinds.len());
     for kind in kinds {
         never_stored.remove(&kind);
         let aggregate = aggregates.iter().find(|aggregate| aggregate.category == kind.category);
-        let readable = aggregate.map_or(Readable::NotRegistered, |aggregate| aggregate.read(&kind));
+        let error = changed.remove(&kind);
+        let readable = match aggregate.map_or(Readable::NotRegistered, |aggregate| aggregate.readable(&kind)) {
+            Readable::Yes | Readable::Retired if error.is_some() => Readable::Changed,
+            readable => readable,
+        };
         let count = if readable.is_unreadable() {
             Some(store.count_events(&kind).await?)
         } else {
             None
         };
-        stored.push(StoredKind { kind, readable, count });
+        stored.push(StoredKind {
+            kind,
+            readable,
+            count,
+            error,
+        });
     }
     Ok(EventReport {
         stored,
@@ -170,7 +195,7 @@ impl Runtime {
     /// Compares the events that are stored now with those that the [registered](super::Builder::aggregate) aggregates can read:
     /// what [`start`](super::Builder::start) refuses, and what it does not.
     ///
-    /// Reads no event, unless there are some that cannot be read: those are counted.
+    /// Reads the newest 256 events, and those that cannot be read, which are counted.
     pub async fn check_events(&self) -> Result<EventReport, StoreError> {
         compare(&*self.0.store, &self.0.aggregates).await
     }

@@ -17,6 +17,7 @@ mod import;
 mod list;
 mod live;
 mod load;
+mod newest;
 mod projections;
 mod read;
 mod receipt;
