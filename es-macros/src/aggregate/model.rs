@@ -1,6 +1,6 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::format_ident;
-use syn::{Item, PathArguments, Type, Visibility, parse_quote};
+use syn::{Item, Type, Visibility, parse_quote};
 
 use super::apply::Apply;
 use super::handler::{Handler, On};
@@ -11,7 +11,7 @@ use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::impl_block::{ImplBlock, refuse_macros};
-use crate::message::is_plain;
+use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
 const KNOWN: Known = Known {
@@ -197,12 +197,7 @@ fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ImplBlock> {
         );
         return None;
     };
-    if !is_plain(&item.generics) || !matches!(last.arguments, PathArguments::None) {
-        errors.at(
-            &item.self_ty,
-            "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream",
-        );
-        return None;
-    }
+    let message = "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream";
+    refuse_generics_of_block(item, last, message, errors)?;
     Some(block)
 }

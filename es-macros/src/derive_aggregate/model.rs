@@ -4,7 +4,7 @@ use syn::{Attribute, Item, LitStr, Meta, Path, PathArguments, Token, Type};
 
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::message::is_plain;
+use crate::message::refuse_generics;
 use crate::runtime::Runtime;
 use crate::shape::Shape;
 use crate::stored_name;
@@ -62,13 +62,10 @@ impl Aggregate {
                 return None;
             }
         };
-        if !is_plain(&generics) {
-            let message = format!(
-                "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream: remove them from `{ident}`"
-            );
-            errors.at(&generics.params, message);
-            return None;
-        }
+        let message = format!(
+            "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream: remove them from `{ident}`"
+        );
+        refuse_generics(&generics, message, errors)?;
         let (mut runtime, mut name, mut id, mut foreign) = (Runtime::default(), None, None, None);
         args::read(arguments(&attrs, errors), &KNOWN, errors, |argument, input| {
             match argument.to_string().as_str() {

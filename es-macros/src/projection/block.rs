@@ -1,5 +1,5 @@
 use proc_macro2::TokenStream;
-use syn::{Attribute, ItemImpl, PathArguments, Signature, Type};
+use syn::{Attribute, ItemImpl, Signature, Type};
 
 use super::apply::Apply;
 use super::sql::{SqlApply, transaction};
@@ -8,7 +8,7 @@ use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::impl_block::{ImplBlock, Member, refuse_macros};
-use crate::message::is_plain;
+use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
 const KNOWN: Known = Known {
@@ -189,10 +189,6 @@ fn check(item: &ItemImpl, errors: &mut Errors) -> Option<()> {
         errors.at(&item.self_ty, "a projection is a struct with `#[projection]`");
         return None;
     };
-    if !is_plain(&item.generics) || !matches!(last.arguments, PathArguments::None) {
-        let message = "a projection has no type parameters or lifetimes, because its name stands for one table of rows";
-        errors.at(&item.self_ty, message);
-        return None;
-    }
-    Some(())
+    let message = "a projection has no type parameters or lifetimes, because its name stands for one table of rows";
+    refuse_generics_of_block(item, last, message, errors)
 }

@@ -12,7 +12,7 @@ use crate::message::Message;
 pub(super) fn row(row: &Row) -> TokenStream {
     let Row {
         runtime,
-        message: Message { ident, name, .. },
+        message,
         version,
         segments,
         indexes,
@@ -20,6 +20,8 @@ pub(super) fn row(row: &Row) -> TokenStream {
         parks,
         rows,
     } = row;
+    let Message { ident, name, .. } = message;
+    let stubs = message.stubs(runtime);
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
     let data = match schema {
         None => quote! {
@@ -49,6 +51,8 @@ pub(super) fn row(row: &Row) -> TokenStream {
         }
 
         #data
+
+        #stubs
     }
 }
 
