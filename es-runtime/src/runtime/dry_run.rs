@@ -1,30 +1,49 @@
 use std::fmt;
-use std::pin::Pin;
 
-use super::Runtime;
 use super::decide::{checked, decline, valid};
 use super::load::Load;
+use super::{Runtime, Started};
 use crate::{CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version};
 
 /// Decides a command without storing anything: `runtime.dry_run(id, command).await`, or first the state to decide on.
+///
+/// `R` is the command's refusal.
 #[must_use = "nothing is decided until it is awaited"]
-pub struct DryRun<'a, A, C> {
+pub struct DryRun<'a, A: EventSourced, C, R> {
     runtime: &'a Runtime,
     stream: StreamId,
     load: Load<'a, A>,
     command: C,
+    start: fn(Self) -> Started<'a, Result<Vec<A::Event>, ExecuteError<R>>>,
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
+impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C, C::Refusal> {
     pub(super) fn new(runtime: &'a Runtime, stream: StreamId, command: C) -> Self {
         Self {
             runtime,
             load: Load::new(runtime, stream.clone()),
             stream,
             command,
+            start: |this| Box::pin(this.decide()),
         }
     }
 
+    async fn decide(self) -> Result<Vec<A::Event>, ExecuteError<C::Refusal>> {
+        self.command.check()?;
+        let current = self.load.current().await?;
+        let now = self.runtime.0.clock.now();
+        let context = Context::new(self.stream, current.version, now, Metadata::EMPTY);
+        let events = self
+            .command
+            .decide((*current.state).as_ref(), &context)
+            .map_err(|declined| decline(context.stream(), declined))?;
+        valid::<A, _>(&events)?;
+        checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
+        Ok(events)
+    }
+}
+
+impl<A: EventSourced, C, R> DryRun<'_, A, C, R> {
     /// Decides on the state at this version.
     pub fn at_version(mut self, version: impl Into<Version>) -> Self {
         self.load = self.load.at_version(version);
@@ -49,32 +68,18 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
         self.load = self.load.at_position(position);
         self
     }
-
-    async fn decide(self) -> Result<Vec<A::Event>, ExecuteError<C::Refusal>> {
-        self.command.check()?;
-        let current = self.load.current().await?;
-        let now = self.runtime.0.clock.now();
-        let context = Context::new(self.stream, current.version, now, Metadata::EMPTY);
-        let events = self
-            .command
-            .decide((*current.state).as_ref(), &context)
-            .map_err(|declined| decline(context.stream(), declined))?;
-        valid::<A, _>(&events)?;
-        checked::<A, _>(context.stream(), current.state.is_some(), &events)?;
-        Ok(events)
-    }
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for DryRun<'a, A, C> {
-    type Output = Result<Vec<A::Event>, ExecuteError<C::Refusal>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+impl<'a, A: EventSourced, C, R> IntoFuture for DryRun<'a, A, C, R> {
+    type Output = Result<Vec<A::Event>, ExecuteError<R>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.decide())
+        (self.start)(self)
     }
 }
 
-impl<A, C> fmt::Debug for DryRun<'_, A, C> {
+impl<A: EventSourced, C, R> fmt::Debug for DryRun<'_, A, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DryRun")
             .field("load", &self.load)
