@@ -2,12 +2,12 @@ use proc_macro2::TokenStream;
 use syn::{Attribute, ItemImpl, Signature, Type};
 
 use super::apply::Apply;
-use super::sql::{SqlApply, transaction};
+use super::sql::{SqlApply, refuse_store, transaction};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::{ImplBlock, Member, refuse_macros};
+use crate::impl_block::{ImplBlock, Member, Method, refuse_macros};
 use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
@@ -83,6 +83,10 @@ impl Block {
         });
         let ImplBlock { head, members } = block;
         check(&head, errors)?;
+        let applies = members.iter().filter_map(apply);
+        if applies.filter(|method| refuse_store(&method.sig, errors)).count() > 0 {
+            return None;
+        }
         let mut block = Self {
             runtime,
             methods: Methods::of(&members, &head.self_ty),
@@ -169,6 +173,14 @@ impl Block {
         );
         errors.at(&first.ty, format!("`{name}` is first applied here"));
         false
+    }
+}
+
+/// The member, if it is a method with `#[apply]`.
+fn apply(member: &Member) -> Option<&Method> {
+    match member {
+        Member::Method(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => Some(method),
+        _ => None,
     }
 }
 
