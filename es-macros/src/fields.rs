@@ -65,6 +65,20 @@ fn check_container(container: &PathSegment, noun: &str, errors: &mut Errors) -> 
     inner.fold(false, |broken, ty| check_type(ty, noun, errors) | broken)
 }
 
+/// Whether a value of the type cannot be sent to another thread, or not be looked at from there.
+pub(crate) fn stays_in_its_thread(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Ptr(_) => true,
+        Type::TraitObject(object) => !shown(object).contains("Send"),
+        ty => last_segment(ty).is_some_and(|last| {
+            ["Rc", "RefCell", "Cell", "UnsafeCell", "OnceCell"]
+                .iter()
+                .any(|name| last.ident == name)
+                || arguments(last).any(stays_in_its_thread)
+        }),
+    }
+}
+
 fn is_unsized(ty: &Type) -> bool {
     match ty {
         Type::Slice(_) => true,

@@ -79,16 +79,8 @@ impl Message {
 
     /// What can be said of a struct whose fields cannot be read: enough that whoever uses it is not reported too.
     fn half(item: TokenStream, name: Option<LitStr>, errors: &mut Errors) -> Option<Self> {
-        let parser = |input: ParseStream<'_>| {
-            let attrs = input.call(Attribute::parse_outer)?;
-            input.parse::<Visibility>()?;
-            input.parse::<Token![struct]>()?;
-            Ok((attrs, input.parse::<Ident>()?, input.parse::<TokenStream>()?))
-        };
-        let (attrs, ident, rest) = parser.parse2(item).ok()?;
-        // Of a generic one too little is known.
-        let is_plain = matches!(rest.into_iter().next(), Some(TokenTree::Group(_)));
-        is_plain.then(|| Self {
+        let (attrs, ident) = half_struct(item)?;
+        Some(Self {
             name: stored_name::check(name, &ident, errors),
             derives: Derives::of(&attrs),
             ident,
@@ -117,6 +109,18 @@ impl Message {
     pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
         assert_values(runtime, self.fields.iter().filter(|_| !self.broken))
     }
+}
+
+/// The attributes and the name of a struct whose fields cannot be read, unless it is generic.
+pub(crate) fn half_struct(item: TokenStream) -> Option<(Vec<Attribute>, Ident)> {
+    let parser = |input: ParseStream<'_>| {
+        let attrs = input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Token![struct]>()?;
+        Ok((attrs, input.parse::<Ident>()?, input.parse::<TokenStream>()?))
+    };
+    let (attrs, ident, rest) = parser.parse2(item).ok()?;
+    matches!(rest.into_iter().next(), Some(TokenTree::Group(_))).then_some((attrs, ident))
 }
 
 /// Fails to compile, with our words, if one of these cannot be part of an event or a command.
