@@ -19,14 +19,19 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     };
     let definition = commands.define();
     let unique = unique(&commands);
-    let command_of: TokenStream = block
-        .handlers
-        .iter()
-        .map(|handler| command_of(block, handler))
-        .collect();
+    let command_of = apart(block);
     let serde = serde(&commands);
     let command_enum = command_enum(&commands);
     quote!(#definition #unique #command_of #serde #command_enum)
+}
+
+/// What is said of each command alone.
+pub(super) fn apart(block: &Block) -> TokenStream {
+    block
+        .handlers
+        .iter()
+        .map(|handler| command_of(block, handler))
+        .collect()
 }
 
 /// A call of the constant function that gives the command's name.
