@@ -1,9 +1,10 @@
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::Token;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 
 use crate::errors::Errors;
+use crate::runtime::Runtime;
 
 /// What a macro calls itself and its arguments in messages.
 pub(crate) struct Known {
@@ -34,9 +35,8 @@ pub(crate) fn read(
     errors: &mut Errors,
     mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> bool {
-    let mut sound = true;
+    let (mut sound, mut seen) = (true, Vec::new());
     let parser = |input: ParseStream<'_>| {
-        let mut seen = Vec::new();
         while !input.is_empty() {
             let name = input.call(Ident::parse_any).map_err(|error| {
                 let message = format!(
@@ -61,6 +61,16 @@ pub(crate) fn read(
         errors.push(error);
         sound = false;
     }
+    if known.arguments.contains(&"crate")
+        && !seen.iter().any(|name| name == "crate")
+        && let Some(name) = Runtime::renamed()
+    {
+        let message = format!(
+            "es-runtime is called `{name}` in this crate: say `crate = ::{name}` in `{}`",
+            known.attribute
+        );
+        errors.push(syn::Error::new(Span::call_site(), message));
+    }
     sound
 }
 
@@ -72,11 +82,14 @@ fn one(
     read: &mut impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {
     if !known.arguments.iter().any(|argument| name == argument) {
-        let message = format!(
-            "unknown argument `{name}`: `{}` takes {}",
-            known.attribute,
-            known.list()
-        );
+        let message = match elsewhere(known.attribute, &name.to_string()) {
+            Some(place) => format!("`{}` takes no `{name}`: {place}", known.attribute),
+            None => format!(
+                "unknown argument `{name}`: `{}` takes {}",
+                known.attribute,
+                known.list()
+            ),
+        };
         return Err(syn::Error::new(name.span(), message));
     }
     if seen.contains(name) && !known.repeatable.iter().any(|argument| name == argument) {
@@ -87,6 +100,24 @@ fn one(
     }
     seen.push(name.clone());
     read(name, input)
+}
+
+/// Where the argument goes that `attribute` does not take.
+fn elsewhere(attribute: &str, argument: &str) -> Option<&'static str> {
+    Some(match (attribute, argument) {
+        ("#[aggregate]", "name") => "write `#[es(name = \"…\")]` on the struct, below `#[derive(Aggregate)]`",
+        ("#[aggregate]", "id") => "write `#[es(id = …)]` on the struct, below `#[derive(Aggregate)]`",
+        ("#[aggregate]", "foreign") => "write `#[es(id = …, foreign)]` on the struct, below `#[derive(Aggregate)]`",
+        ("#[es(…)]", "vis") => "write `#[aggregate(vis = …)]` on the impl block",
+        ("#[projection]" | "#[projection] impl", "key" | "keys") => {
+            "write `#[apply(key = event.…)]` on the methods whose rows have another key than the id of the event's stream"
+        }
+        (
+            "#[projection] impl",
+            "name" | "version" | "segments" | "index" | "schema" | "inline" | "park" | "memory" | "live",
+        ) => "it goes on the struct, which has a `#[projection(…)]` of its own",
+        _ => return None,
+    })
 }
 
 /// Goes on to the next argument.

@@ -1,8 +1,9 @@
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Meta, Path, Token};
+use syn::{Attribute, Generics, Meta, Path, Token};
 
+use crate::companions;
 use crate::runtime::Runtime;
 
 /// The derives that an event, a command or a value needs, less those that the user wrote.
@@ -10,6 +11,8 @@ pub(crate) struct Derives {
     written: Vec<String>,
     serde_crate: bool,
     schemars_crate: bool,
+    /// Whether another attribute of ours adds them all.
+    elsewhere: bool,
 }
 
 impl Derives {
@@ -19,11 +22,15 @@ impl Derives {
             written: attributes.iter().flat_map(derived).collect(),
             serde_crate: attributes.iter().any(|attribute| names_crate(attribute, "serde")),
             schemars_crate: attributes.iter().any(|attribute| names_crate(attribute, "schemars")),
+            elsewhere: companions::derive_all(attributes),
         }
     }
 
     /// The attributes to put above the item.
     pub(crate) fn missing(&self, runtime: &Runtime) -> TokenStream {
+        if self.elsewhere {
+            return TokenStream::new();
+        }
         let private = runtime.private();
         let std = [
             ("Debug", quote!(::core::fmt::Debug)),
@@ -45,9 +52,77 @@ impl Derives {
         quote!(#[derive(#(#paths),*)] #serde_crate)
     }
 
+    /// Implementations in the place of the derives, for a type whose fields have been reported.
+    pub(crate) fn stubs(&self, ident: &Ident, generics: &Generics, runtime: &Runtime) -> TokenStream {
+        if self.elsewhere {
+            return TokenStream::new();
+        }
+        let private = runtime.private();
+        let serde = quote!(#private::serde);
+        let stubs = [
+            (
+                "Debug",
+                quote!(),
+                quote!(::core::fmt::Debug),
+                quote! {
+                    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result { #private::after_error(f) }
+                },
+            ),
+            (
+                "Clone",
+                quote!(),
+                quote!(::core::clone::Clone),
+                quote! {
+                    fn clone(&self) -> Self { #private::after_error(()) }
+                },
+            ),
+            (
+                "PartialEq",
+                quote!(),
+                quote!(::core::cmp::PartialEq),
+                quote! {
+                    fn eq(&self, other: &Self) -> bool { #private::after_error(other) }
+                },
+            ),
+            (
+                "Serialize",
+                quote!(),
+                quote!(#serde::Serialize),
+                quote! {
+                    fn serialize<__S: #serde::Serializer>(&self, to: __S) -> ::core::result::Result<__S::Ok, __S::Error> {
+                        #private::after_error(to)
+                    }
+                },
+            ),
+            (
+                "Deserialize",
+                quote!('de,),
+                quote!(#serde::Deserialize<'de>),
+                quote! {
+                    fn deserialize<__D: #serde::Deserializer<'de>>(from: __D) -> ::core::result::Result<Self, __D::Error> {
+                        #private::after_error(from)
+                    }
+                },
+            ),
+        ];
+        let (_, arguments, bounds) = generics.split_for_impl();
+        let parameters = &generics.params;
+        let missing = stubs
+            .into_iter()
+            .filter(|(name, ..)| !self.written.iter().any(|written| written == name));
+        missing
+            .map(|(_, lifetime, path, body)| {
+                quote! {
+                    #[automatically_derived]
+                    impl<#lifetime #parameters> #path for #ident #arguments #bounds { #body }
+                }
+            })
+            .collect()
+    }
+
     /// The derive of the schema, unless the user wrote it. It writes nothing without the feature `schema` of `es-runtime`.
     pub(crate) fn schema(&self, runtime: &Runtime) -> Option<TokenStream> {
-        if self.written.iter().any(|written| written == "JsonSchema") {
+        if self.elsewhere || self.written.iter().any(|written| written == "JsonSchema") {
             return None;
         }
         let private = runtime.private();

@@ -25,6 +25,11 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
+    /// Adds those of another list.
+    pub(crate) fn take(&mut self, others: Self) {
+        others.0.into_iter().for_each(|error| self.push(error));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }

@@ -1,10 +1,12 @@
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
+use syn::parse::{ParseStream, Parser};
 use syn::spanned::Spanned;
-use syn::{Attribute, Field, Fields, Generics, Item, LitStr, Type};
+use syn::{Attribute, Field, Generics, Item, ItemImpl, LitStr, PathArguments, PathSegment, Token, Type, Visibility};
 
 use crate::derives::Derives;
 use crate::errors::Errors;
+use crate::fields;
 use crate::plain::Plain;
 use crate::runtime::Runtime;
 use crate::stored_name;
@@ -18,6 +20,8 @@ pub(crate) struct Message {
     pub(crate) fields: Vec<Type>,
     /// What it is made of, if its values may be known to come back.
     pub(crate) plain: Option<Plain>,
+    /// Whether the fields have been reported, so that the derives must not see them.
+    pub(crate) broken: bool,
 }
 
 /// How messages call such a struct.
@@ -32,14 +36,14 @@ impl Message {
     /// Reads the struct below the attribute. `None` if there is too little of it to go on.
     pub(crate) fn parse(item: &TokenStream, name: Option<LitStr>, words: &Words, errors: &mut Errors) -> Option<Self> {
         let Words { attribute, noun } = words;
-        let mut fields = Vec::new();
-        let item = errors.ok(syn::parse2::<Item>(item.clone()))?;
-        let plain = Plain::of(&item);
-        let (ident, attrs, generics) = match item {
+        let (mut fields, mut broken) = (Vec::new(), false);
+        let Some(parsed) = errors.ok(syn::parse2::<Item>(item.clone())) else {
+            return Self::half(item.clone(), name, errors);
+        };
+        let plain = Plain::of(&parsed);
+        let (ident, attrs, generics) = match parsed {
             Item::Struct(item) => {
-                if is_plain(&item.generics) && borrows(&item.fields, words, errors) {
-                    return None;
-                }
+                broken = is_plain(&item.generics) && fields::check(&item.fields, noun, errors);
                 fields = item
                     .fields
                     .into_iter()
@@ -64,28 +68,65 @@ impl Message {
                 return None;
             }
         };
-        if !is_plain(&generics) {
-            let message = format!(
-                "{noun} has no type parameters or lifetimes, because its name stands for one shape of data: remove them from `{ident}`"
-            );
-            errors.at(&generics.params, message);
-            return None;
-        }
+        let message = format!(
+            "{noun} has no type parameters or lifetimes, because its name stands for one shape of data: remove them from `{ident}`"
+        );
+        refuse_generics(&generics, message, errors)?;
         Some(Self {
             name: stored_name::check(name, &ident, errors),
             derives: Derives::of(&attrs),
             ident,
             fields,
-            plain,
+            plain: plain.filter(|_| !broken),
+            broken,
         })
+    }
+
+    /// What can be said of a struct whose fields cannot be read: enough that whoever uses it is not reported too.
+    fn half(item: TokenStream, name: Option<LitStr>, errors: &mut Errors) -> Option<Self> {
+        let (attrs, ident) = half_struct(item)?;
+        Some(Self {
+            name: stored_name::check(name, &ident, errors),
+            derives: Derives::of(&attrs),
+            ident,
+            fields: Vec::new(),
+            plain: None,
+            broken: true,
+        })
+    }
+
+    /// The derives to put above the struct.
+    pub(crate) fn derives(&self, runtime: &Runtime) -> TokenStream {
+        if self.broken {
+            return TokenStream::new();
+        }
+        self.derives.missing(runtime)
+    }
+
+    /// What stands for the derives after an error at a field, which they would report once more.
+    pub(crate) fn stubs(&self, runtime: &Runtime) -> Option<TokenStream> {
+        self.broken
+            .then(|| self.derives.stubs(&self.ident, &Generics::default(), runtime))
     }
 }
 
 impl Message {
     /// Checks each field on its own, above the item: what the derives then say of one that cannot be stored names no way out.
     pub(crate) fn assert_fields(&self, runtime: &Runtime) -> Option<TokenStream> {
-        assert_values(runtime, self.fields.iter())
+        assert_values(runtime, self.fields.iter().filter(|_| !self.broken))
     }
+}
+
+/// The attributes and the name of a struct whose fields cannot be read, unless it is generic.
+pub(crate) fn half_struct(item: TokenStream) -> Option<(Vec<Attribute>, Ident)> {
+    let parser = |input: ParseStream<'_>| {
+        let attrs = input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Token![struct]>()?;
+        Ok((attrs, input.parse::<Ident>()?, input.parse::<TokenStream>()?))
+    };
+    let (attrs, ident, rest) = parser.parse2(item).ok()?;
+    matches!(rest.into_iter().next(), Some(TokenTree::Group(_))).then_some((attrs, ident))
 }
 
 /// Fails to compile, with our words, if one of these cannot be part of an event or a command.
@@ -109,7 +150,7 @@ fn assert_each<'a>(function: &TokenStream, types: impl Iterator<Item = &'a Type>
 }
 
 /// Whether no attribute can leave the field out, or have it stored in another way than its type's.
-fn is_plain_field(field: &Field) -> bool {
+pub(crate) fn is_plain_field(field: &Field) -> bool {
     !field.attrs.iter().any(is_special)
 }
 
@@ -120,27 +161,40 @@ pub(crate) fn is_special(attribute: &Attribute) -> bool {
         .any(|name| attribute.path().is_ident(name))
 }
 
-/// Whether nothing stands in `<…>`, nor in `where`.
-pub(crate) fn is_plain(generics: &Generics) -> bool {
-    generics.params.is_empty() && generics.where_clause.is_none()
+fn is_plain(generics: &Generics) -> bool {
+    generics.params.is_empty()
 }
 
-/// Reports fields that borrow: a stored value is read back, and then there is nothing to borrow from. Whether there are any.
-fn borrows(fields: &Fields, words: &Words, errors: &mut Errors) -> bool {
-    let mut borrows = false;
-    for field in fields {
-        if let Type::Reference(reference) = &field.ty {
-            let owned = match &*reference.elem {
-                Type::Path(path) if path.path.is_ident("str") => "`String`",
-                Type::Slice(_) => "a `Vec`",
-                _ => "the value itself",
-            };
-            errors.at(
-                reference,
-                format!("{} owns its data: use {owned} instead of a reference", words.noun),
-            );
-            borrows = true;
-        }
+/// Reports what stands in `<…>` with this message, and a `where`. `None` if one cannot go on.
+pub(crate) fn refuse_generics(generics: &Generics, message: String, errors: &mut Errors) -> Option<()> {
+    if !generics.params.is_empty() {
+        errors.at(&generics.params, message);
+        return None;
     }
-    borrows
+    refuse_where(generics, errors);
+    Some(())
+}
+
+/// The same for an impl block, where the type with its parameters is reported.
+pub(crate) fn refuse_generics_of_block(
+    block: &ItemImpl,
+    last: &PathSegment,
+    message: &str,
+    errors: &mut Errors,
+) -> Option<()> {
+    if !block.generics.params.is_empty() || !matches!(last.arguments, PathArguments::None) {
+        errors.at(&block.self_ty, message);
+        return None;
+    }
+    refuse_where(&block.generics, errors);
+    Some(())
+}
+
+fn refuse_where(generics: &Generics, errors: &mut Errors) {
+    if let Some(clause) = &generics.where_clause {
+        errors.at(
+            clause,
+            "without type parameters there is nothing to say in `where`: remove it",
+        );
+    }
 }

@@ -49,7 +49,7 @@ impl Invalid {
     label = "no `#[handle]` method of `{A}` takes `{Self}`",
     note = "add `#[handle] fn …(&self, command: {Self}) -> …` to the `#[aggregate] impl {A}` block, or send it to the aggregate it belongs to"
 )]
-pub trait CommandOf<A: EventSourced>: Command {
+pub trait CommandOf<A>: Command {
     /// What the stream must be: [`New`], [`Existing`] or [`Either`].
     type On: Target;
 
@@ -61,14 +61,19 @@ pub trait CommandOf<A: EventSourced>: Command {
         self,
         state: <Self::On as Target>::State<'_, A>,
         context: &Context,
-    ) -> Result<Vec<A::Event>, Self::Refusal>;
+    ) -> Result<Vec<A::Event>, Self::Refusal>
+    where
+        A: EventSourced;
 
     /// Decides the command on the loaded state, which is `None` if the stream is empty.
     ///
     /// # Errors
     ///
     /// If the stream is not what the command needs, or the handler refuses.
-    fn decide(self, state: Option<&A>, context: &Context) -> Result<Vec<A::Event>, Declined<Self::Refusal>> {
+    fn decide(self, state: Option<&A>, context: &Context) -> Result<Vec<A::Event>, Declined<Self::Refusal>>
+    where
+        A: EventSourced,
+    {
         let state = Self::On::state(state).map_err(Declined::WrongTarget)?;
         self.handle(state, context).map_err(Declined::Refused)
     }

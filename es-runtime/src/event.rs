@@ -99,12 +99,16 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
     label = "no `#[apply]` method of `{A}` takes `{Self}`",
     note = "add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block"
 )]
-pub trait EventOf<A: EventSourced>: Event {
+pub trait EventOf<A>: Event {
     /// The event as a variant of the aggregate's enum.
-    fn into_event(self) -> A::Event;
+    fn into_event(self) -> A::Event
+    where
+        A: EventSourced;
 
     /// What the variant of this event holds. `None` if it is another.
-    fn from_event(event: A::Event) -> Option<Self>;
+    fn from_event(event: A::Event) -> Option<Self>
+    where
+        A: EventSourced;
 }
 
 /// Ties an event or a command to the one aggregate that it belongs to.

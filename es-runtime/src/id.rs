@@ -175,7 +175,7 @@ impl<A: Aggregate> Key for Id<A> {
     }
 }
 
-impl<K: Key> Key for &K {
+impl<K: Key + ?Sized> Key for &K {
     type Aggregate = K::Aggregate;
 
     fn stream_id(&self) -> StreamId {

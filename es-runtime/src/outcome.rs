@@ -10,36 +10,40 @@ use crate::EventSourced;
 /// `#[aggregate]` writes it for each event that it applies, and for the enum of all. There is no blanket implementation over
 /// [`EventOf`](crate::EventOf), so that the compiler names the event that is missing rather than the `Vec` around it.
 #[diagnostic::on_unimplemented(
-    message = "aggregate `{A}` returns `{Self}` but does not apply it",
+    message = "`{Self}` is not an event that aggregate `{A}` applies",
     label = "no `#[apply]` method of `{A}` takes `{Self}`",
-    note = "if `{Self}` is an event, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
-    note = "a handler returns an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these"
+    note = "if it is an event of `{A}`, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
+    note = "if it is a command, a refusal, or of another aggregate, name the event of `{A}` that happens: one, or an `Option`, a tuple, an array or a `Vec` of events, or `()`"
 )]
-pub trait IntoEvents<A: EventSourced> {
+pub trait IntoEvents<A> {
     /// Adds the events to `out`, in order.
-    fn into_events(self, out: &mut Vec<A::Event>);
+    fn into_events(self, out: &mut Vec<A::Event>)
+    where
+        A: EventSourced;
 }
 
 /// What a handler of aggregate `A` may return: [events](IntoEvents), or a `Result` of events and a refusal.
 #[diagnostic::on_unimplemented(
-    message = "aggregate `{A}` returns `{Self}` but does not apply it",
+    message = "`{Self}` is not an event that aggregate `{A}` applies",
     label = "no `#[apply]` method of `{A}` takes `{Self}`",
-    note = "if `{Self}` is an event, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
-    note = "a handler returns an event, `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these"
+    note = "if it is an event of `{A}`, add `#[apply] fn …(&mut self, event: {Self})` to the `#[aggregate] impl {A}` block",
+    note = "a handler returns what happens: an event, an `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these"
 )]
-pub trait Outcome<A: EventSourced> {
+pub trait Outcome<A> {
     /// Why the command may be refused.
     type Refusal: Error + Send + Sync + 'static;
 
     /// The events, or the refusal.
-    fn into_result(self) -> Result<Vec<A::Event>, Self::Refusal>;
+    fn into_result(self) -> Result<Vec<A::Event>, Self::Refusal>
+    where
+        A: EventSourced;
 }
 
 /// The refusal `E` of a handler that returns `Result<_, E>`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a refusal, because it is not an error",
     label = "not an error",
-    note = "derive `thiserror::Error` for `{Self}`, or implement `std::error::Error`, so that it can be shown and passed on"
+    note = "return a type of your own that is an error: `#[derive(Debug, thiserror::Error)] enum Refused {{ … }}`, and `Result<…, Refused>`"
 )]
 pub trait Refusal: Error + Send + Sync + 'static {}
 

@@ -13,6 +13,7 @@ pub(crate) mod signature;
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::companions::{self, ON_BLOCK};
 use crate::errors::Errors;
 use crate::helper;
 use model::Block;
@@ -21,6 +22,7 @@ pub(crate) use listed::ungrouped;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
+    let item = companions::refuse(item, "aggregate", ON_BLOCK, &mut errors);
     let block = Block::parse(args, &item, &mut errors);
     // Handlers take commands by value whether or not they consume them, and `&self` whether or not they look at it.
     let lints = block

@@ -1,6 +1,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::format_ident;
-use syn::{Item, PathArguments, Type, Visibility, parse_quote};
+use syn::parse::ParseStream;
+use syn::{Item, Token, Type, Visibility, parse_quote};
 
 use super::apply::Apply;
 use super::handler::{Handler, On};
@@ -11,7 +12,7 @@ use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::impl_block::{ImplBlock, refuse_macros};
-use crate::message::is_plain;
+use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
 const KNOWN: Known = Known {
@@ -36,22 +37,23 @@ pub(crate) struct Block {
     pub(crate) clashes: Vec<Ident>,
     /// Whether the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
+    /// Whether it is reported as a block that may be the second of its aggregate, and must not be in the way of the first.
+    pub(crate) second: bool,
 }
 
 impl Block {
     /// Reads the block. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
+        let ImplBlock { head, members } = inherent_impl(item, errors)?;
         let (mut runtime, mut vis) = (Runtime::default(), parse_quote!(pub));
         args::read(args, &KNOWN, errors, |argument, input| {
             if argument == "crate" {
                 runtime = Runtime::parse(input)?;
             } else {
-                input.parse::<syn::Token![=]>()?;
-                vis = input.parse()?;
+                vis = parse_vis(argument, input)?;
             }
             Ok(())
         });
-        let ImplBlock { head, members } = inherent_impl(item, errors)?;
         let mut block = Self {
             runtime,
             ident: last_segment(&head.self_ty)?.ident.clone(),
@@ -62,6 +64,7 @@ impl Block {
             retired: Vec::new(),
             clashes: Vec::new(),
             sound: true,
+            second: false,
         };
         let hidden = refuse_macros(&members, KNOWN.attribute, errors);
         let marked = block.read_methods(&members, errors);
@@ -73,7 +76,7 @@ impl Block {
         block.check_returned_events(errors);
         block.sound = errors.is_empty();
         let creates = block.applies.iter().any(|apply| apply.creates);
-        if !block.sound && (hidden || !creates || marked.applies > block.applies.len()) {
+        if !block.sound && !block.second && (hidden || !creates || marked.applies > block.applies.len()) {
             block.take_as_applied();
         }
         Some(block)
@@ -96,24 +99,33 @@ impl Block {
     }
 
     /// Reports that nothing creates the aggregate, unless it may be a method that could not be read.
-    fn check_creation(&self, marked: &Marked, errors: &mut Errors) {
+    fn check_creation(&mut self, marked: &Marked, errors: &mut Errors) {
         let ident = &self.ident;
-        if marked.handlers + marked.applies == 0 {
-            let message = format!(
-                "aggregate `{ident}` has no `#[handle]` and no `#[apply]` method: add `#[handle] fn open(command: Open) -> Opened` and `#[apply] fn opened(event: Opened) -> Self`, with a command and an event of yours"
-            );
+        let is_created_by_command = self.handlers.iter().any(|handler| handler.on.may_create());
+        let is_created_by_event = self.applies.iter().any(|apply| apply.creates);
+        let all_read = marked.handlers == self.handlers.len() && marked.applies == self.applies.len();
+        let handler = "`#[handle] fn open(command: Open) -> Opened`";
+        let apply = "`#[apply] fn opened(event: Opened) -> Self`";
+        // One that misses all of a kind may be the second block of its aggregate.
+        let one_block = "; or, as an aggregate has one `#[aggregate]` block, move the methods of this one to the other";
+        if all_read && !is_created_by_command && !is_created_by_event {
+            let what = match marked.handlers + marked.applies {
+                0 => format!("aggregate `{ident}` has no `#[handle]` and no `#[apply]` method"),
+                _ => format!("nothing in this block creates `{ident}`"),
+            };
+            let message = format!("{what}: add {handler} and {apply}, with a command and an event of yours{one_block}");
+            self.second = true;
             return errors.at(&self.aggregate, message);
         }
-        if marked.handlers == self.handlers.len() && !self.handlers.iter().any(|handler| handler.on.may_create()) {
-            let message = format!(
-                "no command creates `{ident}`: add a handler without a receiver, `#[handle] fn open(command: Open) -> Opened`"
-            );
+        if marked.handlers == self.handlers.len() && !is_created_by_command {
+            let hint = if marked.handlers == 0 { one_block } else { "" };
+            let message = format!("no command creates `{ident}`: add a handler without a receiver, {handler}{hint}");
             errors.at(&self.aggregate, message);
         }
-        if marked.applies == self.applies.len() && !self.applies.iter().any(|apply| apply.creates) {
-            let message = format!(
-                "no event creates `{ident}`: add an apply without a receiver, `#[apply] fn opened(event: Opened) -> Self`"
-            );
+        if marked.applies == self.applies.len() && !is_created_by_event {
+            self.second = marked.applies == 0;
+            let hint = if self.second { one_block } else { "" };
+            let message = format!("no event creates `{ident}`: add an apply without a receiver, {apply}{hint}");
             errors.at(&self.aggregate, message);
         }
     }
@@ -174,6 +186,19 @@ impl Block {
     }
 }
 
+/// Reads the `= pub(crate)` of `vis = pub(crate)`.
+fn parse_vis(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Visibility> {
+    let expected = |span| syn::Error::new(span, "expected a visibility: `vis = pub(crate)`");
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
+    }
+    match input.parse()? {
+        Visibility::Inherited => Err(expected(input.span())),
+        vis => Ok(vis),
+    }
+}
+
 fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ImplBlock> {
     let Some(block) = ImplBlock::parse(item, errors) else {
         match errors.ok(syn::parse2::<Item>(item.clone()))? {
@@ -197,12 +222,7 @@ fn inherent_impl(item: &TokenStream, errors: &mut Errors) -> Option<ImplBlock> {
         );
         return None;
     };
-    if !is_plain(&item.generics) || !matches!(last.arguments, PathArguments::None) {
-        errors.at(
-            &item.self_ty,
-            "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream",
-        );
-        return None;
-    }
+    let message = "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream";
+    refuse_generics_of_block(item, last, message, errors)?;
     Some(block)
 }

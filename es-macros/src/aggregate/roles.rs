@@ -1,8 +1,10 @@
 //! What one method of the block shows to be wrong in another.
 
+use syn::{Type, parse_quote};
+
 use super::apply::Apply;
 use super::handler::pascal_case;
-use super::listed::Listed;
+use super::listed::{Listed, shown, text};
 use super::model::Block;
 use crate::errors::Errors;
 
@@ -44,7 +46,32 @@ impl Block {
         self.applies.retain(|apply| !not_events.contains(&apply.event.variant));
         self.retired
             .retain(|retired| !not_events.contains(&retired.event.variant));
+        self.check_returned_commands(errors);
         self.check_generated(errors);
+    }
+
+    /// Reports commands that are returned, and takes their handlers for ones that return nothing.
+    fn check_returned_commands(&mut self, errors: &mut Errors) {
+        let commands: Vec<_> = self
+            .handlers
+            .iter()
+            .map(|handler| handler.command.text.clone())
+            .collect();
+        for handler in &mut self.handlers {
+            let is_command = |ty: &&Type| commands.contains(&text(*ty));
+            let Some(command) = handler.returned_events().into_iter().find(is_command) else {
+                continue;
+            };
+            let (method, name) = (&handler.method, shown(command));
+            errors.at(
+                command,
+                format!("`{name}` is a command: handler `{method}` returns the event that happens"),
+            );
+            handler.returns = match handler.refusal() {
+                Some(refusal) => parse_quote!(::core::result::Result<(), #refusal>),
+                None => parse_quote!(()),
+            };
+        }
     }
 
     /// Reports the names of the generated enums where an event or a command is expected.

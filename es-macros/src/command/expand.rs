@@ -12,6 +12,7 @@ pub(crate) fn command(command: &Command) -> TokenStream {
     } = command;
     let Message { ident, name, .. } = message;
     let check = checks.expand(runtime);
+    let stubs = message.stubs(runtime);
     quote! {
         #[automatically_derived]
         impl #runtime::Command for #ident {
@@ -19,5 +20,7 @@ pub(crate) fn command(command: &Command) -> TokenStream {
 
             #check
         }
+
+        #stubs
     }
 }

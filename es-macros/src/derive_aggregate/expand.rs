@@ -24,9 +24,13 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
         }
     });
     let fingerprint = fingerprint(aggregate);
+    let mut this = ident.clone();
+    if let Some(place) = aggregate.unshared {
+        this.set_span(ident.span().located_at(place));
+    }
     quote! {
         #[automatically_derived]
-        impl #runtime::Aggregate for #ident {
+        impl #runtime::Aggregate for #this {
             const NAME: &'static str = #name;
             #fingerprint
             type Id = #id;

@@ -1,10 +1,13 @@
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::quote;
-use syn::{Attribute, Item, LitStr, Meta, Path, PathArguments, Token, Type};
+use syn::parse::ParseStream;
+use syn::spanned::Spanned;
+use syn::{Attribute, Item, LitStr, Meta, Path, PathArguments, Token, Type, parse_quote};
 
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::message::is_plain;
+use crate::fields;
+use crate::message::{half_struct, refuse_generics};
 use crate::runtime::Runtime;
 use crate::shape::Shape;
 use crate::stored_name;
@@ -48,13 +51,27 @@ pub(crate) struct Aggregate {
     pub(crate) id: Option<Type>,
     foreign: bool,
     pub(crate) shape: Shape,
+    /// The type of a field that cannot leave its thread, as far as its text shows, where the compiler says so.
+    pub(crate) unshared: Option<Span>,
 }
 
 impl Aggregate {
     pub(crate) fn parse(item: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let item = errors.ok(syn::parse2::<Item>(item))?;
-        let shape = Shape::of(&item);
-        let (ident, attrs, generics) = match item {
+        let parsed = match errors.ok(syn::parse2::<Item>(item.clone())) {
+            Some(parsed) => parsed,
+            // Enough that whoever uses it is not reported too.
+            None => {
+                let (attrs, ident) = half_struct(item)?;
+                parse_quote!(#(#attrs)* struct #ident;)
+            }
+        };
+        let shape = Shape::of(&parsed);
+        let unshared = shape
+            .types
+            .iter()
+            .find(|ty| fields::stays_in_its_thread(ty))
+            .map(Spanned::span);
+        let (ident, attrs, generics) = match parsed {
             Item::Struct(item) => (item.ident, item.attrs, item.generics),
             Item::Enum(item) => (item.ident, item.attrs, item.generics),
             other => {
@@ -62,26 +79,24 @@ impl Aggregate {
                 return None;
             }
         };
-        if !is_plain(&generics) {
-            let message = format!(
-                "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream: remove them from `{ident}`"
-            );
-            errors.at(&generics.params, message);
-            return None;
-        }
+        let message = format!(
+            "an aggregate has no type parameters or lifetimes, because its name stands for one kind of stream: remove them from `{ident}`"
+        );
+        refuse_generics(&generics, message, errors)?;
         let (mut runtime, mut name, mut id, mut foreign) = (Runtime::default(), None, None, None);
+        let mut mistaken = Errors::default();
         args::read(arguments(&attrs, errors), &KNOWN, errors, |argument, input| {
             match argument.to_string().as_str() {
                 "name" => name = Some(stored_name::parse(argument, input)?),
                 "crate" => runtime = Runtime::parse(input)?,
                 "id" => {
-                    input.parse::<Token![=]>()?;
-                    id = Some(input.parse()?);
+                    id = Some(parse_id(argument, input, &mut mistaken)?);
                 }
                 _ => foreign = Some(argument.clone()),
             }
             Ok(())
         });
+        errors.take(mistaken);
         if let (Some(foreign), None) = (&foreign, &id) {
             errors.at(foreign, "`foreign` says that the type in `id = …` is of another crate or of several aggregates: add `id = …` or remove it");
         }
@@ -92,6 +107,7 @@ impl Aggregate {
             id,
             foreign: foreign.is_some(),
             shape,
+            unshared,
         })
     }
 
@@ -99,6 +115,25 @@ impl Aggregate {
     pub(crate) fn own_key(&self) -> Option<&Type> {
         self.id.as_ref().filter(|id| !self.foreign && is_local(id))
     }
+}
+
+/// Reads the `= Type` of `id = Type`. One in quotes is reported, and taken without them.
+fn parse_id(argument: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Type> {
+    let expected = |span| syn::Error::new(span, "expected a type: `id = u64`");
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
+    }
+    if let Some(quoted) = input.parse::<Option<LitStr>>()? {
+        let error = expected(quoted.span());
+        let Ok(ty) = quoted.parse() else { return Err(error) };
+        errors.at(
+            &quoted,
+            format!("expected a type, without quotes: `id = {}`", quoted.value()),
+        );
+        return Ok(ty);
+    }
+    input.parse().map_err(|error| expected(error.span()))
 }
 
 /// The arguments of all `#[es(…)]` attributes, as one list.

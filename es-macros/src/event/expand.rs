@@ -27,7 +27,9 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         Older::History(history) => history::expand(event, history),
     };
     let check = checks.expand(runtime);
+    let stubs = message.stubs(runtime);
     let shapes = match older {
+        _ if message.broken => TokenStream::new(),
         Older::None => shapes(runtime, None),
         Older::Shape(OldShape { ty, .. }) => shapes(runtime, Some(quote!(#ty))),
         Older::History(_) => shapes(runtime, history::shape_before(event)),
@@ -46,6 +48,8 @@ pub(crate) fn event(event: &Event) -> TokenStream {
         }
 
         #around
+
+        #stubs
     };
     match older {
         // So that the old shapes are in nobody's way.

@@ -59,6 +59,9 @@ impl Event {
 
     /// What to put above the struct.
     pub(crate) fn above(&self) -> TokenStream {
+        if self.message.broken {
+            return TokenStream::new();
+        }
         let fields = self.message.assert_fields(&self.runtime);
         let old_types: Vec<_> = match &self.older {
             Older::History(history) => history.old_types().collect(),
@@ -66,7 +69,7 @@ impl Event {
         };
         let old_fields = assert_values(&self.runtime, old_types.iter().copied());
         let shapes = assert_shapes(&self.runtime, self.message.fields.iter().chain(old_types));
-        let derives = self.message.derives.missing(&self.runtime);
+        let derives = self.message.derives(&self.runtime);
         let schema = self.message.derives.schema(&self.runtime);
         quote!(#fields #old_fields #shapes #derives #schema)
     }

@@ -1,14 +1,14 @@
 use proc_macro2::TokenStream;
-use syn::{Attribute, ItemImpl, PathArguments, Signature, Type};
+use syn::{Attribute, ItemImpl, Signature, Type};
 
 use super::apply::Apply;
-use super::sql::{SqlApply, transaction};
+use super::sql::{SqlApply, refuse_store, transaction};
 use crate::aggregate::listed::Listed;
 use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::{ImplBlock, Member, refuse_macros};
-use crate::message::is_plain;
+use crate::impl_block::{ImplBlock, Member, Method, refuse_macros};
+use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
 const KNOWN: Known = Known {
@@ -83,6 +83,10 @@ impl Block {
         });
         let ImplBlock { head, members } = block;
         check(&head, errors)?;
+        let applies = members.iter().filter_map(apply);
+        if applies.filter(|method| refuse_store(&method.sig, errors)).count() > 0 {
+            return None;
+        }
         let mut block = Self {
             runtime,
             methods: Methods::of(&members, &head.self_ty),
@@ -172,6 +176,14 @@ impl Block {
     }
 }
 
+/// The member, if it is a method with `#[apply]`.
+fn apply(member: &Member) -> Option<&Method> {
+    match member {
+        Member::Method(method) if method.attrs.iter().any(|attribute| is_named(attribute, "apply")) => Some(method),
+        _ => None,
+    }
+}
+
 fn is_named(attribute: &Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|last| last.ident == name)
 }
@@ -189,10 +201,6 @@ fn check(item: &ItemImpl, errors: &mut Errors) -> Option<()> {
         errors.at(&item.self_ty, "a projection is a struct with `#[projection]`");
         return None;
     };
-    if !is_plain(&item.generics) || !matches!(last.arguments, PathArguments::None) {
-        let message = "a projection has no type parameters or lifetimes, because its name stands for one table of rows";
-        errors.at(&item.self_ty, message);
-        return None;
-    }
-    Some(())
+    let message = "a projection has no type parameters or lifetimes, because its name stands for one table of rows";
+    refuse_generics_of_block(item, last, message, errors)
 }

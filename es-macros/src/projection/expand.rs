@@ -13,7 +13,7 @@ use crate::plain;
 pub(super) fn row(row: &Row) -> TokenStream {
     let Row {
         runtime,
-        message: Message { ident, name, plain, .. },
+        message,
         version,
         segments,
         indexes,
@@ -21,6 +21,8 @@ pub(super) fn row(row: &Row) -> TokenStream {
         parks,
         rows,
     } = row;
+    let Message { ident, name, plain, .. } = message;
+    let stubs = message.stubs(runtime);
     let poison = if *parks { quote!(Park) } else { quote!(Hold) };
     let data = match schema {
         None => {
@@ -55,6 +57,8 @@ pub(super) fn row(row: &Row) -> TokenStream {
         }
 
         #data
+
+        #stubs
     }
 }
 

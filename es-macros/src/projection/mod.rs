@@ -11,6 +11,7 @@ mod sql;
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use crate::companions::{self, ON_BLOCK, ON_STRUCT};
 use crate::errors::Errors;
 use crate::helper;
 use crate::impl_block::ImplBlock;
@@ -19,6 +20,7 @@ use row::Row;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
+    let item = companions::refuse(item, "projection", &[ON_STRUCT, ON_BLOCK].concat(), &mut errors);
     match ImplBlock::parse(&item, &mut errors) {
         Some(block) => on_block(args, block, item, errors),
         // Marked, as it may be a block that is being typed.

@@ -163,7 +163,7 @@ impl Row {
             return TokenStream::new();
         }
         let fields = self.message.assert_fields(&self.runtime);
-        let derives = self.message.derives.missing(&self.runtime);
+        let derives = self.message.derives(&self.runtime);
         quote!(#fields #derives)
     }
 }

@@ -6,7 +6,7 @@ use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Si
 
 use super::apply::{listed, meta};
 use crate::aggregate::handler::pascal_case;
-use crate::aggregate::listed::{Listed, text, ungrouped};
+use crate::aggregate::listed::{Listed, by_value, may_be_listed, shown, text, ungrouped};
 use crate::aggregate::signature::{is_this, last_segment, plain_but_async};
 use crate::errors::Errors;
 
@@ -97,9 +97,7 @@ fn first<'a>(signature: &Signature, parameters: &[&'a Type], known: &Type, error
             return None;
         }
     }
-    if let Type::Reference(reference) = parameters[0]
-        && reference.mutability.is_none()
-    {
+    if !matches!(parameters[0], Type::Reference(reference) if reference.mutability.is_some()) {
         errors.at(parameters[0], format!("take the transaction by `&mut`: {wanted}"));
     }
     behind_reference(parameters[0])
@@ -122,8 +120,11 @@ fn typed(signature: &Signature) -> impl Iterator<Item = &Type> {
 }
 
 /// What a reference to a transaction refers to: nothing else is taken by `&mut`, or is called one.
+/// One by value is taken for a transaction too, to say how it is taken.
 fn behind_reference(ty: &Type) -> Option<&Type> {
-    let Type::Reference(reference) = ty else { return None };
+    let Type::Reference(reference) = ty else {
+        return is_transaction_by_value(ty).then_some(ty);
+    };
     let inner = ungrouped(&reference.elem);
     let name = &last_segment(inner)?.ident;
     (reference.mutability.is_some() || is_called_transaction(name)).then_some(inner)
@@ -132,6 +133,45 @@ fn behind_reference(ty: &Type) -> Option<&Type> {
 /// Whether the name is that of a transaction, which has a lifetime also where it is left out.
 fn is_called_transaction(name: &Ident) -> bool {
     name == "Tx" || name.to_string().ends_with("Transaction")
+}
+
+/// Whether it is one of a store: an event may be called a transaction as well.
+fn is_transaction_by_value(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| {
+        ["SqliteTransaction", "PgTransaction"]
+            .iter()
+            .any(|name| last.ident == name)
+    })
+}
+
+/// Reports a method that takes the store, or something else that it is reached by, in the place of the transaction.
+pub(super) fn refuse_store(signature: &Signature, errors: &mut Errors) -> bool {
+    let parameters: Vec<&Type> = typed(signature).collect();
+    let [first, event, ..] = parameters[..] else {
+        return false;
+    };
+    let name = name_of(by_value(first));
+    let is_store = ["Store", "Connection", "Pool", "Client", "Runtime"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    if !is_store || !may_be_listed(event) {
+        return false;
+    }
+    let sqlite = "`tx: &mut SqliteTransaction<'_>`";
+    let postgres = "`tx: &mut PgTransaction<'_>` in an `async fn`";
+    let wanted = match &*name {
+        name if name.starts_with("Sqlite") => sqlite.to_owned(),
+        name if name.starts_with("Pg") || name.starts_with("Postgres") => postgres.to_owned(),
+        _ => format!("{sqlite}, or {postgres}"),
+    };
+    let written = shown(first);
+    errors.at(
+        first,
+        format!(
+            "an apply writes in the store's transaction, with the checkpoint: take {wanted}, instead of `{written}`"
+        ),
+    );
+    true
 }
 
 fn name_of(ty: &Type) -> String {

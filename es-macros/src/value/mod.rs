@@ -1,12 +1,15 @@
 //! `#[value]`: hardly more than derives, so that one file holds all three steps.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::{Attribute, Item};
+use syn::{Attribute, Fields, Generics, Item};
 
 use crate::args::{self, Known};
+use crate::companions::{self, ON_STRUCT};
 use crate::derives::Derives;
 use crate::errors::Errors;
+use crate::fields;
+use crate::message::{assert_values, is_plain_field};
 use crate::plain;
 use crate::runtime::Runtime;
 use crate::shape::Shape;
@@ -24,14 +27,59 @@ pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
         runtime = Runtime::parse(input)?;
         Ok(())
     });
+    let item = &companions::refuse(item.clone(), "value", ON_STRUCT, &mut errors);
     let value = structure(item, &mut errors);
-    let derives = value.as_ref().map(|value| {
-        let derives = Derives::of(attributes(value));
-        let (missing, schema) = (derives.missing(&runtime), derives.schema(&runtime));
-        quote!(#missing #schema)
+    let broken = value.as_ref().is_some_and(|value| check(value, &mut errors));
+    let above = value.as_ref().map(|value| above(value, broken, &runtime));
+    let stubs = value.as_ref().filter(|_| broken).and_then(|value| {
+        let (ident, generics) = head(value)?;
+        Some(Derives::of(attributes(value)).stubs(ident, generics, &runtime))
     });
     let shape = value.as_ref().map(|value| shape(value, &runtime));
-    quote!(#derives #item #shape #errors)
+    quote!(#above #item #stubs #shape #errors)
+}
+
+/// The derives, and that the fields have what they ask for; nothing for fields that have been reported.
+fn above(value: &Item, broken: bool, runtime: &Runtime) -> TokenStream {
+    if broken {
+        return TokenStream::new();
+    }
+    let derives = Derives::of(attributes(value));
+    let (missing, schema) = (derives.missing(runtime), derives.schema(runtime));
+    // Of a parameter it is not known what it will be.
+    let is_plain = head(value).is_some_and(|(_, generics)| generics.params.is_empty());
+    let types = all_fields(value)
+        .into_iter()
+        .flatten()
+        .filter(|field| is_plain && is_plain_field(field));
+    let assertions = assert_values(runtime, types.map(|field| &field.ty));
+    quote!(#assertions #missing #schema)
+}
+
+/// Reports fields that cannot be stored. Whether there are any.
+fn check(value: &Item, errors: &mut Errors) -> bool {
+    // A value that borrows may be part of another that is read by hand.
+    let owns = head(value).is_some_and(|(_, generics)| generics.lifetimes().next().is_none());
+    owns && all_fields(value).into_iter().fold(false, |broken, fields| {
+        fields::check(fields, "a value", errors) | broken
+    })
+}
+
+/// The fields of the struct, or of each variant.
+fn all_fields(value: &Item) -> Vec<&Fields> {
+    match value {
+        Item::Struct(item) => vec![&item.fields],
+        Item::Enum(item) => item.variants.iter().map(|variant| &variant.fields).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn head(value: &Item) -> Option<(&Ident, &Generics)> {
+    match value {
+        Item::Struct(item) => Some((&item.ident, &item.generics)),
+        Item::Enum(item) => Some((&item.ident, &item.generics)),
+        _ => None,
+    }
 }
 
 /// The struct or enum.
@@ -55,11 +103,7 @@ fn attributes(item: &Item) -> &[Attribute] {
 
 /// What the fingerprint of a state that holds such a value takes from it, and whether its values come back as they are.
 fn shape(item: &Item, runtime: &Runtime) -> Option<TokenStream> {
-    let (ident, generics) = match item {
-        Item::Struct(item) => (&item.ident, &item.generics),
-        Item::Enum(item) => (&item.ident, &item.generics),
-        _ => return None,
-    };
+    let (ident, generics) = head(item)?;
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let fingerprint = Shape::of(item).fingerprint();
     let plain = plain::of_value(item, ident, generics, runtime);

@@ -1,55 +1,33 @@
 use std::fmt;
-use std::pin::Pin;
 
-use super::Runtime;
 use super::decide::{Batch, checked, decline, valid, write};
 use super::load::Load;
+use super::{Runtime, Started};
 use crate::{
     AppendId, CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version,
 };
 
 /// Decides a command without storing anything: `runtime.dry_run(id, command).await`, or first the state to decide on.
+///
+/// `R` is the command's refusal.
 #[must_use = "nothing is decided until it is awaited"]
-pub struct DryRun<'a, A, C> {
+pub struct DryRun<'a, A: EventSourced, C, R> {
     runtime: &'a Runtime,
     stream: StreamId,
     load: Load<'a, A>,
     command: C,
+    start: fn(Self) -> Started<'a, Result<Vec<A::Event>, ExecuteError<R>>>,
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
+impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C, C::Refusal> {
     pub(super) fn new(runtime: &'a Runtime, stream: StreamId, command: C) -> Self {
         Self {
             runtime,
             load: Load::new(runtime, stream.clone()),
             stream,
             command,
+            start: |this| Box::pin(this.decide()),
         }
-    }
-
-    /// Decides on the state at this version.
-    pub fn at_version(mut self, version: impl Into<Version>) -> Self {
-        self.load = self.load.at_version(version);
-        self
-    }
-
-    /// Decides on the state at this time.
-    pub fn as_of(mut self, time: Timestamp) -> Self {
-        self.load = self.load.as_of(time);
-        self
-    }
-
-    /// Decides on the state at this time by the times at which events happened, as
-    /// [`Load::as_of_occurred`](super::Load::as_of_occurred) does.
-    pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
-        self.load = self.load.as_of_occurred(time);
-        self
-    }
-
-    /// Decides on the state when the store's head was at this position.
-    pub fn at_position(mut self, position: impl Into<Position>) -> Self {
-        self.load = self.load.at_position(position);
-        self
     }
 
     async fn decide(self) -> Result<Vec<A::Event>, ExecuteError<C::Refusal>> {
@@ -76,16 +54,43 @@ impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C> {
     }
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for DryRun<'a, A, C> {
-    type Output = Result<Vec<A::Event>, ExecuteError<C::Refusal>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+impl<A: EventSourced, C, R> DryRun<'_, A, C, R> {
+    /// Decides on the state at this version.
+    pub fn at_version(mut self, version: impl Into<Version>) -> Self {
+        self.load = self.load.at_version(version);
+        self
+    }
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.decide())
+    /// Decides on the state at this time.
+    pub fn as_of(mut self, time: Timestamp) -> Self {
+        self.load = self.load.as_of(time);
+        self
+    }
+
+    /// Decides on the state at this time by the times at which events happened, as
+    /// [`Load::as_of_occurred`](super::Load::as_of_occurred) does.
+    pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
+        self.load = self.load.as_of_occurred(time);
+        self
+    }
+
+    /// Decides on the state when the store's head was at this position.
+    pub fn at_position(mut self, position: impl Into<Position>) -> Self {
+        self.load = self.load.at_position(position);
+        self
     }
 }
 
-impl<A, C> fmt::Debug for DryRun<'_, A, C> {
+impl<'a, A: EventSourced, C, R> IntoFuture for DryRun<'a, A, C, R> {
+    type Output = Result<Vec<A::Event>, ExecuteError<R>>;
+    type IntoFuture = Started<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        (self.start)(self)
+    }
+}
+
+impl<A: EventSourced, C, R> fmt::Debug for DryRun<'_, A, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DryRun")
             .field("load", &self.load)

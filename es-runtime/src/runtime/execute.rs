@@ -1,6 +1,5 @@
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
@@ -8,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::request::{Request, request_setters};
 use super::write::Write;
-use super::{Receipt, Runtime};
+use super::{Receipt, Runtime, Started};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
@@ -19,11 +18,13 @@ use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError
 /// On a conflict with another writer the aggregate is loaded again and the command decided again, as the
 /// [`RetryPolicy`](super::RetryPolicy) says.
 ///
+/// `R` is the command's refusal.
+///
 /// # Cancel safety
 ///
 /// Dropping the future leaves the events stored as a whole or not at all.
 #[must_use = "a command is not executed until it is awaited"]
-pub struct Execute<'a, A, C> {
+pub struct Execute<'a, A, C, R> {
     runtime: &'a Runtime,
     stream: StreamId,
     command: C,
@@ -32,9 +33,10 @@ pub struct Execute<'a, A, C> {
     /// The projections to wait for.
     wait_for: Vec<Running>,
     aggregate: PhantomData<fn() -> A>,
+    start: fn(Self) -> Started<'a, Result<Receipt, ExecuteError<R>>>,
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
+impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C, C::Refusal> {
     pub(super) fn new(runtime: &'a Runtime, stream: StreamId, command: C) -> Self {
         let request = Request::default();
         Self {
@@ -45,9 +47,20 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
             request,
             wait_for: Vec::new(),
             aggregate: PhantomData,
+            start: |this| {
+                let span = tracing::info_span!(
+                    "es.execute",
+                    category = this.stream.category(),
+                    id = this.stream.id(),
+                    command = C::NAME,
+                );
+                Box::pin(this.run().instrument(span))
+            },
         }
     }
+}
 
+impl<A, C, R> Execute<'_, A, C, R> {
     /// Decides only on this version, 0 for a new aggregate: a stream at any other is a
     /// [`Conflict`](ExecuteError::Conflict), and nothing is tried again.
     pub fn expect_version(mut self, version: impl Into<Version>) -> Self {
@@ -70,7 +83,9 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C> {
         self.wait_for.push(self.runtime.0.projections.of::<P>().clone());
         self
     }
+}
 
+impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
     async fn run(mut self) -> Result<Receipt, ExecuteError<C::Refusal>> {
         let wait_for = std::mem::take(&mut self.wait_for);
         let timer = metrics::Timer::start();
@@ -158,22 +173,16 @@ fn fingerprinted<C: Command>(
     })
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for Execute<'a, A, C> {
-    type Output = Result<Receipt, ExecuteError<C::Refusal>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+impl<'a, A, C, R> IntoFuture for Execute<'a, A, C, R> {
+    type Output = Result<Receipt, ExecuteError<R>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let span = tracing::info_span!(
-            "es.execute",
-            category = self.stream.category(),
-            id = self.stream.id(),
-            command = C::NAME,
-        );
-        Box::pin(self.run().instrument(span))
+        (self.start)(self)
     }
 }
 
-impl<A, C> fmt::Debug for Execute<'_, A, C> {
+impl<A, C, R> fmt::Debug for Execute<'_, A, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Execute")
             .field("stream", &self.stream)

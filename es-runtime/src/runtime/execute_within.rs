@@ -1,9 +1,8 @@
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 
-use super::Transaction;
 use super::request::{Request, metadata_setters, occurred_at_setter};
+use super::{Started, Transaction};
 use crate::{AnyRefusal, CommandOf, Error, EventSourced, ExecuteError, StreamId};
 
 /// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
@@ -17,6 +16,7 @@ pub struct ExecuteWithin<'a, A, C> {
     command: C,
     request: Request,
     aggregate: PhantomData<fn() -> A>,
+    start: fn(Self) -> Started<'a, Result<(), Error>>,
 }
 
 impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
@@ -27,11 +27,9 @@ impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
             command,
             request: Request::with(transaction.metadata.clone()),
             aggregate: PhantomData,
+            start: |this| Box::pin(this.run()),
         }
     }
-
-    metadata_setters!();
-    occurred_at_setter!();
 
     async fn run(mut self) -> Result<(), Error> {
         let decided = match self.request.check() {
@@ -50,12 +48,17 @@ impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {
     }
 }
 
-impl<'a, A: EventSourced, C: CommandOf<A>> IntoFuture for ExecuteWithin<'a, A, C> {
+impl<A, C> ExecuteWithin<'_, A, C> {
+    metadata_setters!();
+    occurred_at_setter!();
+}
+
+impl<'a, A, C> IntoFuture for ExecuteWithin<'a, A, C> {
     type Output = Result<(), Error>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        (self.start)(self)
     }
 }
 

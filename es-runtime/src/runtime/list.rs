@@ -1,11 +1,10 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::Runtime;
 use super::read::{Reading, Shown, reading_setters, shown};
+use super::{Runtime, Started};
 use crate::Position;
 use crate::projection::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
 use crate::projection::{Fields, ReadError, RowProjection};
@@ -25,8 +24,7 @@ pub struct Page<P> {
 pub struct List<'a, P> {
     reading: Reading,
     query: RowQuery,
-    runtime: PhantomData<&'a Runtime>,
-    row: PhantomData<fn() -> P>,
+    start: fn(Self) -> Started<'a, Result<Page<P>, ReadError>>,
 }
 
 impl<'a, P: RowProjection> List<'a, P> {
@@ -114,20 +112,24 @@ impl<P: RowProjection> List<'_, P> {
     }
 }
 
-impl<'a, P: RowProjection> IntoFuture for List<'a, P> {
+impl<P: RowProjection> List<'_, P> {
+    async fn run(self) -> Result<Page<P>, ReadError> {
+        let query = &Fields::<P>::query(self.query)?;
+        let (store, table) = self.reading.place();
+        let rows = self.reading.read(None, || store.list_rows(table, query)).await?;
+        let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
+        let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
+        let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;
+        Ok(Page { rows, next })
+    }
+}
+
+impl<'a, P> IntoFuture for List<'a, P> {
     type Output = Result<Page<P>, ReadError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let query = &Fields::<P>::query(self.query)?;
-            let (store, table) = self.reading.place();
-            let rows = self.reading.read(None, || store.list_rows(table, query)).await?;
-            let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
-            let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
-            let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;
-            Ok(Page { rows, next })
-        })
+        (self.start)(self)
     }
 }
 
@@ -183,8 +185,7 @@ impl Runtime {
         List {
             reading: Reading::new(self.0.projections.of::<P>()),
             query: RowQuery::default(),
-            runtime: PhantomData,
-            row: PhantomData,
+            start: |this| Box::pin(this.run()),
         }
     }
 }

@@ -1,13 +1,11 @@
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::Pin;
 
 use futures_util::TryStreamExt as _;
 use tracing::Instrument as _;
 
-use super::Runtime;
 use super::state::Current;
+use super::{Runtime, Started};
 use crate::store::ReadStream;
 use crate::{EventSourced, EventStore, LoadError, Position, StoredEvent, StreamId, Timestamp, Version, metrics};
 
@@ -61,7 +59,7 @@ pub struct Load<'a, A> {
     stream: StreamId,
     until: Until,
     occurred: Option<Timestamp>,
-    aggregate: PhantomData<fn() -> A>,
+    start: fn(Self) -> Started<'a, Result<Option<Loaded<A>>, LoadError>>,
 }
 
 impl<'a, A: EventSourced> Load<'a, A> {
@@ -71,10 +69,25 @@ impl<'a, A: EventSourced> Load<'a, A> {
             stream,
             until: Until::Now,
             occurred: None,
-            aggregate: PhantomData,
+            start: |this| Box::pin(this.run()),
         }
     }
 
+    async fn run(self) -> Result<Option<Loaded<A>>, LoadError> {
+        let Current {
+            state,
+            version,
+            position,
+        } = self.current().await?;
+        Ok(state.map(|state| Loaded {
+            state,
+            version,
+            position,
+        }))
+    }
+}
+
+impl<A> Load<'_, A> {
     /// As it was at this version; as it is now if it has not got there.
     pub fn at_version(mut self, version: impl Into<Version>) -> Self {
         self.until = Until::Version(version.into());
@@ -103,7 +116,9 @@ impl<'a, A: EventSourced> Load<'a, A> {
         self.until = Until::Position(position.into());
         self
     }
+}
 
+impl<A: EventSourced> Load<'_, A> {
     pub(super) async fn current(self) -> Result<Current<A>, LoadError> {
         let span = tracing::debug_span!("es.load", category = self.stream.category(), id = self.stream.id());
         async move {
@@ -166,23 +181,12 @@ impl<'a, A: EventSourced> Load<'a, A> {
     }
 }
 
-impl<'a, A: EventSourced> IntoFuture for Load<'a, A> {
+impl<'a, A> IntoFuture for Load<'a, A> {
     type Output = Result<Option<Loaded<A>>, LoadError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Current {
-                state,
-                version,
-                position,
-            } = self.current().await?;
-            Ok(state.map(|state| Loaded {
-                state,
-                version,
-                position,
-            }))
-        })
+        (self.start)(self)
     }
 }
 

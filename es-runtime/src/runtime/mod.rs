@@ -30,6 +30,7 @@ mod subscribe;
 mod transaction;
 mod write;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 pub use append::AppendEvents;
@@ -66,6 +67,12 @@ use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
 
+/// What a builder does when it is awaited.
+///
+/// A builder is a future whatever it is about, and keeps the function that runs it: then a command that is not the aggregate's, say, is
+/// reported where it is named, and not where it is awaited as well.
+type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to
 /// each task. Runs in a tokio runtime with its timer enabled, which should last as long: its projections and subscriptions end with that.
 ///
@@ -100,7 +107,11 @@ impl Runtime {
 
     /// Sends `command` to the aggregate instance `key`: loads it, decides, appends the events. Await the result, or set
     /// options first.
-    pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> Execute<'_, K::Aggregate, C>
+    pub fn execute<K: Key, C: CommandOf<K::Aggregate>>(
+        &self,
+        key: K,
+        command: C,
+    ) -> Execute<'_, K::Aggregate, C, C::Refusal>
     where
         K::Aggregate: EventSourced,
     {
@@ -109,7 +120,11 @@ impl Runtime {
 
     /// Decides `command` as [`execute`](Self::execute) would, and stores nothing. Await the result, or choose the version
     /// first.
-    pub fn dry_run<K: Key, C: CommandOf<K::Aggregate>>(&self, key: K, command: C) -> DryRun<'_, K::Aggregate, C>
+    pub fn dry_run<K: Key, C: CommandOf<K::Aggregate>>(
+        &self,
+        key: K,
+        command: C,
+    ) -> DryRun<'_, K::Aggregate, C, C::Refusal>
     where
         K::Aggregate: EventSourced,
     {

@@ -1,13 +1,11 @@
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::Pin;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::Runtime;
+use super::{Runtime, Started};
 use crate::nearest::nearest_first;
 use crate::projection::store::{Row, RowTable};
 use crate::projection::{ProjectionStore, ReadError, RowKey, RowProjection, Running, Standing};
@@ -123,27 +121,30 @@ pub(super) use reading_setters;
 pub struct Get<'a, P> {
     reading: Reading,
     key: String,
-    runtime: PhantomData<&'a Runtime>,
-    row: PhantomData<fn() -> P>,
+    start: fn(Self) -> Started<'a, Result<Option<Shown<P>>, ReadError>>,
 }
 
-impl<P: RowProjection> Get<'_, P> {
+impl<P> Get<'_, P> {
     reading_setters!();
 }
 
-impl<'a, P: RowProjection> IntoFuture for Get<'a, P> {
+impl<P: RowProjection> Get<'_, P> {
+    async fn run(self) -> Result<Option<Shown<P>>, ReadError> {
+        let Self { reading, key, .. } = &self;
+        let (store, table) = reading.place();
+        let rows = reading
+            .read(Some(key), || store.rows(table, std::slice::from_ref(key)))
+            .await?;
+        rows.into_iter().flatten().next().map(shown).transpose()
+    }
+}
+
+impl<'a, P> IntoFuture for Get<'a, P> {
     type Output = Result<Option<Shown<P>>, ReadError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { reading, key, .. } = &self;
-            let (store, table) = reading.place();
-            let rows = reading
-                .read(Some(key), || store.rows(table, std::slice::from_ref(key)))
-                .await?;
-            rows.into_iter().flatten().next().map(shown).transpose()
-        })
+        (self.start)(self)
     }
 }
 
@@ -173,8 +174,7 @@ impl Runtime {
         Get {
             reading: Reading::new(self.0.projections.of::<P>()),
             key: key.to_string(),
-            runtime: PhantomData,
-            row: PhantomData,
+            start: |this| Box::pin(this.run()),
         }
     }
 }

@@ -19,14 +19,19 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     };
     let definition = commands.define();
     let unique = unique(&commands);
-    let command_of: TokenStream = block
-        .handlers
-        .iter()
-        .map(|handler| command_of(block, handler))
-        .collect();
+    let command_of = apart(block);
     let serde = serde(&commands);
     let command_enum = command_enum(&commands);
     quote!(#definition #unique #command_of #serde #command_enum)
+}
+
+/// What is said of each command alone.
+pub(super) fn apart(block: &Block) -> TokenStream {
+    block
+        .handlers
+        .iter()
+        .map(|handler| command_of(block, handler))
+        .collect()
 }
 
 /// A call of the constant function that gives the command's name.
@@ -40,18 +45,18 @@ fn unique(commands: &Enum<'_>) -> TokenStream {
     let Block { runtime, ident, .. } = commands.block;
     let private = runtime.private();
     let aggregate = ident.to_string();
-    let named = |listed: &Listed| {
+    let entry = |listed: &Listed| {
         let (variant, name) = (listed.variant.to_string(), name_of(commands, listed));
         quote!((#variant, #name))
     };
     let names = commands.each(|listed| {
-        let named = named(listed);
-        quote!(#named,)
+        let entry = entry(listed);
+        quote!(#entry,)
     });
     let assertions = commands.each(|listed| {
-        let (named, span) = (named(listed), listed.variant.span());
+        let (entry, span) = (entry(listed), listed.variant.span());
         let function = Ident::new("assert_unique_command", span);
-        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #named);)
+        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #entry);)
     });
     quote! {
         const _: () = {

@@ -19,15 +19,20 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     };
     let definition = events.define();
     let unique = unique(&events);
-    let event_of: TokenStream = block
-        .applies
-        .iter()
-        .map(|apply| event_of(block, &apply.event))
-        .collect();
+    let event_of = apart(block);
     let event_enum = event_enum(&events);
     let into_events = into_events(&events);
     let retired: TokenStream = block.retired.iter().map(|retired| retired_of(block, retired)).collect();
     quote!(#definition #unique #event_of #event_enum #into_events #retired)
+}
+
+/// What is said of each event alone.
+pub(super) fn apart(block: &Block) -> TokenStream {
+    block
+        .applies
+        .iter()
+        .map(|apply| event_of(block, &apply.event))
+        .collect()
 }
 
 /// The implementations for a retired event. It could be written only if the aggregate did, which is never so.
@@ -109,23 +114,38 @@ fn unique(events: &Enum<'_>) -> TokenStream {
 fn event_of(block: &Block, event: &Listed) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
     let Listed { ty, variant, cfgs, .. } = event;
-    let event_enum = block.event_enum();
     let belongs = belongs(block, event);
     let private = runtime.private();
-    quote_spanned! {variant.span()=>
+    let span = variant.span();
+    let (event_enum, into, from) = if block.second {
+        let event_enum = quote!(<#aggregate as #runtime::EventSourced>::Event);
+        let into = quote_spanned!(span=> #private::after_error(self));
+        (event_enum, into, quote_spanned!(span=> #private::after_error(event)))
+    } else {
+        let event_enum = block.event_enum();
+        let from = quote_spanned! {span=>
+            match event {
+                #event_enum::#variant(event) => ::core::option::Option::Some(event),
+                _ => ::core::option::Option::None,
+            }
+        };
+        (
+            quote!(#event_enum),
+            quote_spanned!(span=> #event_enum::#variant(self)),
+            from,
+        )
+    };
+    quote_spanned! {span=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::EventOf<#aggregate> for #ty {
             fn into_event(self) -> #event_enum {
-                #event_enum::#variant(self)
+                #into
             }
 
             #[allow(unreachable_patterns)]
             fn from_event(event: #event_enum) -> ::core::option::Option<Self> {
-                match event {
-                    #event_enum::#variant(event) => ::core::option::Option::Some(event),
-                    _ => ::core::option::Option::None,
-                }
+                #from
             }
         }
 

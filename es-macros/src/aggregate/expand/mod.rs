@@ -10,6 +10,10 @@ use super::model::Block;
 
 pub(super) fn block(block: &Block) -> TokenStream {
     let Block { runtime, aggregate, .. } = block;
+    if block.second {
+        let (events, commands) = (events::apart(block), commands::apart(block));
+        return quote!(#events #commands);
+    }
     let event_enum = block.event_enum();
     let events = events::expand(block);
     let commands = commands::expand(block);

@@ -1,0 +1,41 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[event]
+struct Deposited;
+#[command]
+struct Open;
+#[command]
+struct Deposit;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[handle]
+    fn deposit(&self, _: Deposit) -> &[Deposited] {
+        &[]
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+
+    #[apply]
+    fn deposited(&mut self, _: Deposited) {}
+}
+
+async fn uses(runtime: Runtime, account: Id<Account>) {
+    let _ = runtime.execute(account, Open).await;
+    let _ = runtime.execute(account, Deposit).await;
+}
+
+fn main() {}

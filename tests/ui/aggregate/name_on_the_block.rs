@@ -1,0 +1,24 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate(name = "account")]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[command]
+struct Opened {
+    owner: ,
+}
+
+fn main() {}

@@ -1,0 +1,25 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened;
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+#[es(id = "u64")]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        Opened
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+use es_runtime::prelude::*;
+
+#[event]
+#[projection]
+struct Opened;
+
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        todo!()
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened {
+    owner: (&'static str, &'static [u8]),
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened {
+    check: fn(u8) -> bool,
+}
+
+fn main() {}

@@ -1,0 +1,27 @@
+use es_runtime::prelude::*;
+
+#[event]
+struct Opened {
+    owner String,
+}
+
+#[command]
+struct Open;
+
+#[derive(Aggregate)]
+struct Account;
+
+#[aggregate]
+impl Account {
+    #[handle]
+    fn open(_: Open) -> Opened {
+        todo!()
+    }
+
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Account
+    }
+}
+
+fn main() {}

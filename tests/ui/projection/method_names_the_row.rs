@@ -1,0 +1,24 @@
+use es_runtime::prelude::*;
+use es_tests::bank::{Deposited, Opened};
+
+#[projection(name = "balances")]
+struct Balance {
+    cents: i64,
+}
+
+#[projection]
+impl Balance {
+    #[apply]
+    fn opened(_: Opened) -> Self {
+        Self { cents: 0 }
+    }
+
+    #[apply]
+    fn deposited(row: &mut Balance, event: Deposited) {
+        row.cents += event.amount;
+    }
+}
+
+fn main() {
+    let _ = Runtime::builder(MemoryStore::new()).projection::<Balance>();
+}

@@ -1,0 +1,8 @@
+use es_runtime::prelude::*;
+
+#[value]
+struct Opened {
+    owner: &'static str,
+}
+
+fn main() {}
