@@ -212,7 +212,7 @@ impl PostgresStore {
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {
         let answers = async {
             let statement = transaction.prepare_cached(&self.inline.settings.append).await?;
-            batch::send(&**transaction, &statement, &[encoded]).await
+            batch::send(&**transaction, &statement, &[encoded], self.inline.settings.now()).await
         };
         let mut answers = self
             .in_time(BEFORE, answers)
