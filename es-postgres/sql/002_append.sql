@@ -48,7 +48,8 @@ CREATE FUNCTION "es".append(
     -- for each append: no id and no key may stand twice in one call
     append_ids     uuid[]    DEFAULT NULL,
     keys           text[]    DEFAULT NULL,  -- idempotency keys: the same key is appended once
-    fingerprints   uuid[]    DEFAULT NULL   -- of the content that a key stands for
+    fingerprints   uuid[]    DEFAULT NULL,  -- of the content that a key stands for
+    by_clock       timestamptz DEFAULT NULL -- what time it is; NULL: that of the server
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql SECURITY DEFINER           -- who may append needs no right to write, and sees the true head of the log
 SET search_path = pg_catalog, pg_temp
@@ -81,6 +82,10 @@ BEGIN
         RAISE EXCEPTION 'the arguments of append() differ in length, or are not plain lists that begin at 1'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    -- Also the infinite are beyond what is read.
+    IF by_clock NOT BETWEEN '0001-01-01 00:00:00+00' AND '9999-12-31 23:59:59.999999+00' THEN
+        RAISE EXCEPTION 'by_clock is not within the years 1 to 9999' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
 
     PERFORM "es".lock_log();
     -- From here on each statement sees all appends that were ever committed.
@@ -91,7 +96,7 @@ BEGIN
         RETURN QUERY
         INSERT INTO "es".recorded_events AS stored
                (position, stream, version, recorded_at, event_id, append_id, shape_version, append_size, name, payload, metadata)
-        SELECT l.position + 1, s.id, v.version + 1, greatest(l.recorded_at, clock_timestamp()),
+        SELECT l.position + 1, s.id, v.version + 1, greatest(l.recorded_at, coalesce(by_clock, clock_timestamp())),
                coalesce(event_ids[1], gen_random_uuid()), coalesce(append_ids[1], gen_random_uuid()), coalesce(shape_versions[1], 1), 1,
                names[1], payloads[1], coalesce(append.metadata[1], '{}')
           FROM "es".streams AS s,
@@ -135,7 +140,7 @@ BEGIN
         END;
         IF is_plain AND allowed THEN
             own_id := coalesce(append_ids[1], gen_random_uuid());
-            now_at := greatest(now_at, clock_timestamp());
+            now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
             IF stream IS NULL THEN
                 stream := nextval('"es".stream_ids');
                 INSERT INTO "es".streams (id, category, stream_id) VALUES (stream, categories[1], stream_ids[1]);
@@ -156,7 +161,7 @@ BEGIN
             RETURN;
         ELSIF is_plain AND NOT allowed THEN
             RETURN NEXT (1, 'conflict', coalesce(append_ids[1], gen_random_uuid()), total, version, head,
-                         greatest(now_at, clock_timestamp()))::"es".appended;
+                         greatest(now_at, coalesce(by_clock, clock_timestamp())))::"es".appended;
             RETURN;
         END IF;
         is_plain := false;
@@ -179,7 +184,7 @@ BEGIN
     IF is_plain THEN
         RETURN QUERY
         WITH log AS MATERIALIZED (
-            SELECT coalesce(max(l.position), 0) AS head, greatest(max(l.recorded_at), clock_timestamp()) AS now_at
+            SELECT coalesce(max(l.position), 0) AS head, greatest(max(l.recorded_at), coalesce(by_clock, clock_timestamp())) AS now_at
               FROM (SELECT e.position, e.recorded_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1) AS l
         ),
         -- Scalar sub-selects, not joins: an index probe for each entry, whatever the statistics say.
@@ -251,7 +256,7 @@ BEGIN
 
     RETURN QUERY SELECT * FROM "es".append_in_turn(
         categories, stream_ids, expectations, names, payloads, expected, event_counts, entry_appends, event_ids, shape_versions,
-        metadata, append_ids, keys, fingerprints);
+        metadata, append_ids, keys, fingerprints, by_clock);
 END $$;
 
 -- What append() does, one entry after the other: for appends over several streams, several appends to one stream, repetitions,
@@ -270,7 +275,8 @@ CREATE FUNCTION "es".append_in_turn(
     metadata       json[],
     append_ids     uuid[],
     keys           text[],
-    fingerprints   uuid[]
+    fingerprints   uuid[],
+    by_clock       timestamptz
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql
 AS $$
@@ -314,7 +320,7 @@ DECLARE
 BEGIN
     SELECT e.position, e.recorded_at INTO head, now_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1;
     head := coalesce(head, 0);
-    now_at := greatest(now_at, clock_timestamp());
+    now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
 
     -- Scalar sub-selects, not joins: an index probe for each entry, whatever the statistics say.
     FOR looked_up IN

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use es_runtime::store::{Append, AppendError, Appended, StreamAppended};
-use es_runtime::{AppendId, ExpectedVersion, Position, Version};
+use es_runtime::{AppendId, ExpectedVersion, Position, Timestamp, Version};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row, Statement};
 use uuid::Uuid;
@@ -105,19 +105,20 @@ pub(crate) enum Answer {
 /// store, which a session follows at once.
 pub(crate) fn statement(schema: &Schema, durably: bool) -> String {
     const CALL: &str = "SELECT outcome, append_id, version, position, recorded_at \
-         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     const DURABLY: &str = " WHERE CASE current_setting('synchronous_commit') \
          WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END";
     schema.render(CALL) + if durably { DURABLY } else { "" }
 }
 
-/// Sends the appends as one call, and gives the answer to each.
+/// Sends the appends as one call, and gives the answer to each. Without a time, the server's counts.
 pub(crate) async fn send(
     client: &impl GenericClient,
     statement: &Statement,
     batch: &[&Encoded],
+    by_clock: Option<Timestamp>,
 ) -> Result<Vec<Answer>, Problem> {
-    let rows = Columns::of(batch).call(client, statement).await?;
+    let rows = Columns::of(batch).call(client, statement, by_clock).await?;
     let entries: usize = batch.iter().map(|encoded| encoded.append.streams.len()).sum();
     if rows.len() != entries {
         return Err(Problem::Damaged(format!(
@@ -225,12 +226,18 @@ impl<'a> Columns<'a> {
         }
     }
 
-    async fn call(&self, client: &impl GenericClient, statement: &Statement) -> Result<Vec<Row>, Problem> {
+    async fn call(
+        &self,
+        client: &impl GenericClient,
+        statement: &Statement,
+        by_clock: Option<Timestamp>,
+    ) -> Result<Vec<Row>, Problem> {
         let (keys, fingerprints) = (
             self.has_key.then_some(&self.keys),
             self.has_key.then_some(&self.fingerprints),
         );
-        let arguments: [&(dyn ToSql + Sync); 14] = [
+        let by_clock = by_clock.map(Time);
+        let arguments: [&(dyn ToSql + Sync); 15] = [
             &self.categories,
             &self.stream_ids,
             &self.expectations,
@@ -245,6 +252,7 @@ impl<'a> Columns<'a> {
             &self.append_ids,
             &keys,
             &fingerprints,
+            &by_clock,
         ];
         Ok(client.query(statement, &arguments).await?)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::store::AppendError;
-use es_runtime::{Position, StoreError};
+use es_runtime::{Clock, Position, StoreError, Timestamp};
 use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -52,11 +52,18 @@ pub(crate) struct LaneSettings {
     pub(crate) allowed: Vec<Risk>,
     /// The statement that appends.
     pub(crate) append: String,
+    /// Where the time of recording is taken from, if not from the server.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     /// Told of every commit.
     pub(crate) wake: Arc<Wake>,
 }
 
 impl LaneSettings {
+    /// What time it is, if the server is not to say.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(|clock| clock.now())
+    }
+
     /// A connection for appends, on which what is committed is durable, as `ready` makes it ready.
     pub(crate) async fn open<T>(
         &self,
@@ -310,7 +317,7 @@ impl Worker {
         let batch: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
         // Before those who wait are told, who may ask about it at once.
         let unheard = self.doubtful.unless_heard(&session.backend);
-        let sent = batch::send(&session.link.client, &session.statement, &batch);
+        let sent = batch::send(&session.link.client, &session.statement, &batch, self.settings.now());
         let answers = self.patience.with(join(sent, hinted)).await;
         unheard.heard();
         let Some((answers, ())) = answers else {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use es_runtime::{Limits, StoreError, StoreErrorKind};
+use es_runtime::{Clock, Limits, StoreError, StoreErrorKind};
 use tokio_postgres::Config;
 
 use crate::PostgresStore;
@@ -27,6 +27,7 @@ use crate::wake::Wake;
 #[must_use]
 pub struct PostgresOptions {
     schema: Schema,
+    clock: Option<Arc<dyn Clock>>,
     limits: Limits,
     readers: usize,
     pool: Option<Pool>,
@@ -41,6 +42,7 @@ impl PostgresOptions {
     pub(crate) fn new() -> Self {
         Self {
             schema: Schema::default(),
+            clock: None,
             limits: Limits::default(),
             readers: 8,
             pool: None,
@@ -62,6 +64,13 @@ impl PostgresOptions {
     /// [checked](schema::check).
     pub fn apply_schema(mut self) -> Self {
         self.apply = true;
+        self
+    }
+
+    /// Where the time of recording is taken from; the server's clock unless set. Leases and checkpoints go by the server's in any
+    /// case.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
         self
     }
 
@@ -174,6 +183,7 @@ impl PostgresOptions {
             connector,
             schema: self.schema.clone(),
             patience: self.answer_timeout,
+            clock: self.clock,
             append: batch::statement(&self.schema, !self.allowed.contains(&Risk::WeakDurability)),
             allowed: self.allowed,
         };

@@ -1,7 +1,6 @@
 use std::ops::{Deref, DerefMut};
 
 use deadpool_postgres::Object;
-use tokio::runtime::Handle;
 
 use crate::tls::Tls;
 
@@ -47,16 +46,9 @@ impl DerefMut for Pooled<'_> {
 
 impl Drop for Pooled<'_> {
     fn drop(&mut self) {
-        let Some(object) = self.object.take() else { return };
-        let (token, tls) = (object.cancel_token(), self.tls.clone());
-        drop(Object::take(object));
-        // A statement that waits for a lock, or computes, does not notice that its client is gone.
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = tls.cancel(&token).await {
-                    tracing::debug!("could not cancel what nobody waits for: {error}");
-                }
-            });
+        if let Some(object) = self.object.take() {
+            self.tls.cancel(object.cancel_token());
+            drop(Object::take(object));
         }
     }
 }

@@ -49,13 +49,17 @@ impl<'a> FromSql<'a> for Json<'a> {
 }
 
 /// A `timestamptz`: microseconds since 2000.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Time {
+    const YEAR_2000: i64 = 946_684_800_000_000;
+}
 
 impl FromSql<'_> for Time {
     fn from_sql(_: &Type, raw: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        const YEAR_2000: i64 = 946_684_800_000_000;
         let micros = i64::from_be_bytes(raw.try_into()?);
-        let time = micros.checked_add(YEAR_2000).and_then(Timestamp::from_micros);
+        let time = micros.checked_add(Self::YEAR_2000).and_then(Timestamp::from_micros);
         time.map(Self)
             .ok_or_else(|| "a time outside the years 1 to 9999".into())
     }
@@ -63,6 +67,19 @@ impl FromSql<'_> for Time {
     fn accepts(ty: &Type) -> bool {
         *ty == Type::TIMESTAMPTZ
     }
+}
+
+impl ToSql for Time {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_i64(self.0.as_micros() - Self::YEAR_2000);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::TIMESTAMPTZ
+    }
+
+    to_sql_checked!();
 }
 
 /// Reads columns of what is stored. What cannot be read was not written by this store.

@@ -10,6 +10,7 @@ use crate::backend::Backend;
 use crate::connection::Notices;
 use crate::error::Problem;
 use crate::lane::LaneSettings;
+use crate::tls::Tls;
 
 /// Connections of the store's own, with the settings that its promises rest on: opened when they are needed, kept for the next.
 pub(crate) struct Sessions {
@@ -25,12 +26,33 @@ pub(crate) struct Session {
     pub(crate) backend: Backend,
     /// Where names are looked up behind the tables of a projection.
     pub(crate) search_path: String,
+    /// Whether the commit was sent, and not answered yet.
+    pub(crate) is_committing: bool,
 }
 
-/// A session that nobody else uses. It is closed when it is dropped: whatever was under way on it is rolled back, or in doubt.
+/// A session that nobody else uses. It is closed when it is dropped: whatever was under way on it is cancelled and rolled back, or in
+/// doubt if that was the commit.
 pub(crate) struct Lent<'a> {
-    pub(crate) session: Session,
+    session: Option<Session>,
+    tls: &'a Tls,
     _permit: SemaphorePermit<'a>,
+}
+
+impl Lent<'_> {
+    pub(crate) fn session(&mut self) -> &mut Session {
+        self.session
+            .as_mut()
+            .unwrap_or_else(|| unreachable!("it is taken at the end"))
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // A commit may be waiting for a standby, and would stop to wait.
+        if let Some(session) = self.session.take().filter(|session| !session.is_committing) {
+            self.tls.cancel(session.client.cancel_token());
+        }
+    }
 }
 
 impl Sessions {
@@ -62,16 +84,17 @@ impl Sessions {
                 None => Session::open(&self.settings).await?,
             };
             return Ok(Lent {
-                session,
+                session: Some(session),
+                tls: &self.settings.connector.tls,
                 _permit: permit,
             });
         }
     }
 
     /// Nothing is under way on it any more.
-    pub(crate) fn give_back(&self, lent: Lent<'_>) {
-        let Lent { session, _permit } = lent;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    pub(crate) fn give_back(&self, mut lent: Lent<'_>) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(lent.session.take());
     }
 
     /// Waits for what is under way, and closes all of them. Later calls are refused.
@@ -98,6 +121,7 @@ impl Session {
                     notices,
                     backend,
                     search_path: asked.try_get(0)?,
+                    is_committing: false,
                 })
             })
             .await

@@ -1,21 +1,27 @@
 //! Whoever gives up waiting leaves nothing in the way of the next reader.
 
 mod support;
+mod tables;
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, Pool};
+use es_conformance::{SqlInline, SqlStep, SqlTables as _};
 use es_postgres::PostgresStore;
-use es_runtime::projection::sql::{SqlSchema, SqlStore as _};
+use es_runtime::projection::sql::{InlineReader, SqlSchema, SqlStore as _};
 use es_runtime::projection::store::{Commit, Lease, ProjectionStore, RowTable};
 use es_runtime::store::{EventFilter, EventKind, ListStreams, ReadLog, ReadStream};
-use es_runtime::{EventStore, Position, StoreError};
+use es_runtime::{EventStore, ExpectedVersion, Position, StoreError};
 use futures_core::stream::BoxStream;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
-use support::{Database, append, stream};
+use support::{Database, address, append, at_port, stream};
+use tables::Tables;
+use tokio::io::copy;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 /// Only so that a test without an answer ends.
 const LONG: Duration = Duration::from_secs(60);
@@ -163,4 +169,65 @@ async fn a_long_read_that_is_given_up_is_cancelled() {
     let next = timeout(LONG, store.write_caps()).await;
     next.expect("the next reader does not wait for it").unwrap();
     until_waiting(&observer, 0).await;
+}
+
+/// The same database, through something that never tells the server that a client has gone.
+async fn where_ends_do_not_show(database: &Database) -> Config {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = address(&database.config);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = TcpStream::connect(server.clone()).await.unwrap();
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.split();
+                let (mut from_server, mut to_server) = server.split();
+                let sending = async {
+                    let _ = copy(&mut from_client, &mut to_server).await;
+                    pending::<()>().await;
+                };
+                tokio::join!(sending, copy(&mut from_server, &mut to_client)).1
+            });
+        }
+    });
+    at_port(&database.config, port)
+}
+
+/// Else it would keep what its methods have locked.
+#[tokio::test]
+async fn an_append_that_is_given_up_in_a_method_is_cancelled() {
+    let database = Database::new().await;
+    let options = PostgresStore::options().answer_timeout(Duration::MAX);
+    let tables = Tables(support::open(options, &where_ends_do_not_show(&database).await).await);
+    let reader = InlineReader {
+        schema: SqlSchema {
+            projection: "numbers".into(),
+            version: 1,
+            sql: tables.statement(1).into(),
+        },
+        reader: "numbers".to_owned(),
+        mark: "numbers ready".to_owned(),
+        categories: vec!["test".to_owned()],
+    };
+    tables.create_schema(&reader.schema).await.unwrap();
+    let (holder, observer) = (database.client().await, database.client().await);
+    for begin in [
+        "INSERT INTO es.checkpoints SELECT 'numbers ready', 0, NULL, l.epoch, clock_timestamp() FROM es.log AS l",
+        "BEGIN; LOCK es_numbers_v1.numbers",
+    ] {
+        holder.batch_execute(begin).await.unwrap();
+    }
+    let mut sent = append("a", 0..1);
+    sent.streams[0].expected = ExpectedVersion::NoStream;
+    let inline = SqlInline {
+        projection: reader.clone(),
+        steps: vec![(0, SqlStep::Insert(1))],
+    };
+    tokio::select! {
+        _ = tables.append_with(sent, vec![inline]) => panic!("its method has to wait for the lock"),
+        () = until_waiting(&observer, 1) => {}
+    }
+    until_waiting(&observer, 0).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(tables.numbers(&reader.schema).await, Some(vec![]));
 }

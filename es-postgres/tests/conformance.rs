@@ -24,8 +24,9 @@ impl Postgres {
     }
 }
 
-async fn open(database: &str) -> PostgresStore {
-    let options = PostgresStore::options().readers(3).lock_timeout(Duration::from_secs(1));
+async fn open(database: &str, clock: Arc<dyn Clock>) -> PostgresStore {
+    let options = PostgresStore::options();
+    let options = options.readers(3).lock_timeout(Duration::from_secs(1)).clock(clock);
     let store = options.connect_with(support::server().dbname(database).clone()).await;
     store.expect("the store opens")
 }
@@ -50,17 +51,16 @@ impl Fixture for Postgres {
         Some(self.database().name.clone())
     }
 
-    // The time is the server's.
-    async fn open_at(&self, address: &str, _: Arc<dyn Clock>) -> Arc<dyn EventStore> {
-        Arc::new(open(address).await)
+    async fn open_at(&self, address: &str, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        Arc::new(open(address, clock).await)
     }
 
-    async fn open_projections(&self, _: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
-        Some(Arc::new(open(&self.database().name).await))
+    async fn open_projections(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::new(open(&self.database().name, clock).await))
     }
 
-    async fn open_sql(&self, _: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
-        Some(Arc::new(tables::Tables(open(&self.database().name).await)))
+    async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
+        Some(Arc::new(tables::Tables(open(&self.database().name, clock).await)))
     }
 
     async fn rewind(&self, to: Position) -> bool {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use es_postgres::schema;
 use es_postgres::{PostgresStore, Schema};
+use es_runtime::projection::sql::SqlStore as _;
 use es_runtime::store::{Append, AppendError, AppendRef, IdempotencyKey};
-use es_runtime::{EventStore, ExpectedVersion, StoreErrorKind, Version};
+use es_runtime::testing::ManualClock;
+use es_runtime::{Clock as _, EventStore, ExpectedVersion, StoreErrorKind, Version};
 use support::{Database, append, events, log, stream};
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -185,6 +187,9 @@ async fn a_call_that_makes_no_sense_is_refused() {
         "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}', keys => '{request}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', append_ids => '{null,null}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', keys => '{request}', fingerprints => '{}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => 'infinity'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => '-infinity'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => '10000-01-01'",
     ] {
         assert_eq!(
             code(&client, &format!("SELECT es.append({arguments})")).await,
@@ -598,4 +603,39 @@ async fn a_key_belongs_to_its_own_append_whatever_stands_before_it() {
     let keys = client.query(keys, &[]).await.unwrap();
     let keys: Vec<(&str, &str)> = keys.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(keys, [("third", "3")], "the append of the second key is not stored");
+}
+
+#[tokio::test]
+async fn a_clock_of_the_users_says_when_an_event_is_recorded() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let database = Database::new().await;
+    let clock = ManualClock::at("2001-02-03T04:05:06.000007Z".parse().unwrap());
+    let store = support::open(PostgresStore::options().clock(clock.clone()), &database.config).await;
+    let mut keyed = append("keyed", 0..2);
+    keyed.key = Some(IdempotencyKey {
+        key: "request".to_owned(),
+        fingerprint: Uuid::nil(),
+    });
+    let mut of_many = append("a", 2..3);
+    of_many.streams.push(append("b", 0..1).streams.remove(0));
+    for sent in [
+        append("a", 0..1),
+        append("a", 1..2),
+        append("several", 0..2),
+        keyed,
+        of_many,
+    ] {
+        clock.advance(HOUR);
+        assert_eq!(store.append(sent).await.unwrap().recorded_at, clock.now());
+    }
+    clock.advance(HOUR);
+    let inline = store.append_with(append("inline", 0..1), Vec::new()).await.unwrap();
+    assert_eq!(inline.recorded_at, clock.now());
+
+    let latest = clock.now();
+    clock.set("1999-12-31T23:59:59Z".parse().unwrap());
+    let late = store.append(append("a", 3..4)).await.unwrap();
+    assert_eq!(late.recorded_at, latest, "it never goes back");
+    let by_server = database.open().await.append(append("a", 4..5)).await.unwrap();
+    assert!(by_server.recorded_at > "2020-01-01T00:00:00Z".parse().unwrap());
 }

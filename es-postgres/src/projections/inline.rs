@@ -60,7 +60,7 @@ impl PostgresStore {
             let lent = self.inline.lend().await;
             let not_sent = |problem| failure(Outcome::NotCommitted, problem, None, append);
             let mut lent = lent.map_err(not_sent)?;
-            let session = &mut lent.session;
+            let session = lent.session();
             let ended = match self.attempt(session, &inline).await {
                 Err(Ended::Refused(poison @ InlineError::Poison { .. })) => {
                     // Perhaps because another writer was first: then that is what the append is told.
@@ -155,7 +155,10 @@ impl PostgresStore {
                 return Err(Ended::Refused(InlineError::Behind { projection }));
             }
         }
-        match self.answered(Phase::Sent, transaction.commit()).await {
+        session.is_committing = true;
+        let committed = self.answered(Phase::Sent, transaction.commit()).await;
+        session.is_committing = matches!(&committed, Err(Failure::Problem(problem, phase)) if outcome(problem, *phase) == Outcome::Indeterminate);
+        match committed {
             Ok(()) => Ok(Answered {
                 answer,
                 unconfirmed: session.notices.take_unconfirmed(),
@@ -212,7 +215,7 @@ impl PostgresStore {
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {
         let answers = async {
             let statement = transaction.prepare_cached(&self.inline.settings.append).await?;
-            batch::send(&**transaction, &statement, &[encoded]).await
+            batch::send(&**transaction, &statement, &[encoded], self.inline.settings.now()).await
         };
         let mut answers = self
             .in_time(BEFORE, answers)

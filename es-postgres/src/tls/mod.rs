@@ -12,6 +12,7 @@ use es_runtime::{StoreError, StoreErrorKind};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::runtime::Handle;
 use tokio_postgres::config::{Host, SslMode as Attempt};
 use tokio_postgres::{CancelToken, Config, Error};
 
@@ -137,9 +138,17 @@ impl Tls {
         Err(failed.unwrap_or_else(|| unreachable!("there is at least one way to connect")))
     }
 
-    /// Has the server give up the statement that is under way on a connection.
-    pub(crate) async fn cancel(&self, token: &CancelToken) -> Result<(), Error> {
-        token.cancel_query(self.connector.clone()).await
+    /// Has the server give up the statement that is under way on a connection: one that waits for a lock, or computes, does not notice
+    /// that its client is gone. Does not wait for it.
+    pub(crate) fn cancel(&self, token: CancelToken) {
+        let connector = self.connector.clone();
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = token.cancel_query(connector).await {
+                    tracing::debug!("could not cancel what nobody waits for: {error}");
+                }
+            });
+        }
     }
 }
 
