@@ -21,6 +21,7 @@ use crate::health::Health;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
+use crate::place::Place;
 use crate::pool::Pool;
 use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
@@ -155,6 +156,7 @@ impl Handle {
             clock: Arc::clone(&options.clock),
             checkpoints,
             durability: connections.durability,
+            place: Place::of(self.health.path()),
         };
         let mut threads = self.threads();
         let connection = connections.writer;
