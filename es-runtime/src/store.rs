@@ -113,7 +113,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Does what was requested, then gives back what the store holds. Every later call answers
     /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
     ///
-    /// Clones are one store: closing one of them closes all, and so does shutting down a runtime that has one.
+    /// Clones are one store: closing one of them closes all, and so does shutting down a runtime that has one. Closing it again does
+    /// nothing.
     ///
     /// # Errors
     ///
