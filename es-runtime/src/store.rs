@@ -113,6 +113,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// Does what was requested, then gives back what the store holds. Every later call answers
     /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
     ///
+    /// Clones are one store: closing one of them closes all, and so does shutting down a runtime that has one. Closing it again does
+    /// nothing.
+    ///
     /// # Errors
     ///
     /// If the store had lost trust in itself, so that an append may be in doubt.

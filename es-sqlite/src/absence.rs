@@ -87,6 +87,10 @@ impl<'c> Absence<'c> {
         let Some(id) = id else {
             return Ok(self.is_no_name(name)? && self.has_all_names()?);
         };
+        if last.is_none() && from <= 1 && to >= 1 {
+            // It has a name because it has a first event.
+            return Ok(false);
+        }
         let (from, to) = (rows::column(from), rows::column(to));
         let before = match last {
             Some(last) => Some((id, rows::column(last))),

@@ -35,6 +35,11 @@ impl Health {
         }
     }
 
+    /// Fails with the reason if it ended by a failure.
+    pub(crate) fn check_trust(&self) -> Result<(), StoreError> {
+        if self.has_failed() { self.check() } else { Ok(()) }
+    }
+
     /// Why nothing more is done. For a handle that has not ended, that is a thread that died.
     pub(crate) fn error(&self) -> StoreError {
         match self.end.get() {

@@ -12,6 +12,7 @@ mod kinds;
 mod location;
 mod options;
 mod pages;
+mod place;
 mod pool;
 mod projections;
 mod queue;

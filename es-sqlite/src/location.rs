@@ -14,6 +14,23 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, StoreError> {
             "this store keeps events in a file; for one in memory use `MemoryStore` of es-runtime",
         ));
     }
+    if let Some(uri) = path.to_str().filter(|text| is_uri(text)) {
+        let file = uri
+            .split_once(':')
+            .map_or(uri, |(_, rest)| rest.trim_start_matches('/'));
+        let file = file.split('?').next().unwrap_or_default();
+        return Err(rejected(
+            if file.is_empty() || uri.contains(":memory:") || uri.contains("mode=memory") {
+                format!(
+                    "`{uri}` asks for a database in memory, and this store keeps events in a file; use `MemoryStore` of es-runtime"
+                )
+            } else {
+                format!(
+                    "`{uri}` is a URI, and this store takes the path of a file, such as `{file}`; its options are in `SqliteOptions`"
+                )
+            },
+        ));
+    }
     let absolute = std::path::absolute(path)
         .map_err(|error| rejected(format!("`{}`: {error}", path.display())).caused_by(error))?;
     if let Some(kind) = network_file_system(&absolute) {
@@ -23,6 +40,14 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, StoreError> {
         )));
     }
     Ok(absolute)
+}
+
+/// Whether SQLite, or a crate for it, would take the text for a URI, of which a file by that name is hardly what is wanted.
+fn is_uri(text: &str) -> bool {
+    ["file:", "sqlite:"].iter().any(|scheme| {
+        text.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
 }
 
 fn rejected(message: impl Into<String>) -> StoreError {
@@ -91,8 +116,35 @@ mod tests {
 
     #[test]
     fn memory_is_refused_with_a_hint() {
-        let error = check(Path::new(":memory:")).unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Rejected);
-        assert!(error.to_string().contains("MemoryStore"), "{error}");
+        for path in [
+            "",
+            ":memory:",
+            "file::memory:",
+            "file::memory:?cache=shared",
+            "file:bank?mode=memory&cache=shared",
+            "FILE:bank?mode=memory",
+            "file:",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+        ] {
+            let error = check(Path::new(path)).unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Rejected);
+            assert!(error.to_string().contains("MemoryStore"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_uri_is_refused_with_the_path_in_it() {
+        for uri in [
+            "file:bank.db",
+            "file:bank.db?mode=ro",
+            "sqlite://bank.db",
+            "sqlite:bank.db?mode=rwc",
+        ] {
+            let error = check(Path::new(uri)).unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Rejected);
+            assert!(error.to_string().contains("such as `bank.db`"), "{error}");
+        }
+        assert!(check(Path::new("./file:bank.db")).is_ok());
     }
 }

@@ -21,6 +21,7 @@ use crate::health::Health;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
+use crate::place::Place;
 use crate::pool::Pool;
 use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
@@ -155,6 +156,7 @@ impl Handle {
             clock: Arc::clone(&options.clock),
             checkpoints,
             durability: connections.durability,
+            place: Place::of(self.health.path()),
         };
         let mut threads = self.threads();
         let connection = connections.writer;
@@ -328,7 +330,7 @@ impl EventStore for SqliteStore {
 
     /// Also moves the log into the file, so that the file alone is the store again, if no other process has it open.
     async fn close(&self) -> Result<(), StoreError> {
-        let failed = self.handle.health.check();
+        let failed = self.handle.health.check_trust();
         self.handle.end();
         let threads = std::mem::take(&mut *self.handle.threads());
         thread::aside("close", move || {

@@ -8,6 +8,7 @@ use crate::checkpoint::Checkpoints;
 use crate::error::Problem;
 use crate::health::Health;
 use crate::options::Durability;
+use crate::place::Place;
 use crate::queue::Queue;
 use crate::request::{Answer, Request};
 use crate::transaction::{Failure, Transactions};
@@ -26,6 +27,7 @@ pub(crate) struct Writer {
     pub(crate) checkpoints: Checkpoints,
     /// How far a commit goes that must last.
     pub(crate) durability: Durability,
+    pub(crate) place: Place,
 }
 
 impl Writer {
@@ -90,6 +92,12 @@ impl Writer {
     }
 
     fn answer(&self, requests: Vec<Request>, answers: Vec<Answer>) -> usize {
+        if let Some(lost) = self.place.lost() {
+            // What was written is in a file that nobody will open again.
+            let lost = lost.display();
+            self.health
+                .fail(format!("its file `{lost}` was removed or replaced while it was open"));
+        }
         if self.health.has_failed() {
             // A checkpoint could not be flushed meanwhile: then this flush is not believed either.
             doubt(requests, || self.health.error());

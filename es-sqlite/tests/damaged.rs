@@ -298,6 +298,30 @@ async fn a_changed_row_reads_as_damage_and_nothing_else_reads_otherwise() {
     }
 }
 
+#[tokio::test]
+async fn a_name_without_events_is_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bank.db");
+    filled(&path).await;
+    let connection = Connection::open(&path).unwrap();
+    connection
+        .execute_batch("DELETE FROM recorded_events WHERE stream = 3")
+        .unwrap();
+    let name: String = connection
+        .query_row("SELECT stream_id FROM streams WHERE id = 3", [], |row| row.get(0))
+        .unwrap();
+    let store = SqliteStore::open(&path).await.unwrap();
+    let query = ReadStream::new(stream(&name));
+    for failed in [
+        all(store.read_stream(query.clone())).await.map(drop),
+        all(store.load_stream(query.clone())).await.map(drop),
+        all(store.load_stream(query.backwards())).await.map(drop),
+        store.version(&stream(&name)).await.map(drop),
+    ] {
+        assert_eq!(failed.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_whose_name_is_gone_is_damage_to_every_read_of_it() {
     let directory = tempfile::tempdir().unwrap();

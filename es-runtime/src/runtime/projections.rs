@@ -308,6 +308,9 @@ impl Runtime {
     /// projection had begun is written as a whole or not at all. A subscription hands nothing out any more, and waits for what is in
     /// hand. A second call does nothing.
     ///
+    /// The store is closed for every other runtime over a clone of it, too. Where several share one, drop all but the last instead: a
+    /// runtime that is dropped gives its leases back as well.
+    ///
     /// # Errors
     ///
     /// If one of them had to be cut off, or the store had lost trust in itself. It is closed all the same.

@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use super::table::TableSql;
-use super::writer::{check_table, now};
+use super::writer::{check_table, is_held, now};
 use crate::error::Problem;
 use crate::rows;
 use crate::statements::Statements;
@@ -29,17 +29,14 @@ impl<'c> ProjectionReader<'c> {
 
     /// Whether another owner has the lease, so that one need not ask the writer.
     pub(crate) fn is_leased(&mut self, lease: &str, owner: &str) -> Result<bool, Problem> {
-        let sql = concat!(
-            "SELECT 1 FROM leases WHERE name = ?1 AND owner <> ?2 AND expires_at > ",
-            now!()
-        );
+        let sql = concat!("SELECT 1 FROM leases WHERE name = ?1 AND owner <> ?2 AND ", is_held!());
         Ok(self.statements.get(sql)?.exists((lease, owner))?)
     }
 
     pub(crate) fn lease(&mut self, name: &str) -> Result<Option<LeaseState>, Problem> {
         let sql = concat!(
-            "SELECT CASE WHEN l.expires_at > ",
-            now!(),
+            "SELECT CASE WHEN ",
+            is_held!(),
             " THEN l.owner END, l.epoch, r.text, r.epoch, r.reported_at
               FROM leases AS l LEFT JOIN reports AS r ON r.lease = l.name WHERE l.name = ?1"
         );

@@ -20,6 +20,14 @@ macro_rules! now {
 }
 pub(super) use now;
 
+/// Whether a lease has not ended. One that would end further ahead than it is long was given before the clock was set back.
+macro_rules! is_held {
+    () => {
+        concat!(now!(), " BETWEEN expires_at - length AND expires_at - 1")
+    };
+}
+pub(super) use is_held;
+
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
     pub(super) statements: Statements<'c>,
@@ -41,14 +49,16 @@ impl<'c> ProjectionWriter<'c> {
     /// The epoch of the lease, if it could be taken.
     pub(crate) fn acquire(&mut self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<u64>, Problem> {
         let sql = concat!(
-            "INSERT INTO leases (name, owner, epoch, expires_at) VALUES (?1, ?2, 1, ",
+            "INSERT INTO leases (name, owner, epoch, expires_at, length) VALUES (?1, ?2, 1, ",
             now!(),
-            " + ?3)
+            " + ?3, ?3)
              ON CONFLICT (name) DO UPDATE
-             SET owner = excluded.owner, epoch = epoch + (owner IS NOT excluded.owner), expires_at = excluded.expires_at
-             WHERE owner IS NULL OR owner = excluded.owner OR expires_at <= ",
-            now!(),
-            " RETURNING epoch"
+             SET owner = excluded.owner, epoch = epoch + (owner IS NOT excluded.owner),
+                 expires_at = excluded.expires_at, length = excluded.length
+             WHERE owner IS NULL OR owner = excluded.owner
+                OR NOT (",
+            is_held!(),
+            ") RETURNING epoch"
         );
         let taken = self
             .statements
@@ -62,7 +72,7 @@ impl<'c> ProjectionWriter<'c> {
         let sql = concat!(
             "UPDATE leases SET expires_at = ",
             now!(),
-            " + ?4 WHERE name = ?1 AND owner = ?2 AND epoch = ?3"
+            " + ?4, length = ?4 WHERE name = ?1 AND owner = ?2 AND epoch = ?3"
         );
         let arguments = (&lease.name, &lease.owner, rows::column(lease.epoch), micros(ttl));
         Ok(self.statements.get(sql)?.execute(arguments)? > 0)
