@@ -1,9 +1,7 @@
 //! D16 to D18: appends of every kind, sent together. Whatever travels in one batch, each has the result that it would have alone.
 
-use std::convert::Infallible;
-
 use es_runtime::store::{Append, IdempotencyKey, StreamAppend};
-use es_runtime::{AppendId, ExecuteError, ExpectedVersion, Receipt, Runtime, StreamId, Version};
+use es_runtime::{AnyRefusal, AppendId, ExecuteError, ExpectedVersion, Receipt, Runtime, StreamId, Version};
 use futures_util::future::join_all;
 
 use crate::Capability;
@@ -120,7 +118,7 @@ async fn requests(
     runtimes: &[Runtime; 2],
     own: &str,
     task: u64,
-) -> Result<[Vec<Receipt>; 2], ExecuteError<Infallible>> {
+) -> Result<[Vec<Receipt>; 2], ExecuteError<AnyRefusal>> {
     let mut receipts = [Vec::new(), Vec::new()];
     for request in 0..4 {
         let others = ["a", "b"].map(|which| keeper::<Counted>(&format!("{own}-keyless-{task}-{which}")));
@@ -135,7 +133,7 @@ async fn requests(
             sent.idempotency_key(format!("{own}-{task}-{request}")).into_future()
         });
         for (receipts, receipt) in receipts.iter_mut().zip(join_all(sent).await) {
-            receipts.push(receipt?);
+            receipts.push(receipt.map_err(|error| error.map_refused(AnyRefusal::new))?);
         }
     }
     Ok(receipts)

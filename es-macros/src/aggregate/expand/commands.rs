@@ -40,18 +40,18 @@ fn unique(commands: &Enum<'_>) -> TokenStream {
     let Block { runtime, ident, .. } = commands.block;
     let private = runtime.private();
     let aggregate = ident.to_string();
-    let named = |listed: &Listed| {
+    let entry = |listed: &Listed| {
         let (variant, name) = (listed.variant.to_string(), name_of(commands, listed));
         quote!((#variant, #name))
     };
     let names = commands.each(|listed| {
-        let named = named(listed);
-        quote!(#named,)
+        let entry = entry(listed);
+        quote!(#entry,)
     });
     let assertions = commands.each(|listed| {
-        let (named, span) = (named(listed), listed.variant.span());
+        let (entry, span) = (entry(listed), listed.variant.span());
         let function = Ident::new("assert_unique_command", span);
-        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #named);)
+        quote_spanned!(span=> const _: () = #function(#aggregate, NAMES, REPEATED, #entry);)
     });
     quote! {
         const _: () = {
