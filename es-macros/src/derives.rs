@@ -48,8 +48,10 @@ impl Derives {
             let path = runtime.private_text("serde");
             quote!(#[serde(crate = #path)])
         });
+        // Whether there could be an `Eq` cannot be seen, and is not the user's to hear.
+        let lint = add(("PartialEq", quote!(#[allow(clippy::derive_partial_eq_without_eq)])));
         let paths = std.into_iter().filter_map(add).chain(serde);
-        quote!(#[derive(#(#paths),*)] #serde_crate)
+        quote!(#lint #[derive(#(#paths),*)] #serde_crate)
     }
 
     /// Implementations in the place of the derives, for a type whose fields have been reported.

@@ -1,5 +1,8 @@
 //! A projection of the tests, over the events of two aggregates, and what its rows must be.
 
+// A lint of nursery about derives that the macros write.
+#![deny(clippy::derive_partial_eq_without_eq)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

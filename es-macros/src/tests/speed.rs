@@ -1,11 +1,21 @@
-//! How long an expansion takes: `cargo test --release -p es-macros --lib -- --ignored --nocapture speed`.
+//! How long an expansion is, and how long it takes: `cargo test --release -p es-macros --lib -- --ignored --nocapture speed`.
 
 use std::time::Instant;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
-use super::expand;
+use super::{expand, flat};
+
+#[test]
+fn an_expansion_grows_by_the_same_with_each_method() {
+    let tokens = |methods| {
+        let mut all = Vec::new();
+        flat(expand("aggregate", TokenStream::new(), block(methods)), &mut all);
+        all.len()
+    };
+    assert_eq!(tokens(50) - tokens(40), tokens(20) - tokens(10));
+}
 
 #[test]
 #[ignore = "prints a measurement"]

@@ -74,3 +74,21 @@ const fn place(name: &str) -> (usize, u64) {
     }
     ((hash >> 6) as usize % 256, 1 << (hash % 64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_given_twice_are_found_and_hardly_any_other() {
+        let names: Vec<String> = (0..1000).map(|number| format!("changed_{number}")).collect();
+        let mut commands: Vec<(&str, &str)> = names.iter().map(|name| ("", name.as_str())).collect();
+        let others = |repeated: &Repeated| names.iter().filter(|name| repeated.has(name)).count();
+        let once = others(&Repeated::of_commands(&commands));
+        assert!(once < 100, "{once} of 1000 names would be compared with all others");
+        commands.push(("", "changed_7"));
+        let twice = Repeated::of_commands(&commands);
+        assert!(twice.has("changed_7") && twice.has_any(&["a", "changed_7"]) && !twice.has_any(&[]));
+        assert!(others(&twice) <= once + 1);
+    }
+}

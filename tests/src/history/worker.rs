@@ -153,18 +153,20 @@ impl Worker {
                 witness,
             } => {
                 let to = &to;
-                asked!(runtime.atomically(async |tx| -> Result<(), InsufficientFunds> {
+                let done = asked!(runtime.atomically(async |tx| {
                     let amount = match witness {
                         Some(witness) => share(amount, tx.load(id(witness)).await.map_or(0, |read| read.version.0)),
                         None => amount,
                     };
                     for to in to {
                         tx.execute(id(from), Withdraw { amount }).await?;
-                        let Ok(()) = tx.execute(id(*to), Deposit { amount }).await;
+                        tx.execute(id(*to), Deposit { amount }).await?;
                     }
                     Ok(())
-                }))
-                .await
+                }));
+                // Nothing else refuses.
+                done.await
+                    .map_err(|error| error.map_refused(|refusal| refusal.downcast().unwrap()))
             }
             What::Load(account) => return self.load(account).await,
             What::Row(account) => return self.row(account).await,

@@ -4,6 +4,7 @@ const _: fn() = || {
 ::es_runtime::__private::with_schema! {
     const _ : fn () = || { ::es_runtime::__private::assert_shape:: < String > (); };
 }
+#[allow(clippy::derive_partial_eq_without_eq)]
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,

@@ -10,6 +10,7 @@ const _: fn() = || {
     ::es_runtime::__private::assert_shape:: < u32 > ();
     ::es_runtime::__private::assert_shape:: < String > (); };
 }
+#[allow(clippy::derive_partial_eq_without_eq)]
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
@@ -79,6 +80,7 @@ const _: () = {
             ::SHAPE_VERSION); < __DepositedV1 as ::es_runtime::Event > ::shapes(out); }
         }
     }
+    #[allow(clippy::derive_partial_eq_without_eq)]
     #[derive(
         ::core::fmt::Debug,
         ::core::clone::Clone,

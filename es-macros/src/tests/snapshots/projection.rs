@@ -2,6 +2,7 @@ const _: fn() = || {
     ::es_runtime::__private::assert_value::<String>();
     ::es_runtime::__private::assert_value::<i64>();
 };
+#[allow(clippy::derive_partial_eq_without_eq)]
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,

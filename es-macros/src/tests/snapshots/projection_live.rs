@@ -1,6 +1,7 @@
 const _: fn() = || {
     ::es_runtime::__private::assert_value::<Vec<String>>();
 };
+#[allow(clippy::derive_partial_eq_without_eq)]
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,

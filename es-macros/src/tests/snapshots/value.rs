@@ -1,3 +1,4 @@
+#[allow(clippy::derive_partial_eq_without_eq)]
 #[derive(
     ::core::fmt::Debug,
     ::core::clone::Clone,
