@@ -126,7 +126,8 @@ async fn requests(
             tx.execute(others[0].clone(), Count::default()).await?;
             tx.execute(others[1].clone(), Count::default()).await
         });
-        both.await?;
+        both.await
+            .map_err(|error| error.map_refused(|refusal| unreachable!("no count is refused: {refusal}")))?;
         let sent = runtimes.each_ref().map(|runtime| {
             let command = Count::noting(format!("task {task}"));
             let sent = runtime.execute(keeper::<Counted>(own), command);
