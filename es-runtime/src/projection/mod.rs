@@ -43,7 +43,7 @@ pub use store::ProjectionStore;
 
 pub(crate) use command::What;
 pub(crate) use guard::{guarded, text_of};
-pub(crate) use lease::Tenure;
+pub(crate) use lease::{Held, Tenure};
 pub(crate) use life::{STANDBY, backoff, chain, failure, next, stopped};
 pub(crate) use live::{Wanted, fold_live};
 pub(crate) use parked::{all_parked, count_parked};
