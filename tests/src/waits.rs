@@ -72,18 +72,24 @@ pub async fn caught_up<P: Projection>(runtime: &Runtime) {
     reached::<P>(runtime, runtime.store().head().await.unwrap()).await;
 }
 
-/// Waits until every projection and so many subscriptions have come to the end of the log.
+/// Waits until every projection and so many subscriptions have come to the end of the log, as long as they come on.
 ///
 /// # Panics
 ///
-/// If they never do.
+/// If they do not.
 pub async fn at_the_head(runtime: &Runtime, subscriptions: usize) {
-    for _ in 0..TIMES {
+    let (mut least, mut times) = (u64::MAX, 0);
+    while times < TIMES {
         let health = runtime.health().await.unwrap();
-        let there = health.subscriptions.iter().filter(|is| is.lag_events == 0).count();
-        if there == subscriptions && health.projections.iter().all(|is| is.lag_events == 0 && is.ready) {
+        let projections = health.projections.iter().map(|is| is.lag_events + u64::from(!is.ready));
+        let left: u64 = projections
+            .chain(health.subscriptions.iter().map(|is| is.lag_events))
+            .sum();
+        if left == 0 && health.subscriptions.len() == subscriptions {
             return;
         }
+        times = if left < least { 0 } else { times + 1 };
+        least = left.min(least);
         tokio::time::sleep(PAUSE).await;
     }
     panic!("never: {:?}", runtime.health().await);

@@ -12,6 +12,7 @@ use es_runtime::{EventId, Position, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Withdraw, account_with};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::stores;
 use es_tests::waits::wait_until;
 
 type Posting = Recorded<AccountEvent>;
@@ -275,4 +276,30 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(*ended.lock().unwrap(), 1, "the one that ran, and no other");
         assert!(begun.recv().await.is_none());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_slept_goes_on_once_it_knows_that_it_has_the_lease() {
+    let faulty = Faulty::new(Arc::new(MemoryStore::new().with_clock(stores::clock())));
+    let runtime = Runtime::builder(faulty.clone()).start().await.unwrap();
+    account_with(&runtime, 5).await;
+    let (books, sleeper) = (Books::default(), faulty.clone());
+    let taken = books.clone();
+    let take = move |posting: Posting| {
+        let (books, sleeper) = (taken.clone(), sleeper.clone());
+        async move {
+            if posting.position == 1 {
+                sleeper.freeze(true);
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            books.take(&posting)
+        }
+    };
+    let subscribe = runtime.subscribe("books").aggregate::<Account>().from_start();
+    subscribe.handle(take).start().await.unwrap();
+    books.have(1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(books.positions(), [1], "the next one may be another's");
+    faulty.freeze(false);
+    books.have(2).await;
 }

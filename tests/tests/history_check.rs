@@ -174,7 +174,7 @@ is_found! {
         };
         let name = history.records.iter().find_map(|record| repeated(&record)).unwrap();
         for record in &mut history.records {
-            if let Record::Called { attempt, request } = record && *attempt == name {
+            if let Record::Called { attempt, request, .. } = record && *attempt == name {
                 request.what = What::Deposit(3, 1_000_000);
             }
         }

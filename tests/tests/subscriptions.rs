@@ -15,6 +15,7 @@ use es_tests::balances::{Send, Store, Transfer};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, Withdraw, account_with};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::stores;
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
 /// Only so that a test ends in which nothing comes.
@@ -222,17 +223,12 @@ es_tests::on_every_store_and_postgres! {
             assert_eq!(posting.position, position);
             posting.ack().await.unwrap();
         }
+        let buffered = first.next().now_or_never();
+        assert!(buffered.is_none(), "it does not know who has the lease: {buffered:?}");
         faulty.freeze(false);
         let refused = in_hand.ack().await.unwrap_err();
         assert!(matches!(refused, SubscriptionError::LeaseLost(_)), "{refused}");
-        let error = loop {
-            // What was read before may still be in the buffer.
-            match timeout(LONG, first.next()).await.expect("it ends") {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("it says why it ends"),
-                Err(error) => break error,
-            }
-        };
+        let error = fails(&mut first).await;
         assert!(matches!(error, SubscriptionError::LeaseLost(_)), "{error}");
         assert!(first.next().await.unwrap().is_none());
         assert_eq!(stored(&store, "sleeper").await, 2);
@@ -479,6 +475,23 @@ async fn what_was_read_of_a_log_that_is_restored_is_not_taken_for_read() {
     let mut postings = subscribe(&runtime, "ahead").await;
     let instead = next(&mut postings).await;
     assert_eq!((instead.position.0, instead.version.0), (2, 1), "what happened instead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_that_slept_goes_on_once_it_knows_that_it_has_the_lease() {
+    let faulty = Faulty::new(Arc::new(MemoryStore::new().with_clock(stores::clock())));
+    let runtime = Runtime::builder(faulty.clone()).start().await.unwrap();
+    account_with(&runtime, 5).await;
+    let mut postings = subscribe(&runtime, "sleeper").await;
+    next(&mut postings).await.ack_soon();
+    faulty.freeze(true);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(
+        timeout(Duration::from_secs(60), postings.next()).await.is_err(),
+        "it may be another's"
+    );
+    faulty.freeze(false);
+    assert_eq!(next(&mut postings).await.position, 2);
 }
 
 /// The clock stands still but for what is waited for: no event is found later than the longest pause between two looks.

@@ -45,7 +45,7 @@ pub use store::ProjectionStore;
 pub(crate) use command::What;
 pub(crate) use fields::Fields;
 pub(crate) use guard::{guarded, text_of};
-pub(crate) use lease::Tenure;
+pub(crate) use lease::{Held, Tenure};
 pub(crate) use life::{STANDBY, backoff, failure, next, stopped};
 pub(crate) use live::{Wanted, fold_live};
 pub(crate) use parked::{all_parked, count_parked};

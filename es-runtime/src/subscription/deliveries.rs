@@ -3,12 +3,12 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
-use super::window::Window;
+use super::window::{HandedOut, Window};
 use super::{Standing, SubscriptionError};
 use crate::Position;
 
@@ -25,6 +25,8 @@ pub struct Deliveries<T> {
     refused: Option<Position>,
     /// Tells that the end of its tokio runtime was told.
     has_ended: bool,
+    /// The next delivery, while it is not known whether the lease is held.
+    kept: Option<Item<T>>,
 }
 
 /// An event that was delivered, and is to be acknowledged. Dereferences to it.
@@ -107,6 +109,7 @@ impl<T> Deliveries<T> {
             shared,
             refused: None,
             has_ended: false,
+            kept: None,
         }
     }
 
@@ -152,34 +155,45 @@ impl<T> Deliveries<T> {
             self.shared.window.close();
         }
         loop {
-            return match self.items.poll_recv(context) {
-                Poll::Pending => Poll::Pending,
-                // Told once; behind it comes nothing more.
-                Poll::Ready(None) => match self.shared.standing.check_runs() {
-                    Err(error) if !std::mem::replace(&mut self.has_ended, true) => Poll::Ready(Some(Err(error.into()))),
-                    _ => Poll::Ready(None),
+            let item = match self.kept.take() {
+                Some(item) => item,
+                None => match ready!(self.items.poll_recv(context)) {
+                    // Told once; behind it comes nothing more.
+                    None => match self.shared.standing.check_runs() {
+                        Err(error) if !std::mem::replace(&mut self.has_ended, true) => {
+                            return Poll::Ready(Some(Err(error.into())));
+                        }
+                        _ => return Poll::Ready(None),
+                    },
+                    // Skipped, but sent again before that.
+                    Some(Err(Refused { event: Some(event), .. })) if !self.shared.window.is_undone(event) => continue,
+                    Some(Err(refused)) => {
+                        self.refused = refused.event;
+                        return Poll::Ready(Some(Err(refused.error)));
+                    }
+                    Some(Ok(item)) => item,
                 },
-                // Skipped, but sent again before that.
-                Poll::Ready(Some(Err(Refused { event: Some(event), .. }))) if !self.shared.window.is_undone(event) => {
-                    continue;
+            };
+            match self.shared.window.hand_out(item.generation, context.waker()) {
+                HandedOut::Not => {}
+                HandedOut::NotYet => {
+                    self.kept = Some(item);
+                    return Poll::Pending;
                 }
-                Poll::Ready(Some(Err(refused))) => {
-                    self.refused = refused.event;
-                    Poll::Ready(Some(Err(refused.error)))
-                }
-                // Sent before it was begun anew: it is sent again.
-                Poll::Ready(Some(Ok(item))) if !self.shared.window.hand_out(item.generation) => continue,
-                Poll::Ready(Some(Ok(item))) => Poll::Ready(Some(Ok(Delivery {
-                    item: item.event,
-                    attempt: item.dropped.saturating_add(1),
-                    in_hand: InHand {
+                HandedOut::Yes => {
+                    let in_hand = InHand {
                         position: item.position,
                         part: item.part,
                         shared: Arc::clone(&self.shared),
                         is_done: false,
-                    },
-                }))),
-            };
+                    };
+                    return Poll::Ready(Some(Ok(Delivery {
+                        item: item.event,
+                        attempt: item.dropped.saturating_add(1),
+                        in_hand,
+                    })));
+                }
+            }
         }
     }
 }

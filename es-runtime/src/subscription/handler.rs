@@ -288,6 +288,9 @@ impl<T: Send + 'static> Handler<T> {
         let (position, lease) = (event.position, &tenure.lease);
         let mut pauses = backoff(Duration::from_millis(100), Duration::from_secs(10));
         loop {
+            if tenure.held.now().is_none() {
+                self.calls.or(Some(tenure), tenure.held.clone().known()).await?;
+            }
             let (failed, times) = match self.begin(&event, lease).await? {
                 Turn::Ended { times, attempts } => (Failed::ended(times), attempts),
                 Turn::Together | Turn::Alone => match self.attempt(&event).await {

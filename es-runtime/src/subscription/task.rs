@@ -101,6 +101,8 @@ impl<T: Send + 'static> Task<T> {
         let standing = &self.cursor.standing;
         standing.state().owns = false;
         standing.is(Status::Stopped);
+        // The lease is gone: what was not handed out comes again, to whoever has it.
+        self.ledger.shared.window.close();
         let Err(error) = ended else { return };
         let is_lost = matches!(error, SubscriptionError::LeaseLost(_));
         standing.is_lost.store(is_lost, Ordering::SeqCst);
@@ -125,7 +127,7 @@ impl<T: Send + 'static> Task<T> {
         let Self { cursor, source, ledger } = self;
         let (lease, shared) = (&tenure.lease, Arc::clone(&source.shared));
         let lost = || SubscriptionError::LeaseLost(cursor.name().to_owned());
-        let mut over = pin!(over(cursor.stop.clone(), tenure));
+        let mut over = pin!(over(cursor.stop.clone(), tenure, &shared.window));
         let mut waiter = Waiter::new(cursor.store.wakes());
         let mut from = match select(pin!(cursor.begin_at_last(lease)), &mut over).await {
             Either::Left((begun, _)) => begun?,
@@ -135,7 +137,7 @@ impl<T: Send + 'static> Task<T> {
         ledger.stored = Some(from);
         cursor.standing.is(Status::CatchingUp);
         loop {
-            shared.window.begin(from);
+            shared.window.begin(from, &tenure.held);
             let reading = pin!(source.read_on(cursor, &mut waiter));
             let hearing = pin!(ledger.hear(cursor, lease));
             match select(select(reading, hearing), &mut over).await {
@@ -162,8 +164,15 @@ impl<T: Send + 'static> Task<T> {
     }
 }
 
-async fn over(mut stop: watch::Receiver<bool>, tenure: &Tenure) -> Over {
-    match select(pin!(stopped(&mut stop)), pin!(tenure.lost())).await {
+async fn over(mut stop: watch::Receiver<bool>, tenure: &Tenure, window: &Window) -> Over {
+    let mut held = tenure.held.clone();
+    let lost = async {
+        while held.now() != Some(false) {
+            held.changed().await;
+            window.wake();
+        }
+    };
+    match select(pin!(stopped(&mut stop)), pin!(lost)).await {
         Either::Left(_) => Over::Stop,
         Either::Right(_) => Over::Lost,
     }

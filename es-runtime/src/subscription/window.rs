@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 
+use crate::projection::Held;
 use crate::{Position, Timestamp};
 
 /// What was delivered, and is not done.
@@ -12,6 +14,10 @@ struct State {
     generation: u64,
     /// Whether nothing is to be handed out until then.
     is_over: bool,
+    /// The lease under which it was begun.
+    held: Option<Held>,
+    /// Who waits until it is known whether that is held.
+    waiting: Option<Waker>,
     /// Up to here everything was sent, or is not to be.
     read_to: Position,
     /// The end of the log when it was looked at last.
@@ -31,6 +37,16 @@ struct Undone {
     parts: Vec<usize>,
 }
 
+/// What becomes of a delivery that was sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum HandedOut {
+    Yes,
+    /// It is sent again, here or to whoever has the lease now.
+    Not,
+    /// It is not known whether the lease is held: ask again when woken.
+    NotYet,
+}
+
 impl Window {
     pub(crate) fn new() -> Self {
         Self(Mutex::default())
@@ -40,11 +56,12 @@ impl Window {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything up to `done` is, and nothing behind it was sent.
-    pub(crate) fn begin(&self, done: Position) {
+    /// Everything up to `done` is, and nothing behind it was sent under this lease.
+    pub(crate) fn begin(&self, done: Position, held: &Held) {
         let mut state = self.state();
         state.generation += 1;
         state.is_over = false;
+        state.held = Some(held.clone());
         state.read_to = done;
         state.undone.clear();
     }
@@ -88,17 +105,37 @@ impl Window {
         )
     }
 
-    /// Hands a delivery of this generation out, unless it is over.
-    pub(crate) fn hand_out(&self, generation: u64) -> bool {
+    /// Hands a delivery of this generation out, unless it is over or another subscriber may have the lease.
+    pub(crate) fn hand_out(&self, generation: u64, waker: &Waker) -> HandedOut {
         let mut state = self.state();
-        let is_current = generation == state.generation && !state.is_over;
-        state.in_hand += usize::from(is_current);
-        is_current
+        if generation != state.generation || state.is_over {
+            return HandedOut::Not;
+        }
+        match state.held.as_ref().and_then(Held::now) {
+            Some(true) => {
+                state.in_hand += 1;
+                HandedOut::Yes
+            }
+            Some(false) => HandedOut::Not,
+            None => {
+                state.waiting = Some(waker.clone());
+                HandedOut::NotYet
+            }
+        }
+    }
+
+    /// Something was heard of the lease.
+    pub(crate) fn wake(&self) {
+        let waiting = self.state().waiting.take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
     }
 
     /// Nothing that is not in hand is handed out any more.
     pub(crate) fn close(&self) {
         self.state().is_over = true;
+        self.wake();
     }
 
     /// How often the event was dropped, if it was.
@@ -165,7 +202,7 @@ mod tests {
     #[test]
     fn nothing_counts_as_done_behind_what_is_not() {
         let window = Window::new();
-        window.begin(Position(2));
+        window.begin(Position(2), &Held::for_ever());
         window.passed(Position(4));
         for position in [5, 7, 9] {
             window.sent(Position(position), Timestamp::MIN, 1);
@@ -183,7 +220,7 @@ mod tests {
     #[test]
     fn an_event_is_done_when_each_of_its_parts_is() {
         let window = Window::new();
-        window.begin(Position(0));
+        window.begin(Position(0), &Held::for_ever());
         window.sent(Position(1), Timestamp::MIN, 2);
         window.done(Position(1), 1);
         window.done(Position(1), 1);
@@ -194,15 +231,16 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_it_began_anew_is_not_handed_out() {
-        let window = Window::new();
-        window.begin(Position(0));
+        let (window, held) = (Window::new(), Held::for_ever());
+        let hand_out = |generation| window.hand_out(generation, Waker::noop());
+        window.begin(Position(0), &held);
         let (generation, _) = window.sent(Position(1), Timestamp::MIN, 1);
-        assert!(window.hand_out(generation));
+        assert_eq!(hand_out(generation), HandedOut::Yes);
         window.sent(Position(2), Timestamp::MIN, 1);
         window.dropped(Position(1));
-        assert!(!window.hand_out(generation));
-        window.begin(Position(0));
-        assert!(!window.hand_out(generation));
+        assert_eq!(hand_out(generation), HandedOut::Not);
+        window.begin(Position(0), &held);
+        assert_eq!(hand_out(generation), HandedOut::Not);
         assert_eq!(window.sent(Position(1), Timestamp::MIN, 1), (generation + 1, 1));
     }
 }

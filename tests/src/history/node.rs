@@ -85,6 +85,7 @@ impl Node {
                 name: format!("{number}.{task}"),
                 runtime: if is_whole { &self.whole } else { &self.lossy }.clone(),
                 has_rows: is_whole && self.has_rows,
+                lossy: !is_whole,
                 planner: Planner::new(size.seed, number * 2 * TASKS + task),
                 known: Arc::clone(&known),
                 journal: journal.clone(),

@@ -21,6 +21,8 @@ pub enum Record {
         attempt: String,
         /// The request.
         request: Request,
+        /// Whether it is sent to a store that loses answers.
+        lossy: bool,
     },
     /// What became of it.
     Answered {

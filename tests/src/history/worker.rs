@@ -59,6 +59,8 @@ pub(super) struct Worker {
     pub(super) runtime: Runtime,
     /// Whether the runtime has [`Entries`].
     pub(super) has_rows: bool,
+    /// Whether its store loses answers.
+    pub(super) lossy: bool,
     pub(super) planner: Planner,
     pub(super) known: Arc<Known>,
     pub(super) journal: Journal,
@@ -93,6 +95,7 @@ impl Worker {
         self.journal.write(&Record::Called {
             attempt: attempt.clone(),
             request: request.clone(),
+            lossy: self.lossy,
         });
         let answer = within(patience, self.call(&attempt, request)).await;
         let answer = answer.unwrap_or(Answer::Dropped);

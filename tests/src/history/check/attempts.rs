@@ -10,6 +10,8 @@ use crate::history::record::{Answer, Receipt, Record};
 pub(super) struct Attempt<'a> {
     pub(super) name: &'a str,
     pub(super) request: &'a Request,
+    /// Whether its store loses answers.
+    pub(super) lossy: bool,
     /// The line of its call, and that of its answer.
     pub(super) called: usize,
     pub(super) answered: usize,
@@ -66,7 +68,18 @@ impl<'a> Attempts<'a> {
         };
         for (line, record) in history.records.iter().enumerate() {
             match record {
-                Record::Called { attempt, request } => attempts.call(line, attempt, request),
+                Record::Called {
+                    attempt,
+                    request,
+                    lossy,
+                } => attempts.call(Attempt {
+                    name: attempt,
+                    request,
+                    lossy: *lossy,
+                    called: line,
+                    answered: usize::MAX,
+                    answer: None,
+                }),
                 Record::Answered { attempt, answer } => {
                     // Its call is torn only if it was never made.
                     if let Some(index) = attempts.by_name.get(&**attempt) {
@@ -80,19 +93,13 @@ impl<'a> Attempts<'a> {
         attempts
     }
 
-    fn call(&mut self, line: usize, name: &'a str, request: &'a Request) {
+    fn call(&mut self, attempt: Attempt<'a>) {
         let index = self.all.len();
-        self.all.push(Attempt {
-            name,
-            request,
-            called: line,
-            answered: usize::MAX,
-            answer: None,
-        });
-        self.by_name.insert(name, index);
-        if let Some(key) = &request.key {
+        self.by_name.insert(attempt.name, index);
+        if let Some(key) = &attempt.request.key {
             self.by_key.entry(key).or_default().push(index);
         }
+        self.all.push(attempt);
     }
 
     pub(super) fn all(&self) -> &[Attempt<'a>] {

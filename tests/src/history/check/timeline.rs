@@ -36,7 +36,7 @@ impl<'a> Timeline<'a> {
                 }
             };
             match record {
-                Record::Called { attempt, request } => {
+                Record::Called { attempt, request, .. } => {
                     let of = |account| {
                         let stream = id(account).to_string();
                         let version = known.get(&stream).copied().unwrap_or_default();
