@@ -106,7 +106,7 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
 }
 
 impl<T: Value> IntoEvents<Keeper<T>> for Entry<T> {
-    fn into_events(self, out: &mut Vec<Self>) {
+    fn into_events(self, out: &mut Vec<<Keeper<T> as EventSourced>::Event>) {
         out.push(self);
     }
 }

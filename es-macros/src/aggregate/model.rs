@@ -11,7 +11,7 @@ use super::retired::Retired;
 use super::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::{ImplBlock, refuse_macros};
+use crate::impl_block::{ImplBlock, Member, refuse_macros};
 use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
@@ -73,6 +73,8 @@ impl Block {
         if !hidden {
             block.check_creation(&marked, errors);
         }
+        // A macro may write what is missing, which is not a second block then.
+        block.second &= !members.iter().any(|member| matches!(member, Member::Macro(_)));
         block.check_returned_events(errors);
         block.sound = errors.is_empty();
         let creates = block.applies.iter().any(|apply| apply.creates);

@@ -4,7 +4,8 @@ use serde::Serialize;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of an event or a command",
     label = "has no stored form",
-    note = "if `{Self}` is a type of yours, add `#[value]` to it; if it is of another crate, turn on that crate's `serde` feature"
+    note = "if `{Self}` is a type of yours, add `#[value]` to it; if it is of another crate, turn on that crate's `serde` feature",
+    note = "what is said of `Debug`, `Clone`, `PartialEq` and serde at the same field goes away with it"
 )]
 pub trait Value {}
 

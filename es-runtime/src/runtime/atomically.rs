@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 
 use futures_util::future::{self, Either};
 use tracing::Instrument as _;
@@ -9,7 +9,7 @@ use super::enclosing::Enclosing;
 use super::request::{Request, request_setters};
 use super::transaction::{Failure, Transaction, Work};
 use super::write::{Committed, commit, done_before, lost, refused};
-use super::{Receipt, Runtime};
+use super::{Receipt, Runtime, Started};
 use crate::store::{Append, AppendError};
 use crate::{AnyRefusal, AppendId, Error, ExecuteError, LoadError, StoreError, metrics};
 
@@ -26,36 +26,52 @@ pub struct Atomically<'a, F> {
     runtime: &'a Runtime,
     commands: F,
     request: Request,
+    start: fn(Self) -> Started<'a, Result<Vec<Receipt>, ExecuteError<AnyRefusal>>>,
 }
 
-impl<'a, F> Atomically<'a, F> {
+/// What the closure of [`atomically`](Runtime::atomically) gives: the future that sends the commands.
+#[diagnostic::on_unimplemented(
+    message = "the closure of `atomically` is not `async`",
+    label = "not what an `async` closure gives",
+    note = "write `async |tx| {{ tx.execute(…).await?; tx.execute(…).await }}`"
+)]
+pub trait Commands: Future<Output = Result<(), Error>> + Send {}
+
+impl<R: Future<Output = Result<(), Error>> + Send> Commands for R {}
+
+impl<'a, F, R> Atomically<'a, F>
+where
+    F: Fn(Transaction) -> R + Send + Sync + 'a,
+    R: Commands + 'a,
+{
     pub(super) fn new(runtime: &'a Runtime, commands: F) -> Self {
         Self {
             runtime,
             commands,
             request: Request::default(),
+            start: |this| {
+                let run = async move {
+                    let timer = metrics::Timer::start();
+                    let result = this.run().await;
+                    metrics::executed_atomically(timer, &result);
+                    result
+                };
+                Box::pin(run.instrument(tracing::info_span!("es.atomically")))
+            },
         }
     }
+}
 
+impl<F> Atomically<'_, F> {
     request_setters!();
 }
 
-impl<'a, F, R> IntoFuture for Atomically<'a, F>
-where
-    F: Fn(Transaction) -> R + Send + Sync + 'a,
-    R: Future<Output = Result<(), Error>> + Send + 'a,
-{
+impl<'a, F> IntoFuture for Atomically<'a, F> {
     type Output = Result<Vec<Receipt>, ExecuteError<AnyRefusal>>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let run = async move {
-            let timer = metrics::Timer::start();
-            let result = self.run().await;
-            metrics::executed_atomically(timer, &result);
-            result
-        };
-        Box::pin(run.instrument(tracing::info_span!("es.atomically")))
+        (self.start)(self)
     }
 }
 

@@ -56,6 +56,7 @@ pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
 
+use atomically::Commands;
 use cache::Cache;
 use caps::Caps;
 use event_check::Registered;
@@ -146,10 +147,10 @@ impl Runtime {
     /// refusal of any command, or with an error of your own; either is then [`ExecuteError::Refused`], whose
     /// [`AnyRefusal`](crate::AnyRefusal) gives it back. What is not a refusal (a missing aggregate, a failing store) ends the closure
     /// where it stands, and is the error of the whole.
-    pub fn atomically<F, R>(&self, commands: F) -> Atomically<'_, F>
+    pub fn atomically<'a, F, R>(&'a self, commands: F) -> Atomically<'a, F>
     where
-        F: Fn(Transaction) -> R + Send + Sync,
-        R: Future<Output = Result<(), crate::Error>> + Send,
+        F: Fn(Transaction) -> R + Send + Sync + 'a,
+        R: Commands + 'a,
     {
         Atomically::new(self, commands)
     }
