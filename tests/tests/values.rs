@@ -111,9 +111,8 @@ async fn commands_transactions_and_dry_runs_refuse_alike() {
     says_why(runtime.dry_run(log, limit()).await, "`limit`");
     let other = Id::new();
     let both = runtime.atomically(async |tx| {
-        let Ok(()) = tx.execute(other, Begin {}).await;
-        let Ok(()) = tx.execute(log, limit()).await;
-        Ok::<_, std::convert::Infallible>(())
+        tx.execute(other, Begin {}).await?;
+        tx.execute(log, limit()).await
     });
     says_why(both.await, "`limit`");
     assert!(runtime.load(other).await.unwrap().is_none());

@@ -68,7 +68,7 @@ impl Entry {
 }
 
 async fn one<C: CommandOf<Account>>(
-    request: Execute<'_, Account, C>,
+    request: Execute<'_, Account, C, C::Refusal>,
     slip: &Slip,
 ) -> Result<Vec<Receipt>, ExecuteError<AnyRefusal>> {
     let receipt = request

@@ -66,8 +66,8 @@ events! {
     PriceSet { limit: Option<Option<i64>> }
     Referred { to: Ref }
     Filed { case: Case, layout: Option<Layout>, refs: Vec<Ref> }
-    Priced { price: Price }
-    Measured { #[serde(with = "text")] value: f64, #[serde(skip)] unit: Option<String> }
+    Priced { #[schemars(with = "i64")] price: Price }
+    Measured { #[serde(with = "text")] #[schemars(with = "String")] value: f64, #[serde(skip)] unit: Option<String> }
 }
 
 /// A unit is stored as `null`.
