@@ -61,7 +61,7 @@ pub(crate) struct LaneSettings {
 impl LaneSettings {
     /// What time it is, if the server is not to say.
     pub(crate) fn now(&self) -> Option<Timestamp> {
-        self.clock.as_ref().map(|clock| clock.now())
+        self.clock.as_deref().map(Clock::now)
     }
 
     /// A connection for appends, on which what is committed is durable, as `ready` makes it ready.

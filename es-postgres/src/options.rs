@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use es_runtime::{Clock, Limits, StoreError, StoreErrorKind};
+use futures_util::TryFutureExt;
 use tokio_postgres::Config;
 
 use crate::PostgresStore;
@@ -205,12 +206,12 @@ impl PostgresOptions {
     async fn prepare(&self, connector: &Connector) -> Result<(), StoreError> {
         /// How long a session may take to end that its client has left.
         const ENDING: Duration = Duration::from_secs(10);
+        let connecting = |error: tokio_postgres::Error| Problem::from(error).while_doing("connect");
+        let connect = || in_time(self.answer_timeout, connector.bare().map_err(connecting));
+        let (one, mut link) = (connect().await?, connect().await?);
+        let way = doctor::examine_way(one, &link.client, ENDING);
+        self.judge(&in_time(self.answer_timeout + ENDING, way).await?)?;
         let prepared = async {
-            let connecting = |error: tokio_postgres::Error| Problem::from(error).while_doing("connect");
-            let one = connector.bare().await.map_err(connecting)?;
-            let mut link = connector.bare().await.map_err(connecting)?;
-            let ending = ENDING.min(self.answer_timeout / 2);
-            self.judge(&doctor::examine_way(one, &link.client, ending).await?)?;
             connector.set(&link).await.map_err(connecting)?;
             self.judge(&doctor::examine_server(&link.client).await?)?;
             if self.apply {
@@ -220,16 +221,7 @@ impl PostgresOptions {
             }
             self.judge(&doctor::examine_schema(&link.client, &self.schema).await?)
         };
-        match tokio::time::timeout(self.answer_timeout, prepared).await {
-            Ok(prepared) => prepared,
-            Err(_) => {
-                let silence = format!(
-                    "the server did not answer within {} s",
-                    self.answer_timeout.as_secs_f32()
-                );
-                Err(Problem::Silent(silence).while_doing("connect"))
-            }
-        }
+        in_time(self.answer_timeout, prepared).await
     }
 
     /// Fails on the first dangerous finding that is not allowed, and logs all others.
@@ -284,6 +276,13 @@ impl PostgresOptions {
         }
         Ok(())
     }
+}
+
+async fn in_time<T>(time: Duration, answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(time, answer).await.unwrap_or_else(|_| {
+        let silence = format!("the server did not answer within {} s", time.as_secs_f32());
+        Err(Problem::Silent(silence).while_doing("connect"))
+    })
 }
 
 impl fmt::Debug for PostgresOptions {

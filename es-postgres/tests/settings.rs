@@ -119,7 +119,11 @@ async fn works(store: &PostgresStore) -> es_runtime::Result<()> {
     };
     ProjectionStore::commit(store, commit).await?;
     for (compare, value, found) in [
-        (Compare::AtMost, FieldValue::Text("b".to_owned()), vec!["backslash"]),
+        (
+            Compare::AtMost,
+            FieldValue::Text("b".to_owned()),
+            vec!["backslash", "nul"],
+        ),
         (
             Compare::Equal,
             FieldValue::Text("it's\t\u{fc}".to_owned()),

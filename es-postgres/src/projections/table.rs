@@ -56,7 +56,7 @@ pub(crate) fn list(
         zones.push(select(&[&*list.conditions, &*conditions].concat(), &order));
     }
     let sql = match zones.as_slice() {
-        [last] => last.clone(),
+        [only] => only.clone(),
         zones => format!("({}) LIMIT {limit}", zones.join(") UNION ALL (")),
     };
     Ok((schema.render(&sql), list.parameters))
