@@ -14,15 +14,15 @@ pub(crate) struct Checksum {
 
 impl Checksum {
     pub(crate) fn from_column(column: i64) -> Self {
-        let [a, b, c, d, e, f, g, h] = column.to_le_bytes();
+        let both = column.cast_unsigned();
         Self {
-            folded: u32::from_le_bytes([a, b, c, d]),
-            rest: u32::from_le_bytes([e, f, g, h]),
+            folded: u32::try_from(both & u64::from(u32::MAX)).unwrap_or_default(),
+            rest: u32::try_from(both >> 32).unwrap_or_default(),
         }
     }
 
     pub(crate) fn column(self) -> i64 {
-        i64::from(self.folded) | i64::from(self.rest) << 32
+        (u64::from(self.folded) | u64::from(self.rest) << 32).cast_signed()
     }
 }
 

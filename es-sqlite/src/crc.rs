@@ -6,15 +6,18 @@ static TABLES: [[u32; 256]; 8] = tables();
 const fn tables() -> [[u32; 256]; 8] {
     const POLYNOMIAL: u32 = 0xedb8_8320;
     let mut tables = [[0; 256]; 8];
-    let mut byte = 0;
-    while byte < 256 {
+    let mut byte: u8 = 0;
+    loop {
         let mut crc = byte as u32;
         let mut bit = 0;
         while bit < 8 {
             crc = if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 };
             bit += 1;
         }
-        tables[0][byte] = crc;
+        tables[0][byte as usize] = crc;
+        if byte == u8::MAX {
+            break;
+        }
         byte += 1;
     }
     let mut behind = 1;
@@ -48,10 +51,10 @@ impl Crc {
     pub(crate) fn fixed(self, bytes: &[u8]) -> Self {
         let mut crc = self.0;
         let (words, rest) = bytes.as_chunks::<8>();
-        for [a, b, c, d, e, f, g, h] in words {
-            let [i, j, k, l] = (crc ^ u32::from_le_bytes([*a, *b, *c, *d])).to_le_bytes();
-            let at = |table: usize, byte: u8| TABLES[table][usize::from(byte)];
-            crc = at(7, i) ^ at(6, j) ^ at(5, k) ^ at(4, l) ^ at(3, *e) ^ at(2, *f) ^ at(1, *g) ^ at(0, *h);
+        for word in words {
+            let mixed = (u64::from_le_bytes(*word) ^ u64::from(crc)).to_le_bytes();
+            let at = |index: usize| TABLES[7 - index][usize::from(mixed[index])];
+            crc = at(0) ^ at(1) ^ at(2) ^ at(3) ^ at(4) ^ at(5) ^ at(6) ^ at(7);
         }
         for byte in rest {
             crc = crc >> 8 ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];

@@ -21,16 +21,18 @@ type Change = (&'static str, fn(&Path));
 
 #[cfg(unix)]
 const CHANGES: [Change; 5] = [
-    ("the file is removed", |path| std::fs::remove_file(path).unwrap()),
+    ("the file is removed", |path| {
+        std::fs::remove_file(path).unwrap();
+    }),
     ("the file is renamed", |path| {
-        std::fs::rename(path, beside(path, ".old")).unwrap()
+        std::fs::rename(path, beside(path, ".old")).unwrap();
     }),
     ("the file is replaced by a copy", |path| {
         std::fs::copy(path, beside(path, ".copy")).unwrap();
         std::fs::rename(beside(path, ".copy"), path).unwrap();
     }),
     ("the log is removed", |path| {
-        std::fs::remove_file(beside(path, "-wal")).unwrap()
+        std::fs::remove_file(beside(path, "-wal")).unwrap();
     }),
     ("all files are removed", |path| {
         for suffix in ["", "-wal", "-shm"] {

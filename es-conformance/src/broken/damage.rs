@@ -12,7 +12,7 @@ use crate::wrap::Wrap;
 type Events<'a> = BoxStream<'a, Result<RecordedEvent, StoreError>>;
 
 /// Changes what a read forwards gives.
-fn changed<'a>(events: Events<'a>, direction: Direction, change: fn(&mut Vec<RecordedEvent>)) -> Events<'a> {
+fn changed(events: Events<'_>, direction: Direction, change: fn(&mut Vec<RecordedEvent>)) -> Events<'_> {
     let changed = events.try_collect::<Vec<_>>().map_ok(move |mut events| {
         if direction == Direction::Forwards {
             change(&mut events);
