@@ -1,5 +1,6 @@
 //! The macros as plain functions from tokens to tokens.
 
+mod changes;
 mod half_typed;
 mod mutated;
 mod snapshots;

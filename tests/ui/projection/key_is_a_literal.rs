@@ -10,7 +10,9 @@ pub struct Balance {
 impl Balance {
     #[apply(key = "owner")]
     fn opened(opened: Opened) -> Self {
-        Self { cents: 0 }
+        Self {
+            cents: i64::from(opened.owner.is_empty()),
+        }
     }
 
     #[apply(keys = ["amount", &event.amount.to_string()])]
