@@ -46,10 +46,7 @@ impl ImplBlock {
             return None;
         };
         let read = read_members.parse2(body).unwrap_or_default();
-        let members = read
-            .into_iter()
-            .filter_map(|member| member.or_repaired(errors))
-            .collect();
+        let members = read.into_iter().filter_map(|read| or_repaired(read, errors)).collect();
         Some(Self { head, members })
     }
 }
@@ -72,10 +69,7 @@ pub(crate) fn refuse_macros(members: &[Member], attribute: &str, errors: &mut Er
 }
 
 /// A member, or the tokens of one that cannot be read, with the reason.
-enum Read {
-    Member(Member),
-    Unread(TokenStream, syn::Error),
-}
+type Read = Result<Member, (TokenStream, syn::Error)>;
 
 fn read_members(input: ParseStream<'_>) -> syn::Result<Vec<Read>> {
     let mut members = Vec::new();
@@ -84,9 +78,9 @@ fn read_members(input: ParseStream<'_>) -> syn::Result<Vec<Read>> {
         members.push(match member(&ahead) {
             Ok(read) => {
                 member(input)?;
-                Read::Member(read)
+                Ok(read)
             }
-            Err(error) => Read::Unread(skip(input)?, error),
+            Err(error) => Err((skip(input)?, error)),
         });
     }
     Ok(members)
@@ -156,23 +150,21 @@ fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
 }
 
-impl Read {
-    /// The member. For a method with a helper attribute that cannot be read, reports that and makes a guess, so that whoever uses its
-    /// command or event is not reported too.
-    fn or_repaired(self, errors: &mut Errors) -> Option<Member> {
-        let (tokens, error) = match self {
-            Self::Member(member) => return Some(member),
-            Self::Unread(tokens, error) => (tokens, error),
-        };
-        let read = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
-        let (attrs, rest) = read.parse2(tokens).ok()?;
-        if !attrs.iter().any(|attribute| helper::name(attribute).is_some()) {
-            return None;
-        }
-        errors.push(error);
-        let sig = repaired(rest)?;
-        Some(Member::Method(Method { attrs, sig }))
+/// The member. For a method with a helper attribute that cannot be read, reports that and makes a guess, so that whoever uses its
+/// command or event is not reported too.
+fn or_repaired(read: Read, errors: &mut Errors) -> Option<Member> {
+    let (tokens, error) = match read {
+        Ok(member) => return Some(member),
+        Err(unread) => unread,
+    };
+    let parser = |input: ParseStream<'_>| Ok((input.call(Attribute::parse_outer)?, input.parse::<TokenStream>()?));
+    let (attrs, rest) = parser.parse2(tokens).ok()?;
+    if !attrs.iter().any(|attribute| helper::name(attribute).is_some()) {
+        return None;
     }
+    errors.push(error);
+    let sig = repaired(rest)?;
+    Some(Member::Method(Method { attrs, sig }))
 }
 
 /// The signature as far as it can be guessed: its name, the receiver, and the last thing among the parameters that looks like the name

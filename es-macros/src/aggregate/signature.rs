@@ -5,7 +5,7 @@ use syn::{
     Signature, Type,
 };
 
-use super::listed::{by_value, may_be_listed, shown, ungrouped};
+use super::listed::{by_value, may_be_listed, shown, text, ungrouped};
 use crate::errors::Errors;
 
 /// In the place of the receiver.
@@ -40,7 +40,7 @@ impl<'a> This<'a> {
             }
             _ => match Self::named(signature, aggregate) {
                 Some(named) => {
-                    let others = behind(0).filter(|ty| !is_this(by_value(ty), aggregate));
+                    let others = behind(0).filter(|ty| !is_state(ty, aggregate));
                     (Self::Named(named), others.collect())
                 }
                 None => (Self::Missing, behind(0).collect()),
@@ -51,7 +51,7 @@ impl<'a> This<'a> {
     /// The parameter that is the state under a name of its own.
     fn named(signature: &'a Signature, aggregate: &Type) -> Option<&'a PatType> {
         signature.inputs.iter().find_map(|input| match input {
-            FnArg::Typed(typed) if is_this(by_value(&typed.ty), aggregate) => Some(typed),
+            FnArg::Typed(typed) if is_state(&typed.ty, aggregate) => Some(typed),
             _ => None,
         })
     }
@@ -90,6 +90,12 @@ fn is_self(ty: &Type) -> bool {
 pub(crate) fn is_this(ty: &Type, aggregate: &Type) -> bool {
     let last = |ty| last_segment(ty).map(|segment| &segment.ident);
     is_self(ty) || last(ty).is_some_and(|ident| Some(ident) == last(aggregate))
+}
+
+/// Whether it is the aggregate, or a reference to it, as the block names it. Under another path it may be an event or a command.
+pub(crate) fn is_state(ty: &Type, aggregate: &Type) -> bool {
+    let ty = by_value(ty);
+    is_self(ty) || text(ty) == text(ungrouped(aggregate))
 }
 
 pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {

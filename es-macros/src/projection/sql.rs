@@ -7,7 +7,7 @@ use syn::{Attribute, FnArg, GenericArgument, Meta, PathArguments, ReturnType, Si
 use super::apply::{listed, meta};
 use crate::aggregate::handler::pascal_case;
 use crate::aggregate::listed::{Listed, by_value, may_be_listed, shown, text, ungrouped};
-use crate::aggregate::signature::{is_this, last_segment, plain_but_async};
+use crate::aggregate::signature::{is_state, last_segment, plain_but_async};
 use crate::errors::Errors;
 
 /// A method with `#[apply]` that takes the store's transaction.
@@ -26,7 +26,7 @@ pub(crate) struct SqlApply {
 pub(super) fn transaction<'a>(signature: &'a Signature, this: &Type) -> Option<&'a Type> {
     typed(signature)
         .find_map(behind_reference)
-        .filter(|ty| !is_this(ty, this))
+        .filter(|ty| !is_state(ty, this))
 }
 
 impl SqlApply {

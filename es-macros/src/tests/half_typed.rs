@@ -418,6 +418,20 @@ fn a_signature_that_cannot_be_read_still_gives_its_command() {
 }
 
 #[test]
+fn a_command_may_be_called_like_the_aggregate_in_another_module() {
+    let block = "impl Transfer {
+        #[handle] fn begin(cmd: commands::Transfer) -> Begun { Begun }
+        #[apply] fn begun(_: Begun) -> Self { Self }
+    }";
+    let output = expand("aggregate", tokens(""), tokens(block)).to_string();
+    assert!(
+        output.contains("CommandOf < Transfer > for commands :: Transfer"),
+        "{output}"
+    );
+    assert!(!output.contains("compile_error"), "{output}");
+}
+
+#[test]
 fn helper_attributes_are_marked_and_kept() {
     let block =
         "impl Account { #[es_runtime::handle] fn open() {} #[apply()] fn a() {} #[cfg_attr(x, handle)] fn b() {} }";

@@ -9,7 +9,7 @@ use super::enclosing::Enclosing;
 use super::request::{Request, request_setters};
 use super::transaction::{Failure, Transaction, Work};
 use super::write::{Committed, commit, done_before, lost, refused};
-use super::{Receipt, Runtime, Started};
+use super::{Receipt, Runtime, Start, Started};
 use crate::store::{Append, AppendError};
 use crate::{AnyRefusal, AppendId, Error, ExecuteError, LoadError, StoreError, metrics};
 
@@ -26,7 +26,7 @@ pub struct Atomically<'a, F> {
     runtime: &'a Runtime,
     commands: F,
     request: Request,
-    start: fn(Self) -> Started<'a, Result<Vec<Receipt>, ExecuteError<AnyRefusal>>>,
+    start: Start<'a, Self, Result<Vec<Receipt>, ExecuteError<AnyRefusal>>>,
 }
 
 /// What the closure of [`atomically`](Runtime::atomically) gives: the future that sends the commands.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::decide::{Batch, checked, decline, valid, write};
 use super::load::Load;
-use super::{Runtime, Started};
+use super::{Runtime, Start, Started};
 use crate::{
     AppendId, CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version,
 };
@@ -16,7 +16,7 @@ pub struct DryRun<'a, A: EventSourced, C, R> {
     stream: StreamId,
     load: Load<'a, A>,
     command: C,
-    start: fn(Self) -> Started<'a, Result<Vec<A::Event>, ExecuteError<R>>>,
+    start: Start<'a, Self, Result<Vec<A::Event>, ExecuteError<R>>>,
 }
 
 impl<'a, A: EventSourced, C: CommandOf<A>> DryRun<'a, A, C, C::Refusal> {

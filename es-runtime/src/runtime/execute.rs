@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::request::{Request, request_setters};
 use super::write::Write;
-use super::{Receipt, Runtime, Started};
+use super::{Receipt, Runtime, Start, Started};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
@@ -33,7 +33,7 @@ pub struct Execute<'a, A, C, R> {
     /// The projections to wait for.
     wait_for: Vec<Running>,
     aggregate: PhantomData<fn() -> A>,
-    start: fn(Self) -> Started<'a, Result<Receipt, ExecuteError<R>>>,
+    start: Start<'a, Self, Result<Receipt, ExecuteError<R>>>,
 }
 
 impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C, C::Refusal> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::request::{Request, metadata_setters, occurred_at_setter};
-use super::{Started, Transaction};
+use super::{Start, Started, Transaction};
 use crate::{AnyRefusal, CommandOf, Error, EventSourced, ExecuteError, StreamId};
 
 /// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
@@ -16,7 +16,7 @@ pub struct ExecuteWithin<'a, A, C> {
     command: C,
     request: Request,
     aggregate: PhantomData<fn() -> A>,
-    start: fn(Self) -> Started<'a, Result<(), Error>>,
+    start: Start<'a, Self, Result<(), Error>>,
 }
 
 impl<'a, A: EventSourced, C: CommandOf<A>> ExecuteWithin<'a, A, C> {

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::read::{Reading, Shown, reading_setters, shown};
-use super::{Runtime, Started};
+use super::{Runtime, Start, Started};
 use crate::Position;
 use crate::projection::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
 use crate::projection::{Fields, ReadError, RowProjection};
@@ -24,7 +24,7 @@ pub struct Page<P> {
 pub struct List<'a, P> {
     reading: Reading,
     query: RowQuery,
-    start: fn(Self) -> Started<'a, Result<Page<P>, ReadError>>,
+    start: Start<'a, Self, Result<Page<P>, ReadError>>,
 }
 
 impl<'a, P: RowProjection> List<'a, P> {

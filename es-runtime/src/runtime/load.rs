@@ -5,7 +5,7 @@ use futures_util::TryStreamExt as _;
 use tracing::Instrument as _;
 
 use super::state::Current;
-use super::{Runtime, Started};
+use super::{Runtime, Start, Started};
 use crate::store::ReadStream;
 use crate::{EventSourced, EventStore, LoadError, Position, StoredEvent, StreamId, Timestamp, Version, metrics};
 
@@ -59,7 +59,7 @@ pub struct Load<'a, A> {
     stream: StreamId,
     until: Until,
     occurred: Option<Timestamp>,
-    start: fn(Self) -> Started<'a, Result<Option<Loaded<A>>, LoadError>>,
+    start: Start<'a, Self, Result<Option<Loaded<A>>, LoadError>>,
 }
 
 impl<'a, A: EventSourced> Load<'a, A> {

@@ -72,6 +72,9 @@ use crate::{
 ///
 /// A builder is a future whatever it is about, and keeps the function that runs it: then a command that is not the aggregate's, say, is
 /// reported where it is named, and not where it is awaited as well.
+type Start<'a, Builder, T> = fn(Builder) -> Started<'a, T>;
+
+/// What it is doing then.
 type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Runtime, Started};
+use super::{Runtime, Start, Started};
 use crate::nearest::nearest_first;
 use crate::projection::store::{Row, RowTable};
 use crate::projection::{ProjectionStore, ReadError, RowKey, RowProjection, Running, Standing};
@@ -121,7 +121,7 @@ pub(super) use reading_setters;
 pub struct Get<'a, P> {
     reading: Reading,
     key: String,
-    start: fn(Self) -> Started<'a, Result<Option<Shown<P>>, ReadError>>,
+    start: Start<'a, Self, Result<Option<Shown<P>>, ReadError>>,
 }
 
 impl<P> Get<'_, P> {
