@@ -2,6 +2,7 @@
 
 use super::compare::{Difference, compare};
 use super::lock::{Entry, Key, Lock, Role};
+use super::renamed::{self, Renamed};
 use super::shape::Definition;
 use super::today::Today;
 
@@ -39,10 +40,8 @@ pub(super) enum Problem {
 /// What became of an event that is gone.
 pub(super) enum Guess {
     Removed,
-    /// There is a new event of the same shape.
-    Renamed {
-        rust: String,
-    },
+    /// There are new events of the same shape.
+    Renamed(Renamed),
     /// There is one of the same name at another aggregate.
     Moved {
         category: String,
@@ -171,27 +170,18 @@ fn guess(key: &Key, entry: &Entry, lock: &Lock, today: &Today) -> Guess {
     if let Role::AliasOf(name) = &entry.role {
         let is_it = |other: &Key| other.category == key.category && other.name == *name;
         if let Some((_, readable)) = today.shapes.iter().rfind(|(other, _)| is_it(other)) {
-            let rust = readable.rust.clone();
-            return Guess::Renamed { rust };
+            return Guess::Renamed(Renamed::into(&readable.rust));
         }
     }
-    let new = |other: &Key| {
-        !lock
-            .keys()
-            .any(|locked| locked.category == other.category && locked.name == other.name)
-    };
-    let mut candidates = today.shapes.iter().filter(|(other, _)| new(other));
-    let moved = candidates.clone().find(|(other, _)| other.name == key.name);
-    if let Some((other, _)) = moved {
+    let moved = today
+        .shapes
+        .keys()
+        .find(|other| other.name == key.name && !renamed::is_locked(lock, other));
+    if let Some(other) = moved {
         let category = other.category.clone();
         return Guess::Moved { category };
     }
-    let renamed = candidates.find(|(other, readable)| {
-        other.category == key.category && readable.role == Role::Event && readable.definition == entry.definition
-    });
-    renamed.map_or(Guess::Removed, |(_, readable)| Guess::Renamed {
-        rust: readable.rust.clone(),
-    })
+    renamed::guess(key, lock, today).map_or(Guess::Removed, Guess::Renamed)
 }
 
 /// The aggregate that has the events of one that is gone, and is new.

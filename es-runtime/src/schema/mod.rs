@@ -13,6 +13,7 @@ mod export;
 mod golden;
 mod lock;
 mod read;
+mod renamed;
 mod report;
 mod rust;
 mod sample;

@@ -9,6 +9,7 @@ use super::compare::{Difference, Kind};
 use super::events_lock::{Cause, EventsLockError};
 use super::golden::{Flaw, GoldenProblem, one_line};
 use super::lock::{Key, Role};
+use super::renamed::Renamed;
 use super::shape::{Definition, Shape};
 
 const ACCEPT: &str = "ES_EVENTS_LOCK=accept cargo test";
@@ -265,9 +266,8 @@ fn vanished(key: &Key, stored: &Definition, guess: &Guess, section: &mut Section
         "{key} is gone, and stored events of this name cannot be read"
     ));
     match guess {
-        Guess::Renamed { rust } => {
-            section.line(format_args!("  `{rust}` looks like it: if it has another name now, write"));
-            section.code(&[format!("#[event(alias = {:?})]", key.name), format!("pub struct {rust} …")]);
+        Guess::Renamed(renamed) => {
+            self::renamed(key, renamed, section);
             section.line("  else retire it, in the `#[aggregate]` block");
         }
         Guess::Moved { category } => section.line(format_args!(
@@ -277,6 +277,44 @@ fn vanished(key: &Key, stored: &Definition, guess: &Guess, section: &mut Section
         Guess::Removed => section.line("  if it is no longer written, retire it, in the `#[aggregate]` block"),
     }
     section.code(&advice::retired(key, stored));
+}
+
+fn renamed(key: &Key, renamed: &Renamed, section: &mut Section) {
+    let Renamed { likely, others, rivals } = renamed;
+    let list = |names: &[String]| {
+        names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if !rivals.is_empty() {
+        let rivals = list(rivals);
+        section.line(format_args!(
+            "  gone as well, with the same shape: {rivals}. A new event can be only one of them"
+        ));
+    }
+    if let Some(rust) = likely {
+        section.line(format_args!(
+            "  `{rust}` looks like it: if it has another name now, write"
+        ));
+        section.code(&[
+            format!("#[event(alias = {:?})]", key.name),
+            format!("pub struct {rust} …"),
+        ]);
+    }
+    if !others.is_empty() {
+        let others = list(others);
+        section.line(format_args!(
+            "  new, with the same shape, the nearest name first: {others}"
+        ));
+        if likely.is_none() && rivals.is_empty() {
+            section.line(format_args!(
+                "  if it is one of them, add `#[event(alias = {:?})]` to that one",
+                key.name
+            ));
+        }
+    }
 }
 
 /// The event of which a struct like `__OpenedV1`, which comes of the history of its fields, is an old shape.

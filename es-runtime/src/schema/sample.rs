@@ -8,16 +8,24 @@ use super::shape::{Definition, Limits, Object, Shape};
 
 /// How deep a type that contains itself is filled.
 const DEPTH: usize = 3;
+/// How deep types are filled that contain each other.
+const DEPTH_TOGETHER: usize = 6;
 
 impl Definition {
-    /// Data of this shape that holds each variant of each enum at least once, every optional field, and numbers that show rounding.
+    /// Data of this shape that holds each variant of each enum at least once, every optional field, and numbers that show rounding. None
+    /// if there is no data of this shape: its type contains itself without an end.
     pub(super) fn samples(&self) -> Vec<Value> {
         let mut samples: Vec<Value> = Vec::new();
+        let steps = self.steps();
+        if self.least(&self.shape, &steps).is_none() {
+            return samples;
+        }
         let mut most = 1;
         let mut index = 0;
         while index < most {
             let mut maker = Maker {
                 definition: self,
+                steps: &steps,
                 index,
                 most: &mut most,
                 open: BTreeMap::new(),
@@ -30,10 +38,51 @@ impl Definition {
         }
         samples
     }
+
+    /// How many names stand within each other at least in data of each named shape. A shape without data is left out.
+    fn steps(&self) -> BTreeMap<&str, usize> {
+        let mut steps = BTreeMap::new();
+        loop {
+            // Those of the next number: what they need is known.
+            let missing = self.named.iter().filter(|(name, _)| !steps.contains_key(name.as_str()));
+            let found: Vec<_> = missing
+                .filter_map(|(name, shape)| Some((name.as_str(), self.least(shape, &steps)?)))
+                .collect();
+            if found.is_empty() {
+                return steps;
+            }
+            steps.extend(found);
+        }
+    }
+
+    /// How many names stand within each other at least in data of this shape. `None` if there is none, as far as is known.
+    fn least(&self, shape: &Shape, steps: &BTreeMap<&str, usize>) -> Option<usize> {
+        match shape {
+            Shape::List(item, limits) if at_least(limits) > 0 => self.least(item, steps),
+            Shape::Tuple(items) => self.most(items, steps),
+            Shape::Object(object) => {
+                let required = object.fields.values().filter(|field| field.required);
+                self.most(required.map(|field| &field.shape), steps)
+            }
+            Shape::Union(shapes) | Shape::Choice(shapes) => {
+                shapes.iter().filter_map(|shape| self.least(shape, steps)).min()
+            }
+            Shape::Named(name) if self.named.contains_key(name) => Some(steps.get(name.as_str())? + 1),
+            _ => Some(0),
+        }
+    }
+
+    /// The same of data that holds each of these shapes.
+    fn most<'s>(&self, shapes: impl IntoIterator<Item = &'s Shape>, steps: &BTreeMap<&str, usize>) -> Option<usize> {
+        let mut shapes = shapes.into_iter();
+        shapes.try_fold(0, |most, shape| Some(self.least(shape, steps)?.max(most)))
+    }
 }
 
 struct Maker<'a> {
     definition: &'a Definition,
+    /// See [`Definition::steps`].
+    steps: &'a BTreeMap<&'a str, usize>,
     /// The number of the sample, which takes the variant of that number everywhere.
     index: usize,
     /// The number of variants of the largest enum met.
@@ -65,7 +114,12 @@ impl Maker<'_> {
     }
 
     fn is_deep(&self) -> bool {
-        self.open.values().any(|depth| *depth >= DEPTH)
+        self.open.values().any(|depth| *depth >= DEPTH) || self.open.values().sum::<usize>() >= DEPTH_TOGETHER
+    }
+
+    /// How many names stand within each other at least in data of this shape.
+    fn least(&self, shape: &Shape) -> Option<usize> {
+        self.definition.least(shape, self.steps)
     }
 
     fn one_of(&mut self, shapes: &[Shape]) -> Value {
@@ -73,10 +127,13 @@ impl Maker<'_> {
         if deep && shapes.contains(&Shape::Null) {
             return Value::Null;
         }
-        let filled: Vec<&Shape> = shapes.iter().filter(|shape| **shape != Shape::Null).collect();
+        let is_filled = |shape: &&Shape| **shape != Shape::Null && self.least(shape).is_some();
+        let filled: Vec<&Shape> = shapes.iter().filter(is_filled).collect();
         *self.most = filled.len().max(*self.most);
-        // Deep inside a type that contains itself, the smallest variant comes out of it soonest.
-        let smallest = filled.iter().min_by_key(|shape| super::text::line(shape).len());
+        // Deep inside a type that contains itself, the way out with the fewest steps ends, and the smallest of those soonest.
+        let smallest = filled
+            .iter()
+            .min_by_key(|shape| (self.least(shape), super::text::line(shape).len()));
         let one = if deep {
             smallest.copied()
         } else {
@@ -86,12 +143,12 @@ impl Maker<'_> {
     }
 
     fn list(&mut self, item: &Shape, limits: &Limits) -> Value {
-        let limit = |keyword| limits.get(keyword).and_then(Value::as_u64);
-        let least = limit("minItems").unwrap_or(0);
-        let length = if self.is_deep() {
+        let least = at_least(limits);
+        let length = if self.is_deep() || self.least(item).is_none() {
             least
         } else {
-            least.max(1).min(limit("maxItems").unwrap_or(u64::MAX))
+            let most = limits.get("maxItems").and_then(Value::as_u64);
+            least.max(1).min(most.unwrap_or(u64::MAX))
         };
         (0..length).map(|_| self.make(item)).collect()
     }
@@ -99,14 +156,26 @@ impl Maker<'_> {
     fn object(&mut self, object: &Object) -> Value {
         let mut map = Map::new();
         for (name, field) in &object.fields {
-            map.insert(name.clone(), self.make(&field.shape));
+            let least = self.least(&field.shape);
+            let is_way_out = least == Some(0) || least.is_some() && !self.is_deep();
+            if field.required || is_way_out {
+                map.insert(name.clone(), self.make(&field.shape));
+            }
         }
-        if let Some((pattern, shape)) = object.rest.as_ref().filter(|_| !self.is_deep()) {
+        if let Some((pattern, shape)) = object.rest.as_ref()
+            && self.least(shape).is_some()
+            && !self.is_deep()
+        {
             let name = if pattern.is_some() { "1" } else { "key" };
             map.insert(name.to_owned(), self.make(shape));
         }
         Value::Object(map)
     }
+}
+
+/// How many items a list has at least.
+fn at_least(limits: &Limits) -> u64 {
+    limits.get("minItems").and_then(Value::as_u64).unwrap_or(0)
 }
 
 /// The largest integer, or beyond 53 bits one that a float would round.

@@ -413,3 +413,83 @@ fn a_retired_event_is_recorded_as_what_took_its_place() {
     assert_eq!(lock.samples("changed.1.json")[0]["reads_as"], reads_as);
     lock.check::<retired::Account>().unwrap();
 }
+
+domain! { recursive {
+    #[value]
+    pub enum Expr {
+        Num(i64),
+        Not(Box<Expr>),
+        // Shorter in the lock file than the variant that ends it.
+        Or(Box<Expr>, Box<Expr>),
+    }
+
+    // Each contains the other, and the shorter variant of neither ends.
+    #[value]
+    pub enum Even {
+        A(Box<Odd>),
+        TheEndOfTheEvenOnes { with_a_long_name: String },
+    }
+
+    #[value]
+    pub enum Odd {
+        B(Box<Even>),
+        C(Vec<Even>, Box<Odd>),
+        D(BTreeMap<String, Odd>),
+    }
+
+    #[value]
+    #[serde(untagged)]
+    pub enum Tree {
+        Pair { l: Box<Tree>, r: Box<Tree> },
+        Leaf { the_value_of_the_leaf: i64 },
+    }
+
+    #[event]
+    pub struct Changed {
+        pub rule: Expr,
+        pub even: Even,
+        pub odd: Odd,
+        pub tree: Tree,
+        pub next: Option<Box<Tree>>,
+    }
+} }
+
+#[test]
+fn a_type_that_contains_itself_has_samples_that_end() {
+    let lock = Lock::of::<recursive::Account>();
+    lock.check::<recursive::Account>().unwrap();
+    let samples = lock.samples("changed.1.json").to_string();
+    for variant in [
+        "Num",
+        "Not",
+        "Or",
+        "A",
+        "TheEndOfTheEvenOnes",
+        "B",
+        "C",
+        "D",
+        "l",
+        "the_value_of_the_leaf",
+    ] {
+        assert!(samples.contains(&format!("{variant:?}:")), "{variant}");
+    }
+}
+
+domain! { endless {
+    #[value]
+    pub struct Endless { pub next: Box<Endless> }
+
+    #[value]
+    pub enum Maybe { Never(Endless), Ever }
+
+    #[event]
+    pub struct Changed { pub never: Vec<Endless>, pub maybe: Maybe }
+} }
+
+#[test]
+fn what_can_never_be_stored_has_no_sample() {
+    let lock = Lock::of::<endless::Account>();
+    lock.check::<endless::Account>().unwrap();
+    let payload = &lock.samples("changed.1.json")[0]["payload"];
+    assert_eq!(*payload, json!({ "never": [], "maybe": "Ever" }));
+}

@@ -7,10 +7,14 @@ use uuid::Uuid;
 
 use crate::bank::Account;
 
-/// How many accounts most requests are about.
+/// How many accounts most requests are about at a time.
 const SHARED: u64 = 60;
 /// How many of these get a quarter of the requests.
 const HOT: u64 = 3;
+/// After how many events others of them do, so that no stream becomes so long that reading it takes most of the time.
+const EVENTS_PER_WINDOW: u64 = 5_000;
+/// By how many the accounts move on then.
+const MOVED: u64 = 30;
 /// How many events are stored for each key that comes into use.
 const EVENTS_PER_KEY: u64 = 10;
 
@@ -138,7 +142,7 @@ impl Planner {
         Self {
             random: Random::from_seed(seed ^ (u64::from(task) << 32)),
             seed,
-            own: 1_000 + task * 10_000..,
+            own: 100_000 + task * 10_000..,
         }
     }
 
@@ -164,11 +168,11 @@ impl Planner {
         }
         let kind = if has_begun { self.random.below(100) } else { 0 };
         let what = match kind {
-            0..4 => What::Open(self.new_or_shared()),
-            4..7 => What::Import(self.new_or_shared(), amounts(&mut self.random, 8)),
-            7..22 => What::Load(account(&mut self.random)),
-            22..24 => What::Row(account(&mut self.random)),
-            _ => change(&mut self.random),
+            0..5 => What::Open(self.new_or_shared(stored)),
+            5..8 => What::Import(self.new_or_shared(stored), amounts(&mut self.random, 8)),
+            8..22 => What::Load(account(&mut self.random, stored)),
+            22..24 => What::Row(account(&mut self.random, stored)),
+            _ => change(&mut self.random, stored),
         };
         Request {
             key: None,
@@ -186,9 +190,9 @@ impl Planner {
             newest + self.random.below(5)
         };
         let mut content = Random::from_seed(self.seed.wrapping_add(number.wrapping_mul(0x5851_F42D_4C95_7F2D)));
-        let mut what = change(&mut content);
+        let mut what = change(&mut content, number * EVENTS_PER_KEY);
         if self.one_in(20) {
-            what = change(&mut self.random);
+            what = change(&mut self.random, stored);
         }
         Request {
             key: Some(format!("key {number}")),
@@ -197,10 +201,10 @@ impl Planner {
         }
     }
 
-    fn new_or_shared(&mut self) -> u32 {
+    fn new_or_shared(&mut self, stored: u64) -> u32 {
         match self.random.below(4) {
             0 => self.own.next().unwrap_or_default(),
-            _ => below(&mut self.random, SHARED),
+            _ => among(&mut self.random, stored, SHARED),
         }
     }
 
@@ -210,24 +214,31 @@ impl Planner {
 }
 
 /// What changes an account, if it is there; or looks at it.
-fn change(random: &mut Random) -> What {
+fn change(random: &mut Random, stored: u64) -> What {
     match random.below(20) {
-        0..4 => What::Deposit(account(random), amount(random)),
-        4..8 => What::Withdraw(account(random), amount(random)),
-        8 => What::Audit(account(random)),
-        9..12 => What::Append(account(random), amounts(random, 16)),
+        0..4 => What::Deposit(account(random, stored), amount(random)),
+        4..8 => What::Withdraw(account(random, stored), amount(random)),
+        8 => What::Audit(account(random, stored)),
+        9..12 => What::Append(account(random, stored), amounts(random, 16)),
         _ => What::Transfer {
-            from: account(random),
-            to: (0..=random.below(4)).map(|_| account(random)).collect(),
+            from: account(random, stored),
+            to: (0..=random.below(4)).map(|_| account(random, stored)).collect(),
             amount: amount(random) / 4 + 1,
-            witness: (random.below(2) == 0).then(|| account(random)),
+            witness: (random.below(2) == 0).then(|| account(random, stored)),
         },
     }
 }
 
-fn account(random: &mut Random) -> u32 {
-    let among = if random.below(4) == 0 { HOT } else { SHARED };
-    below(random, among)
+/// An account of those that requests are about when so many events are stored.
+fn account(random: &mut Random, stored: u64) -> u32 {
+    let accounts = if random.below(4) == 0 { HOT } else { SHARED };
+    among(random, stored, accounts)
+}
+
+/// One of the first so many of them.
+fn among(random: &mut Random, stored: u64, accounts: u64) -> u32 {
+    let first = stored / EVENTS_PER_WINDOW * MOVED;
+    u32::try_from(first + random.below(accounts)).unwrap_or_default()
 }
 
 fn amount(random: &mut Random) -> i64 {
