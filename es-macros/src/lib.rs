@@ -363,8 +363,10 @@ pub fn projection(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Without a receiver it returns `Self`, for the event that creates the aggregate or the row; with `&mut self` it changes it. The
 /// event comes by value. It cannot fail: what has happened has happened.
 ///
-/// That of a projection may also take `self` and return `Option<Self>`, where `None` deletes the row, and behind the event
-/// `&Meta<…>`, with the aggregate of the event. The row's key is the id of the event's stream, unless `#[apply(key = event.to)]`
+/// That of a projection may also take `self` and return `Option<Self>`, where `None` deletes the row, or `this: Option<Self>` and
+/// return `Self` or `Option<Self>`, to make the row or change it. In the place of an event it may take the enum of an aggregate's events,
+/// such as `AccountEvent`: every event that has no method of its own in the block. Behind the event it may take `&Meta<…>`, with the
+/// aggregate of the event. The row's key is the id of the event's stream, unless `#[apply(key = event.to)]`
 /// says otherwise; `#[apply(keys = [event.from, event.to])]` applies the event to several rows. The expressions know the parameters
 /// of the method, by reference.
 #[proc_macro_attribute]

@@ -125,6 +125,36 @@ pub trait BelongsToOneAggregate {
     type Aggregate;
 }
 
+/// What an `#[apply]` method of a projection takes of aggregate `A`: one of its events, or all of them as their
+/// [enum](crate::EventSourced::Event), for which `#[aggregate]` writes it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event of aggregate `{A}`, nor the enum of its events",
+    label = "not of aggregate `{A}`",
+    note = "an apply takes a struct with `#[event]`, or the enum that `#[aggregate]` makes of an aggregate's events, such as `AccountEvent`"
+)]
+pub trait Applied<A: EventSourced>: Clone + Send + Sync + 'static {
+    /// The name under which the event is stored; `None` for every event.
+    const NAME: Option<&'static str>;
+
+    /// The event, if it is one of these.
+    fn from_event(event: A::Event) -> Option<Self>;
+
+    /// The name under which this one is stored.
+    fn name(&self) -> &'static str;
+}
+
+impl<A: EventSourced, E: EventOf<A>> Applied<A> for E {
+    const NAME: Option<&'static str> = Some(<E as Event>::NAME);
+
+    fn from_event(event: A::Event) -> Option<Self> {
+        EventOf::from_event(event)
+    }
+
+    fn name(&self) -> &'static str {
+        <E as Event>::NAME
+    }
+}
+
 /// Says that aggregate `Self` writes event `E`: never true of one that is `#[retired]`, which is what it is there to say.
 #[diagnostic::on_unimplemented(
     message = "event `{E}` of aggregate `{Self}` is retired: it is read, but no longer written",

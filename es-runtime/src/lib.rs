@@ -40,7 +40,7 @@ pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
 pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, retired, value};
 pub use event::{
-    BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
+    Applied, BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
 };
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use limits::{LimitExceeded, Limits};

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::Status;
 use es_runtime::projection::store::Compare;
+use es_runtime::projection::{AnyKey, Status};
 use es_runtime::store::Append;
 use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, ReadError};
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
@@ -84,7 +84,7 @@ es_tests::on_every_store_and_postgres! {
         let row = runtime.get::<Balance>(alice).after(receipt.position).await.unwrap().unwrap();
         assert_eq!((row.cents, row.events, row.position), (31, 4, receipt.position));
         assert_eq!(row.key, alice.to_string());
-        assert_eq!(runtime.get::<Balance>("nobody").await.unwrap(), None);
+        assert_eq!(runtime.get::<Balance>(AnyKey::new("nobody")).await.unwrap(), None);
 
         let receipt = runtime.execute(transfer, Settle { account: alice }).wait_for::<Balance>().await.unwrap();
         assert_eq!(runtime.get::<Balance>(alice).await.unwrap(), None);
@@ -280,7 +280,7 @@ es_tests::on_every_store_and_postgres! {
         let newer = Runtime::builder(Arc::clone(&store)).projection::<newer::Balance>().start().await.unwrap();
         let head = store.head().await.unwrap();
         newer.projection::<newer::Balance>().wait_for(head, Duration::from_secs(30)).await.unwrap();
-        assert_eq!(newer.get::<newer::Balance>(account).await.unwrap().unwrap().cents, 105);
+        assert_eq!(newer.get::<newer::Balance>(AnyKey::new(account)).await.unwrap().unwrap().cents, 105);
     }
 
     async fn a_rebuild_gives_the_same_bytes(store: _, _clock: _) {
@@ -538,14 +538,14 @@ fn two_projections_of_one_name_are_a_mistake() {
 #[should_panic(expected = "add `.projection::<Balance>()` to its builder")]
 async fn a_projection_that_was_not_given_to_the_builder_is_a_mistake() {
     let runtime = Runtime::builder(MemoryStore::new()).start().await.unwrap();
-    let _ = runtime.get::<Balance>("x");
+    let _ = runtime.get::<Balance>(AnyKey::new("x"));
 }
 
 #[tokio::test]
 async fn an_empty_store_has_no_rows() {
     let store: Store = Arc::new(MemoryStore::new());
     let runtime = start(&store).await;
-    assert_eq!(runtime.get::<Balance>("x").await.unwrap(), None);
+    assert_eq!(runtime.get::<Balance>(AnyKey::new("x")).await.unwrap(), None);
     assert_eq!(runtime.list::<Balance>().await.unwrap().rows, []);
     let _ = Open { owner: String::new() };
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use es_runtime::prelude::*;
+use es_runtime::projection::AnyKey;
 use es_runtime::projection::{LiveError, Unprojectable};
 use es_runtime::store::Append;
 use es_runtime::{Clock as _, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position};
@@ -58,7 +59,7 @@ es_tests::on_every_store_and_postgres! {
         let row = runtime.live::<Statement>().of(alice).await.unwrap().unwrap();
         assert_eq!(row.lines.iter().map(|(_, cents)| *cents).collect::<Vec<_>>(), [50, -20]);
         assert_eq!((row.position, row.key), (receipt.position, alice.to_string()));
-        assert_eq!(runtime.live::<Statement>().of("nobody").await.unwrap(), None);
+        assert_eq!(runtime.live::<Statement>().of(AnyKey::new("nobody")).await.unwrap(), None);
     }
 
     /// Of a projection that the store keeps too, it tells each row as it was at each position.
@@ -81,7 +82,7 @@ es_tests::on_every_store_and_postgres! {
         for (position, rows) in kept {
             assert_eq!(runtime.live::<Balance>().up_to(position).await.unwrap(), rows, "up to {position}");
             for row in rows {
-                let live = runtime.live::<Balance>().of(&row.key).up_to(position).await.unwrap();
+                let live = runtime.live::<Balance>().of(AnyKey::new(&row.key)).up_to(position).await.unwrap();
                 assert_eq!(live, Some(row), "up to {position}");
             }
         }

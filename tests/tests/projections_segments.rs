@@ -402,7 +402,7 @@ fn read<P: RowProjection>(runtime: &Runtime, accounts: &[Id<Account>]) -> Going 
             let mut shown: Vec<_> = listed.into_iter().map(|row| (row.key, row.position)).collect();
             for account in &accounts {
                 let row = runtime
-                    .get::<P>(account)
+                    .get::<P>(es_runtime::projection::AnyKey::new(account))
                     .await
                     .unwrap()
                     .expect("every account has a row");

@@ -5,6 +5,7 @@ use syn::parse::Parser;
 use syn::{Attribute, Expr, FnArg, Meta, Pat, ReceiverKind, ReturnType, Signature, Token, Type};
 
 use super::literal_keys::refuse_literals;
+use super::upsert;
 use crate::aggregate::handler::pascal_case;
 use crate::aggregate::listed::{Listed, ungrouped};
 use crate::aggregate::signature::{
@@ -33,6 +34,8 @@ pub(crate) enum Effect {
     Change,
     /// `self`: gives it back, or deletes it.
     Replace,
+    /// `this: Option<Self>`: makes it, or gives it back, or deletes it.
+    Upsert,
 }
 
 /// Which rows an event touches.
@@ -59,7 +62,8 @@ impl Apply {
             return None;
         }
         let (event, others) = listed_first(&parameters, not_an_event, errors)?;
-        let (keys, names) = (Keys::of(attrs, errors), names(signature));
+        let row = usize::from(matches!(this, This::Maybe(_)));
+        let (keys, names) = (Keys::of(attrs, errors), names(signature, row));
         refuse_literals(&keys, &names[0], errors);
         Some(Self {
             method: signature.ident.clone(),
@@ -71,8 +75,21 @@ impl Apply {
         })
     }
 
-    pub(crate) fn creates(&self) -> bool {
+    /// Whether the event may be the enum that `#[aggregate]` makes of all events, as its name tells. It belongs to its aggregate in
+    /// another way than an event does, as it may be more visible.
+    pub(crate) fn may_take_all(&self) -> bool {
+        let name = self.event.variant.to_string();
+        name.strip_suffix("Event")
+            .is_some_and(|aggregate| !aggregate.is_empty())
+    }
+
+    /// Whether it takes no row.
+    pub(crate) fn takes_none(&self) -> bool {
         self.effect == Effect::Create
+    }
+
+    pub(crate) fn creates(&self) -> bool {
+        matches!(self.effect, Effect::Create | Effect::Upsert)
     }
 }
 
@@ -119,9 +136,8 @@ impl Effect {
                 Self::Change
             }
             This::Maybe(ty) => {
-                let message = "an event either creates the row or changes it: take no receiver and return `Self`, or take `&mut self`";
-                errors.at(ty, message);
-                Self::Change
+                upsert::check(ty, returned, signature, errors);
+                Self::Upsert
             }
         }
     }
@@ -164,7 +180,7 @@ fn returns_maybe_row(returned: Option<&Type>, signature: &Signature, row: &Type,
     }
 }
 
-fn is_wrapped(ty: &Type, name: &str) -> bool {
+pub(super) fn is_wrapped(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name)
 }
 
@@ -272,13 +288,14 @@ fn parse_keys(tokens: TokenStream) -> syn::Result<Keys> {
     parser.parse2(tokens)
 }
 
-/// What the method calls the event and the meta. What has no plain name is `event` or `meta`, unless the other one is called so.
-fn names(signature: &Signature) -> [Ident; 2] {
+/// What the method calls the event and the meta, behind so many other parameters. What has no plain name is `event` or `meta`, unless
+/// the other one is called so.
+fn names(signature: &Signature, skip: usize) -> [Ident; 2] {
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&*typed.pat),
         FnArg::Receiver(_) => None,
     });
-    let mut names = typed.map(|pat| match pat {
+    let mut names = typed.skip(skip).map(|pat| match pat {
         Pat::Ident(name) => Some(name.ident.clone()),
         _ => None,
     });
@@ -302,6 +319,7 @@ impl ToTokens for Effect {
             Self::Create => "create_row",
             Self::Change => "change_row",
             Self::Replace => "replace_row",
+            Self::Upsert => "upsert_row",
         };
         Ident::new(name, Span::call_site()).to_tokens(tokens);
     }

@@ -1,14 +1,16 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
 use syn::spanned::Spanned;
 
-use super::apply::{Apply, Keys};
+use super::apply::{Apply, Effect, Keys};
 use super::block::{Block, Methods};
 use super::expand_sql;
 use super::row::{Row, Rows};
 use crate::local::local;
 use crate::message::Message;
 use crate::plain;
+use crate::runtime::Runtime;
 
 pub(super) fn row(row: &Row) -> TokenStream {
     let Row {
@@ -88,19 +90,41 @@ fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
     let sources = applies.iter().map(|apply| {
         let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
         let spanned = spanned_self(apply);
-        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty>(),)
+        let aggregate = match apply.aggregate(runtime) {
+            Some(aggregate) => aggregate,
+            None => quote!(_),
+        };
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty, #aggregate>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply));
     let assertions = applies.iter().filter_map(|apply| assertion(block, apply));
+    let key = key_type(block, applies);
     quote! {
         #(#assertions)*
 
         #[automatically_derived]
         impl #runtime::projection::RowProjection for #this {
+            type Key = #key;
+
             const EVENTS: &'static [#runtime::projection::RowEvent<Self>] = &[#(#sources)*];
         }
 
         #(#methods)*
+    }
+}
+
+/// By what a row is found: the id of the first event's stream whose row it makes or changes.
+fn key_type(block: &Block, applies: &[Apply]) -> TokenStream {
+    let runtime = &block.runtime;
+    let is_plain = |apply: &&Apply| {
+        matches!(apply.keys, Keys::Stream) && apply.event.cfgs.is_empty() && apply.aggregate(runtime).is_some()
+    };
+    match applies.iter().find(is_plain) {
+        None => quote!(#runtime::projection::AnyKey),
+        Some(apply) => {
+            let aggregate = apply.aggregate(runtime);
+            quote_spanned!(apply.event.variant.span()=> <#aggregate as #runtime::Aggregate>::Id)
+        }
     }
 }
 
@@ -121,6 +145,23 @@ fn assertion(block: &Block, apply: &Apply) -> Option<TokenStream> {
     })
 }
 
+impl Apply {
+    /// The aggregate of its event, as a type. `None` if only the compiler can find it out.
+    fn aggregate(&self, runtime: &Runtime) -> Option<TokenStream> {
+        let (ty, span) = (&self.event.ty, self.event.variant.span());
+        if !self.may_take_all() {
+            // One span for all that fails with the event, so that it is reported once.
+            return Some(quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate));
+        }
+        let private = runtime.private();
+        let meta = match self.meta.as_ref()? {
+            Type::Reference(reference) => &reference.elem,
+            _ => return None,
+        };
+        Some(quote_spanned!(meta.span()=> <#meta as #private::IsMeta>::Aggregate))
+    }
+}
+
 /// `Self` with the span of the event, which is where the compiler reports what is wrong with it.
 fn spanned_self(apply: &Apply) -> Ident {
     Ident::new("Self", apply.event.variant.span())
@@ -138,21 +179,24 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
         quote_spanned!(span=> #private::after_error((row, event, meta)))
     };
     // One span for all that fails with the event, so that it is reported once.
-    let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
+    let (generics, aggregate) = match apply.aggregate(runtime) {
+        Some(aggregate) => (None, aggregate),
+        None => (
+            Some(quote_spanned!(span=> <__A: #runtime::EventSourced>)),
+            quote_spanned!(span=> __A),
+        ),
+    };
+    let applied = generics
+        .is_some()
+        .then(|| quote_spanned!(span=> where #ty: #runtime::Applied<__A>));
     let meta_type = quote_spanned!(span=> &#runtime::projection::Meta<#aggregate>);
     let [event_name, meta_name] = &apply.names;
     let key_is_stream = matches!(apply.keys, Keys::Stream);
     quote_spanned! {span=>
         #(#cfgs)*
         #[automatically_derived]
-        impl #runtime::projection::ApplyRow<#ty> for #this {
+        impl #generics #runtime::projection::ApplyRow<#ty, #aggregate> for #this #applied {
             const KEY_IS_STREAM: bool = #key_is_stream;
-
-            fn event(
-                event: <#aggregate as #runtime::EventSourced>::Event,
-            ) -> ::core::option::Option<#ty> {
-                #private::own_event::<#aggregate, #ty>(event)
-            }
 
             #[allow(unused_variables)]
             fn keys(#event_name: &#ty, #meta_name: #meta_type) -> #private::Vec<#private::String> {
@@ -190,8 +234,12 @@ fn call(block: &Block, apply: &Apply) -> TokenStream {
     let span = apply.event.variant.span();
     let [row, event] = ["row", "event"].map(|name| local(name, span, method.span()));
     let meta = apply.meta.as_ref().map(|ty| local("meta", span, ty.span()));
-    let row = (!apply.creates()).then(|| quote!(#row,));
+    let row = (!apply.takes_none()).then(|| quote!(#row,));
     let call = quote_spanned!(method.span()=> <Self>::#method(#row #event, #meta));
+    let call = match effect {
+        Effect::Upsert => quote_spanned!(method.span()=> #private::into_row::<Self>(#call)),
+        _ => call,
+    };
     let given = quote_spanned!(span=> row, event);
-    quote!(#private::#effect::<Self, #ty>(#given, |#row #event| #call))
+    quote!(#private::#effect::<Self, #ty, _>(#given, |#row #event| #call))
 }

@@ -15,7 +15,7 @@ pub(super) fn block(block: &Block, tx: &Type, applies: &[SqlApply]) -> TokenStre
     let events = applies.iter().map(|apply| {
         let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
         let this = Ident::new("Self", apply.event.variant.span());
-        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::sql_event::<#this, #ty>(),)
+        quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::sql_event::<#this, #ty, _>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply, &tx));
     quote! {
@@ -42,8 +42,6 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
     let (cfgs, ty) = (&apply.event.cfgs, &apply.event.ty);
     let private = runtime.private();
     let span = apply.event.variant.span();
-    // One span for all that fails with the event, so that it is reported once.
-    let aggregate = quote_spanned!(span=> <#ty as #runtime::BelongsToOneAggregate>::Aggregate);
     let body = if block.sound {
         call(block, apply, tx)
     } else {
@@ -53,12 +51,6 @@ fn method(block: &Block, apply: &SqlApply, tx: &Type) -> TokenStream {
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::projection::sql::ApplySql<#ty> for #this {
-            fn event(
-                event: <#aggregate as #runtime::EventSourced>::Event,
-            ) -> ::core::option::Option<#ty> {
-                #private::own_event::<#aggregate, #ty>(event)
-            }
-
             #[allow(unused_variables)]
             fn apply<'a>(
                 tx: &'a mut <#tx as #runtime::projection::sql::SqlTransaction>::At<'_>,

@@ -7,6 +7,7 @@ mod expand_sql;
 mod literal_keys;
 mod row;
 mod sql;
+mod upsert;
 
 use proc_macro2::TokenStream;
 use quote::quote;

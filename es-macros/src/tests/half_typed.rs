@@ -398,7 +398,7 @@ fn a_mistake_in_a_body_is_left_to_the_compiler_and_hides_nothing() {
             tokens(&format!("impl Balance {{ {opened} {apply} }}")),
         )
         .to_string();
-        assert!(output.contains("ApplyRow < Deposited > for Balance"), "{output}");
+        assert!(output.contains("fn keys (event : & Deposited ,"), "{output}");
         assert!(!output.contains("compile_error"), "{output}");
     }
 }

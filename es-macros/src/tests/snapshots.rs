@@ -160,6 +160,31 @@ fn projection_block() {
 }
 
 #[test]
+fn projection_block_of_shared_rows() {
+    check_as(
+        "projection",
+        "projection_block_of_shared_rows",
+        "",
+        r#"
+        impl Channel {
+            #[apply(key = event.channel)]
+            fn applied(this: Option<Self>, event: Applied) -> Self {
+                Self { open: this.map_or(0, |row| row.open) + 1 }
+            }
+
+            #[apply]
+            fn any(this: Option<Self>, event: PermitEvent) -> Option<Self> {
+                this
+            }
+
+            #[apply]
+            fn others(&mut self, event: CardEvent, meta: &Meta<Card>) {}
+        }
+        "#,
+    );
+}
+
+#[test]
 fn sql_projection() {
     check_as(
         "projection",

@@ -1,8 +1,8 @@
 use crate::projection::{ApplyRow, Meta, Misfit, Projection, RowEvent, RowKey};
-use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced};
+use crate::{Aggregate, Applied, EventSourced};
 
-pub const fn row_event<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> RowEvent<P> {
-    RowEvent::of_one_segment::<E>()
+pub const fn row_event<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>() -> RowEvent<P> {
+    RowEvent::of_one_segment::<E, A>()
 }
 
 /// Fails to compile if the projection is partitioned: two segments might write the row of a key that an event names.
@@ -13,10 +13,6 @@ pub const fn assert_one_segment<P: Projection>() {
         "two of the projection's segments might write this row at once, as its key is not the id of the event's stream: remove `key = …` \
          or `keys = …`, or remove `segments = …` from the struct"
     );
-}
-
-pub fn own_event<A: EventSourced, E: EventOf<A>>(event: A::Event) -> Option<E> {
-    E::from_event(event)
 }
 
 /// The id of the event's stream.
@@ -33,25 +29,78 @@ pub fn several_keys<K: RowKey>(keys: impl IntoIterator<Item = K>) -> Vec<String>
 }
 
 /// Applies an event that creates the row.
-pub fn create_row<P, E: Event>(row: Option<P>, event: E, apply: impl FnOnce(E) -> P) -> Result<Option<P>, Misfit> {
+pub fn create_row<P, E: Applied<A>, A: EventSourced>(
+    row: Option<P>,
+    event: E,
+    apply: impl FnOnce(E) -> P,
+) -> Result<Option<P>, Misfit> {
     match row {
-        Some(_) => Err(Misfit::Exists(E::NAME)),
+        Some(_) => Err(Misfit::Exists(event.name())),
         None => Ok(Some(apply(event))),
     }
 }
 
 /// Applies an event that changes the row.
-pub fn change_row<P, E: Event>(row: Option<P>, event: E, apply: impl FnOnce(&mut P, E)) -> Result<Option<P>, Misfit> {
-    let mut row = row.ok_or(Misfit::Missing(E::NAME))?;
+pub fn change_row<P, E: Applied<A>, A: EventSourced>(
+    row: Option<P>,
+    event: E,
+    apply: impl FnOnce(&mut P, E),
+) -> Result<Option<P>, Misfit> {
+    let mut row = row.ok_or_else(|| Misfit::Missing(event.name()))?;
     apply(&mut row, event);
     Ok(Some(row))
 }
 
 /// Applies an event that keeps the row or deletes it.
-pub fn replace_row<P, E: Event>(
+pub fn replace_row<P, E: Applied<A>, A: EventSourced>(
     row: Option<P>,
     event: E,
     apply: impl FnOnce(P, E) -> Option<P>,
 ) -> Result<Option<P>, Misfit> {
-    Ok(apply(row.ok_or(Misfit::Missing(E::NAME))?, event))
+    let row = row.ok_or_else(|| Misfit::Missing(event.name()))?;
+    Ok(apply(row, event))
+}
+
+/// Applies an event to the row that there may be.
+pub fn upsert_row<P, E: Applied<A>, A: EventSourced>(
+    row: Option<P>,
+    event: E,
+    apply: impl FnOnce(Option<P>, E) -> Option<P>,
+) -> Result<Option<P>, Misfit> {
+    Ok(apply(row, event))
+}
+
+/// The aggregate of a `Meta<A>`.
+pub trait IsMeta {
+    type Aggregate: EventSourced;
+}
+
+impl<A: EventSourced> IsMeta for Meta<A> {
+    type Aggregate = A;
+}
+
+pub fn into_row<P>(returned: impl IntoRow<P>) -> Option<P> {
+    returned.into_row()
+}
+
+/// What a method gives back that takes the row that there may be.
+#[diagnostic::on_unimplemented(
+    message = "an apply with `this: Option<Self>` gives the row back, not `{Self}`",
+    label = "gives no row",
+    note = "return `Self`, or `Option<Self>` to delete the row or make none"
+)]
+pub trait IntoRow<P> {
+    fn into_row(self) -> Option<P>;
+}
+
+impl<P> IntoRow<P> for P {
+    fn into_row(self) -> Option<P> {
+        Some(self)
+    }
+}
+
+impl<P> IntoRow<P> for Option<P> {
+    fn into_row(self) -> Self {
+        self
+    }
 }

@@ -1,12 +1,16 @@
 use futures_core::future::BoxFuture;
 
 use crate::projection::sql::{ApplySql, Awaited, Blocking, SqlEvent, Tells};
-use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
+use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced};
 
 pub use futures_core::future::BoxFuture as SqlFuture;
 
-pub const fn sql_event<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> SqlEvent<P> {
-    SqlEvent::of::<E>()
+pub const fn sql_event<
+    P: ApplySql<E>,
+    E: Event + BelongsToOneAggregate<Aggregate = A> + Applied<A>,
+    A: EventSourced,
+>() -> SqlEvent<P> {
+    SqlEvent::of::<E, A>()
 }
 
 /// What a method is told, as it takes it.

@@ -38,7 +38,7 @@ pub use kept::{InMemory, InStore, Inline, Keep, Live};
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};
 pub use plan::{Plan, Project};
-pub use row::{ApplyRow, Misfit, Poison, Projection, Row, RowKey, RowProjection};
+pub use row::{AnyKey, ApplyRow, KeyFrom, KeyOfRow, Misfit, Poison, Projection, Row, RowKey, RowProjection};
 pub use source::RowEvent;
 pub use store::ProjectionStore;
 

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use super::Meta;
 use super::source::RowEvent;
-use crate::{BelongsToOneAggregate, EventSourced};
+use crate::EventSourced;
 
 /// A read model: its name, and what a row of it is. Written by `#[projection]` on the struct.
 #[diagnostic::on_unimplemented(
@@ -69,27 +69,27 @@ pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + D
     note = "a projection with `schema = …` has tables of its own: read them with SQL"
 )]
 pub trait RowProjection: Row {
+    /// By what a row is found: the id of the streams whose events make rows, or [`AnyKey`] if each method says what the key is.
+    type Key: KeyFrom<AnyKey>;
+
     /// Every event that it applies.
     const EVENTS: &'static [RowEvent<Self>];
 }
 
-/// How event `E` changes a row. Written by `#[projection]` for each `#[apply]` method.
-pub trait ApplyRow<E: BelongsToOneAggregate<Aggregate: EventSourced>>: Sized {
-    /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
-    fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
-
+/// How event `E` of aggregate `A`, or each of its events, changes a row. Written by `#[projection]` for each `#[apply]` method.
+pub trait ApplyRow<E, A: EventSourced>: Sized {
     /// Whether the key is the id of the event's stream, always: to ask for one row, no other stream need be read.
     const KEY_IS_STREAM: bool = false;
 
     /// The keys of the rows that the event changes. A key that stands twice counts once.
-    fn keys(event: &E, meta: &Meta<E::Aggregate>) -> Vec<String>;
+    fn keys(event: &E, meta: &Meta<A>) -> Vec<String>;
 
     /// The row after the event. `row` is what it was before, `None` if there was none; `None` comes back if there is none any more.
     ///
     /// # Errors
     ///
     /// If the event does not fit the row.
-    fn apply(row: Option<Self>, event: E, meta: &Meta<E::Aggregate>) -> Result<Option<Self>, Misfit>;
+    fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, Misfit>;
 }
 
 /// What names a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
@@ -101,6 +101,77 @@ pub trait ApplyRow<E: BelongsToOneAggregate<Aggregate: EventSourced>>: Sized {
 pub trait RowKey: Display + Eq {}
 
 impl<T: Display + Eq + ?Sized> RowKey for T {}
+
+/// A key as text: for rows whose keys have no one type, and for text that is known to be a key, such as that of a
+/// [`Shown`](crate::Shown) row.
+#[derive(Debug, Clone)]
+pub struct AnyKey(String);
+
+impl AnyKey {
+    /// The key with this text.
+    pub fn new(text: impl Display) -> Self {
+        Self(text.to_string())
+    }
+}
+
+/// Rows with this key are found by a `K`.
+#[diagnostic::on_unimplemented(
+    message = "the rows are found by `{Self}`, not by `{K}`",
+    label = "not the key of these rows",
+    note = "a row's key is the id of the stream whose events made it; text that is one goes in as `AnyKey::new(text)`"
+)]
+pub trait KeyFrom<K> {
+    /// The key's text.
+    fn row_key(key: K) -> String;
+}
+
+impl<K: RowKey> KeyFrom<K> for K {
+    fn row_key(key: K) -> String {
+        key.to_string()
+    }
+}
+
+impl<K: RowKey> KeyFrom<&K> for K {
+    fn row_key(key: &K) -> String {
+        key.to_string()
+    }
+}
+
+impl KeyFrom<&str> for String {
+    fn row_key(key: &str) -> String {
+        key.to_owned()
+    }
+}
+
+impl<K: RowKey> KeyFrom<AnyKey> for K {
+    fn row_key(key: AnyKey) -> String {
+        key.0
+    }
+}
+
+impl<K: RowKey> KeyFrom<K> for AnyKey {
+    fn row_key(key: K) -> String {
+        key.to_string()
+    }
+}
+
+impl KeyFrom<AnyKey> for AnyKey {
+    fn row_key(key: AnyKey) -> String {
+        key.0
+    }
+}
+
+/// What finds a row whose [key](RowProjection::Key) is a `K`: that, or [`AnyKey`].
+pub trait KeyOfRow<K> {
+    /// The key's text.
+    fn into_row_key(self) -> String;
+}
+
+impl<K: KeyFrom<T>, T> KeyOfRow<K> for T {
+    fn into_row_key(self) -> String {
+        K::row_key(self)
+    }
+}
 
 /// An event does not fit the row that it is to be applied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -9,10 +9,7 @@ use super::row::{ApplyRow, Misfit};
 use super::store::Commit;
 use super::{Meta, Projection, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
-use crate::{
-    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventSourced,
-    RecordedEvent, StreamId,
-};
+use crate::{Applied, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent, StreamId};
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).
 pub struct RowEvent<P>(pub(crate) Source<Change<P>>);
@@ -20,9 +17,9 @@ pub struct RowEvent<P>(pub(crate) Source<Change<P>>);
 impl<P> RowEvent<P> {
     /// Event `E`. It does not compile for a projection of several [segments](super::Projection::SEGMENTS) unless the key is always the id
     /// of the event's stream.
-    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    pub const fn of<E: Applied<A>, A: EventSourced>() -> Self
     where
-        P: ApplyRow<E> + Projection,
+        P: ApplyRow<E, A> + Projection,
     {
         const {
             assert!(
@@ -30,38 +27,39 @@ impl<P> RowEvent<P> {
                 "two segments might write this row at once"
             );
         };
-        Self::of_one_segment::<E>()
+        Self::of_one_segment::<E, A>()
     }
 
     /// The same for one of which that is known.
-    pub(crate) const fn of_one_segment<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    pub(crate) const fn of_one_segment<E: Applied<A>, A: EventSourced>() -> Self
     where
-        P: ApplyRow<E>,
+        P: ApplyRow<E, A>,
     {
-        Self(Source::of::<E>(P::KEY_IS_STREAM, changes::<P, E>))
+        Self(Source::of::<E, A>(P::KEY_IS_STREAM, changes::<P, E, A>))
     }
 }
 
 /// An event that a projection applies, and the changes `C` that come of it.
 pub(crate) struct Source<C> {
     category: &'static str,
-    name: &'static str,
+    /// `None` if it is every event.
+    name: Option<&'static str>,
     /// Every event of its aggregate.
     known: &'static [EventInfo],
     /// Whether it only changes the row of its stream.
     key_is_stream: bool,
-    changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
+    changes: Changes<C>,
 }
 
+/// What comes of a stored event, but for events of these names.
+type Changes<C> = fn(&RecordedEvent, &[&'static str]) -> Result<Numbered<C>, Unprojectable>;
+
 impl<C> Source<C> {
-    pub(crate) const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
-        key_is_stream: bool,
-        changes: fn(&RecordedEvent) -> Result<Numbered<C>, Unprojectable>,
-    ) -> Self {
+    pub(crate) const fn of<E: Applied<A>, A: EventSourced>(key_is_stream: bool, changes: Changes<C>) -> Self {
         Self {
-            category: <E::Aggregate as Aggregate>::NAME,
+            category: A::NAME,
             name: E::NAME,
-            known: <E::Aggregate as EventSourced>::Event::EVENTS,
+            known: A::Event::EVENTS,
             key_is_stream,
             changes,
         }
@@ -79,17 +77,23 @@ type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync
 /// Changes, each with the number of its event among all that a stored one is read as.
 pub(crate) type Numbered<C> = Vec<(usize, C)>;
 
-/// The changes of those events `E` that `recorded` is read as.
-fn changes<P: ApplyRow<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+/// Those events `E` that `recorded` is read as, but for those of these names, each with its number.
+pub(crate) fn own<E: Applied<A>, A: EventSourced>(
     recorded: &RecordedEvent,
+    except: &[&'static str],
+) -> Result<impl Iterator<Item = (usize, E)>, Unprojectable> {
+    let read = decode::<A>(recorded)?.into_iter().enumerate();
+    let own = read.filter_map(|(number, event)| Some((number, E::from_event(event)?)));
+    Ok(own.filter(|(_, event)| !except.contains(&event.name())))
+}
+
+/// The changes of those events `E` that `recorded` is read as.
+fn changes<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>(
+    recorded: &RecordedEvent,
+    except: &[&'static str],
 ) -> Result<Numbered<Change<P>>, Unprojectable> {
-    let read = decode::<E::Aggregate>(recorded)?;
-    let own = read
-        .into_iter()
-        .enumerate()
-        .filter_map(|(number, event)| Some((number, P::event(event)?)));
     let mut changes = Vec::with_capacity(1);
-    for (number, event) in own {
+    for (number, event) in own::<E, A>(recorded, except)? {
         let meta = || Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()));
         let mut keys = P::keys(&event, &meta()?);
         let Some(last) = keys.pop() else { continue };
@@ -142,6 +146,8 @@ pub(crate) struct Sources<C: 'static> {
 struct Category<C: 'static> {
     /// What applies the events of a stored name: nothing, if the aggregate knows it and the projection does not ask for it.
     names: HashMap<&'static str, Vec<&'static Source<C>>>,
+    /// The events that have a source of their own: one of every event takes the others.
+    own: Vec<&'static str>,
 }
 
 impl<C> Sources<C> {
@@ -157,9 +163,11 @@ impl<C> Sources<C> {
                     .flat_map(names)
                     .map(|name| (name, Vec::new()))
                     .collect(),
+                own: Vec::new(),
             });
+            category.own.extend(event.name);
             // What a retired event is read as, only reading it tells.
-            let may_be = |info: &&EventInfo| info.retired || info.name == event.name;
+            let may_be = |info: &&EventInfo| info.retired || event.name.is_none_or(|name| info.name == name);
             for name in event.known.iter().filter(may_be).flat_map(names) {
                 category.names.entry(name).or_default().push(event);
             }
@@ -207,7 +215,8 @@ impl<C> Sources<C> {
         contain(|| {
             let mut changes = Vec::new();
             for event in events {
-                changes.extend((event.changes)(recorded)?);
+                let except = if event.name.is_none() { &*category.own } else { &[] };
+                changes.extend((event.changes)(recorded, except)?);
             }
             changes.sort_by_key(|(number, _)| *number);
             Ok(changes.into_iter().map(|(_, change)| change).collect())

@@ -3,7 +3,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 
 use super::{Runtime, Shown};
-use crate::projection::{LiveError, RowKey, RowProjection, Wanted, fold_live};
+use crate::projection::{KeyOfRow, LiveError, RowProjection, Wanted, fold_live};
 use crate::{Position, Timestamp};
 
 /// Folds rows: `runtime.live::<Statement>().of(alice).await`, or first up to when. All of them, by their keys, unless it is said
@@ -29,10 +29,10 @@ impl<'a, P: RowProjection> FoldLive<'a, P> {
     ///
     /// Where each method applies its event to the row of the event's stream, nothing but the streams of this id is read. If one says
     /// `key = …` or `keys = …`, all events of its aggregates are.
-    pub fn of(self, key: impl RowKey) -> FoldLive<'a, P, String> {
+    pub fn of(self, key: impl KeyOfRow<P::Key>) -> FoldLive<'a, P, String> {
         FoldLive {
             runtime: self.runtime,
-            key: key.to_string(),
+            key: key.into_row_key(),
             bounds: self.bounds,
             row: PhantomData,
         }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Runtime, Start, Started};
 use crate::nearest::nearest_first;
 use crate::projection::store::{Row, RowTable};
-use crate::projection::{ProjectionStore, ReadError, RowKey, RowProjection, Running, Standing};
+use crate::projection::{KeyOfRow, ProjectionStore, ReadError, RowProjection, Running, Standing};
 use crate::{Position, StoreError};
 
 /// A row of a projection, with its key.
@@ -170,10 +170,10 @@ impl Runtime {
     ///
     /// If `P` was not given to the builder of the runtime.
     #[track_caller]
-    pub fn get<P: RowProjection>(&self, key: impl RowKey) -> Get<'_, P> {
+    pub fn get<P: RowProjection>(&self, key: impl KeyOfRow<P::Key>) -> Get<'_, P> {
         Get {
             reading: Reading::new(self.0.projections.of::<P>()),
-            key: key.to_string(),
+            key: key.into_row_key(),
             start: |this| Box::pin(this.run()),
         }
     }

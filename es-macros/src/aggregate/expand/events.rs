@@ -212,7 +212,21 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
         let fold = fold(block, apply);
         quote!(#(#cfgs)* Self::#variant(item) => #fold,)
     });
+    let name = quote!(<Self as #runtime::EventEnum<#aggregate>>::info(self).name);
     quote! {
+        #[automatically_derived]
+        impl #runtime::Applied<#aggregate> for #ident {
+            const NAME: ::core::option::Option<&'static str> = ::core::option::Option::None;
+
+            fn from_event(event: Self) -> ::core::option::Option<Self> {
+                ::core::option::Option::Some(event)
+            }
+
+            fn name(&self) -> &'static str {
+                #name
+            }
+        }
+
         #[automatically_derived]
         impl #runtime::EventEnum<#aggregate> for #ident {
             const EVENTS: &'static [#runtime::EventInfo] = &[#infos #(#retired_infos)*];

@@ -249,6 +249,16 @@ impl ::es_runtime::BelongsToOneAggregate for events::Deposited {
     type Aggregate = Account;
 }
 #[automatically_derived]
+impl ::es_runtime::Applied<Account> for AccountEvent {
+    const NAME: ::core::option::Option<&'static str> = ::core::option::Option::None;
+    fn from_event(event: Self) -> ::core::option::Option<Self> {
+        ::core::option::Option::Some(event)
+    }
+    fn name(&self) -> &'static str {
+        <Self as ::es_runtime::EventEnum<Account>>::info(self).name
+    }
+}
+#[automatically_derived]
 impl ::es_runtime::EventEnum<Account> for AccountEvent {
     const EVENTS: &'static [::es_runtime::EventInfo] = &[
         ::es_runtime::__private::info::<Account, Opened>(),

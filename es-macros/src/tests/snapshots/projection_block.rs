@@ -28,24 +28,32 @@ const _: () = {
 };
 #[automatically_derived]
 impl ::es_runtime::projection::RowProjection for Balance {
+    type Key = <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::Aggregate>::Id;
     const EVENTS: &'static [::es_runtime::projection::RowEvent<Self>] = &[
-        ::es_runtime::__private::row_event::<Self, Opened>(),
+        ::es_runtime::__private::row_event::<
+            Self,
+            Opened,
+            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >(),
         #[cfg(feature = "transfers")]
-        ::es_runtime::__private::row_event::<Self, events::Received>(),
-        ::es_runtime::__private::row_event::<Self, Closed>(),
+        ::es_runtime::__private::row_event::<
+            Self,
+            events::Received,
+            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >(),
+        ::es_runtime::__private::row_event::<
+            Self,
+            Closed,
+            <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+        >(),
     ];
 }
 #[automatically_derived]
-impl ::es_runtime::projection::ApplyRow<Opened> for Balance {
+impl ::es_runtime::projection::ApplyRow<
+    Opened,
+    <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+> for Balance {
     const KEY_IS_STREAM: bool = true;
-    fn event(
-        event: <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
-    ) -> ::core::option::Option<Opened> {
-        ::es_runtime::__private::own_event::<
-            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-            Opened,
-        >(event)
-    }
     #[allow(unused_variables)]
     fn keys(
         event: &Opened,
@@ -69,21 +77,17 @@ impl ::es_runtime::projection::ApplyRow<Opened> for Balance {
         ::es_runtime::__private::create_row::<
             Self,
             Opened,
+            _,
         >(row, event, |event| <Self>::opened(event))
     }
 }
 #[cfg(feature = "transfers")]
 #[automatically_derived]
-impl ::es_runtime::projection::ApplyRow<events::Received> for Balance {
+impl ::es_runtime::projection::ApplyRow<
+    events::Received,
+    <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+> for Balance {
     const KEY_IS_STREAM: bool = false;
-    fn event(
-        event: <<events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
-    ) -> ::core::option::Option<events::Received> {
-        ::es_runtime::__private::own_event::<
-            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-            events::Received,
-        >(event)
-    }
     #[allow(unused_variables)]
     fn keys(
         received: &events::Received,
@@ -107,20 +111,16 @@ impl ::es_runtime::projection::ApplyRow<events::Received> for Balance {
         ::es_runtime::__private::change_row::<
             Self,
             events::Received,
+            _,
         >(row, event, |row, event| <Self>::received(row, event, meta))
     }
 }
 #[automatically_derived]
-impl ::es_runtime::projection::ApplyRow<Closed> for Balance {
+impl ::es_runtime::projection::ApplyRow<
+    Closed,
+    <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
+> for Balance {
     const KEY_IS_STREAM: bool = false;
-    fn event(
-        event: <<Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
-    ) -> ::core::option::Option<Closed> {
-        ::es_runtime::__private::own_event::<
-            <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-            Closed,
-        >(event)
-    }
     #[allow(unused_variables)]
     fn keys(
         event: &Closed,
@@ -144,6 +144,7 @@ impl ::es_runtime::projection::ApplyRow<Closed> for Balance {
         ::es_runtime::__private::replace_row::<
             Self,
             Closed,
+            _,
         >(row, event, |row, event| <Self>::closed(row, event))
     }
 }

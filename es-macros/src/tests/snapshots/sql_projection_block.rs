@@ -18,9 +18,9 @@ impl Totals {
 impl ::es_runtime::projection::sql::SqlProjection for Totals {
     type Tx = PgTransaction<'static>;
     const EVENTS: &'static [::es_runtime::projection::sql::SqlEvent<Self>] = &[
-        ::es_runtime::__private::sql_event::<Self, Opened>(),
+        ::es_runtime::__private::sql_event::<Self, Opened, _>(),
         #[cfg(feature = "transfers")]
-        ::es_runtime::__private::sql_event::<Self, events::Received>(),
+        ::es_runtime::__private::sql_event::<Self, events::Received, _>(),
     ];
 }
 #[automatically_derived]
@@ -33,14 +33,6 @@ impl<
 }
 #[automatically_derived]
 impl ::es_runtime::projection::sql::ApplySql<Opened> for Totals {
-    fn event(
-        event: <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
-    ) -> ::core::option::Option<Opened> {
-        ::es_runtime::__private::own_event::<
-            <Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-            Opened,
-        >(event)
-    }
     #[allow(unused_variables)]
     fn apply<'a>(
         tx: &'a mut <PgTransaction<
@@ -61,14 +53,6 @@ impl ::es_runtime::projection::sql::ApplySql<Opened> for Totals {
 #[cfg(feature = "transfers")]
 #[automatically_derived]
 impl ::es_runtime::projection::sql::ApplySql<events::Received> for Totals {
-    fn event(
-        event: <<events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::EventSourced>::Event,
-    ) -> ::core::option::Option<events::Received> {
-        ::es_runtime::__private::own_event::<
-            <events::Received as ::es_runtime::BelongsToOneAggregate>::Aggregate,
-            events::Received,
-        >(event)
-    }
     #[allow(unused_variables)]
     fn apply<'a>(
         tx: &'a mut <PgTransaction<

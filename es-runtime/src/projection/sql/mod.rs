@@ -10,7 +10,7 @@ use futures_core::future::BoxFuture;
 
 use super::Projection;
 use super::source::Source;
-use crate::{BelongsToOneAggregate, Error, Event, EventSourced};
+use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced};
 
 pub use inline::{InlineError, InlineReader, InlineSteps};
 pub use steps::{Step, Steps};
@@ -70,9 +70,6 @@ pub trait SqlProjection: Projection<Rows: When> {
 
 /// How event `E` is applied. Written by `#[projection]` for each `#[apply]` method.
 pub trait ApplySql<E: BelongsToOneAggregate<Aggregate: EventSourced>>: SqlProjection {
-    /// The event, if it is one of these: [`EventOf::from_event`](crate::EventOf::from_event).
-    fn event(event: <E::Aggregate as EventSourced>::Event) -> Option<E>;
-
     /// Writes what the event changes. With a [`Blocking`] transaction the future is ready at once.
     fn apply<'a>(
         tx: &'a mut <Self::Tx as SqlTransaction>::At<'_>,
@@ -86,10 +83,10 @@ pub struct SqlEvent<P: SqlProjection>(pub(crate) Source<Box<dyn Step<P::Tx>>>);
 
 impl<P: SqlProjection> SqlEvent<P> {
     /// Event `E`.
-    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>() -> Self
+    pub const fn of<E: Event + BelongsToOneAggregate<Aggregate = A> + Applied<A>, A: EventSourced>() -> Self
     where
         P: ApplySql<E>,
     {
-        Self(Source::of::<E>(false, steps::steps::<P, E>))
+        Self(Source::of::<E, A>(false, steps::steps::<P, E, A>))
     }
 }

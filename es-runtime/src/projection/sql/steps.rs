@@ -7,9 +7,9 @@ use futures_util::FutureExt as _;
 
 use super::{ApplySql, MetaOf, SqlTransaction, When};
 use crate::projection::Unprojectable;
-use crate::projection::source::{Numbered, contain, decode};
+use crate::projection::source::{Numbered, contain, own};
 use crate::projection::text_of;
-use crate::{BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
+use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
 
 /// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.
 pub trait Step<T: SqlTransaction>: Send + Sync {
@@ -30,21 +30,21 @@ impl<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>> 
 }
 
 /// The steps of those events `E` that `recorded` is read as.
-pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>>(
+pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate = A> + Applied<A>, A: EventSourced>(
     recorded: &RecordedEvent,
+    except: &[&'static str],
 ) -> Result<Numbered<Box<dyn Step<P::Tx>>>, Unprojectable> {
-    let read = decode::<E::Aggregate>(recorded)?.into_iter().enumerate();
-    let own = read.filter_map(|(number, event)| Some((number, P::event(event)?)));
-    own.map(|(number, event)| {
-        let meta = P::Rows::meta(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
-        let step: Box<dyn Step<P::Tx>> = Box::new(StepOf::<P, E> {
-            event,
-            meta,
-            projection: PhantomData,
-        });
-        Ok((number, step))
-    })
-    .collect()
+    own::<E, A>(recorded, except)?
+        .map(|(number, event)| {
+            let meta = P::Rows::meta(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
+            let step: Box<dyn Step<P::Tx>> = Box::new(StepOf::<P, E> {
+                event,
+                meta,
+                projection: PhantomData,
+            });
+            Ok((number, step))
+        })
+        .collect()
 }
 
 /// What some events write, in order, in a transaction with lifetimes of `T`.

@@ -14,7 +14,7 @@ impl Balance {
     }
 
     #[apply]
-    fn deposited(this: Option<&mut Self>, _: Deposited) {}
+    fn deposited(_: Option<&mut Self>, _: Deposited) {}
 }
 
 fn main() {}
