@@ -72,8 +72,8 @@ fn is_of_event(key: &Key, category: &str, name: &str) -> bool {
 
 /// The newest stored shape of an event.
 fn newest<'a>(lock: &'a Lock, category: &str, name: &str) -> Option<&'a Definition> {
-    let versions = lock.iter().filter(|(key, _)| is_of_event(key, category, name));
-    versions.last().map(|(_, entry)| &entry.definition)
+    let mut versions = lock.iter().filter(|(key, _)| is_of_event(key, category, name));
+    versions.next_back().map(|(_, entry)| &entry.definition)
 }
 
 /// The names of stored events of this shape that nothing reads.
