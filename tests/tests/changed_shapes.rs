@@ -19,6 +19,7 @@ macro_rules! build {
 
             #[derive(Aggregate)]
             #[es(name = "account")]
+            #[allow(dead_code, reason = "the later build reads none")]
             pub(crate) struct Account {
                 pub(crate) event: Opened,
             }

@@ -161,7 +161,10 @@ fn bad() -> [(ThingEvent, &'static str); 4] {
             Limited { limit: None }.into_event(),
             "its field `limit` would be read as another value",
         ),
-        (Grown { tree: Tree::of(126) }.into_event(), "128 levels, the limit is 127"),
+        (
+            Grown { tree: Tree::of(126) }.into_event(),
+            "128 levels, the limit is 127",
+        ),
         (Said { word: refused }.into_event(), "a rule forbids such rows"),
     ]
 }

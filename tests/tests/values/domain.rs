@@ -29,7 +29,9 @@ pub(crate) struct Case {
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Price {
     pub(crate) amount: i64,
+    /// Told by `Debug` alone.
     #[serde(skip)]
+    #[expect(dead_code, reason = "what is derived does not count")]
     pub(crate) rounded: i64,
 }
 
