@@ -191,11 +191,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
             _ if #private::is_named::<#aggregate, #ty>(name) => #private::decode::<#aggregate, #ty>(shape_version, payload),
         }
     });
-    let shapes = events.each(|Listed { ty, .. }| quote!(#private::shapes::<#aggregate, #ty>(out);));
-    let retired_shapes = block.retired.iter().map(|retired| {
-        let Listed { ty, cfgs, .. } = &retired.event;
-        quote!(#(#cfgs)* #private::retired_shapes::<#aggregate, #ty>(out);)
-    });
+    let shapes = shapes(events);
     let decode_retired = block.retired.iter().map(|retired| decode_retired(block, retired));
     let encode_as =
         events.dispatch(|Listed { ty, .. }| quote!(#private::encode_as::<#aggregate, #ty>(item, shape_version, out)));
@@ -282,13 +278,32 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
                 }
             }
 
+            #shapes
+        }
+    }
+}
+
+/// The item that names the shapes of all events, where schemas are asked for.
+fn shapes(events: &Enum<'_>) -> TokenStream {
+    let Block {
+        runtime,
+        aggregate,
+        retired,
+        ..
+    } = events.block;
+    let private = runtime.private();
+    let shapes = events.each(|Listed { ty, .. }| quote!(#private::shapes::<#aggregate, #ty>(out);));
+    let retired_shapes = retired.iter().map(|retired| {
+        let Listed { ty, cfgs, .. } = &retired.event;
+        quote!(#(#cfgs)* #private::retired_shapes::<#aggregate, #ty>(out);)
+    });
+    quote! {
             #private::with_schema! {
                 fn shapes(out: &mut #runtime::schema::Shapes) {
                     #shapes
                     #(#retired_shapes)*
                 }
             }
-        }
     }
 }
 
