@@ -182,7 +182,7 @@ impl<P: Row> Fields<P> {
 }
 
 /// How a field is called that the user writes: the names of its path. A name that holds a `.` itself is found too.
-pub(crate) fn names_of<'f, P: DeserializeOwned>(field: &'f str) -> Option<Vec<&'f str>> {
+pub(crate) fn names_of<P: DeserializeOwned>(field: &str) -> Option<Vec<&str>> {
     let parts: Vec<&str> = field.split('.').collect();
     split(field, &parts, &mut Vec::new(), &|names| field_of::<P>(names).is_ok())
 }

@@ -102,9 +102,12 @@ pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
 
 /// The path of these names, as [`path`] reads it.
 pub(crate) fn path_of(names: &[&str]) -> String {
-    let quoted = names.iter().map(|name| match name.contains('.') {
-        true => format!("\"{name}\""),
-        false => (*name).to_owned(),
+    let quoted = names.iter().map(|name| {
+        if name.contains('.') {
+            format!("\"{name}\"")
+        } else {
+            (*name).to_owned()
+        }
     });
     quoted.collect::<Vec<_>>().join(".")
 }

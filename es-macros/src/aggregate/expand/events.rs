@@ -21,9 +21,9 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     let unique = unique(&events);
     let event_of = apart(block);
     let event_enum = event_enum(&events);
-    let into_events = into_events(&events);
+    let (applied, into_events) = (applied(&events), into_events(&events));
     let retired: TokenStream = block.retired.iter().map(|retired| retired_of(block, retired)).collect();
-    quote!(#definition #unique #event_of #event_enum #into_events #retired)
+    quote!(#definition #unique #event_of #applied #event_enum #into_events #retired)
 }
 
 /// What is said of each event alone.
@@ -208,21 +208,7 @@ fn event_enum(events: &Enum<'_>) -> TokenStream {
         let fold = fold(block, apply);
         quote!(#(#cfgs)* Self::#variant(item) => #fold,)
     });
-    let name = quote!(<Self as #runtime::EventEnum<#aggregate>>::info(self).name);
     quote! {
-        #[automatically_derived]
-        impl #runtime::Applied<#aggregate> for #ident {
-            const NAME: ::core::option::Option<&'static str> = ::core::option::Option::None;
-
-            fn from_event(event: Self) -> ::core::option::Option<Self> {
-                ::core::option::Option::Some(event)
-            }
-
-            fn name(&self) -> &'static str {
-                #name
-            }
-        }
-
         #[automatically_derived]
         impl #runtime::EventEnum<#aggregate> for #ident {
             const EVENTS: &'static [#runtime::EventInfo] = &[#infos #(#retired_infos)*];
@@ -304,6 +290,26 @@ fn shapes(events: &Enum<'_>) -> TokenStream {
                     #(#retired_shapes)*
                 }
             }
+    }
+}
+
+/// That methods of projections may take all events.
+fn applied(events: &Enum<'_>) -> TokenStream {
+    let Enum { block, ident, .. } = events;
+    let Block { runtime, aggregate, .. } = block;
+    quote! {
+        #[automatically_derived]
+        impl #runtime::Applied<#aggregate> for #ident {
+            const NAME: ::core::option::Option<&'static str> = ::core::option::Option::None;
+
+            fn from_event(event: Self) -> ::core::option::Option<Self> {
+                ::core::option::Option::Some(event)
+            }
+
+            fn name(&self) -> &'static str {
+                <Self as #runtime::EventEnum<#aggregate>>::info(self).name
+            }
+        }
     }
 }
 
