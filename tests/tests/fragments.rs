@@ -42,7 +42,7 @@ macro_rules! ledger {
             sum: $amount,
         }
 
-        #[aggregate(vis = pub(self))]
+        #[aggregate(vis = pub(crate))]
         impl $ledger {
             #[handle]
             fn open(command: $open, _: &Context) -> $opened {

@@ -121,7 +121,8 @@ fn assert_holds(log: &[RecordedEvent], lines: &[Line]) {
 fn decoded(event: &RecordedEvent) -> String {
     use es_runtime::EventEnum as _;
     let events = AccountEvent::decode(&event.name, event.shape_version, &event.payload).unwrap();
-    events.into_iter().map(|event| format!("{event:?}")).collect()
+    let events: Vec<String> = events.into_iter().map(|event| format!("{event:?}")).collect();
+    events.concat()
 }
 
 fn counts(imported: Imported) -> (u64, u64, u64) {
@@ -372,9 +373,9 @@ es_tests::on_every_store_and_postgres! {
     async fn events_of_several_aggregates_come_in_the_order_of_the_source(store: _, _clock: _) {
         let runtime = start(&store).await;
         let source = || {
-            let items: Vec<AnyPast> = (0..20).flat_map(|number| {
+            let items: Vec<AnyPast> = (0..20_u8).flat_map(|number| {
                 let note: AnyPast = Past::of(KeyOf::<Note>::new(number.to_string())).at(second(1), Written { text: "Hello".into() }).into();
-                let account = Past::of(account(u128::from(number as u8))).at(second(1), Opened { owner: "Alice".into() });
+                let account = Past::of(account(u128::from(number))).at(second(1), Opened { owner: "Alice".into() });
                 [note, account.into()]
             }).collect();
             stream::iter(items)

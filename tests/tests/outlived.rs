@@ -61,7 +61,7 @@ fn started(store: impl Future<Output = Arc<dyn ProjectionStore>>) -> (tokio::run
     (first, runtime, account)
 }
 
-async fn memory() -> Arc<dyn ProjectionStore> {
+fn memory() -> Arc<dyn ProjectionStore> {
     Arc::new(MemoryStore::new())
 }
 
@@ -140,7 +140,7 @@ fn what_waits_is_told(store: impl Future<Output = Arc<dyn ProjectionStore>>) {
 
 #[test]
 fn what_waits_is_told_in_memory() {
-    what_waits_is_told(memory());
+    what_waits_is_told(async { memory() });
 }
 
 #[test]

@@ -26,6 +26,7 @@ impl Entries {
         add(tx, event.amount)
     }
 
+    #[allow(clippy::elidable_lifetime_names, reason = "it is named to see that it may be")]
     #[apply]
     fn withdrawn<'t>(tx: &mut SqliteTransaction<'t>, event: Withdrawn) -> Result<()> {
         add(tx, -event.amount)

@@ -305,8 +305,8 @@ fn names(signature: &Signature, skip: usize) -> [Ident; 2] {
         Ident::new(if is_taken { otherwise } else { name }, Span::call_site())
     };
     let names = [
-        unless_taken(["event", "_event"], &meta),
-        unless_taken(["meta", "_meta"], &event),
+        unless_taken(["event", "own_event"], &meta),
+        unless_taken(["meta", "own_meta"], &event),
     ];
     let [default_event, default_meta] = names;
     [event.unwrap_or(default_event), meta.unwrap_or(default_meta)]

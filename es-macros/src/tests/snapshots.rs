@@ -165,7 +165,7 @@ fn projection_block_of_shared_rows() {
         "projection",
         "projection_block_of_shared_rows",
         "",
-        r#"
+        r"
         impl Channel {
             #[apply(key = event.channel)]
             fn applied(this: Option<Self>, event: Applied) -> Self {
@@ -180,7 +180,7 @@ fn projection_block_of_shared_rows() {
             #[apply]
             fn others(&mut self, event: CardEvent, meta: &Meta<Card>) {}
         }
-        "#,
+        ",
     );
 }
 

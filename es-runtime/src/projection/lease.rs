@@ -131,5 +131,5 @@ const TURN: Duration = Duration::from_secs(1);
 fn until_next_turn() -> Duration {
     static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
     let since = Instant::now().saturating_duration_since(*FIRST);
-    TURN - Duration::from_nanos(u64::from(since.subsec_nanos()))
+    TURN.saturating_sub(Duration::from_nanos(u64::from(since.subsec_nanos())))
 }

@@ -126,7 +126,7 @@ impl TableSql {
             zones.push(select(&[&*list.conditions, &*conditions].concat(), &order));
         }
         let sql = match zones.as_slice() {
-            [last] => last.clone(),
+            [only] => only.clone(),
             zones => format!(
                 "SELECT * FROM ({}) LIMIT {limit}",
                 zones.join(") UNION ALL SELECT * FROM (")

@@ -22,6 +22,7 @@ pub(crate) enum Ref {
 
 #[value]
 pub(crate) struct Case {
+    #[allow(clippy::option_option, reason = "what is tested")]
     pub(crate) limits: Vec<Option<Option<i64>>>,
 }
 
@@ -45,6 +46,7 @@ impl PartialEq for Price {
 mod text {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(number)
     }
