@@ -17,7 +17,6 @@ CREATE TABLE recorded_events (
     shape_version INTEGER NOT NULL,
     metadata      TEXT    NOT NULL, -- JSON
     payload       ANY     NOT NULL, -- TEXT if the bytes are UTF-8, so that JSON functions take it; else BLOB
-    checksum      INTEGER,          -- of all this and the stream's name: two CRC-32; NULL if another program wrote the event
     UNIQUE (stream, version)
 ) STRICT;
 

@@ -6,8 +6,7 @@ CREATE TABLE IF NOT EXISTS leases (
     name       TEXT PRIMARY KEY,
     owner      TEXT,             -- NULL: it was given back
     epoch      INTEGER NOT NULL, -- rises each time that it is taken anew
-    expires_at INTEGER NOT NULL, -- microseconds since 1970-01-01T00:00:00Z
-    length     INTEGER NOT NULL  -- microseconds; one that ends further ahead was given before the clock was set back
+    expires_at INTEGER NOT NULL  -- microseconds since 1970-01-01T00:00:00Z
 ) STRICT, WITHOUT ROWID;
 
 -- How far each reader has come.

@@ -8,13 +8,41 @@ use crate::error::Problem;
 /// Marks the file as ours: `sqlite3 bank.db 'pragma application_id'`. The letters "esrs".
 pub(crate) const APPLICATION_ID: i32 = 0x6573_7273;
 
-/// The steps that lead from an empty file to the present schema. Its version is how many of them were taken.
-const STEPS: [&str; 4] = [
-    include_str!("../sql/001_create.sql"),
-    include_str!("../sql/002_event_types.sql"),
-    include_str!("../sql/003_projections.sql"),
-    include_str!("../sql/004_reports.sql"),
+/// The steps that lead from an empty file to the present schema. Its version is how many of them were taken. Each can be taken
+/// again: a writer that was open since before it may set the version back.
+const STEPS: [Step; 5] = [
+    Step::Statements(include_str!("../sql/001_create.sql")),
+    Step::Statements(include_str!("../sql/002_event_types.sql")),
+    Step::Statements(include_str!("../sql/003_projections.sql")),
+    Step::Statements(include_str!("../sql/004_reports.sql")),
+    Step::Columns(&[
+        // Of all columns and the name of the stream: two CRC-32. NULL if another program wrote the event, or an older build.
+        ("recorded_events", "checksum", "INTEGER"),
+        // In microseconds. A lease that ends further ahead was given before the clock was set back.
+        ("leases", "length", "INTEGER NOT NULL DEFAULT 0"),
+    ]),
 ];
+
+enum Step {
+    Statements(&'static str),
+    /// Columns that are added where they are missing: table, name and type.
+    Columns(&'static [(&'static str, &'static str, &'static str)]),
+}
+
+impl Step {
+    fn take(&self, connection: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Statements(statements) => connection.execute_batch(statements),
+            Self::Columns(columns) => columns.iter().try_for_each(|(table, column, definition)| {
+                let find = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
+                if connection.query_row(find, (table, column), |row| row.get(0))? {
+                    return Ok(());
+                }
+                connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"))
+            }),
+        }
+    }
+}
 
 /// The version that this build reads and writes.
 pub(crate) const VERSION: usize = STEPS.len();
@@ -51,7 +79,7 @@ pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreE
 
 fn take_steps(connection: &Connection, taken: usize) -> rusqlite::Result<()> {
     for step in STEPS.iter().skip(taken) {
-        connection.execute_batch(step)?;
+        step.take(connection)?;
     }
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"
