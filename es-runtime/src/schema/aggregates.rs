@@ -21,7 +21,15 @@ pub struct Category {
 }
 
 /// Reads a stored event of the aggregate, and gives what it is read as.
-pub(super) type Read = fn(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, String>;
+pub(super) type Read = fn(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread>;
+
+/// Why a payload is not read as events that could be stored today.
+pub(super) enum Unread {
+    /// It is refused.
+    Refused(String),
+    /// An event that it is read as would not come back from a store.
+    Unstorable(String),
+}
 
 /// An event as it would be stored today.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,17 +52,20 @@ impl<A: EventSourced> Aggregates for A {
     }
 }
 
-fn read<A: EventSourced>(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, String> {
+fn read<A: EventSourced>(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread> {
     let payload = data.to_string();
-    let events = A::Event::decode(name, version, payload.as_bytes()).map_err(|error| with_source(&error))?;
+    let events = A::Event::decode(name, version, payload.as_bytes());
+    let events = events.map_err(|error| Unread::Refused(with_source(&error)))?;
     let reading = |event: A::Event| {
         let mut stored = Vec::new();
-        event.encode(&mut stored).map_err(|error| with_source(&error))?;
+        event
+            .encode(&mut stored)
+            .map_err(|error| Unread::Unstorable(with_source(&error)))?;
         let info = event.info();
         Ok(Reading {
             name: info.name.to_owned(),
             version: info.shape_version,
-            data: serde_json::from_slice(&stored).map_err(|error| error.to_string())?,
+            data: serde_json::from_slice(&stored).map_err(|error| Unread::Unstorable(error.to_string()))?,
         })
     };
     events.into_iter().map(reading).collect()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::aggregates::Reading;
+use super::aggregates::{Reading, Unread};
 use super::check::Addition;
 use super::lock::{Key, Lock};
 use super::today::Today;
@@ -44,6 +44,8 @@ pub(super) enum Flaw {
         before: Vec<Reading>,
         after: Vec<Reading>,
     },
+    /// An event that it is read as cannot be stored.
+    Unstorable { stored: Value, error: String },
     /// What it is read as cannot be stored and read again.
     NotReadAgain { reading: Reading, error: String },
     /// There is no such shape in the lock file.
@@ -147,7 +149,11 @@ impl Golden<'_> {
         let stored = || sample.stored.clone();
         let after = match self.read(&key.category, &key.name, key.version, &sample.stored) {
             Ok(after) => after,
-            Err(error) if sample.made => {
+            Err(Unread::Unstorable(error)) => {
+                let stored = stored();
+                return self.flaw(key, Flaw::Unstorable { stored, error });
+            }
+            Err(Unread::Refused(error)) if sample.made => {
                 return self.flaw(
                     key,
                     Flaw::CannotBeMade {
@@ -156,7 +162,7 @@ impl Golden<'_> {
                     },
                 );
             }
-            Err(error) => {
+            Err(Unread::Refused(error)) => {
                 return self.flaw(
                     key,
                     Flaw::Refused {
@@ -171,7 +177,7 @@ impl Golden<'_> {
             let error = match again {
                 Ok(again) if same(&again, std::slice::from_ref(reading)) => continue,
                 Ok(again) => format!("it comes back as {}", one_line(&again)),
-                Err(error) => error,
+                Err(Unread::Refused(error) | Unread::Unstorable(error)) => error,
             };
             let reading = reading.clone();
             return self.flaw(key, Flaw::NotReadAgain { reading, error });
@@ -200,10 +206,10 @@ impl Golden<'_> {
         self.additions.iter().any(concerned)
     }
 
-    fn read(&self, category: &str, name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, String> {
+    fn read(&self, category: &str, name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread> {
         match self.today.read.get(category) {
             Some(read) => read(name, version, data),
-            None => Err(format!("there is no aggregate `{category}`")),
+            None => Err(Unread::Refused(format!("there is no aggregate `{category}`"))),
         }
     }
 

@@ -224,13 +224,12 @@ impl Report<'_> {
                     key.version
                 ));
             }
+            Flaw::Unstorable { stored, error } => {
+                section.does_not_come_back(key, format_args!("payload {stored}"), error);
+            }
             Flaw::NotReadAgain { reading, error } => {
                 let reading = one_line(std::slice::from_ref(reading));
-                section.line(format_args!(
-                    "{key} is read as an event that does not come back from a store"
-                ));
-                section.line(format_args!("    {reading}\n    {error}"));
-                section.line("  what is written and what is read must have the same form");
+                section.does_not_come_back(key, reading, error);
             }
             Flaw::Orphan => section.line(format_args!("`{path}` is of no event in `{}`: delete it", self.file)),
         }
@@ -368,6 +367,14 @@ impl Section {
                 format!("    {line}")
             });
         }
+    }
+
+    fn does_not_come_back(&mut self, key: &Key, what: impl fmt::Display, error: &str) {
+        self.line(format_args!(
+            "{key} is read as an event that does not come back from a store"
+        ));
+        self.line(format_args!("    {what}\n    {error}"));
+        self.line("  what is written and what is read must have the same form");
     }
 
     fn write(&mut self, lines: &[String]) {
