@@ -33,7 +33,8 @@ impl Bank {
     pub(crate) fn imported() -> &'static (Self, Value) {
         static IMPORTED: OnceLock<(Bank, Value)> = OnceLock::new();
         IMPORTED.get_or_init(|| {
-            let bank = Bank::new("imported");
+            // Each process its own, as each test may run in one.
+            let bank = Bank::new(&format!("imported-{}", std::process::id()));
             let summary = bank.json(&[]);
             (bank, summary)
         })
