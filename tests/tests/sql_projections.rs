@@ -546,7 +546,7 @@ mod ended {
             .await
             .unwrap();
         let account = account_with(&runtime, 1).await;
-        let failure = becomes::<Ender>(&runtime, Status::Retrying).await.last_error.unwrap();
+        let failure = becomes::<Ender>(&runtime, Status::Held).await.last_error.unwrap();
         assert!(
             failure.error.contains("remove the `COMMIT` or `ROLLBACK`"),
             "{}",
