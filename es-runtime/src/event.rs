@@ -132,21 +132,26 @@ pub trait BelongsToOneAggregate {
     label = "not of aggregate `{A}`",
     note = "an apply takes a struct with `#[event]`, or the enum that `#[aggregate]` makes of an aggregate's events, such as `AccountEvent`"
 )]
-pub trait Applied<A: EventSourced>: Clone + Send + Sync + 'static {
+pub trait Applied<A>: Clone + Send + Sync + 'static {
     /// The name under which the event is stored; `None` for every event.
     const NAME: Option<&'static str>;
 
     /// The event, if it is one of these.
-    fn from_event(event: A::Event) -> Option<Self>;
+    fn from_event(event: A::Event) -> Option<Self>
+    where
+        A: EventSourced;
 
     /// The name under which this one is stored.
     fn name(&self) -> &'static str;
 }
 
-impl<A: EventSourced, E: EventOf<A>> Applied<A> for E {
+impl<A, E: EventOf<A>> Applied<A> for E {
     const NAME: Option<&'static str> = Some(<E as Event>::NAME);
 
-    fn from_event(event: A::Event) -> Option<Self> {
+    fn from_event(event: A::Event) -> Option<Self>
+    where
+        A: EventSourced,
+    {
         EventOf::from_event(event)
     }
 
