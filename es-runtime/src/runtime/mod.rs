@@ -147,7 +147,7 @@ impl Runtime {
     ///
     /// `commands` is run again on a conflict, like a handler, so it should do nothing but send commands. Write it as
     /// `async |tx| …`; an `async move` closure would have to give away what it captured at the first run. `?` ends it with the
-    /// refusal of any command, or with an error of your own; either is then [`ExecuteError::Refused`], whose
+    /// refusal of any command, or with an error of your own; either is then a [refusal](crate::ExecuteError::Refused), whose
     /// [`AnyRefusal`](crate::AnyRefusal) gives it back. What is not a refusal (a missing aggregate, a failing store) ends the closure
     /// where it stands, and is the error of the whole.
     pub fn atomically<'a, F, R>(&'a self, commands: F) -> Atomically<'a, F>

@@ -44,7 +44,7 @@ pub struct Stored {
 /// What is projected.
 #[derive(Debug, Clone)]
 pub struct Views {
-    /// The rows of [`Entries`].
+    /// The rows of the SQL projection.
     pub rows: BTreeMap<String, Row>,
     /// What is in the tables that are written with SQL, if there are any.
     pub totals: Option<Totals>,
