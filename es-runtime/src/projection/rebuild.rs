@@ -112,7 +112,8 @@ impl Rebuilder {
             let head = self.worker.store.head().await?;
             self.worker.advance(head, lease).await?;
             self.worker.standing.update(|state| state.failure = None);
-            let left = self.worker.store.head().await?.0 - head.0;
+            // A log that was restored meanwhile may end before.
+            let left = self.worker.store.head().await?.0.saturating_sub(head.0);
             if left <= HARDLY_ANY {
                 return Ok(());
             }

@@ -321,7 +321,7 @@ impl Worker {
         *told = Some(Instant::now());
         let Place { done, head, .. } = *place;
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = (head.0 - done.0) as f64 / rate;
+        let seconds = head.0.saturating_sub(done.0) as f64 / rate;
         tracing::info!(
             projection = self.standing.name,
             version = self.standing.version,
