@@ -84,6 +84,15 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
 
     request_setters!();
 
+    /// Whether each event has a stored form, as [`content`](Self::content) finds out too.
+    fn check_stored_form(&self) -> Result<(), EncodeError> {
+        let mut json = Vec::new();
+        self.events.iter().try_for_each(|event| {
+            json.clear();
+            event.encode(&mut json)
+        })
+    }
+
     /// The names and payloads, and the times that events have of their own: what a repeated request has in common with
     /// the first.
     fn content(&self) -> Result<Vec<u8>, EncodeError> {
@@ -112,8 +121,10 @@ impl<'a, A: EventSourced<Event: Clone>> IntoFuture for AppendEvents<'a, A> {
         let run = async move {
             self.request.check()?;
             // First, as the events are cloned for each attempt, and a clone of one that is too deep would exhaust the stack.
-            let content = self.content()?;
-            let key = self.request.key(|| Ok::<_, EncodeError>(content))?;
+            let key = self.request.key(|| self.content())?;
+            if key.is_none() {
+                self.check_stored_form()?;
+            }
             let Self {
                 runtime,
                 stream,
