@@ -131,5 +131,7 @@ const TURN: Duration = Duration::from_secs(1);
 fn until_next_turn() -> Duration {
     static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
     let since = Instant::now().saturating_duration_since(*FIRST);
-    TURN.saturating_sub(Duration::from_nanos(u64::from(since.subsec_nanos())))
+    let turns = since.as_nanos() / TURN.as_nanos() + 1;
+    TURN.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX))
+        .saturating_sub(since)
 }
