@@ -182,9 +182,17 @@ fn number<'de, V: Visitor<'de>, E: Error>(text: Cow<'de, str>, visitor: V) -> Re
         }
     }
     match text.parse::<f64>() {
-        Ok(number) if decimal(&text) == decimal(&format!("{number:e}")) => visitor.visit_f64(number),
+        Ok(number) if is_float(&text, number) => visitor.visit_f64(number),
         _ => visitor.visit_map(MapDeserializer::new(std::iter::once((NUMBER, text)))),
     }
+}
+
+/// Whether the text says no more than the number holds. Of two shortest forms that are equally near to the number, Rust and
+/// `serde_json` may write different ones.
+fn is_float(text: &str, number: f64) -> bool {
+    let text = decimal(text);
+    text == decimal(&format!("{number:e}"))
+        || serde_json::to_string(&number).is_ok_and(|written| text == decimal(&written))
 }
 
 /// The digits of a decimal number, without zeros at either end, and the power of ten of the first.
@@ -337,7 +345,24 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Numbers<A> {
 
 #[cfg(test)]
 mod tests {
-    use super::decimal;
+    use super::{decimal, is_float};
+
+    /// Two writers of the shortest form of a number may choose different digits.
+    #[test]
+    fn every_float_that_is_written_is_read_as_a_float() {
+        let mut bits = 1_u64;
+        for _ in 0..100_000 {
+            bits = bits
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let number = f64::from_bits(bits ^ (bits >> 29));
+            let written = serde_json::to_string(&number).unwrap();
+            assert!(
+                !number.is_finite() || is_float(&written, number),
+                "{written} {number:e}"
+            );
+        }
+    }
 
     #[test]
     fn equal_decimals_have_equal_digits() {
