@@ -6,7 +6,7 @@ use syn::parse::{ParseStream, Parser};
 use crate::errors::Errors;
 use crate::runtime::Runtime;
 
-/// What a macro calls itself and its arguments in messages.
+/// The names that a macro uses for itself and its arguments in messages.
 pub(crate) struct Known {
     /// The attribute, such as `#[event]`.
     pub(crate) attribute: &'static str,

@@ -47,7 +47,7 @@ pub(crate) fn refuse(item: TokenStream, attribute: &str, names: &[&str], errors:
     kept.map(ToTokens::to_token_stream).chain([rest]).collect()
 }
 
-/// Whether another attribute stands among these that derives what a struct of ours needs.
+/// Returns whether another attribute stands among these that derives what a struct of ours needs.
 pub(crate) fn derive_all(attrs: &[Attribute]) -> bool {
     below(attrs, ON_STRUCT).next().is_some()
 }

@@ -11,12 +11,13 @@ pub(crate) struct Derives {
     written: Vec<String>,
     serde_crate: bool,
     schemars_crate: bool,
-    /// Whether another attribute of ours adds them all.
+    /// True if another attribute of ours adds them all.
     elsewhere: bool,
 }
 
 impl Derives {
-    /// What `attributes`, which stand below ours, leave to add. A derive above ours has run already and is not seen.
+    /// Returns the derives that are still missing after `attributes`, which stand below ours. A derive above ours has
+    /// already run and is not seen.
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
         Self {
             written: attributes.iter().flat_map(derived).collect(),
@@ -48,7 +49,7 @@ impl Derives {
             let path = runtime.private_text("serde");
             quote!(#[serde(crate = #path)])
         });
-        // Whether there could be an `Eq` cannot be seen, and is not the user's to hear.
+        // It cannot be seen whether an `Eq` is possible, and the user should not hear of it.
         let lint = add(("PartialEq", quote!(#[allow(clippy::derive_partial_eq_without_eq)])));
         let paths = std.into_iter().filter_map(add).chain(serde);
         quote!(#lint #[derive(#(#paths),*)] #serde_crate)
@@ -146,7 +147,7 @@ fn derived(attribute: &Attribute) -> Vec<String> {
     paths.into_iter().flatten().filter_map(last).collect()
 }
 
-/// Whether the attribute of `library` says where it is.
+/// Returns whether the attribute of `library` says where it is.
 fn names_crate(attribute: &Attribute, library: &str) -> bool {
     let Ok(list) = attribute.meta.require_list() else {
         return false;

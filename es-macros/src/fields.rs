@@ -65,7 +65,7 @@ fn check_container(container: &PathSegment, noun: &str, errors: &mut Errors) -> 
     inner.fold(false, |broken, ty| check_type(ty, noun, errors) | broken)
 }
 
-/// Whether a value of the type cannot be sent to another thread, or not be looked at from there.
+/// Returns whether a value of the type cannot be sent to another thread, or not be looked at from there.
 pub(crate) fn stays_in_its_thread(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Ptr(_) => true,
@@ -87,7 +87,7 @@ fn is_unsized(ty: &Type) -> bool {
     }
 }
 
-/// How the value behind a reference is held.
+/// The way in which the value behind a reference is held.
 fn owned(ty: &Type) -> String {
     match ungrouped(ty) {
         Type::Path(path) if path.path.is_ident("str") => "`String`".to_owned(),
@@ -106,7 +106,7 @@ fn length(expr: &Expr) -> Option<usize> {
     }
 }
 
-/// Whether no attribute leaves the field out, or has it stored in another way than its type's.
+/// Returns whether no attribute leaves the field out, or has it stored in another way than its type's.
 fn is_stored_as_it_is(field: &Field) -> bool {
     let other = |attribute: &Attribute| {
         let text = shown(&attribute.meta);

@@ -6,7 +6,7 @@ use syn::Attribute;
 
 use crate::errors::Errors;
 
-/// What `#[aggregate]` adds to the arguments of those in its block, and what tells the attribute that it is in one.
+/// The argument that `#[aggregate]` adds to helpers in its block, which tells the attribute that it is inside one.
 const INSIDE: &str = "__in_aggregate";
 
 /// The helper attributes by name.
@@ -34,7 +34,7 @@ pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> To
     quote!(#item #errors)
 }
 
-/// Whether a helper attribute stands in the tokens.
+/// Returns whether a helper attribute stands in the tokens.
 pub(crate) fn mentions(tokens: TokenStream) -> bool {
     let mut before = None;
     tokens.into_iter().any(|token| {
@@ -66,7 +66,7 @@ fn mark_attributes(body: TokenStream) -> TokenStream {
             let before = std::mem::replace(&mut before, as_punct(&token));
             match before {
                 Some('#') => in_group(token, Delimiter::Bracket, mark_attribute),
-                // What is given to a macro, which `#[aggregate]` reports.
+                // Input of a macro, which `#[aggregate]` reports.
                 Some('!') => in_any_group(token, mark_attributes),
                 _ => token,
             }

@@ -19,7 +19,7 @@ pub(crate) struct ImplBlock {
     pub(crate) members: Vec<Member>,
 }
 
-/// What stands in the block.
+/// A member of the block.
 pub(crate) enum Member {
     Method(Method),
     /// A constant or a type.
@@ -109,7 +109,7 @@ fn member(input: ParseStream<'_>) -> syn::Result<Member> {
     Ok(Member::Method(Method { attrs, sig }))
 }
 
-/// Whether a function begins here: at `fn`, or what may stand before it.
+/// Returns whether a function begins here: at `fn`, or what may stand before it.
 fn is_function(input: ParseStream<'_>) -> bool {
     let ahead = input.fork();
     while ahead.peek(Token![const])

@@ -56,10 +56,11 @@ use proc_macro::TokenStream;
 ///
 /// # Older shapes
 ///
-/// What is stored stays as it is. A change of a field's name, type or meaning is a new version, and says how the versions before
-/// are read: every version from 2 on is accounted for, or it does not compile. An event is decoded straight into the struct
-/// of the version under which it is stored, and then taken from one version to the next. A step that panics, or a
-/// `TryFrom` that fails, is an error that names the event with its place (a panic, unless the program is built to abort on it).
+/// Stored events stay as they are. A change of a field's name, type or meaning is a new version, which says how to read
+/// the versions before it: every version from 2 on is accounted for, or the struct does not compile. An event is
+/// decoded straight into the struct of the version under which it is stored, and then taken from one version to the
+/// next. A step that panics, or a `TryFrom` that fails, is an error that names the event with its place (a panic,
+/// unless the program is built to abort on it).
 ///
 /// With a struct for each version, the name is that of the newest one and the steps are plain Rust:
 ///
@@ -279,9 +280,9 @@ pub fn aggregate(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Marks a method of an [`#[aggregate]`](macro@aggregate) block that decides a command.
 ///
-/// What stands in the place of the receiver says what the stream must be: nothing, if the command creates the aggregate;
-/// `&self`, if it needs an existing one; `this: Option<&Self>` for either. The command comes by value, then, if the decision needs it,
-/// `&Context`.
+/// The parameter in the receiver's place says what the stream must be: none if the command creates the aggregate,
+/// `&self` if the command needs an existing one, `this: Option<&Self>` for either. The command comes by value, then
+/// `&Context` if the decision needs it.
 ///
 /// Returns an event, an `Option`, a tuple, an array or a `Vec` of events, `()`, or a `Result` of one of these and an error. Pure
 /// and synchronous, because it is run again on a conflict.

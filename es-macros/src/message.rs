@@ -11,20 +11,20 @@ use crate::plain::Plain;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-/// What events and commands have in common: a plain struct with a name that is stored or sent.
+/// The parts that events and commands share: a plain struct with a name that is stored or sent.
 pub(crate) struct Message {
     pub(crate) ident: Ident,
     pub(crate) name: LitStr,
     pub(crate) derives: Derives,
     /// The types of the fields that are stored as they are.
     pub(crate) fields: Vec<Type>,
-    /// What it is made of, if its values may be known to come back.
+    /// The types of the fields, if their values may be known to come back.
     pub(crate) plain: Option<Plain>,
-    /// Whether the fields have been reported, so that the derives must not see them.
+    /// True if the fields have been reported, so the derives must not see them.
     pub(crate) broken: bool,
 }
 
-/// How messages call such a struct.
+/// The words that error messages use for such a struct.
 pub(crate) struct Words {
     /// The attribute, such as `#[event]`.
     pub(crate) attribute: &'static str,
@@ -82,7 +82,7 @@ impl Message {
         })
     }
 
-    /// What can be said of a struct whose fields cannot be read: enough that whoever uses it is not reported too.
+    /// Reads as much as possible of a struct with unreadable fields, so its uses are not reported too.
     fn half(item: TokenStream, name: Option<LitStr>, errors: &mut Errors) -> Option<Self> {
         let (attrs, ident) = half_struct(item)?;
         Some(Self {
@@ -103,7 +103,7 @@ impl Message {
         self.derives.missing(runtime)
     }
 
-    /// What stands for the derives after an error at a field, which they would report once more.
+    /// Replaces the derives after an error at a field, which they would report again.
     pub(crate) fn stubs(&self, runtime: &Runtime) -> Option<TokenStream> {
         self.broken
             .then(|| self.derives.stubs(&self.ident, &Generics::default(), runtime))
@@ -149,12 +149,12 @@ fn assert_each<'a>(function: &TokenStream, types: impl Iterator<Item = &'a Type>
     (!assertions.is_empty()).then(|| quote!(const _: fn() = || { #(#assertions)* };))
 }
 
-/// Whether no attribute can leave the field out, or have it stored in another way than its type's.
+/// Returns whether no attribute can leave the field out, or have it stored in another way than its type's.
 pub(crate) fn is_plain_field(field: &Field) -> bool {
     !field.attrs.iter().any(is_special)
 }
 
-/// Whether the attribute can do so.
+/// Returns whether the attribute can do either.
 pub(crate) fn is_special(attribute: &Attribute) -> bool {
     ["serde", "schemars", "cfg", "cfg_attr"]
         .iter()

@@ -1,4 +1,4 @@
-//! Whether the values of a struct or an enum are known to come back from their stored form.
+//! Tells whether the values of a struct or an enum are known to come back unchanged from their stored form.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use syn::{Attribute, Expr, ExprLit, Field, Fields, Generics, Item, Lit, Meta, To
 
 use crate::runtime::Runtime;
 
-/// What an item is made of that is stored as it is written: its values come back if those of its fields do.
+/// The types inside an item that is stored as written: its values come back if those of its fields do.
 pub(crate) struct Plain {
     types: Vec<Type>,
     null: Null,
 }
 
-/// Whether a value of it may be stored as `null`.
+/// The cases in which a value of it may be stored as `null`.
 enum Null {
     Never,
     Always,
@@ -85,7 +85,7 @@ impl Plain {
         names.are_distinct().then_some(Self { types, null })
     }
 
-    /// Whether all types are plain, as an expression of `seen`. There must be some.
+    /// Returns whether all types are plain, as an expression of `seen`. There must be some.
     fn ask(&self, runtime: &Runtime) -> TokenStream {
         let private = runtime.private();
         let mut asked: Vec<String> = Vec::new();

@@ -7,7 +7,7 @@ use syn::{Attribute, Fields, GenericArgument, Item, Meta, PathArguments, Token, 
 
 use crate::aggregate::ungrouped;
 
-/// What the fingerprint is made of.
+/// The parts that the fingerprint is made of.
 #[derive(Default)]
 pub(crate) struct Shape {
     /// Everything that is written, in a form that does not depend on blanks.
@@ -57,10 +57,10 @@ impl Shape {
         self.text.push('}');
     }
 
-    /// What serde is told.
+    /// Adds the arguments of `#[serde(…)]`.
     fn attributes(&mut self, attributes: &[Attribute]) {
         for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("serde")) {
-            // What `#[value]` has added says nothing of the shape.
+            // Arguments that `#[value]` has added say nothing about the shape.
             let told = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
             for meta in told.into_iter().flatten().filter(|meta| !meta.path().is_ident("crate")) {
                 self.tokens(meta.to_token_stream());

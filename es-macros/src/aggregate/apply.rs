@@ -10,7 +10,7 @@ use crate::errors::Errors;
 pub(crate) struct Apply {
     pub(crate) method: Ident,
     pub(crate) event: Listed,
-    /// Whether the event creates the state.
+    /// True if the event creates the state.
     pub(crate) creates: bool,
 }
 

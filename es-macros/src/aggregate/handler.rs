@@ -13,11 +13,11 @@ pub(crate) struct Handler {
     pub(crate) command: Listed,
     /// The type `&Context`, if it takes that.
     pub(crate) context: Option<Type>,
-    /// What it returns; `()` if nothing is written.
+    /// The return type; `()` if none is written.
     pub(crate) returns: Type,
 }
 
-/// What the stream must be.
+/// The state that the handler requires of the stream.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum On {
     New,
@@ -105,7 +105,7 @@ impl On {
         Self::Existing
     }
 
-    /// Whether a command on it can create the aggregate.
+    /// Returns whether a command on it can create the aggregate.
     pub(crate) fn may_create(self) -> bool {
         self != Self::Existing
     }
@@ -138,7 +138,7 @@ fn is_context(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == "Context")
 }
 
-/// What the handler returns. Reports what cannot be read from its text, and takes it for what is probably meant.
+/// Parses the return type. Reports a type that its text does not explain, and assumes what is probably meant.
 fn returned(output: &ReturnType, errors: &mut Errors) -> Type {
     let mut returned = match output {
         ReturnType::Default => return parse_quote!(()),

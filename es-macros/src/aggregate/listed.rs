@@ -37,7 +37,7 @@ impl Listed {
         })
     }
 
-    /// Whether the methods of both may be compiled together, as far as can be told without evaluating `cfg`.
+    /// Returns whether the methods of both may be compiled together, as far as can be told without evaluating `cfg`.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         self.cfgs.is_empty() && other.cfgs.is_empty()
     }
@@ -49,12 +49,12 @@ const PLAIN: &[&str] = &[
     "i64", "i128", "isize",
 ];
 
-/// Whether the type may be an event or a command, as far as its text shows.
+/// Returns whether the type may be an event or a command, as far as its text shows.
 pub(crate) fn may_be_listed(ty: &Type) -> bool {
     Listed::new(by_value(ty), &[]).is_some() && !is_plain(by_value(ty))
 }
 
-/// Whether the type is a number or a text.
+/// Returns whether the type is a number or a text.
 pub(crate) fn is_plain(ty: &Type) -> bool {
     PLAIN.contains(&&*text(ungrouped(ty)))
 }

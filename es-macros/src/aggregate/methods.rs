@@ -11,7 +11,7 @@ use crate::errors::Errors;
 use crate::helper;
 use crate::impl_block::{Member, Method};
 
-/// What the helper attribute of a method says that it is.
+/// The role that a method's helper attribute gives it.
 #[derive(Clone, Copy)]
 enum Role {
     Handler,
@@ -19,7 +19,7 @@ enum Role {
     Retired,
 }
 
-/// How many methods are marked as what, whether or not they make sense.
+/// The number of methods marked for each role, whether or not they make sense.
 #[derive(Default)]
 pub(super) struct Marked {
     pub(super) handlers: usize,
@@ -142,7 +142,7 @@ fn refuse_helpers(attrs: &[Attribute], errors: &mut Errors) {
     }
 }
 
-/// Whether no method before takes the same type. Reports both places if one does.
+/// Returns whether no method before takes the same type. Reports both places if one does.
 fn is_first<'a>(new: &Listed, mut before: impl Iterator<Item = &'a Listed>, role: Role, errors: &mut Errors) -> bool {
     let Some(first) = before.find(|first| first.variant == new.variant && first.meets(new)) else {
         return true;

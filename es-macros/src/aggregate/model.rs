@@ -35,9 +35,10 @@ pub(crate) struct Block {
     pub(crate) retired: Vec<Retired>,
     /// The names of the generated enums that a method takes for an event or a command of the user's.
     pub(crate) clashes: Vec<Ident>,
-    /// Whether the methods can be called as they are: false after an error.
+    /// True if the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
-    /// Whether it is reported as a block that may be the second of its aggregate, and must not be in the way of the first.
+    /// True if it is reported as a block that may be the second of its aggregate, and must not be in the way of the
+    /// first.
     pub(crate) second: bool,
 }
 

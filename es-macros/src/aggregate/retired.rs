@@ -10,7 +10,7 @@ use crate::errors::Errors;
 pub(crate) struct Retired {
     pub(crate) method: Ident,
     pub(crate) event: Listed,
-    /// What the event is read as; `()` if nothing is written.
+    /// The type that the event is read as; `()` if none is written.
     pub(crate) returns: Type,
 }
 

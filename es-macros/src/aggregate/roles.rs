@@ -1,4 +1,4 @@
-//! What one method of the block shows to be wrong in another.
+//! Mistakes in one method of the block that another method reveals.
 
 use syn::{Type, parse_quote};
 

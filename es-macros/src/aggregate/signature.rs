@@ -1,4 +1,4 @@
-//! What handlers and applies have in common.
+//! Code shared by handlers and applies.
 
 use syn::{
     FnArg, GenericArgument, GenericParam, PatType, PathArguments, PathSegment, Receiver, ReceiverKind, Safety,
@@ -25,7 +25,7 @@ pub(crate) enum This<'a> {
 }
 
 impl<'a> This<'a> {
-    /// What stands in the place of the receiver, and the types of the parameters behind it.
+    /// Returns what stands in the receiver's place, and the types of the parameters behind it.
     pub(crate) fn of(signature: &'a Signature, aggregate: &Type) -> (Self, Vec<&'a Type>) {
         let behind = |skip| {
             signature.inputs.iter().skip(skip).filter_map(|input| match input {
@@ -92,7 +92,8 @@ pub(crate) fn is_this(ty: &Type, aggregate: &Type) -> bool {
     is_self(ty) || last(ty).is_some_and(|ident| Some(ident) == last(aggregate))
 }
 
-/// Whether it is the aggregate, or a reference to it, as the block names it. Under another path it may be an event or a command.
+/// Returns whether it is the aggregate, or a reference to it, as the block names it. Under another path it may be an
+/// event or a command.
 pub(crate) fn is_state(ty: &Type, aggregate: &Type) -> bool {
     let ty = by_value(ty);
     is_self(ty) || text(ty) == text(ungrouped(aggregate))

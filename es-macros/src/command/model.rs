@@ -47,7 +47,7 @@ impl Command {
         })
     }
 
-    /// What to put above the struct.
+    /// Generates the attributes above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         let fields = self.message.assert_fields(&self.runtime);
         let derives = self.message.derives(&self.runtime);

@@ -152,8 +152,8 @@ fn arguments(attrs: &[Attribute], errors: &mut Errors) -> TokenStream {
     all
 }
 
-/// Whether a type can be taken for one of the user's crate: a single name that is none of [`FOREIGN`], or a path from
-/// `crate`, `self` or `super`. `Id<…>` says by itself what it identifies.
+/// Returns whether a type can be taken for one of the user's crate: a single name that is none of [`FOREIGN`], or a
+/// path from `crate`, `self` or `super`. `Id<…>` says by itself what it identifies.
 fn is_local(ty: &Type) -> bool {
     let Type::Path(path) = ty else {
         return false;

@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     pub(super) name: Option<LitStr>,
     pub(super) version: Option<Version>,
     pub(super) from: Vec<OldShape>,
-    /// What stands in the parentheses of each `removed(…)`.
+    /// The content of the parentheses of each `removed(…)`.
     pub(super) removed: Vec<TokenStream>,
     pub(super) aliases: Vec<LitStr>,
     pub(super) checks: Checks,
@@ -40,7 +40,7 @@ pub(crate) struct Version {
     pub(crate) span: Span,
 }
 
-/// What `from = …` or `try_from = …` names.
+/// The type that `from = …` or `try_from = …` names.
 pub(crate) struct OldShape {
     /// `from` or `try_from`.
     pub(crate) argument: Ident,
@@ -50,7 +50,7 @@ pub(crate) struct OldShape {
 }
 
 impl OldShape {
-    /// Whether the step from it can fail.
+    /// Returns whether the step from it can fail.
     pub(crate) fn is_fallible(&self) -> bool {
         self.argument == "try_from"
     }

@@ -104,7 +104,7 @@ fn from_shape(event: &Event, shape: &OldShape) -> TokenStream {
     }
 }
 
-/// What is said of the old shape, and checked of both.
+/// Generates the code about the old shape, and the checks of both shapes.
 fn around_shape(event: &Event, shape: &OldShape) -> TokenStream {
     let private = event.runtime.private();
     let (new, old, span) = (&event.message.ident, &shape.ty, shape.ident.span());

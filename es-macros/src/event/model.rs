@@ -57,7 +57,7 @@ impl Event {
         })
     }
 
-    /// What to put above the struct.
+    /// Generates the attributes above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         if self.message.broken {
             return TokenStream::new();
@@ -96,7 +96,7 @@ fn history(
     version: Option<Version>,
     errors: &mut Errors,
 ) -> Option<History> {
-    // What is no struct has been reported.
+    // Anything but a struct has been reported.
     let item: ItemStruct = syn::parse2(item.clone()).ok()?;
     let mut fields = history::fields(&item.fields, errors);
     fields.extend(

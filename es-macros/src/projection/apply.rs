@@ -21,11 +21,11 @@ pub(crate) struct Apply {
     /// The type `&Meta<…>`, if it takes that.
     pub(crate) meta: Option<Type>,
     pub(crate) keys: Keys,
-    /// What the method calls the event and the meta, which is what expressions of keys call them too.
+    /// The method's names for the event and the meta, which expressions of keys use too.
     pub(crate) names: [Ident; 2],
 }
 
-/// What a method does with the row.
+/// The effect of a method on the row.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Effect {
     /// No receiver: makes it.
@@ -75,15 +75,15 @@ impl Apply {
         })
     }
 
-    /// Whether the event may be the enum that `#[aggregate]` makes of all events, as its name tells. It belongs to its aggregate in
-    /// another way than an event does, as it may be more visible.
+    /// Returns whether the event may be the enum that `#[aggregate]` makes of all events, as its name tells. It belongs
+    /// to its aggregate in another way than an event does, as it may be more visible.
     pub(crate) fn may_take_all(&self) -> bool {
         let name = self.event.variant.to_string();
         name.strip_suffix("Event")
             .is_some_and(|aggregate| !aggregate.is_empty())
     }
 
-    /// Whether it takes no row.
+    /// Returns whether it takes no row.
     pub(crate) fn takes_none(&self) -> bool {
         self.effect == Effect::Create
     }
@@ -184,7 +184,7 @@ pub(super) fn is_wrapped(ty: &Type, name: &str) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == name)
 }
 
-/// Whether the name is one of std's that cannot be an alias of the row, as a rule.
+/// Returns whether the name is one of std's that cannot be an alias of the row, as a rule.
 fn is_std(ident: &Ident) -> bool {
     ["String", "Vec", "bool", "i32", "i64", "u32", "u64"]
         .iter()
@@ -288,8 +288,8 @@ fn parse_keys(tokens: TokenStream) -> syn::Result<Keys> {
     parser.parse2(tokens)
 }
 
-/// What the method calls the event and the meta, behind so many other parameters. What has no plain name is `event` or `meta`, unless
-/// the other one is called so.
+/// Returns the method's names for the event and the meta, after skipping `skip` parameters. A parameter without a plain
+/// name is called `event` or `meta`, unless the other one already is.
 fn names(signature: &Signature, skip: usize) -> [Ident; 2] {
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&*typed.pat),

@@ -23,11 +23,11 @@ pub(crate) struct Block {
     /// The struct as the block names it.
     pub(crate) this: Type,
     pub(crate) methods: Methods,
-    /// Whether the methods can be called as they are: false after an error.
+    /// True if the methods can be called as they are: false after an error.
     pub(crate) sound: bool,
 }
 
-/// What the methods with `#[apply]` do.
+/// The effects of the methods with `#[apply]`.
 pub(crate) enum Methods {
     /// They fold events into rows.
     Rows(Vec<Apply>),
@@ -60,7 +60,7 @@ impl Methods {
         }
     }
 
-    /// Whether rows are changed and deleted, but none is ever created.
+    /// Returns whether rows are changed and deleted, but none is ever created.
     fn lacks_creation(&self) -> bool {
         matches!(self, Self::Rows(applies) if !applies.iter().any(Apply::creates))
     }
@@ -95,7 +95,7 @@ impl Block {
         };
         let marked = members.iter().filter(|member| block.read(member, errors)).count();
         if refuse_macros(&members, "#[projection]", errors) {
-            // What is missing may be in there.
+            // The missing method may be in there.
         } else if marked == 0 {
             let message =
                 "a projection needs events: add `#[apply] fn opened(event: Opened) -> Self`, with an event of yours";
@@ -153,7 +153,7 @@ impl Block {
         }
     }
 
-    /// Whether no method before takes the same event. Reports both places if one does.
+    /// Returns whether no method before takes the same event. Reports both places if one does.
     fn is_first(&self, new: &Listed, errors: &mut Errors) -> bool {
         let before = self.methods.events();
         let Some(first) = before

@@ -39,7 +39,7 @@ fn on_struct(args: TokenStream, item: &TokenStream, mut errors: Errors) -> Token
 
 fn on_block(args: TokenStream, block: ImplBlock, item: TokenStream, mut errors: Errors) -> TokenStream {
     let block = Block::parse(args, block, &mut errors);
-    // What a method takes and gives does not depend on what it needs.
+    // The lints are the same whatever the method needs.
     let lints = block.as_ref().map(|block| match block.methods {
         Methods::Rows(_) => quote!(#[allow(clippy::needless_pass_by_value, clippy::unused_self)]),
         Methods::Sql { .. } => {

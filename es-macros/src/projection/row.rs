@@ -157,7 +157,7 @@ impl Row {
         })
     }
 
-    /// What to put above the struct.
+    /// Generates the attributes above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         if self.schema.is_some() {
             return TokenStream::new();

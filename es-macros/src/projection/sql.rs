@@ -103,7 +103,7 @@ fn first<'a>(signature: &Signature, parameters: &[&'a Type], known: &Type, error
     behind_reference(parameters[0])
 }
 
-/// What the reference refers to.
+/// Returns the type that the reference refers to.
 fn behind(ty: Type) -> Type {
     match ty {
         Type::Reference(reference) => ungrouped(&reference.elem).clone(),
@@ -119,7 +119,7 @@ fn typed(signature: &Signature) -> impl Iterator<Item = &Type> {
     })
 }
 
-/// What a reference to a transaction refers to: nothing else is taken by `&mut`, or is called one.
+/// Returns the transaction type behind a reference: nothing else is taken by `&mut`, or has such a name.
 /// One by value is taken for a transaction too, to say how it is taken.
 fn behind_reference(ty: &Type) -> Option<&Type> {
     let Type::Reference(reference) = ty else {
@@ -130,12 +130,12 @@ fn behind_reference(ty: &Type) -> Option<&Type> {
     (reference.mutability.is_some() || is_called_transaction(name)).then_some(inner)
 }
 
-/// Whether the name is that of a transaction, which has a lifetime also where it is left out.
+/// Returns whether the name is that of a transaction, which has a lifetime also where it is left out.
 fn is_called_transaction(name: &Ident) -> bool {
     name == "Tx" || name.to_string().ends_with("Transaction")
 }
 
-/// Whether it is one of a store: an event may be called a transaction as well.
+/// Returns whether it is one of a store: an event may be called a transaction as well.
 fn is_transaction_by_value(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| {
         ["SqliteTransaction", "PgTransaction"]

@@ -1,4 +1,4 @@
-//! What an editor sends while somebody types: for each input the user's tokens come out, once and in order, and nothing panics.
+//! Input that an editor sends while somebody types: the user's tokens come out once and in order, and nothing panics.
 
 use proc_macro2::TokenStream;
 
@@ -215,7 +215,7 @@ const ARGUMENTS: &[&str] = &[
     "park = ",
 ];
 
-/// What is typed before a field.
+/// Text that is typed before a field.
 const HISTORY: &[&str] = &[
     "",
     "add",

@@ -1,4 +1,5 @@
-//! What each macro writes. After a change: `UPDATE_SNAPSHOTS=1 cargo test -p es-macros`, and look at the difference.
+//! Snapshots of each macro's output. After a change, run `UPDATE_SNAPSHOTS=1 cargo test -p es-macros` and read the
+//! difference.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! How long an expansion is, and how long it takes: `cargo test --release -p es-macros --lib -- --ignored --nocapture speed`.
+//! Measures the length and the time of an expansion: `cargo test --release -p es-macros --lib -- --ignored --nocapture
+//! speed`.
 
 use std::time::Instant;
 

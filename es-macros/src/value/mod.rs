@@ -101,7 +101,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// What the fingerprint of a state that holds such a value takes from it, and whether its values come back as they are.
+/// Generates what a state that holds such a value adds to its fingerprint, and whether its values come back unchanged.
 fn shape(item: &Item, runtime: &Runtime) -> Option<TokenStream> {
     let (ident, generics) = head(item)?;
     let (parameters, arguments, bounds) = generics.split_for_impl();

@@ -25,7 +25,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     quote!(#definition #unique #command_of #serde #command_enum)
 }
 
-/// What is said of each command alone.
+/// Generates the code for each command on its own.
 pub(super) fn apart(block: &Block) -> TokenStream {
     block
         .handlers

@@ -1,4 +1,4 @@
-//! What the enum of all events and that of all commands have in common.
+//! Code shared by the enum of all events and the enum of all commands.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
@@ -25,7 +25,7 @@ impl Enum<'_> {
         quote!(match *self { #arms })
     }
 
-    /// What `generate` makes of each variant, under the `#[cfg]`s of its method.
+    /// Calls `generate` for each variant and puts the `#[cfg]`s of its method on the result.
     pub(super) fn each(&self, generate: impl Fn(&Listed) -> TokenStream) -> TokenStream {
         let each = self.variants.iter().map(|listed| {
             let (cfgs, tokens) = (&listed.cfgs, generate(listed));
@@ -93,8 +93,8 @@ impl Enum<'_> {
         })
     }
 
-    /// What `derive` would write. It would also report an item that is no event or command once more for each trait; the
-    /// helpers, which are bound by `EventOf` and `CommandOf`, leave it at one error.
+    /// Generates what `derive` would write. A derive would report an item that is no event or command again for each
+    /// trait; the helpers, which are bound by `EventOf` and `CommandOf`, leave it at one error.
     fn std_traits(&self) -> TokenStream {
         let Self { block, ident, .. } = self;
         let Block { runtime, aggregate, .. } = block;

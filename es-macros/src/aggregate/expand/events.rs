@@ -26,7 +26,7 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     quote!(#definition #unique #event_of #applied #event_enum #into_events #retired)
 }
 
-/// What is said of each event alone.
+/// Generates the code for each event on its own.
 pub(super) fn apart(block: &Block) -> TokenStream {
     block
         .applies

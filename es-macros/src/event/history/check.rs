@@ -1,4 +1,4 @@
-//! What a history must not say.
+//! Checks of a history for contradictions.
 
 use std::collections::BTreeSet;
 
@@ -254,7 +254,7 @@ fn container(attrs: &[Attribute], errors: &mut Errors) -> Vec<Attribute> {
     kept
 }
 
-/// What stands in the parentheses of `#[serde(…)]`, unless that is for serde to report.
+/// Parses the content of the parentheses of `#[serde(…)]`, unless serde will report it.
 pub(super) fn metas(attribute: &Attribute) -> Option<Vec<Meta>> {
     let metas = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated);
     metas.ok().map(|metas| metas.into_iter().collect())

@@ -71,18 +71,18 @@ impl History {
 }
 
 impl Field {
-    /// Whether there is anything to tell.
+    /// Returns whether there is anything to tell.
     pub(crate) fn has_history(&self) -> bool {
         self.added.is_some() || !self.renamed.is_empty() || !self.changed.is_empty() || self.removed.is_some()
     }
 
-    /// Whether both may be compiled together, as far as can be told without evaluating `cfg`.
+    /// Returns whether both may be compiled together, as far as can be told without evaluating `cfg`.
     fn meets(&self, other: &Self) -> bool {
         let is_conditional = |field: &Self| field.attrs.iter().any(|attribute| attribute.path().is_ident("cfg"));
         !is_conditional(self) && !is_conditional(other)
     }
 
-    /// Whether the struct has it in this version.
+    /// Returns whether the struct has it in this version.
     fn is_in(&self, version: u32) -> bool {
         self.added.as_ref().is_none_or(|added| added.since.number <= version)
             && self.removed.is_none_or(|removed| version < removed.number)

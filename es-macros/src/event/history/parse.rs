@@ -41,7 +41,7 @@ const CHANGED: Known = Known {
     repeatable: &[],
 };
 
-/// Whether the attribute is our helper.
+/// Returns whether the attribute is our helper.
 fn is_ours(attribute: &Attribute) -> bool {
     attribute
         .path()
@@ -97,7 +97,7 @@ fn arguments<'a>(attributes: impl Iterator<Item = &'a Attribute>, errors: &mut E
     all
 }
 
-/// What stands in the parentheses of `removed(note: String, since = 2)`.
+/// Parses the content of the parentheses of `removed(note: String, since = 2)`.
 pub(crate) fn removed(content: TokenStream, errors: &mut Errors) -> Option<Field> {
     let parser = |input: ParseStream<'_>| {
         let expected = |span| syn::Error::new(span, "expected the field as it was: `removed(note: String, since = 2)`");

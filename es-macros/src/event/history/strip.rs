@@ -34,7 +34,7 @@ fn without_helpers(fields: TokenStream) -> TokenStream {
     kept
 }
 
-/// Whether this is the `[event(…)]` of an attribute.
+/// Returns whether this is the `[event(…)]` of an attribute.
 fn is_helper(token: &TokenTree) -> bool {
     let TokenTree::Group(group) = token else { return false };
     if group.delimiter() != Delimiter::Bracket {
