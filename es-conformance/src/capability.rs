@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// What a store offers beyond the core of the contract. A case whose capability a fixture does not declare is skipped, and
-/// the skip is counted.
+/// A feature that a store offers beyond the core of the contract. A case whose capability the fixture does not declare
+/// is skipped, and the skip is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {

@@ -1,4 +1,4 @@
-//! How a case says what it expected and what came.
+//! Checks that report what a case expected and what it got.
 
 use std::fmt::{self, Debug, Display};
 use std::panic::Location;
@@ -19,7 +19,7 @@ pub(crate) enum Stop {
     Skipped(&'static str),
 }
 
-/// How a promise was broken.
+/// A broken promise, and how it was broken.
 #[derive(Debug)]
 pub(crate) struct Breach {
     what: String,

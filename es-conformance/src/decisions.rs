@@ -31,7 +31,7 @@ async fn runtime_over(store: &Wrapped<Intercept>, attempts: u32) -> Checked<Runt
     Ok(Runtime::builder(store.clone()).retry(retry).start().await?)
 }
 
-/// What another writer appends to the counter.
+/// Returns the event that another writer appends to the counter.
 fn foreign() -> NewEvent {
     let mut event = with_payload(r#"{"events":0,"note":"foreign"}"#);
     event.name = "next".into();
@@ -54,7 +54,7 @@ fn done<T, E: Debug>(what: &str, result: Result<T, E>) -> Checked<T> {
     result.map_err(|error| Stop::broken(what, "success", format_args!("{error:?}")))
 }
 
-/// What the counter kept, as the store has it.
+/// Reads the events of the counter from the store.
 async fn kept(store: &Store) -> Checked<Vec<Counted>> {
     let events = store.events_of(&counter_stream()).await?;
     let counted = events.iter().map(|event| serde_json::from_slice(&event.payload));

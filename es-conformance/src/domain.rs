@@ -17,7 +17,7 @@ pub(crate) struct Keeper<T> {
     pub(crate) kept: Vec<T>,
 }
 
-/// What a keeper can keep.
+/// A type of values that a keeper can keep.
 pub(crate) trait Value:
     Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send + Sync + 'static
 {
@@ -119,14 +119,14 @@ pub(crate) fn keeper<T: Value>(id: &str) -> KeyOf<Keeper<T>> {
 /// Asks a keeper to keep how many events it has, and how it was asked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Count {
-    /// What is kept beside the number.
+    /// Text that is kept with the number.
     note: String,
     /// The number that each call of the handler saw.
     #[serde(skip)]
     seen: Arc<Mutex<Vec<u64>>>,
 }
 
-/// How many events a keeper had, and the note of the command.
+/// The number of events that a keeper had, and the note of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counted {
     pub(crate) events: u64,

@@ -77,7 +77,7 @@ impl Contents {
     }
 }
 
-/// How often a writing process is killed.
+/// The number of times a writing process is killed.
 const KILLS: usize = 50;
 
 pub(crate) async fn m02_acked_survive_client_kill(subject: &Subject<'_>) -> Checked {
@@ -250,7 +250,7 @@ pub(crate) async fn killed_writer(subject: &Subject<'_>, acknowledged: usize) ->
     }
 }
 
-/// What a writer process writes into its events.
+/// The content that a writer process gives its events.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 struct Mark {
     append: String,

@@ -496,7 +496,7 @@ async fn refused_beside_a_neighbour(store: &Store, append: Append) -> Checked {
     same("what is stored of it", stored, (Vec::new(), false))
 }
 
-/// What becomes of the append, its events as they are stored, and whether its key is.
+/// Appends next to a neighbour, and returns the outcome, the stored events, and whether the key is stored.
 async fn beside_a_neighbour(
     store: &Store,
     append: &Append,

@@ -13,7 +13,7 @@ use crate::{Capability, SqlTables};
 /// be gone when it is dropped. Only [`open`](Self::open) is needed; every other method makes more cases apply.
 #[async_trait]
 pub trait Fixture: Send + Sync {
-    /// What the store offers beyond the core.
+    /// Returns what the store offers beyond the core.
     fn capabilities(&self) -> &[Capability] {
         &[]
     }
@@ -53,7 +53,8 @@ pub trait Fixture: Send + Sync {
         panic!("the fixture has the address `{address}`, but does not implement `open_at`");
     }
 
-    /// How many events a read fetches at a time, if it works in pages: the seams between them are tried.
+    /// Returns the number of events that a read fetches at a time, if it works in pages: the seams between them are
+    /// tested.
     fn page(&self) -> Option<usize> {
         None
     }
@@ -69,8 +70,8 @@ pub trait Fixture: Send + Sync {
         None
     }
 
-    /// What the open store itself reads back of the settings that make it flush before it acknowledges, or what is wrong with
-    /// them.
+    /// Reads back from the open store the settings that make it flush before it acknowledges. Returns them, or what is
+    /// wrong with them.
     async fn flushes_before_ack(&self) -> Option<Result<String, String>> {
         None
     }
@@ -81,7 +82,7 @@ pub trait Fixture: Send + Sync {
     }
 }
 
-/// What an outside transaction does before it is left open.
+/// The work that an outside transaction does before it is left open.
 #[derive(Debug, Clone, Copy)]
 pub enum Work<'a> {
     /// Appends, in the store's own form and with the store's own locks, but does not commit.

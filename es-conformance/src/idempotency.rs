@@ -64,7 +64,7 @@ pub(crate) async fn d02_same_append_id_other_content(subject: &Subject<'_>) -> C
     same("the number of stored events", store.check_log().await?.len(), 3)
 }
 
-/// What makes another request of an append.
+/// A change that makes an append a different request.
 type Change = (&'static str, fn(&mut StreamAppend));
 
 const CHANGES: [Change; 6] = [

@@ -373,7 +373,7 @@ pub(crate) async fn g35_inline_projection_that_is_behind_refuses(subject: &Subje
     inline.stands(7, &[1, 2, 4, 6], &[1, 2, 3, 6]).await?;
 
     if subject.fixture.rewind(Position(5)).await {
-        // What they have taken in has not happened.
+        // The tables have taken in events that, after the rewind, never happened.
         let tables = subject.sql().await?;
         let inline = Inline { tables, ..inline };
         for _ in 6..=7 {

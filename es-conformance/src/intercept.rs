@@ -8,7 +8,7 @@ use es_runtime::{EventStore, ExpectedVersion, NewEvent, StoreError, StoreErrorKi
 use crate::subject::Store;
 use crate::wrap::{Wrap, Wrapped};
 
-/// What happens to an append on its way to the store.
+/// An action on an append on its way to the store.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     /// Another writer appends this to the same stream just before.

@@ -21,7 +21,7 @@ fn of(name: &str, shape_version: u32) -> NewEvent {
     }
 }
 
-/// What the log holds of each kind.
+/// Counts the events of each kind in the log.
 async fn counted(store: &Store) -> Checked<BTreeMap<EventKind, u64>> {
     let mut counts = BTreeMap::new();
     for event in store.log().await? {
@@ -31,7 +31,7 @@ async fn counted(store: &Store) -> Checked<BTreeMap<EventKind, u64>> {
     Ok(counts)
 }
 
-/// What the store tells must be what the log holds, in order.
+/// Checks that the store reports exactly what the log holds, in order.
 async fn complete(store: &Store) -> Checked {
     let held: Vec<EventKind> = counted(store).await?.into_keys().collect();
     same("the kinds of events, in order", store.stored_events().await?, held)

@@ -46,7 +46,7 @@ pub use fixture::{Fixture, Transaction, Work};
 pub use run::{Case, Verdict};
 pub use sql_tables::{SqlInline, SqlStep, SqlTables};
 
-/// What the macros' expansions call; not for use by hand.
+/// Items that the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::process::writer_process;

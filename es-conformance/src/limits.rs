@@ -222,7 +222,7 @@ fn deep_value(levels: usize) -> Value {
     (0..levels).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
 }
 
-/// What is read back has limits that hold for metadata too.
+/// Metadata that would not be read back is refused: the limits hold for it too.
 async fn deep_metadata_refused(store: &Store) -> Checked {
     let limit = store.limits().metadata_depth;
     // The object of the metadata and that of the entries are around the value.

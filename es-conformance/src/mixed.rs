@@ -169,7 +169,7 @@ fn keyed(name: &str, content: u128, streams: Vec<StreamAppend>) -> Append {
     append(Some(key(name, content)), streams)
 }
 
-/// What an append of D17 can be.
+/// The kinds of appends in D17.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Keyless,
@@ -255,7 +255,7 @@ impl Plan {
             self.sent.push(append.clone());
             batch.push(append);
         }
-        // What is repeated is recent, or of the same batch.
+        // Repeats only recent appends, or those of the same batch.
         let kept = self.sent.len().min(40);
         self.sent.drain(..self.sent.len() - kept);
         batch

@@ -10,7 +10,7 @@ use crate::check::{Among, Checked, Stop, holds, present, same};
 use crate::sample::given;
 use crate::subject::Store;
 
-/// What must be stored, by the answers that were given so far.
+/// The content that the store must have, according to the answers given so far.
 #[derive(Default)]
 pub(crate) struct Model {
     versions: HashMap<StreamId, Version>,
@@ -79,7 +79,7 @@ impl Model {
         }
     }
 
-    /// Whether the append, done now, has this answer.
+    /// Returns whether the append, done now, has this answer.
     fn allows(&self, append: &Append, answer: &Result<Appended, AppendError>) -> bool {
         let under_key = append
             .key
@@ -116,7 +116,7 @@ impl Model {
         }
     }
 
-    /// Whether an append, done now, has this receipt.
+    /// Returns whether an append, done now, has this receipt.
     fn is_receipt(&self, append: &Append, appended: &Appended) -> bool {
         let mut head = self.head.0;
         let last = head + append.events().count() as u64;
@@ -184,7 +184,7 @@ impl Model {
         same("the events that were stored", came, sent)
     }
 
-    /// What the store tells of an append, and of its key.
+    /// Checks what the store says about an append, and about its key.
     async fn check_records(&self, store: &Store, append: &Append) -> Checked {
         let resolved = store.resolve(&AppendRef::of(append)).await?;
         same("the outcome of an append", resolved.as_ref(), self.done.get(&append.id))?;
@@ -206,7 +206,7 @@ impl Model {
     }
 }
 
-/// Whether the append was stored, and not before.
+/// Returns whether the append was stored, and not before.
 fn is_recorded(answer: &Result<Appended, AppendError>) -> bool {
     answer.as_ref().is_ok_and(|appended| !appended.repeated)
 }

@@ -18,10 +18,10 @@ use crate::subject::Store;
 const ADDRESS: &str = "ES_CONFORMANCE_ADDRESS";
 /// The writer's name, which its streams begin with.
 const NAME: &str = "ES_CONFORMANCE_WRITER";
-/// How many appends each of its tasks does, if it is not killed before.
+/// The variable with the number of appends that each task makes, unless it is killed before.
 const APPENDS: &str = "ES_CONFORMANCE_APPENDS";
 
-/// How many tasks of a writer append at once.
+/// The number of tasks of a writer that append at once.
 pub(crate) const TASKS: u64 = 4;
 
 /// The stream that every writer appends to.
@@ -29,7 +29,7 @@ pub(crate) fn shared() -> StreamId {
     stream("shared")
 }
 
-/// What a writer process said.
+/// A message of a writer process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
     /// An append of so many events was acknowledged, with this version of the stream after it.
@@ -37,7 +37,7 @@ pub(crate) enum Said {
         stream: StreamId,
         version: Version,
         events: u64,
-        /// Whether an append of the process had failed before this one was called.
+        /// True if an append of the process had failed before this one was called.
         after_failure: bool,
     },
     /// An append failed.

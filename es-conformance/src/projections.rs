@@ -97,7 +97,7 @@ struct Count {
     count: u64,
 }
 
-/// What [`step`] has counted so far. Its rows are always equal.
+/// Reads how often [`step`] has counted so far. Its rows are always equal.
 async fn counted(store: &Projections) -> Checked<u64> {
     let rows = store.rows(&table(), &KEYS.map(str::to_owned)).await?;
     let data: Vec<Option<&Bytes>> = rows.iter().map(|row| row.as_ref().map(|row| &row.data)).collect();
@@ -121,7 +121,7 @@ async fn step(store: &Projections, lease: &Lease, from: Position, to: Position) 
     Ok(commit(lease, from, to, rows.into()))
 }
 
-/// What was counted must be where the checkpoint stands, seen from a moment at which it did not move.
+/// Checks that the count equals the checkpoint, at a moment when the checkpoint did not move.
 async fn count_is_checkpoint(store: &Projections) -> Checked<Position> {
     loop {
         let before = checkpoint(store).await?;
@@ -351,7 +351,7 @@ pub(crate) async fn g09_parked_event_can_be_replayed(subject: &Subject<'_>) -> C
     same("the rows", data, vec![Bytes::from(r#"{"count":1}"#)])
 }
 
-/// What is tried is noted far above the checkpoint of whoever notes it: by a commit that moves nothing.
+/// Attempts are recorded far above the reader's checkpoint, by a commit that moves nothing.
 pub(crate) async fn g36_events_are_parked_wherever_they_stand(subject: &Subject<'_>) -> Checked {
     let length = scaled(1_000, 10_000);
     let store = filled(subject, length).await?;
@@ -363,7 +363,7 @@ pub(crate) async fn g36_events_are_parked_wherever_they_stand(subject: &Subject<
         ..commit(&lease, at, at, Vec::new())
     };
     let (far, last) = (parked(length / 2, "far above", 1), parked(length, "at the end", 2));
-    // Whether it has begun or not.
+    // The reader may have begun or not.
     for at in [0, 1] {
         let what = format!("with the checkpoint at {at}");
         let stands = async |wanted: Vec<Parked>| {

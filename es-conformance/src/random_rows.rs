@@ -19,7 +19,7 @@ const FIELDS: [&str; 3] = ["plain", "address.city", "\"a.b\".it's"];
 /// A row of the model.
 struct Known {
     key: String,
-    /// What each field holds, `None` if the row does not have it.
+    /// The value of each field, `None` if the row does not have it.
     fields: [Option<Value>; 3],
 }
 
@@ -173,7 +173,7 @@ fn pick(random: &mut Random, of: usize) -> usize {
     usize::try_from(random.below(of as u64)).unwrap_or_default()
 }
 
-/// What the model says of a query: the keys.
+/// Returns the keys that the model expects for a query.
 fn listed(rows: &[Known], conditions: &[Condition], query: &RowQuery) -> Vec<String> {
     let field = query
         .order_by
@@ -198,7 +198,7 @@ fn listed(rows: &[Known], conditions: &[Condition], query: &RowQuery) -> Vec<Str
     found.into_iter().map(|row| row.key.clone()).collect()
 }
 
-/// What it says of groups: the values and how many rows have each.
+/// Returns the groups that the model expects: the values and how many rows have each.
 fn counted(rows: &[Known], conditions: &[Condition], field: usize) -> Vec<(Option<Compared>, u64)> {
     let mut groups: Vec<(Option<Compared>, u64)> = Vec::new();
     for row in rows

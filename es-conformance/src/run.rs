@@ -19,7 +19,7 @@ pub struct Case {
     pub(crate) check: for<'a> fn(&'a Subject<'a>) -> BoxFuture<'a, Checked>,
 }
 
-/// What a case found out about a store.
+/// The verdict of a case on a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The promise is kept.
@@ -41,7 +41,7 @@ impl Case {
         self.name.split('_').next().unwrap_or_default().to_uppercase()
     }
 
-    /// What a store promises.
+    /// Returns the promise that the case checks.
     pub fn promise(&self) -> &'static str {
         self.promise
     }

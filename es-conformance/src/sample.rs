@@ -32,7 +32,7 @@ pub(crate) fn with_payload(payload: impl Into<Bytes>) -> NewEvent {
     }
 }
 
-/// What a store must give back of an event exactly as it was given.
+/// Returns the part of an event that a store must give back exactly as it was given.
 pub(crate) fn given(event: &RecordedEvent) -> NewEvent {
     NewEvent {
         id: event.id,

@@ -39,7 +39,7 @@ pub trait SqlTables: Send + Sync {
     async fn numbers(&self, schema: &SqlSchema) -> Option<Vec<i64>>;
 }
 
-/// What an inline projection does with an append.
+/// The actions of an inline projection for an append.
 #[derive(Debug, Clone)]
 pub struct SqlInline {
     /// Whose steps they are.
@@ -48,7 +48,7 @@ pub struct SqlInline {
     pub steps: Vec<(usize, SqlStep)>,
 }
 
-/// What a step does with its transaction.
+/// The action of a step in its transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SqlStep {
     /// Inserts a row with this number.

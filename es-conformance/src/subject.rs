@@ -222,7 +222,7 @@ pub(crate) fn check_versions(stream: &StreamId, events: &[RecordedEvent]) -> Che
     same(format_args!("the versions of `{stream}`"), versions, gapless)
 }
 
-/// What became of the only stream of the append.
+/// Returns the outcome for the only stream of the append.
 #[track_caller]
 pub(crate) fn only(appended: &Appended) -> Checked<&StreamAppended> {
     same("the streams that the append tells of", appended.streams.len(), 1)?;

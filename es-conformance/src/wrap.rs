@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 pub use projections::WrapProjections;
 
-/// What stands in front of a store: passes every call on, except those that it overrides. [`Wrapped`] makes it a store.
+/// A layer in front of a store: passes every call on, except those that it overrides. [`Wrapped`] makes it a store.
 #[async_trait]
 pub trait Wrap: Send + Sync + 'static {
     /// The store behind.

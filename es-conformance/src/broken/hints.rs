@@ -29,7 +29,7 @@ impl Wrap for Early {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let head = self.store.head().await?.0 + append.events().count() as u64;
         self.wakes.wake(Position(head));
-        // What takes a moment elsewhere: whoever was woken is faster.
+        // Work that takes a moment elsewhere: a woken reader is faster.
         for _ in 0..100 {
             yield_now().await;
         }

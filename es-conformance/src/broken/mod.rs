@@ -25,7 +25,7 @@ use crate::{Capability, Fixture, Transaction, Work};
 pub struct Broken {
     /// Its name.
     pub name: &'static str,
-    /// What it does wrong.
+    /// The mistake that it makes.
     pub fault: &'static str,
     /// The cases that must catch it.
     pub caught_by: &'static [&'static str],

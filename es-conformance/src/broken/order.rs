@@ -24,7 +24,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[derive(Clone)]
 struct Late {
     store: MemoryStore,
-    /// What is not committed yet.
+    /// Events that are not committed yet.
     hidden: Arc<Mutex<BTreeSet<Position>>>,
     allocating: Arc<AsyncMutex<()>>,
 }
@@ -102,7 +102,7 @@ pub(super) fn shows_late_commits_late() -> Box<dyn Fixture> {
             self.0.commit(&self.1);
         }
 
-        /// What is hidden for ever is as good as gone.
+        /// Hidden for ever is as good as gone.
         async fn roll_back(self: Box<Self>) {}
     }
 

@@ -17,7 +17,7 @@ use crate::projections::LONG;
 use crate::wrap::{Wrap, WrapProjections, Wrapped};
 use crate::{Capability, Fixture, SqlInline, SqlStep, SqlTables};
 
-/// What is wrong.
+/// The mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -306,7 +306,7 @@ impl Tables {
         Arc::new(Wrapped(Arc::new(self.clone())))
     }
 
-    /// Whether the projection has taken in all events of its categories.
+    /// Returns whether the projection has taken in all events of its categories.
     async fn is_level(&self, projection: &InlineReader) -> Result<bool, AppendError> {
         let checkpoint = async |reader| match self.store.checkpoint(reader).await {
             Ok(checkpoint) => Ok(checkpoint.map(|checkpoint| checkpoint.position)),

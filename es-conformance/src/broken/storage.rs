@@ -12,7 +12,7 @@ use crate::wrap::{Wrap, Wrapped};
 use crate::{Capability, Fixture};
 
 pub(super) fn acknowledges_before_it_stores() -> Box<dyn Fixture> {
-    /// What is on the disk: opened again, the store holds this.
+    /// The content of the disk: a store opened again holds this.
     #[derive(Default)]
     struct Disk(Arc<Mutex<Vec<Append>>>);
 
