@@ -1,4 +1,4 @@
-//! Whether what is not found is not there.
+//! Checks that what is not found really is not there.
 //!
 //! A checksum tells nothing of an event that the index does not lead to any more. But an entry of an index that was changed is still
 //! between its neighbours, and a search for what stood there ends beside it. So it is enough to go from one neighbour to the other: the
@@ -23,7 +23,7 @@ pub(crate) struct Absence<'c> {
     counted: Option<i64>,
 }
 
-/// How many rows of streams are counted at a time, once all of them were.
+/// The number of stream rows counted at a time, once all of them have been counted.
 const COUNTED_AT_ONCE: i64 = 1000;
 
 /// Entries of the index of events near a place, with what their rows say.
@@ -74,8 +74,8 @@ impl<'c> Absence<'c> {
         }
     }
 
-    /// Whether it is sure that a stream has no event in the range from version `from` to `to`, but for those up to `last`. It is not if
-    /// another process has appended one in the meantime.
+    /// Returns whether it is certain that a stream has no event in the range from version `from` to `to`, except those
+    /// up to `last`. It is not if another process has appended one in the meantime.
     pub(crate) fn is_sure(
         &mut self,
         stream: &StreamId,
@@ -116,7 +116,8 @@ impl<'c> Absence<'c> {
         Ok(next_to(before, entries(following, name_key)?).is_some_and(|next| next.is_none_or(|next| next > place)))
     }
 
-    /// Whether the row of no stream is gone, which may be the one that is looked for. Looks at all of them at first, and then at some.
+    /// Returns whether no stream's row is missing, since that could be the one looked for. Checks all of them at first,
+    /// and then some.
     fn has_all_names(&mut self) -> Result<bool, Problem> {
         let (after, up_to) = match self.counted {
             None => (0, i64::MAX),

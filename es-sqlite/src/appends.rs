@@ -88,7 +88,7 @@ impl<'c> Appends<'c> {
         first(self.find.get()?.query([id.0.as_bytes()])?)
     }
 
-    /// What the append was answered with, to be given again.
+    /// Returns the first answer to the append, to be given again.
     pub(crate) fn result(&mut self, done: &Done) -> Result<Appended, Problem> {
         let streams = match (&done.streams, done.positions) {
             (Some(json), _) => serde_json::from_str(json)
@@ -104,7 +104,7 @@ impl<'c> Appends<'c> {
         })
     }
 
-    /// What is stored under a key.
+    /// Finds what is stored under a key.
     pub(crate) fn find_key(&mut self, key: &str) -> Result<Option<KeyRecord>, Problem> {
         let Some(done) = first(self.find_key.get()?.query([key])?)? else {
             return Ok(None);
@@ -116,7 +116,7 @@ impl<'c> Appends<'c> {
         }))
     }
 
-    /// Whether `append` says what is stored under its id.
+    /// Returns whether `append` is the one that is stored under its id.
     pub(crate) fn is_same(
         &mut self,
         append: &Append,

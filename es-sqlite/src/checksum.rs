@@ -1,4 +1,4 @@
-//! What tells an event from one that the disk has changed.
+//! Checksums that detect events changed by the disk.
 
 use es_runtime::{RecordedEvent, StoredEvent, StreamId};
 
@@ -30,7 +30,7 @@ impl Checksum {
 #[derive(Clone, Copy)]
 pub(crate) struct Checksums(Crc);
 
-/// What folding reads of an event.
+/// The part of an event that folding reads.
 pub(crate) struct Folded<'e> {
     pub(crate) version: u64,
     pub(crate) position: u64,
@@ -54,7 +54,7 @@ impl Checksums {
         }
     }
 
-    /// Whether a recorded event is what was stored.
+    /// Returns whether a recorded event is the one that was stored.
     pub(crate) fn is_of(self, event: &RecordedEvent, metadata: &[u8], stored: Checksum) -> bool {
         let folded = Folded {
             version: event.version.0,
@@ -67,7 +67,7 @@ impl Checksums {
         self.event(&folded, event.id.0.as_bytes(), metadata) == stored
     }
 
-    /// Whether what folding reads is what was stored.
+    /// Returns whether the part that folding reads is as it was stored.
     pub(crate) fn is_of_folded(self, event: &StoredEvent, stored: Checksum) -> bool {
         let folded = Folded {
             version: event.version.0,

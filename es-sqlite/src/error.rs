@@ -4,7 +4,7 @@ use std::sync::Arc;
 use es_runtime::{StoreError, StoreErrorKind};
 use rusqlite::ErrorCode;
 
-/// What went wrong in the file, before it is known what was being done. Cheap to clone: one failed commit answers many
+/// A failure in the file, before it is known which operation failed. Cheap to clone: one failed commit answers many
 /// callers.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Problem {
@@ -69,7 +69,7 @@ impl Problem {
     }
 }
 
-/// Whether a value is not what its column holds, which SQLite sees to unless the file is damaged.
+/// Returns whether a value has another type than its column. SQLite prevents that unless the file is damaged.
 fn is_of_another_type(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
 

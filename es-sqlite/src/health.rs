@@ -3,7 +3,7 @@ use std::sync::OnceLock;
 
 use es_runtime::{StoreError, StoreErrorKind};
 
-/// Whether a handle may still be used: it ends once, by being closed or by losing trust in what it wrote.
+/// The state of a handle: usable until it is closed, or until it can no longer trust what it wrote.
 pub(crate) struct Health {
     path: PathBuf,
     end: OnceLock<End>,
@@ -48,7 +48,7 @@ impl Health {
         }
     }
 
-    /// Whether it ended by a failure.
+    /// Returns whether a failure ended it.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(self.end.get(), Some(End::Failed(_)))
     }

@@ -36,7 +36,7 @@ impl<'c> Kinds<'c> {
         Ok(())
     }
 
-    /// What was noted since the last commit may not be in the table.
+    /// Forgets all kinds: those noted since the last commit may not be in the table.
     pub(crate) fn forget(&mut self) {
         self.known.clear();
     }

@@ -42,7 +42,7 @@ pub(crate) fn check(path: &Path) -> Result<PathBuf, StoreError> {
     Ok(absolute)
 }
 
-/// Whether SQLite, or a crate for it, would take the text for a URI, of which a file by that name is hardly what is wanted.
+/// Returns whether SQLite, or a crate for it, would take the text for a URI. Hardly anybody wants a file of that name.
 fn is_uri(text: &str) -> bool {
     ["file:", "sqlite:"].iter().any(|scheme| {
         text.get(..scheme.len())

@@ -27,7 +27,7 @@ impl Durability {
     }
 }
 
-/// How a [`SqliteStore`] is opened.
+/// Options for opening a [`SqliteStore`].
 ///
 /// # Examples
 ///
@@ -75,19 +75,19 @@ impl SqliteOptions {
         self
     }
 
-    /// How large appends may be. By default [`Limits::default`].
+    /// Sets the largest allowed append. By default [`Limits::default`].
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// How many threads read, each with a connection of its own; at least one. By default 4.
+    /// Sets the number of reading threads, each with a connection of its own; at least one. By default 4.
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
     }
 
-    /// How long to wait for another process that is writing to the file. By default 5 seconds.
+    /// Sets how long to wait for another process that is writing to the file. By default 5 seconds.
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout;
         self

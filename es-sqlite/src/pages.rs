@@ -8,16 +8,16 @@ use crate::error::Problem;
 use crate::pool::Pool;
 use crate::reader::{Page, Reader};
 
-/// What can be read page by page: each page starts after the last item of the one before.
+/// A query that can be read page by page: each page starts after the last item of the one before.
 pub(crate) trait Paged: Sized + Send + 'static {
     type Item: Send + 'static;
 
-    /// Whether it can be told without reading that nothing comes.
+    /// Returns whether it is certain, without reading, that nothing follows.
     fn is_empty(&self) -> bool;
 
     fn page(&self, reader: &mut Reader<'_>) -> Result<Page<Self::Item>, Problem>;
 
-    /// What is left after `items`, the last of which is `last`.
+    /// Returns the rest of the query after `items`, the last of which is `last`.
     fn after(self, items: u64, last: &Self::Item) -> Self;
 }
 
@@ -108,7 +108,7 @@ impl Paged for LoadStream {
     }
 }
 
-/// What is left of a read after so many events, the last of which has this version.
+/// Returns the rest of a read after so many events, the last of which has this version.
 fn behind(mut query: ReadStream, items: u64, last: Version) -> ReadStream {
     match query.direction {
         Direction::Forwards => query.from = last.next(),

@@ -1,4 +1,4 @@
-//! Whether the files that are written to are still those under their names.
+//! Checks that the open files are still those under their names.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ pub(crate) struct Place {
     files: Vec<(PathBuf, Identity)>,
 }
 
-/// What a file stays, whatever it is called.
+/// The identity of a file, whatever its name.
 type Identity = (u64, u64);
 
 impl Place {

@@ -10,7 +10,7 @@ use crate::health::Health;
 use crate::queue::Queue;
 use crate::reader::Reader;
 
-/// What a reading thread does next. It answers for itself.
+/// A job for a reading thread. It sends its own answer.
 pub(crate) type Job = Box<dyn FnOnce(&mut Reader<'_>) + Send>;
 
 /// Threads that read, each with its own connection.
@@ -30,7 +30,7 @@ impl Pool {
         }
     }
 
-    /// What one of the threads does, until the pool is closed.
+    /// Runs jobs on one of the threads until the pool is closed.
     pub(crate) fn serve(&self, connection: &Connection) {
         let mut reader = Reader::new(connection);
         while let Some(job) = self.jobs.pop() {

@@ -14,7 +14,7 @@ use crate::rows::{self, event_columns, stored_columns};
 use crate::statement::Prepared;
 use crate::statements::Statements;
 
-/// How many rows one page has at most.
+/// The most rows on one page.
 const PAGE: u64 = 512;
 /// A page ends after the event that brings it to so many bytes of payload.
 const PAGE_BYTES: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub(crate) struct Reader<'c> {
 /// A part of what is read, in the order asked for.
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
-    /// Whether nothing comes after it.
+    /// True if it is the last page.
     pub(crate) is_last: bool,
 }
 
@@ -315,7 +315,7 @@ impl<'c> Reader<'c> {
     }
 }
 
-/// Whether an event is of one of the categories. Adds what it compares with to the parameters.
+/// Returns the condition for events of one of the categories. Adds the values that it compares with to the parameters.
 fn condition(categories: &[CategoryFilter], parameters: &mut Vec<Value>) -> String {
     let mut parameter = |text: &str| {
         parameters.push(Value::Text(text.to_owned()));

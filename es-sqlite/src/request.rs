@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::projections::{Job, SqliteTransaction};
 
-/// What callers ask of the writer.
+/// A caller's request to the writer.
 pub(crate) enum Request {
     Append(AppendRequest),
     Resolve(ResolveRequest),
@@ -15,7 +15,7 @@ pub(crate) enum Request {
     Job(Box<dyn Job>),
 }
 
-/// What the writer answers.
+/// The writer's answer.
 pub(crate) enum Answer {
     Append(Result<Appended, InlineError>),
     Resolve(Result<Option<Appended>, StoreError>),
@@ -35,7 +35,7 @@ impl Answer {
         }
     }
 
-    /// How many events or rows were written for it.
+    /// Returns the number of events or rows written for it.
     pub(crate) fn written(&self) -> usize {
         match self {
             Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 impl Request {
-    /// Whether nobody waits for the answer: what was not begun need not be done then.
+    /// Returns whether nobody waits for the answer: then work that has not begun need not be done.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
@@ -68,7 +68,7 @@ impl Request {
         }
     }
 
-    /// Whether it must survive a loss of power once it is answered.
+    /// Returns whether it must survive a loss of power once it has been answered.
     pub(crate) fn must_last(&self) -> bool {
         match self {
             Self::Append(_) | Self::Resolve(_) | Self::Cap(_) => true,
@@ -112,7 +112,7 @@ pub(crate) struct AppendRequest {
     pub(crate) append: Append,
     /// The metadata of each event in its stored form, made where it does not hold up the writer.
     pub(crate) metadata: Vec<Cow<'static, str>>,
-    /// What inline projections write with it.
+    /// The steps of inline projections that go with it.
     pub(crate) inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
     reply: Option<oneshot::Sender<Result<Appended, InlineError>>>,
 }

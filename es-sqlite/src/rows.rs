@@ -107,7 +107,7 @@ macro_rules! stored_columns {
 }
 pub(crate) use stored_columns;
 
-/// What folding takes of a row that starts with [`stored_columns`], if it is as it was stored.
+/// Reads the part that folding needs from a row that starts with [`stored_columns`], if it is as it was stored.
 pub(crate) fn stored_event(row: &Row<'_>, of_stream: Checksums) -> Result<StoredEvent, Problem> {
     let position = number(row.get(0)?);
     let event = StoredEvent {

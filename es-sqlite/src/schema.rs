@@ -18,7 +18,7 @@ const FIRST: usize = 6;
 /// The version that this build reads and writes.
 const VERSION: usize = FIRST + STEPS.len() - 1;
 
-/// What a file is, before anything is written to it.
+/// The kind of a file, before anything is written to it.
 #[derive(Debug, PartialEq, Eq)]
 enum Content {
     Empty,

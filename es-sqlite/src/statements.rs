@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Statement};
 
-/// How many are kept.
+/// The number of statements kept.
 const KEPT: usize = 128;
 
 /// Statements of which the text is known at run time only. Those in use are kept.

@@ -40,7 +40,7 @@ pub struct SqliteStore {
     handle: Arc<Handle>,
 }
 
-/// What the clones of a store share.
+/// The parts that the clones of a store share.
 struct Handle {
     health: Arc<Health>,
     limits: Limits,
@@ -64,7 +64,7 @@ impl SqliteStore {
         Self::options().open(path).await
     }
 
-    /// How to open it otherwise than by default.
+    /// Returns options to open it with other settings than the defaults.
     pub fn options() -> SqliteOptions {
         SqliteOptions::new()
     }
@@ -79,7 +79,7 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// What SQLite said, as the source of the error.
+    /// An error of SQLite, as the source of the [`StoreError`].
     pub async fn query<T, F>(&self, read: F) -> Result<T, StoreError>
     where
         T: Send + 'static,

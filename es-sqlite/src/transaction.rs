@@ -16,7 +16,7 @@ use crate::request::{Answer, AppendRequest, CapChange, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
-/// How many stream ids are kept in memory.
+/// The number of stream ids kept in memory.
 const KNOWN_STREAMS: usize = 1 << 16;
 
 /// Why the requests of a transaction have no answers.
@@ -32,9 +32,9 @@ pub(crate) enum Failure {
 /// Writes requests to the file, many in one transaction.
 pub(crate) struct Transactions<'c> {
     connection: &'c Connection,
-    /// How far a commit goes that must last.
+    /// The durability of a commit that must last.
     durability: Durability,
-    /// How far a commit goes as the connection is set now.
+    /// The durability that the connection is set to now.
     set: Durability,
     begin: Prepared<'c>,
     commit: Prepared<'c>,
@@ -67,7 +67,7 @@ struct Head {
     position: Position,
     /// One time for all that is recorded in the transaction.
     time: Timestamp,
-    /// Whether anything was written.
+    /// True if anything was written.
     moved: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::health::Health;
 use crate::rows::number;
 use crate::statement::Prepared;
 
-/// How soon it is looked again after a change, and how much later in the end, if nothing changes.
+/// The first pause between two looks after a change, and below it the longest, if nothing changes.
 const SHORTEST: Duration = Duration::from_millis(2);
 const LONGEST: Duration = Duration::from_millis(50);
 
@@ -23,8 +23,8 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// What its thread does, until the handle ends. To be unparked when somebody asks for hints, and at the end. The connection is
-    /// its own: what SQLite counts is the changes by all others.
+    /// Runs the thread until the handle ends. Unpark it when somebody asks for hints, and at the end. It has a
+    /// connection of its own, because SQLite counts only the changes made by others.
     pub(crate) fn run(&self, connection: &Connection) {
         let mut changes = Prepared::new(connection, "PRAGMA data_version");
         let mut head = Prepared::new(connection, "SELECT coalesce(max(position), 0) FROM recorded_events");

@@ -13,9 +13,9 @@ use crate::queue::Queue;
 use crate::request::{Answer, Request};
 use crate::transaction::{Failure, Transactions};
 
-/// How many requests one transaction takes at most.
+/// The most requests in one transaction.
 const BATCH: usize = 1024;
-/// How many bytes of payloads one transaction takes at most, unless a single append has more.
+/// The most bytes of payloads in one transaction, unless a single append has more.
 const BATCH_BYTES: usize = 8 << 20;
 
 /// The only thread that writes. What is requested while it commits goes into the next transaction together.
@@ -25,7 +25,7 @@ pub(crate) struct Writer {
     pub(crate) wakes: WakeSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpoints: Checkpoints,
-    /// How far a commit goes that must last.
+    /// The durability of a commit that must last.
     pub(crate) durability: Durability,
     pub(crate) place: Place,
 }
@@ -50,7 +50,7 @@ impl Writer {
         }
     }
 
-    /// What waits in the queue, within bounds; empty at its end.
+    /// Takes the waiting requests from the queue, within bounds; empty when the queue ends.
     fn next_batch(&self) -> Vec<Request> {
         let mut batch = Vec::new();
         let (mut count, mut bytes) = (0, 0);
@@ -93,7 +93,7 @@ impl Writer {
 
     fn answer(&self, requests: Vec<Request>, answers: Vec<Answer>) -> usize {
         if let Some(lost) = self.place.lost() {
-            // What was written is in a file that nobody will open again.
+            // The writes are in a file that nobody will open again.
             let lost = lost.display();
             self.health
                 .fail(format!("its file `{lost}` was removed or replaced while it was open"));

@@ -1,4 +1,4 @@
-//! What is read of a file in which something was changed: what was stored, or an error that says that it is damaged.
+//! Reads from damaged files: each returns the stored data, or an error that says that the file is damaged.
 
 mod common;
 
@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use rusqlite::Connection;
 use uuid::Uuid;
 
-/// How many files are damaged: `quick`, or `full` with `ES_TEST_SCALE=full`.
+/// Returns the number of files to damage: `quick`, or `full` with `ES_TEST_SCALE=full`.
 fn scaled(quick: u64, full: u64) -> u64 {
     if std::env::var("ES_TEST_SCALE").is_ok_and(|scale| scale == "full") {
         full
@@ -103,7 +103,7 @@ async fn all<T>(events: impl futures_util::Stream<Item = Result<T, StoreError>>)
     Ok(events)
 }
 
-/// What each part of the content reads as: the parts are read whatever becomes of the others.
+/// Reads each part of the content, whatever happens to the others, and returns the differences.
 async fn differences(store: &SqliteStore, right: &Content) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut compare = |what: String, is_right: Result<bool, StoreError>| match is_right {
@@ -223,7 +223,7 @@ async fn a_flipped_byte_reads_as_it_was_or_as_damage() {
     );
 }
 
-/// What somebody did to a file, and a stream that it was done to.
+/// Changes that somebody makes to a file, each with its SQL.
 const CHANGES: [(&str, &str); 11] = [
     ("an event is gone", "DELETE FROM recorded_events WHERE position = 20"),
     (

@@ -1,5 +1,5 @@
-//! What becomes of appends when the disk fails. Each test runs its child, a test that is ignored otherwise, in a process of its
-//! own on a disk that can be made to fail.
+//! Appends when the disk fails. Each test runs its child, a test that is otherwise ignored, in a process of its own, on
+//! a disk that can be made to fail.
 
 mod common;
 mod fault;

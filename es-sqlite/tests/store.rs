@@ -1,4 +1,4 @@
-//! What the conformance suite cannot see of an open store.
+//! Tests of an open store that the conformance suite cannot make.
 
 mod common;
 

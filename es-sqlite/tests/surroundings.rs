@@ -1,4 +1,4 @@
-//! What changes around a store that is open: its file, and the clock.
+//! Changes around an open store: its file, and the clock.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// What is done to the files of an open store.
+/// A change to the files of an open store.
 type Change = (&'static str, fn(&Path));
 
 #[cfg(unix)]
@@ -41,7 +41,7 @@ const CHANGES: [Change; 5] = [
     }),
 ];
 
-/// What is acknowledged can be read by whoever opens the file.
+/// Acknowledged events can be read by whoever opens the file.
 #[cfg(unix)]
 #[tokio::test]
 async fn nothing_is_acknowledged_in_a_file_that_is_gone() {

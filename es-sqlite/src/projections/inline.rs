@@ -1,4 +1,4 @@
-//! What the writer does for inline projections, beside an append in its transaction.
+//! The writer's work for inline projections, in the transaction of an append.
 
 use es_runtime::Position;
 use es_runtime::projection::sql::{InlineError, InlineReader, InlineSteps, WriteError};
@@ -42,7 +42,7 @@ impl ProjectionWriter<'_> {
         self.keep()
     }
 
-    /// Whether the projection has taken in all events of its categories. Nobody else writes in the meantime.
+    /// Returns whether the projection has taken in all events of its categories. Nobody else writes in the meantime.
     fn is_level(&mut self, projection: &InlineReader) -> Result<bool, Problem> {
         let is_marked = "SELECT 1 FROM checkpoints WHERE reader = ?1";
         if !self.statements.get(is_marked)?.exists([&projection.mark])? {

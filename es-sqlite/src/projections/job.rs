@@ -7,7 +7,7 @@ use crate::error::Problem;
 
 /// Something for the writer to do in a transaction, beside appends.
 pub(crate) trait Job: Send {
-    /// Whether nobody waits for the answer.
+    /// Returns whether nobody waits for the answer.
     fn is_abandoned(&self) -> bool;
 
     /// Bytes that it brings along.
@@ -16,7 +16,7 @@ pub(crate) trait Job: Send {
     /// About how many rows it writes.
     fn rows(&self) -> usize;
 
-    /// Whether it must survive a loss of power once it is answered.
+    /// Returns whether it must survive a loss of power once it has been answered.
     fn must_last(&self) -> bool;
 
     /// Does it. A problem undoes the transaction; what is refused changes nothing. It may be run again after that.

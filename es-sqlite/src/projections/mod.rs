@@ -1,4 +1,4 @@
-//! What the store keeps for projections: writes go through the writer, in its transactions; reads through the readers.
+//! Storage of projections: writes go through the writer, in its transactions; reads through the readers.
 
 mod inline;
 mod job;
@@ -27,7 +27,7 @@ use crate::SqliteStore;
 use crate::error::Problem;
 use job::{Awaited, Doubt};
 
-/// What a row is taken to bring along beside its data.
+/// The assumed size of a row beyond its data.
 const ROW_BYTES: usize = 32;
 
 impl SqliteStore {

@@ -1,4 +1,4 @@
-//! What is read for projections.
+//! Reads for projections.
 
 use bytes::Bytes;
 use es_runtime::projection::store::{
@@ -27,7 +27,7 @@ impl<'c> ProjectionReader<'c> {
         }
     }
 
-    /// Whether another owner has the lease, so that one need not ask the writer.
+    /// Returns whether another owner has the lease, so that the writer need not be asked.
     pub(crate) fn is_leased(&mut self, lease: &str, owner: &str) -> Result<bool, Problem> {
         let sql = concat!("SELECT 1 FROM leases WHERE name = ?1 AND owner <> ?2 AND ", is_held!());
         Ok(self.statements.get(sql)?.exists((lease, owner))?)

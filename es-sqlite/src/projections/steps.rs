@@ -1,4 +1,4 @@
-//! What the writer does for SQL projections, within a transaction of its. What is refused is undone without the rest.
+//! The writer's work for SQL projections, within one of its transactions. A refused step is rolled back alone.
 
 use es_runtime::StoreError;
 use es_runtime::projection::Unprojectable;
@@ -196,13 +196,13 @@ impl ProjectionWriter<'_> {
             .execute_batch("ROLLBACK TO es_steps; RELEASE es_steps")?)
     }
 
-    /// Whether the transaction has ended, though not by the writer.
+    /// Returns whether somebody other than the writer has ended the transaction.
     fn is_over(&self) -> bool {
         self.statements.connection().is_autocommit()
     }
 }
 
-/// What a method failed with, if it is SQLite's, and passes by itself: the disk, the memory, a lock.
+/// Returns the failure of a method if it comes from SQLite and passes by itself: the disk, the memory, a lock.
 fn passing(error: &Unprojectable) -> Option<Problem> {
     let Unprojectable::Method(error) = error else {
         return None;

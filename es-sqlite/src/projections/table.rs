@@ -170,7 +170,7 @@ impl TableSql {
     }
 }
 
-/// What is passed with a statement: also text that ends within a character.
+/// A parameter of a statement. Text may end within a character.
 pub(crate) enum Parameter {
     Value(Value),
     Text(Vec<u8>),
@@ -196,7 +196,8 @@ fn whole(field: &str) -> Result<String, StoreError> {
     Ok(format!("(data ->> {})", json_path(field)?))
 }
 
-/// What an index holds of a field, and what queries compare: a number, or the first bytes of text. NULL for what does not compare.
+/// Returns the expression that an index holds of a field and that queries compare: a number, or the first bytes of
+/// text. NULL if the value does not compare.
 fn expression(field: &str) -> Result<String, StoreError> {
     let (path, whole, most) = (json_path(field)?, whole(field)?, RowQuery::ORDERED);
     Ok(format!(
@@ -318,7 +319,7 @@ fn directions(query: &RowQuery) -> (&'static str, &'static str) {
     if query.descending { ("DESC", "<") } else { ("ASC", ">") }
 }
 
-/// What an index holds of a field with this value.
+/// Returns what an index holds for a field with this value.
 fn ordered(value: &FieldValue) -> Parameter {
     match value {
         FieldValue::Bool(bool) => Value::Integer((*bool).into()).into(),
@@ -334,7 +335,7 @@ mod tests {
 
     use super::*;
 
-    /// How SQLite answers a query on a table with these indexes.
+    /// Returns SQLite's query plan for a table with these indexes.
     fn plan(indexes: &'static [&'static str], query: &RowQuery) -> String {
         let table = RowTable {
             projection: "balances".into(),

@@ -1,4 +1,4 @@
-//! What the writer does for projections, within a transaction of its.
+//! The writer's work for projections, within one of its transactions.
 
 use std::time::Duration;
 
@@ -20,7 +20,8 @@ macro_rules! now {
 }
 pub(super) use now;
 
-/// Whether a lease has not ended. One that would end further ahead than it is long was given before the clock was set back.
+/// SQL for "the lease has not ended". A lease that would last longer than its length was given before the clock was set
+/// back.
 macro_rules! is_held {
     () => {
         concat!(now!(), " BETWEEN expires_at - length AND expires_at - 1")
@@ -31,11 +32,11 @@ pub(super) use is_held;
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
     pub(super) statements: Statements<'c>,
-    /// What methods of the user get, with their statements.
+    /// The transaction passed to the user's methods, with their statements.
     pub(super) sql: SqliteTransaction<'c>,
 }
 
-/// What was done, or why it was refused without a trace.
+/// The result of a write, or the reason why it was refused without a trace.
 pub(super) type Outcome<T, E> = Result<Result<T, E>, Problem>;
 
 impl<'c> ProjectionWriter<'c> {
@@ -320,7 +321,7 @@ impl<'c> ProjectionWriter<'c> {
     }
 }
 
-/// Whether the table was created.
+/// Checks that the table was created.
 pub(super) fn check_table(statements: &mut Statements<'_>, table: &RowTable) -> Outcome<(), StoreError> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
     let name = table.name();
