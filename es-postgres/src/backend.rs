@@ -19,7 +19,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// What a session is doing.
+/// The state of a session.
 pub(crate) enum State {
     Ended,
     /// It is at a statement, perhaps at the commit.

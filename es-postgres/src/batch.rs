@@ -17,7 +17,7 @@ pub(crate) struct Encoded {
     pub(crate) append: Append,
     /// The metadata of its events, as JSON.
     metadata: Vec<String>,
-    /// How many bytes it has, about.
+    /// The approximate number of bytes it has.
     pub(crate) bytes: usize,
 }
 
@@ -57,7 +57,7 @@ pub(crate) fn invalid(reason: String) -> AppendError {
     AppendError::Invalid { reason }
 }
 
-/// Whether an append may go together with those taken already.
+/// Decides whether an append may join those taken already.
 #[derive(Default)]
 pub(crate) struct Filling {
     appends: usize,
@@ -87,7 +87,7 @@ impl Filling {
     }
 }
 
-/// What the server answers about an append.
+/// The server's answer about an append.
 pub(crate) enum Answer {
     Appended(Appended),
     /// It, or one with the same key, is stored since before under this id.

@@ -22,7 +22,7 @@ use crate::tls::Tls;
 pub(crate) struct Connector {
     pub(crate) config: Config,
     pub(crate) tls: Tls,
-    /// How long a statement may wait for a lock.
+    /// The longest time that a statement may wait for a lock.
     pub(crate) lock_timeout: Duration,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Whether the connection ends within this time.
+    /// Returns whether the connection ends within this time.
     pub(crate) async fn ends_within(&mut self, time: Duration) -> bool {
         timeout(time, &mut self.task).await.is_ok()
     }
@@ -59,7 +59,7 @@ impl Link {
 
 type Notified = Box<dyn Fn(&Notification) + Send + Sync>;
 
-/// What the server said that changes the meaning of an answer.
+/// Notices from the server that change the meaning of an answer.
 #[derive(Default)]
 pub(crate) struct Notices {
     /// Where to pass on what is notified.
@@ -68,7 +68,7 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Whether a commit since the last call was not confirmed by the standbys that it should have waited for.
+    /// Returns whether a commit since the last call was not confirmed by the standbys that it should have waited for.
     pub(crate) fn take_unconfirmed(&self) -> bool {
         self.unconfirmed.swap(false, Ordering::AcqRel)
     }

@@ -15,13 +15,13 @@ use crate::schema::Schema;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is about.
+    /// The risk.
     pub risk: Risk,
-    /// What was found, and what to do.
+    /// The cause, and the remedy.
     pub message: String,
 }
 
-/// What a [`Finding`] is about.
+/// The subject of a [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Risk {
@@ -45,7 +45,7 @@ pub enum Risk {
 }
 
 impl Risk {
-    /// Whether a store refuses to open with it, unless it is allowed.
+    /// Returns whether a store refuses to open because of it, unless it is allowed.
     pub fn is_dangerous(self) -> bool {
         matches!(
             self,

@@ -4,7 +4,7 @@ use deadpool_postgres::PoolError;
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
 
-/// What went wrong on the way to the server or in it, before it is known what was being done. Cheap to clone: one failed
+/// A failure in the server or on the way to it, before it is known which operation failed. Cheap to clone: one failed
 /// batch answers many callers.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum Problem {
@@ -49,7 +49,7 @@ impl Problem {
         }
     }
 
-    /// Whether the connection is gone, so that the same on another one may succeed.
+    /// Returns whether the connection is gone, so that another attempt on a new one may succeed.
     pub(crate) fn is_disconnect(&self) -> bool {
         matches!(self, Self::Postgres(error) if error.is_closed())
     }
@@ -86,7 +86,7 @@ pub(crate) fn postgres_text(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// What a caller can do about an error with this SQLSTATE; about a lost connection, if there is none.
+/// Returns what a caller can do about an error with this SQLSTATE, or about a lost connection if there is none.
 pub(crate) fn kind_of(code: Option<&SqlState>) -> StoreErrorKind {
     use StoreErrorKind::{Corrupt, Full, Rejected, Unavailable};
 
@@ -103,12 +103,12 @@ pub(crate) fn kind_of(code: Option<&SqlState>) -> StoreErrorKind {
     }
 }
 
-/// Whether it is not the statement that is refused, but any that writes: it may pass, or is the operator's to mend.
+/// Returns whether the server refuses every write, not just this statement: that may pass, or the operator must fix it.
 pub(crate) fn is_of_the_server(code: Option<&SqlState>) -> bool {
     kind_of(code) != StoreErrorKind::Rejected || code == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
-/// What to do about it.
+/// Returns advice about it.
 pub(crate) fn advice(code: Option<&SqlState>) -> &'static str {
     let Some(code) = code else {
         return "; check that the server runs and can be reached";

@@ -41,14 +41,14 @@ enum Request {
     Close(oneshot::Sender<()>),
 }
 
-/// How the lane works.
+/// Settings of the lane.
 #[derive(Clone)]
 pub(crate) struct LaneSettings {
     pub(crate) connector: Connector,
     pub(crate) schema: Schema,
-    /// How long the server may take to answer a batch.
+    /// The longest time that the server may take to answer a batch.
     pub(crate) patience: Duration,
-    /// What the doctor may find.
+    /// The risks that are allowed.
     pub(crate) allowed: Vec<Risk>,
     /// The statement that appends.
     pub(crate) append: String,
@@ -59,7 +59,7 @@ pub(crate) struct LaneSettings {
 }
 
 impl LaneSettings {
-    /// What time it is, if the server is not to say.
+    /// Returns the current time, unless the server decides it.
     pub(crate) fn now(&self) -> Option<Timestamp> {
         self.clock.as_deref().map(Clock::now)
     }
@@ -142,7 +142,7 @@ struct Worker {
     queue: mpsc::UnboundedReceiver<Request>,
     /// A request that was taken from the queue, but did not fit into the batch.
     held_back: Option<Request>,
-    /// Whether the batch before had more than one append.
+    /// True if the batch before had more than one append.
     had_company: bool,
     /// The head that the last batch made, if nobody was told yet.
     unhinted: Option<Position>,
@@ -235,7 +235,7 @@ impl Worker {
 
     /// Sends a batch and answers all who wait for it.
     async fn append(&mut self, mut batch: Vec<Waiting>) {
-        // Who does not wait any more has not been sent anything: the append never happened.
+        // A caller that no longer waits has not been sent to the server: its append never happened.
         batch.retain(|waiting| !waiting.is_deserted());
         if batch.is_empty() {
             return;
@@ -344,7 +344,8 @@ impl Worker {
         }
     }
 
-    /// What was sent may still be done by the session: it is not used again, and remembered until it is known to have ended.
+    /// Gives up the session: it may still do what was sent, so it is not used again, and remembered until it is known
+    /// to have ended.
     fn doubt(&mut self) {
         if let Some(session) = self.session.take() {
             self.doubtful.add(session.backend);
@@ -352,7 +353,7 @@ impl Worker {
         }
     }
 
-    /// Who holds the lock, if that is what the batch waited for in vain.
+    /// Returns the holder of the lock, if the batch waited for that in vain.
     async fn holder(&mut self, problem: &Problem) -> Option<String> {
         if problem.code().map(tokio_postgres::error::SqlState::code) != Some("55P03") {
             return None;

@@ -23,7 +23,7 @@ use crate::tls::{SslMode, Tls, TlsSettings};
 use crate::url;
 use crate::wake::Wake;
 
-/// How a [`PostgresStore`] connects.
+/// Options for connecting a [`PostgresStore`].
 #[derive(Clone)]
 #[must_use]
 pub struct PostgresOptions {
@@ -100,22 +100,23 @@ impl PostgresOptions {
         self
     }
 
-    /// How long an append waits for another transaction that appends; 10 seconds unless set. Then it fails, and says whom it
-    /// waited for.
+    /// Sets how long an append waits for another transaction that appends; 10 seconds unless set. Then it fails, and
+    /// names the transaction that it waited for.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
         self
     }
 
-    /// How long the server may take to answer; 30 seconds unless set. An append that is not answered is
-    /// [indeterminate](es_runtime::store::AppendError::Indeterminate). To be longer than the lock timeout; a year at most.
+    /// Sets how long the server may take to answer; 30 seconds unless set. An append without an answer is
+    /// [indeterminate](es_runtime::store::AppendError::Indeterminate). Must be longer than the lock timeout, and at
+    /// most a year.
     pub fn answer_timeout(mut self, timeout: Duration) -> Self {
         const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
         self.answer_timeout = timeout.min(YEAR);
         self
     }
 
-    /// How [`connect_with`](Self::connect_with) encrypts; as its configuration says unless set. A URL says it itself, as
+    /// Sets the encryption of [`connect_with`](Self::connect_with); by default as its configuration says. In a URL, use
     /// `sslmode`.
     pub fn ssl_mode(mut self, mode: SslMode) -> Self {
         self.tls.mode = Some(mode);
@@ -204,7 +205,7 @@ impl PostgresOptions {
     /// Looks at the way to the server, at the server and at the schema, which is set up before if that is wanted. Nothing is set
     /// for a session before it is known that it is not shared with others.
     async fn prepare(&self, connector: &Connector) -> Result<(), StoreError> {
-        /// How long a session may take to end that its client has left.
+        /// The time that a session may take to end after its client has left.
         const ENDING: Duration = Duration::from_secs(10);
         let connecting = |error: tokio_postgres::Error| Problem::from(error).while_doing("connect");
         let connect = || in_time(self.answer_timeout, connector.bare().map_err(connecting));

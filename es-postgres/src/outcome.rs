@@ -1,10 +1,10 @@
-//! What a failure says about the batch of appends, or about the commit of a projection, that met it.
+//! The meaning of a failure for the batch of appends, or the commit of a projection, that met it.
 
 use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Problem;
 
-/// How far a batch had got.
+/// The progress of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// There was no connection to send it on.
@@ -13,7 +13,7 @@ pub(crate) enum Phase {
     Sent,
 }
 
-/// What became of the batch.
+/// The outcome of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was rolled back because of another writer, and may be sent again as it is.

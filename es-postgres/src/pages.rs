@@ -16,19 +16,19 @@ use crate::schema::Schema;
 use crate::sql::{Filtered, Sql};
 use crate::store::holds_nul;
 
-/// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
-/// vacuum.
+/// The number of events on a page, once they are known not to be large. Longer pages are not faster, and hold back the
+/// server's vacuum.
 pub(crate) const PAGE: u64 = 1000;
 
 /// With how many the first read of all begins, so that its page is not large whatever the events are. They tell how many fit into
 /// the next one.
 const FIRST: u64 = 64;
 
-/// How many positions one statement looks through for events that a filter lets through, so that it comes to its end in time
+/// The number of positions that one statement searches for events that pass a filter, so that it ends in time
 /// however few they are.
 const WINDOW: u64 = 50_000;
 
-/// How many bytes of rows are held at a time.
+/// The number of bytes of rows held at a time.
 pub(crate) const BYTES: usize = 4 << 20;
 
 /// Which events are still to be read: a range of numbers, versions or positions, that is met from one end.
@@ -134,13 +134,13 @@ impl Rest {
     }
 }
 
-/// How many events of so many bytes make a page.
+/// Returns the number of events of this size that make a page.
 fn fitting(bytes: usize) -> u64 {
     (BYTES as u64 / bytes.max(1) as u64).clamp(1, PAGE)
 }
 
-/// How many events the first page of a read asks for: as many as fit, if they are like those that were read before, but not so
-/// many that the second page could not be fetched while most of it is taken in.
+/// Returns the number of events that the first page of a read asks for: as many as fit, if they are like those read
+/// before, but not so many that the second page could not be fetched while most of the first is processed.
 fn first(reader: &Reader) -> u64 {
     reader.usual.get().map_or(FIRST, |bytes| fitting(bytes).min(PAGE / 2))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long to wait for an answer. There is one timer for all answers, which always runs: setting one for each would wake the
-/// thread that waits for the network each time.
+/// A limit on the time to wait for an answer. One timer serves all answers and always runs: setting one for each would
+/// wake the thread that waits for the network each time.
 pub(crate) struct Patience {
     limit: Duration,
     timer: Pin<Box<Sleep>>,
@@ -20,13 +20,13 @@ impl Patience {
         Self { limit, timer }
     }
 
-    /// What comes, unless it takes too long.
+    /// Awaits a result, unless it takes too long.
     pub(crate) async fn with<T>(&mut self, awaited: impl Future<Output = T>) -> Option<T> {
         let deadline = Instant::now() + self.limit;
         self.until(Some(deadline), awaited).await
     }
 
-    /// What comes, whenever it does. The timer goes on meanwhile.
+    /// Awaits a result, however long it takes. The timer goes on meanwhile.
     pub(crate) async fn without_end<T>(&mut self, awaited: impl Future<Output = Option<T>>) -> Option<T> {
         self.until(None, awaited).await.flatten()
     }

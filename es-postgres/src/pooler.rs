@@ -7,7 +7,8 @@ use uuid::Uuid;
 use crate::connection::Link;
 use crate::error::Problem;
 
-/// Whether something between here and the server lends one session to several clients in turn, or a client several sessions.
+/// Returns whether something between here and the server lends one session to several clients in turn, or several
+/// sessions to one client.
 ///
 /// The mark is a lock of the session of `one`. As long as `one` is connected, it is held, and by the session of no other client; and when
 /// it has left, it is held no more. A pooler in session mode resets a session before it lends it again. Nothing is set and nothing

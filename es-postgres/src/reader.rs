@@ -26,15 +26,15 @@ pub(crate) struct Reader {
     pub(crate) tls: Tls,
     pub(crate) sql: Sql,
     pub(crate) names: Names,
-    /// How long the server may take to answer.
+    /// The longest time that the server may take to answer.
     pub(crate) patience: Duration,
     pub(crate) closed: AtomicBool,
-    /// How large events are.
+    /// The usual size of events.
     pub(crate) usual: Usual,
     pub(crate) named: Mutex<Option<Named>>,
 }
 
-/// How far it is known that streams that have events have names.
+/// The progress of the check that streams with events have names.
 #[derive(Clone, Copy)]
 pub(crate) struct Named {
     /// The number of the stream up to which it was looked last; 0 to begin again.
@@ -44,14 +44,14 @@ pub(crate) struct Named {
 }
 
 impl Named {
-    /// How many streams are looked at first, when nothing is known, and later.
+    /// The number of streams checked at first, when nothing is known, and later.
     const FIRST: i64 = 1_000_000;
     const LATER: i64 = 10_000;
     /// It is looked again after so many times of what it took.
     const SELDOM: u32 = 10;
 }
 
-/// How many bytes an event has, as far as the last pages tell.
+/// The number of bytes of an event, as far as the last pages show.
 #[derive(Default)]
 pub(crate) struct Usual(AtomicUsize);
 
@@ -79,7 +79,7 @@ impl Reader {
         Ok(Pooled::new(self.pool.get().await?, &self.tls))
     }
 
-    /// What the server answers within `patience`.
+    /// Awaits the server's answer within `patience`.
     pub(crate) async fn in_time<T>(&self, patience: Duration, answer: impl Future<Output = T>) -> Result<T, Problem> {
         timeout(patience, answer).await.map_err(|_| {
             let waited = patience.as_secs_f32();
@@ -110,7 +110,7 @@ impl Reader {
         rows
     }
 
-    /// What became of each stream by an append, by a statement that tells it.
+    /// Runs a statement that returns the outcome of an append for each stream.
     pub(crate) async fn appended(&self, sql: &str, id: AppendId) -> Result<Option<Appended>, Problem> {
         let rows = self.rows(sql, &[&id.0]).await?;
         let Some(first) = rows.first() else { return Ok(None) };
@@ -122,7 +122,7 @@ impl Reader {
         }))
     }
 
-    /// Whether what is stored under the append's id is the append. `stored` is what it is stored as.
+    /// Returns whether the append stored under this id is `append`. `stored` is what was stored.
     pub(crate) async fn is_same(&self, append: &Append, stored: &Appended) -> Result<bool, Problem> {
         let same_streams = stored.streams.len() == append.streams.len()
             && stored
@@ -210,7 +210,7 @@ impl Reader {
         Ok(kinds)
     }
 
-    /// How many events of this kind there are.
+    /// Counts the events of this kind.
     pub(crate) async fn count_events(&self, kind: &EventKind) -> Result<u64, Problem> {
         let version = kind.shape_version.cast_signed();
         let rows = self
@@ -310,9 +310,9 @@ async fn take<E: Paged>(client: &ClientWrapper, sql: &str, arguments: Arguments<
     Ok(Taken { rows, size, is_cut })
 }
 
-/// What a page holds.
+/// A query that can be read page by page.
 pub(crate) trait Paged: Sized + Send + 'static {
-    /// What is kept of a row until all of the page are there.
+    /// The data kept from a row until the whole page has arrived.
     type Taken: Send;
 
     fn version(&self) -> Version;
@@ -400,7 +400,7 @@ pub(crate) struct Page<E> {
     pub(crate) events: Vec<E>,
     /// Their bytes.
     pub(crate) size: usize,
-    /// Whether there were more in the answer.
+    /// True if the answer had more rows.
     pub(crate) is_cut: bool,
 }
 

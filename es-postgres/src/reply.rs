@@ -1,4 +1,4 @@
-//! What those who append are told.
+//! Replies to callers that append.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::batch::{Answer, Encoded, invalid};
 use crate::error::Problem;
 use crate::outcome::Outcome;
 
-/// What became of an append that did not fail.
+/// The outcome of an append that did not fail.
 pub(crate) enum Reply {
     Appended(Appended),
     /// It, or one with the same key, is stored since before under the id `stored`.
@@ -25,7 +25,7 @@ pub(crate) struct Waiting {
     pub(crate) encoded: Encoded,
     /// `None` once it was answered.
     reply: Option<oneshot::Sender<Result<Reply, AppendError>>>,
-    /// Whether the server may have it.
+    /// True if the server may have received it.
     pub(crate) is_sent: bool,
 }
 
@@ -44,7 +44,7 @@ impl Waiting {
 
     pub(crate) fn answer(mut self, result: Result<Reply, AppendError>) {
         if let Some(reply) = self.reply.take() {
-            // Who waited may be gone.
+            // The caller may be gone.
             let _ = reply.send(result);
         }
     }

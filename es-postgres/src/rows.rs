@@ -132,7 +132,7 @@ pub(crate) const EVENT_COLUMNS: &str =
 /// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
 pub(crate) const STORED_COLUMNS: &str = "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload";
 
-/// What folding takes of a row that starts with [`STORED_COLUMNS`].
+/// Reads the part that folding needs from a row that starts with [`STORED_COLUMNS`].
 pub(crate) fn stored_event(row: &Row) -> Result<StoredEvent, Problem> {
     let position = row.ordinal(0)?;
     let read = || {

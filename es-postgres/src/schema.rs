@@ -17,7 +17,7 @@ const FIRST: i32 = 8;
 /// The version that this build reads and writes: the number of the last step.
 const VERSION: i32 = FIRST;
 
-/// What makes appends follow one another. Order does not rest on it, only the absence of collisions.
+/// The lock that makes appends follow one another. It prevents collisions; the order does not depend on it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lock {

@@ -26,7 +26,7 @@ pub(crate) struct Session {
     pub(crate) backend: Backend,
     /// Where names are looked up behind the tables of a projection.
     pub(crate) search_path: String,
-    /// Whether the commit was sent, and not answered yet.
+    /// True if the commit was sent but not answered yet.
     pub(crate) is_committing: bool,
 }
 

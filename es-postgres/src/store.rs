@@ -254,7 +254,7 @@ impl EventStore for PostgresStore {
     }
 }
 
-/// Whether PostgreSQL would refuse the text. Nothing is stored under such a name.
+/// Returns whether PostgreSQL would refuse the text. Nothing is stored under such a name.
 pub(crate) fn holds_nul(text: &str) -> bool {
     text.contains('\0')
 }

@@ -15,16 +15,17 @@ use crate::error::Problem;
 use crate::rows::number;
 use crate::schema::Schema;
 
-/// How often the listener asks whether its connection is still there, and whether anybody still wants its hints.
+/// The interval at which the listener checks that its connection still works, and that somebody still wants its hints.
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// The longest pause before a connection that was lost is opened again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is notified need not be durable: it would flush beside the appends. Said for this transaction only, not for the session.
+/// A notification need not be durable: flushing it would compete with the appends. Set for this transaction only, not
+/// for the session.
 const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
 
-/// What is known of the head of the log.
+/// The last known head of the log.
 pub(crate) struct Wake {
     hints: WakeSource,
     /// The head that this process made last, for the notifier.
@@ -85,7 +86,7 @@ impl Wake {
         wakes
     }
 
-    /// Whether the listener is to end, because nobody holds hints.
+    /// Returns whether the listener should end because nobody holds hints.
     fn is_deserted(&self) -> bool {
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if self.hints.is_watched() {

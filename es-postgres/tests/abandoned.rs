@@ -26,7 +26,7 @@ use tokio_postgres::{Client, Config, NoTls};
 /// Only so that a test without an answer ends.
 const LONG: Duration = Duration::from_secs(60);
 
-/// How many sessions wait for a lock.
+/// Returns the number of sessions that wait for a lock.
 async fn waiting(client: &Client) -> i64 {
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     client.query_one(sql, &[]).await.unwrap().get(0)

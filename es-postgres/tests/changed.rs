@@ -18,7 +18,7 @@ use tables::Tables;
 #[tokio::test]
 async fn an_append_is_flushed_though_synchronous_commit_was_turned_off_meanwhile() {
     const APPENDS: u64 = 100;
-    // What is not flushed at the commit is not flushed for a while.
+    // Whatever is not flushed at the commit is not flushed for a while.
     let lazy = &["wal_writer_delay=10000"];
     let cluster = Cluster::start(lazy);
     let store = support::open(PostgresStore::options().apply_schema(), &cluster.config).await;

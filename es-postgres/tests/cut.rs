@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_postgres::Config;
 
-/// How a connection ends.
+/// The way in which a connection ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
     /// In order.
@@ -41,7 +41,7 @@ struct Cut {
     end: End,
 }
 
-/// What the connections of the proxy share.
+/// The state that the connections of the proxy share.
 #[derive(Default)]
 struct Plan {
     cut: Option<Cut>,
@@ -165,14 +165,14 @@ async fn pass(
     ended.send_replace(said);
 }
 
-/// Whether a statement that appends is prepared.
+/// Returns whether a statement that appends is being prepared.
 fn prepares_append(bytes: &[u8]) -> bool {
     const CALL: &[u8] = b".append(";
     bytes.windows(CALL.len()).any(|window| window == CALL)
 }
 
 impl Plan {
-    /// How many of these bytes are passed on, and whether and how the connection ends behind them.
+    /// Returns the number of bytes to pass on, and whether and how the connection ends after them.
     fn allow(&mut self, way: Way, bytes: usize) -> (usize, Option<End>) {
         let passed = &mut self.passed[way as usize];
         let before = *passed;
@@ -202,7 +202,7 @@ async fn cut_everywhere(end: End, step: usize) {
     let store = support::open(options, &proxy.config).await;
     let observer = database.open().await;
     let mut version = 0;
-    // How many bytes an append takes, on a connection that has prepared its statement.
+    // Counts the bytes of an append on a connection that has prepared its statement.
     for _ in 0..2 {
         proxy.set(None);
         store.append(append("a", 0..2)).await.unwrap();

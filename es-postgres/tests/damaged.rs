@@ -1,4 +1,4 @@
-//! What is read of tables in which something was changed by hand: what was stored, or an error that says that it is damaged.
+//! Reads from tables changed by hand: each returns the stored data, or an error that says that the data is damaged.
 
 mod support;
 
@@ -20,7 +20,7 @@ async fn filled() -> (Database, PostgresStore) {
     (database, store)
 }
 
-/// How the reads of a stream end, and those of the log.
+/// Returns how reads of a stream end, and reads of the log.
 async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreErrorKind>); 7] {
     fn kind<T>(result: Result<T, StoreError>) -> Option<StoreErrorKind> {
         result.err().map(|error| error.kind())

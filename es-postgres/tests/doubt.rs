@@ -1,4 +1,4 @@
-//! What may be stored is never told as not stored, wherever the answer is lost.
+//! An append that may be stored is never reported as not stored, wherever the answer is lost.
 
 mod support;
 
@@ -208,7 +208,7 @@ async fn an_inline_append_that_is_dropped_at_its_commit_can_be_resolved() {
     assert_eq!(resolved.unwrap().is_some(), stored == 1, "resolve tells what is stored");
 }
 
-/// What was asked for is stored, by the first request.
+/// The request is stored, by its first attempt.
 #[tokio::test]
 async fn a_repetition_whose_result_cannot_be_read_is_not_told_as_not_stored() {
     let database = Database::new().await;

@@ -73,7 +73,7 @@ impl Drop for Pooler {
     }
 }
 
-/// What a client finds set that asks for nothing. Each of so many gets a session of its own.
+/// Returns the settings that a client finds if it asks for none. Each of `count` clients gets a session of its own.
 async fn settings_of_sessions(config: &Config, count: usize) -> Vec<String> {
     let clients = join_all((0..count).map(|_| support::connect(config))).await;
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! What PostgreSQL adds to the promises to projections.
+//! Promises to projections that only PostgreSQL makes.
 
 mod support;
 
@@ -201,7 +201,7 @@ async fn tables_of_projections_are_no_damage() {
     assert!(error.to_string().contains("the function commit_batch"), "{error}");
 }
 
-/// What belongs to somebody else is not dropped along with the schema of a version.
+/// Dropping the schema of a version does not drop what belongs to somebody else.
 #[tokio::test]
 async fn a_schema_that_others_depend_on_stays() {
     let database = Database::new().await;

@@ -1,4 +1,4 @@
-//! How a store is set up.
+//! Setting up a store.
 
 mod support;
 

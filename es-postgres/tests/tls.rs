@@ -82,7 +82,7 @@ impl Server {
         path.display().to_string()
     }
 
-    /// Whether an append gets there, and over connections that are all encrypted.
+    /// Returns whether an append succeeds, over connections that are all encrypted.
     async fn append(&self, user: &str, host: &str, parameters: &str) -> Result<bool, String> {
         let port = self.cluster.config.get_ports()[0];
         let url = format!("postgres://{user}@{host}:{port}/postgres?{parameters}");

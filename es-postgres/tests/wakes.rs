@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_postgres::Config;
 
-/// Whether a session listens: what it has asked last is where the log ends.
+/// A condition for a session that listens: its last query was for the end of the log.
 const LISTENS: &str = "query LIKE 'SELECT coalesce(max(position)%' AND pid <> pg_backend_pid()";
 
 /// Only so that a test without a hint ends.

@@ -86,7 +86,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What the functions that write answer.
+/// The answer of the functions that write.
 pub(super) struct Answer<'a> {
     pub(super) outcome: &'a str,
     actual: Option<i64>,
@@ -107,7 +107,7 @@ impl<'a> Answer<'a> {
         Position(number(self.actual.unwrap_or(0)))
     }
 
-    /// Whether `commit` is done.
+    /// Returns whether `commit` is done.
     pub(super) fn of(&self, commit: Commit) -> Result<(), CommitError> {
         let reader = commit.reader;
         match (self.outcome, commit.table) {

@@ -129,7 +129,7 @@ impl PostgresStore {
         }
         let answer = self.call_append(&transaction, &inline.encoded).await.map_err(before)?;
         let Answer::Appended(appended) = &answer else {
-            // What the methods did is rolled back.
+            // The work of the methods is rolled back.
             let rolled_back = self.answered(BEFORE, transaction.rollback()).await;
             rolled_back.map_err(before)?;
             return Ok(Answered {
@@ -205,7 +205,7 @@ impl PostgresStore {
         }
         let applied = self.apply(transaction, place, steps).await.map_err(before)?;
         applied.map_err(|(event, error)| of_a_method(projection, event, error))?;
-        // What is checked at the commit else, where it would be the user's code that holds the lock.
+        // Runs the checks that would otherwise wait for the commit, where the user's code would hold the lock.
         let checked = transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE");
         self.answered(BEFORE, checked)
             .await
@@ -225,7 +225,7 @@ impl PostgresStore {
         answers.pop().ok_or_else(nothing)
     }
 
-    /// What the append would be answered without its projections.
+    /// Returns the answer that the append would get without its projections.
     async fn would_answer(&self, session: &mut Session, encoded: &Encoded) -> Result<Answer, Failure> {
         let transaction = self.answered(BEFORE, session.client.transaction()).await?;
         let answer = self.call_append(&transaction, encoded).await?;
@@ -251,7 +251,7 @@ impl PostgresStore {
     }
 }
 
-/// What failed before the commit was sent is rolled back.
+/// A failure before the commit was sent: all is rolled back.
 fn before_commit(failed: Failure, append: &Append) -> Ended {
     let problem = match failed {
         Failure::Problem(problem, _) => problem,
@@ -293,13 +293,13 @@ fn of_a_method(projection: usize, event: usize, error: Unprojectable) -> Ended {
     }
 }
 
-/// Whether the connection is lost, or about to be.
+/// Returns whether the connection is lost, or about to be.
 fn is_lost(error: &Error) -> bool {
     let severity = error.as_db_error().and_then(DbError::parsed_severity);
     error.is_closed() || matches!(severity, Some(Severity::Fatal | Severity::Panic))
 }
 
-/// What the methods did all together is refused.
+/// A refusal of the combined work of all methods.
 fn of_all_methods(projection: usize, failed: Failure, append: &Append) -> Ended {
     match failed {
         Failure::Problem(problem, _) if problem.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {

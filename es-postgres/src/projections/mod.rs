@@ -1,4 +1,4 @@
-//! What the store keeps for projections. Each write is one statement that commits itself, on a connection of the pool and never
+//! Storage of projections. Each write is one statement that commits itself, on a connection of the pool and never
 //! under the lock of appends.
 
 mod call;
@@ -49,7 +49,7 @@ const CREATE: &str = "SELECT \"es\".create_rows($1, $2, $3)";
 const PARKED: &str = "SELECT position, event_id, error, attempts FROM \"es\".parked \
      WHERE reader = $1 AND position > $2 ORDER BY position LIMIT $3";
 
-/// How long a statement may take that goes over all rows of a table.
+/// The longest time for a statement that visits all rows of a table.
 const OF_A_TABLE: Duration = Duration::from_secs(60 * 60);
 
 type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];

@@ -31,7 +31,7 @@ pub(super) struct Place {
     pub(super) name: String,
     /// The comment on the schema, which tells what created it.
     comment: String,
-    /// What stands before its statements.
+    /// The text before its statements.
     pub(super) mark: String,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn owner(projection: &str, version: u32) -> String {
     format!("tables of projection {projection} version {version}, created by ")
 }
 
-/// What ends a transaction before it was done.
+/// The reasons that end a transaction before it is done.
 pub(super) enum Failure {
     Problem(Problem, Phase),
     Refused(WriteError),
@@ -94,8 +94,8 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// What the server said. A connection that had been lost in the pool is replaced once, so that a statement that writes might
-    /// be done twice: this is for questions.
+    /// Returns the server's answer. A connection that was lost in the pool is replaced once, so a statement that writes
+    /// might run twice: use this for queries.
     pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         let rows = self.reader.rows(sql, parameters).await;
         rows.map_err(|problem| problem.while_doing("ask a question"))
@@ -131,7 +131,7 @@ impl PostgresStore {
         done
     }
 
-    /// What the server answers in time.
+    /// Awaits the server's answer within the time limit.
     pub(super) async fn answered<T>(
         &self,
         phase: Phase,
@@ -210,7 +210,7 @@ impl PostgresStore {
         let applied = self.apply(&transaction, place, steps).await?;
         applied.map_err(|(event, error)| failed(event, error))?;
         let Some(commit) = commit else {
-            // What is checked at the end is checked now, and then all is rolled back.
+            // Runs the checks of the end now, and then rolls everything back.
             let checked = self
                 .answered(BEFORE, transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE"))
                 .await;
@@ -249,7 +249,7 @@ impl PostgresStore {
                 break;
             }
         }
-        // What was enqueued before comes first, and is why the others fail.
+        // An earlier statement in the queue finishes first, and is the reason why the others fail.
         Ok(match self.in_time(BEFORE, tx.finish()).await? {
             Some((step, error)) => Err((steps.event(step), Unprojectable::Method(Box::new(error)))),
             None => applied,
@@ -312,7 +312,8 @@ pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
     }
 }
 
-/// Whether it is not the statement that is to blame, or what the method makes of its rows.
+/// Returns whether the failure passes by itself: neither the statement is to blame, nor what the method makes of its
+/// rows.
 fn passes(error: &Error) -> bool {
     match error.code() {
         Some(code) => is_of_the_server(Some(code)),
@@ -337,7 +338,7 @@ pub(super) fn database_error<'a>(error: &'a (dyn std::error::Error + 'static)) -
     None
 }
 
-/// What is refused at the end, for what one of the methods did.
+/// Blames the event for a refusal at the end, which one of the methods caused.
 fn of_an_event(failure: Failure) -> Failure {
     match failure {
         Failure::Problem(problem, _) if problem.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {

@@ -12,7 +12,7 @@ use crate::schema::Schema;
 /// A value that is passed with a statement.
 pub(crate) type Parameter = Box<dyn ToSql + Sync + Send>;
 
-/// What text is marked with in the results of the function `order_key`, and numbers.
+/// The mark of text in the results of the function `order_key`, and the mark of numbers.
 const TEXT: u8 = 2;
 const NUMBER: u8 = 1;
 
@@ -120,13 +120,13 @@ fn array(field: &str) -> Result<String, StoreError> {
     Ok(format!("{{{}}}", names.collect::<Vec<_>>().join(",")))
 }
 
-/// What orders a field, whole.
+/// Returns the whole sort key of a field.
 fn whole(field: &str) -> Result<String, StoreError> {
     let path = array(field)?.replace('\'', "''");
     Ok(format!("\"es\".order_key(data, '{path}')"))
 }
 
-/// What an index holds of a field, and what queries compare.
+/// Returns the expression that an index holds of a field and that queries compare.
 fn expression(field: &str) -> Result<String, StoreError> {
     Ok(format!("substring({} FOR {})", whole(field)?, RowQuery::ORDERED + 1))
 }
@@ -170,7 +170,7 @@ impl List {
             }
             _ => self.conditions.push(format!("{field} {operator} {value}")),
         }
-        // What marks text stands between the numbers and all text.
+        // The mark of text sorts between the numbers and all text.
         let is_text = matches!(filter.value, FieldValue::Text(_));
         match filter.compare {
             Compare::Less | Compare::AtMost if is_text => self.conditions.push(format!("{field} >= E'\\\\x02'")),
@@ -224,7 +224,7 @@ fn directions(query: &RowQuery) -> (&'static str, &'static str) {
     if query.descending { ("DESC", "<") } else { ("ASC", ">") }
 }
 
-/// What an index holds of a field with this value.
+/// Returns what an index holds for a field with this value.
 fn order_key(value: &FieldValue) -> Vec<u8> {
     let FieldValue::Text(text) = value else {
         let (float, above) = value.number().unwrap_or_default();

@@ -36,7 +36,7 @@ impl<'t> PgTransaction<'t> {
     ///
     /// If the server cannot prepare the statement, or the parameters do not fit it.
     pub async fn enqueue(&self, sql: &str, parameters: Parameters<'_>) -> Result<(), Error> {
-        /// How many answers may be waited for at once.
+        /// The number of answers that may be pending at once.
         const MOST: usize = 1_000;
         let statement = self.prepare_marked(sql).await?;
         let Some(values) = Value::all(&statement, parameters) else {
@@ -88,7 +88,7 @@ impl<'t> PgTransaction<'t> {
         self.done(self.transaction.query_opt(&statement, parameters)).await
     }
 
-    /// What the driver has beside the methods here, such as `copy_in`: after everything that was enqueued.
+    /// Gives access to the driver's other methods, such as `copy_in`, after everything that was enqueued.
     pub async fn raw(&self) -> &tokio_postgres::Transaction<'t> {
         self.settle().await;
         self.transaction
@@ -123,7 +123,7 @@ impl<'t> PgTransaction<'t> {
         self.done(self.transaction.prepare_cached(&sql)).await
     }
 
-    /// What `work` comes to. Meanwhile the answers before its own are taken: else the connection might not get to it.
+    /// Awaits `work`, and meanwhile takes the answers before its own: otherwise the connection might not reach it.
     async fn done<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {

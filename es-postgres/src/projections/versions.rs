@@ -22,7 +22,7 @@ const NAMES: &str = "SELECT c.relname::text FROM pg_catalog.pg_class AS c \
 const DROP: &str = "SELECT \"es\".drop_rows($1, $2, $3, $4, $5), NULL::bigint";
 
 impl PostgresStore {
-    /// What [`NAMES`] says.
+    /// Returns the result of [`NAMES`].
     pub(super) async fn names_of_versions(&self, projection: &str) -> Result<Vec<String>, Problem> {
         let rows = self.reader.rows(&self.schema.render(NAMES), &[&projection]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()

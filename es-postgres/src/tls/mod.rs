@@ -19,7 +19,7 @@ use tokio_postgres::{CancelToken, Config, Error};
 pub(crate) use connector::RustlsConnector;
 use verifier::Verifier;
 
-/// Whether a connection is encrypted, and how much is known about who is at its other end. The words and their meaning are those
+/// The level of encryption, and of certainty about who is at the other end. The words and their meaning are those
 /// of libpq.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SslMode {
@@ -58,7 +58,7 @@ impl FromStr for SslMode {
     }
 }
 
-/// What the parameters say.
+/// The TLS parameters of a connection string.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TlsSettings {
     pub(crate) mode: Option<SslMode>,
@@ -68,7 +68,7 @@ pub(crate) struct TlsSettings {
     pub(crate) client_key: Option<PathBuf>,
 }
 
-/// How connections are encrypted.
+/// The encryption of connections.
 #[derive(Clone)]
 pub(crate) struct Tls {
     mode: SslMode,

@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// How much is asked of the server's certificate.
+/// The requirements on the server's certificate.
 #[derive(Debug)]
 pub(super) struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,

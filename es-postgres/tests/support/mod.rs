@@ -117,7 +117,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         blocking(async move || {
-            // What cannot be dropped stays behind.
+            // A schema that cannot be dropped stays behind.
             let _ = connect(&server()).await.batch_execute(&drop).await;
         });
     }
