@@ -84,7 +84,7 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
 
     request_setters!();
 
-    /// Whether each event has a stored form, as [`content`](Self::content) finds out too.
+    /// Checks that each event has a stored form, as [`content`](Self::content) does too.
     fn check_stored_form(&self) -> Result<(), EncodeError> {
         let mut json = Vec::new();
         self.events.iter().try_for_each(|event| {

@@ -29,7 +29,7 @@ pub struct Atomically<'a, F> {
     start: Start<'a, Self, Result<Vec<Receipt>, ExecuteError<AnyRefusal>>>,
 }
 
-/// What the closure of [`atomically`](Runtime::atomically) gives: the future that sends the commands.
+/// The result of calling [`atomically`](Runtime::atomically)'s closure: the future that sends the commands.
 #[diagnostic::on_unimplemented(
     message = "the closure of `atomically` is not `async`",
     label = "not what an `async` closure gives",

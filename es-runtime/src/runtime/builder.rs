@@ -38,7 +38,7 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// How often, and after which pauses, a command that met a conflict is decided again.
+    /// Sets how often, and after which pauses, a command that met a conflict is decided again.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self

@@ -14,8 +14,9 @@ use crate::StreamId;
 /// The states used most recently, and the queue of each: commands to one instance wait for each other rather than conflict.
 pub(super) struct Cache(Option<Mutex<LruCache<StreamId, Arc<Slot>, RandomState>>>);
 
-/// How long a command queues behind another one that makes no progress. A future that has its turn and is no longer polled must
-/// not stop the others for ever: they go on without a turn, and the version check of the append keeps order.
+/// The time that a command queues behind another one that makes no progress. A future that has its turn but is no
+/// longer polled must not stop the others for ever: they go on without a turn, and the version check of the append
+/// keeps order.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Cache {
@@ -58,11 +59,11 @@ impl Cache {
     }
 }
 
-/// What is kept of one instance.
+/// The cached state of one instance.
 struct Slot {
     /// One permit: the turn.
     queue: Semaphore,
-    /// How many turns have ended.
+    /// The number of turns that have ended.
     turns: AtomicU64,
     /// A version that the stream has reached, as far as this process knows.
     known: AtomicU64,

@@ -13,7 +13,7 @@ use crate::{Aggregate, BelongsToOneAggregate, Event, EventInfo, EventSourced, Ev
 /// The caps, as this process knows them.
 #[derive(Default)]
 pub(super) struct Caps {
-    /// Whether there are any: seen without a lock, because nearly always there are none.
+    /// True if there are any: seen without a lock, because nearly always there are none.
     any: AtomicBool,
     /// The highest version that may be written, by category and name.
     highest: RwLock<HashMap<String, HashMap<String, u32>>>,
@@ -52,12 +52,12 @@ impl Caps {
         }
     }
 
-    /// Whether any event may have to be written otherwise than it would be.
+    /// Returns whether any event may have to be written in another form than its own.
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }
 
-    /// How an event of `category` is written.
+    /// Returns the form in which an event of `category` is written.
     ///
     /// A cap under a former name is for builds that know only that: the event is written under it.
     pub(super) fn form(&self, category: &str, info: &EventInfo) -> Form {

@@ -54,15 +54,15 @@ pub(super) fn checked<A: EventSourced, R>(
 /// Events as they are stored, and as they will be read.
 pub(super) struct Written<E> {
     pub(super) stored: Vec<NewEvent>,
-    /// What to fold: what every other process will read. The events themselves, where they are plain and no cap had one written in
-    /// an older shape, which may hold less.
+    /// The events to fold: those that every other process will read. The events themselves where they are plain and no
+    /// cap had one written in an older shape, which may hold less.
     pub(super) read: Vec<E>,
 }
 
 /// Which append the events are for.
 pub(super) struct Batch<'a> {
     pub(super) id: AppendId,
-    /// How many events there are before them in the append.
+    /// The number of events before them in the append.
     pub(super) first: u64,
     pub(super) metadata: &'a Metadata,
     /// The times of the events that have one of their own, by their index.
@@ -91,7 +91,7 @@ pub(super) fn write<A: EventSourced, R>(
     let capped = caps.any();
     let mut payload = Vec::with_capacity(256);
     let mut stored = Vec::with_capacity(events.len());
-    // What those are read back as that may not be read as they are.
+    // The readings of events that may not come back unchanged.
     let mut read_back_as = Vec::new();
     for (index, event) in events.iter().enumerate() {
         let info = event.info();
@@ -132,7 +132,7 @@ pub(super) fn write<A: EventSourced, R>(
     Ok(Written { stored, read })
 }
 
-/// What the payload will be read as.
+/// Returns what the payload will be read as.
 fn read_back<A: EventSourced>(form: Form, payload: &[u8]) -> Result<Decoded<A::Event>, EncodeError> {
     let Form { name, shape_version } = form;
     A::Event::decode(name, shape_version, payload).map_err(|source| EncodeError::NotReadBack {

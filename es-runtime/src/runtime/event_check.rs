@@ -14,7 +14,7 @@ pub(super) struct Registered {
     pub(super) category: &'static str,
     pub(super) events: &'static [EventInfo],
     pub(super) aggregate: TypeId,
-    /// Whether an event of this name, in this version of its shape, can be read.
+    /// Reads an event of this name in this version of its shape, or says why that is not possible.
     pub(super) read: fn(&str, u32, &[u8]) -> Result<(), DecodeError>,
 }
 
@@ -52,7 +52,7 @@ impl Registered {
     }
 }
 
-/// Whether this build can read an event in one version of its shape.
+/// States whether this build can read an event in one version of its shape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readable {
@@ -80,7 +80,7 @@ pub enum Readable {
 }
 
 impl Readable {
-    /// Whether a stream with such an event cannot be loaded.
+    /// Returns whether a stream with such an event cannot be loaded.
     pub fn is_unreadable(self) -> bool {
         match self {
             Self::Yes | Self::Retired | Self::NotRegistered => false,
@@ -93,11 +93,11 @@ impl Readable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredKind {
-    /// What it is.
+    /// The kind of event.
     pub kind: EventKind,
-    /// Whether this build can read it.
+    /// The answer whether this build can read it.
     pub readable: Readable,
-    /// How many there are, if it cannot be read. Counting reads the log: for others ask
+    /// The number of such events, if they cannot be read. Counting reads the log: for others use
     /// [`count_events`](EventStore::count_events).
     pub count: Option<u64>,
     /// Which event is not of its shape, and why, if it is [`Changed`](Readable::Changed).
@@ -105,7 +105,7 @@ pub struct StoredKind {
 }
 
 impl fmt::Display for StoredKind {
-    /// What it is, and what to do if it cannot be read.
+    /// Writes the kind, and what to do if it cannot be read.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.kind.name;
         write!(f, "{}", self.kind)?;
@@ -147,8 +147,8 @@ impl fmt::Display for StoredKind {
 pub struct EventReport {
     /// All that is stored, in the order of category, name and version.
     pub stored: Vec<StoredKind>,
-    /// What the registered aggregates can read and has never been stored: events that are new, and older shapes and former names
-    /// that nobody needs unless a build still runs that writes them.
+    /// Events that the registered aggregates can read but that were never stored: new events, and older shapes and
+    /// former names that nobody needs unless a build still runs that writes them.
     pub never_stored: Vec<EventKind>,
 }
 

@@ -44,7 +44,8 @@ impl<'a, T: Send + 'static> Subscribe<'a, T> {
 }
 
 impl<T: Send + 'static> HandleEvents<'_, T> {
-    /// How often the handler is called for an event before it is held or parked: 5 times unless set, at least once.
+    /// Sets how often the handler is called for an event before it is held or parked: 5 times unless set, at least
+    /// once.
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self

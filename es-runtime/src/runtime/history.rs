@@ -21,7 +21,7 @@ pub struct Recorded<E> {
     pub position: Position,
     /// When the store recorded it.
     pub recorded_at: Timestamp,
-    /// What was recorded beside it.
+    /// The metadata recorded with it.
     pub metadata: Metadata,
     /// The event itself.
     pub event: E,

@@ -68,13 +68,13 @@ use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
 
-/// What a builder does when it is awaited.
+/// The function that runs a builder when it is awaited.
 ///
 /// A builder is a future whatever it is about, and keeps the function that runs it: then a command that is not the aggregate's, say, is
 /// reported where it is named, and not where it is awaited as well.
 type Start<'a, Builder, T> = fn(Builder) -> Started<'a, T>;
 
-/// What it is doing then.
+/// The running future of a builder.
 type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to
@@ -190,7 +190,8 @@ impl Runtime {
         }))
     }
 
-    /// Whether the append of an [`Indeterminate`](crate::ExecuteError::Indeterminate) error is stored: definitely.
+    /// Returns whether the append of an [`Indeterminate`](crate::ExecuteError::Indeterminate) error is stored:
+    /// definitely.
     pub async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
         self.0.store.resolve(append).await
     }

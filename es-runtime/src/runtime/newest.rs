@@ -9,7 +9,7 @@ use crate::error::chain;
 use crate::store::{EventKind, ReadLog};
 use crate::{DecodeError, EventStore, StoreError};
 
-/// How many events are looked at: those that the builds before this one wrote last.
+/// The number of events to look at: those that the builds before this one wrote last.
 const EVENTS: u64 = 256;
 
 /// The kinds of the newest events none of which is of its shape, each with what is wrong with the newest. One of several is not
@@ -34,7 +34,7 @@ pub(super) async fn changed(
                 let said = || format!("the one at position {}: {}", event.position, chain(&error));
                 changed.entry(kind).or_insert_with(said);
             }
-            // What is unknown is found by its name, and a step may fail for some values only.
+            // An unknown event is found by its name, and a step may fail for some values only.
             Err(_) => {}
             Ok(()) => {
                 changed.remove(&kind);

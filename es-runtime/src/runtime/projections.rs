@@ -16,7 +16,7 @@ use crate::projection::{
 use crate::store::ReadLog;
 use crate::{Position, StoreError};
 
-/// What is done with one projection: [`Runtime::projection`].
+/// A handle to operate one projection: [`Runtime::projection`].
 ///
 /// Orders are carried out by the process that runs the projection. If none does, this one takes it up; if another does, the answer
 /// is [`Elsewhere`](CommandError::Elsewhere).
@@ -27,7 +27,7 @@ pub struct ProjectionHandle<'a, P> {
 }
 
 impl<P: Projection> ProjectionHandle<'_, P> {
-    /// How it is, whichever process runs it.
+    /// Returns its status, whichever process runs it.
     pub async fn status(&self) -> Result<ProjectionHealth, StoreError> {
         let head = self.runtime.0.store.head().await?;
         self.runtime.projection_health(self.running, head).await
@@ -205,7 +205,7 @@ impl<'a> IntoFuture for RebuildProjection<'a> {
     }
 }
 
-/// How long it may take to drop a version before another process may take it up.
+/// The time that dropping a version may take before another process may start it.
 const DROPPING: Duration = Duration::from_secs(60);
 
 /// Shuts the runtime down: `runtime.shutdown().await`, or first a [deadline](Self::within).
@@ -216,7 +216,7 @@ pub struct Shutdown<'a> {
 }
 
 impl Shutdown<'_> {
-    /// How long subscriptions and projections may take to stop: ten seconds unless set.
+    /// Sets how long subscriptions and projections may take to stop: ten seconds unless set.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = time;
         self
@@ -250,7 +250,7 @@ pub struct RunUntil<'a, F> {
 }
 
 impl<F> RunUntil<'_, F> {
-    /// How long subscriptions and projections may take to stop: ten seconds unless set.
+    /// Sets how long subscriptions and projections may take to stop: ten seconds unless set.
     pub fn within(mut self, time: Duration) -> Self {
         self.shutdown = self.shutdown.within(time);
         self
@@ -284,7 +284,7 @@ impl Runtime {
         }
     }
 
-    /// How the projections and subscriptions of this runtime are.
+    /// Returns the status of this runtime's projections and subscriptions.
     ///
     /// # Errors
     ///
@@ -435,7 +435,7 @@ impl Runtime {
         })
     }
 
-    /// How long ago the first event behind `position` was recorded.
+    /// Returns the time since the first event behind `position` was recorded.
     pub(super) async fn age_of_next(&self, position: Position, head: Position) -> Result<Duration, StoreError> {
         if position >= head {
             return Ok(Duration::ZERO);
@@ -449,7 +449,7 @@ impl Runtime {
     }
 }
 
-/// How far rows are that are built beside.
+/// Returns the position of the rows that are built beside.
 async fn built(store: &dyn ProjectionStore, beside: &Standing) -> Result<Position, StoreError> {
     match store.checkpoint(&beside.reader).await {
         Ok(built) => Ok(position_of(built)),

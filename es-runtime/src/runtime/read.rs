@@ -31,7 +31,7 @@ impl<P> Deref for Shown<P> {
     }
 }
 
-/// What reads of rows have in common.
+/// The settings that all reads of rows share.
 pub(super) struct Reading {
     projection: Running,
     pub(super) after: Position,
@@ -106,7 +106,8 @@ macro_rules! reading_setters {
             self
         }
 
-        /// How long to wait for [`after`](Self::after), and for rows that are being built: five seconds unless set.
+        /// Sets how long to wait for [`after`](Self::after), and for rows that are being built: five seconds unless
+        /// set.
         pub fn timeout(mut self, timeout: Duration) -> Self {
             self.reading.timeout = timeout;
             self

@@ -1,7 +1,7 @@
 use crate::store::{Appended, StreamAppended};
 use crate::{Position, StreamId, Version};
 
-/// What became of a command: its events are stored.
+/// The receipt of a command: its events are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -11,9 +11,10 @@ pub struct Receipt {
     pub version: Version,
     /// The position of the last event: a read model that has taken it in shows the effect of the command.
     pub position: Position,
-    /// How many events were appended to the stream: its last ones up to `version`. None if the handler returned none.
+    /// The number of events appended to the stream: its last ones up to `version`. None if the handler returned none.
     pub events: usize,
-    /// Whether the events had been stored before, by a command with the same idempotency key, and nothing was stored now.
+    /// True if the events had been stored before, by a command with the same idempotency key, and nothing was stored
+    /// now.
     pub repeated: bool,
 }
 

@@ -3,7 +3,7 @@ use uuid::Uuid;
 use crate::store::IdempotencyKey;
 use crate::{Invalid, Metadata, Timestamp};
 
-/// What the sender says of a request.
+/// The options that a sender sets on a request.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) key: Option<String>,
@@ -78,13 +78,13 @@ macro_rules! occurred_at_setter {
 /// The setters of metadata.
 macro_rules! metadata_setters {
     () => {
-        /// Who asks for it; recorded with each event.
+        /// Sets the actor who asks for it; recorded with each event.
         pub fn actor(mut self, actor: impl Into<String>) -> Self {
             self.request.metadata.set_actor(actor);
             self
         }
 
-        /// What ties together everything that follows from one request; recorded with each event.
+        /// Sets the id shared by everything that follows from one request; recorded with each event.
         pub fn correlation(mut self, id: impl ToString) -> Self {
             self.request.metadata.set_correlation_id(id.to_string());
             self

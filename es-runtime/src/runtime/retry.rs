@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-/// How often, and after which pauses, a command that met a conflict is decided again.
+/// The number of times, and the pauses after which, a command that met a conflict is decided again.
 ///
 /// The pauses double from [`first_pause`](Self::first_pause) to [`longest_pause`](Self::longest_pause), and of each a random
 /// part is waited, so that those who conflicted do not meet again.
@@ -30,7 +30,7 @@ impl RetryPolicy {
         Self::default().attempts(1)
     }
 
-    /// How often a command is tried in all; at least once.
+    /// Sets how often a command is tried in all; at least once.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -51,7 +51,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a command that was tried `attempts` times may be tried again.
+    /// Returns whether a command that was tried `attempts` times may be tried again.
     pub(super) fn allows_another(self, attempts: u32) -> bool {
         attempts < self.attempts
     }

@@ -1,4 +1,4 @@
-//! What stands between a build and its store.
+//! Checks of a build against its store at the start.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub enum StartError {
     Inline {
         /// The projection's name.
         projection: &'static str,
-        /// What went wrong, and at which event.
+        /// The failure, and the event that caused it.
         failure: Failure,
     },
     /// The rows of this version are kept in another number of [segments](mod@crate::projection#segments) than this build declares: give it
@@ -51,9 +51,9 @@ pub enum StartError {
         projection: &'static str,
         /// Its version.
         version: u32,
-        /// How many segments this build declares.
+        /// The number of segments that this build declares.
         segments: u32,
-        /// How many there are.
+        /// The number of segments in the store.
         kept: u32,
     },
     /// The store failed.

@@ -130,7 +130,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         self
     }
 
-    /// How much is read ahead: 1,000 events and 4 MiB of payload unless set, and one event in any case.
+    /// Sets how much is read ahead: 1,000 events and 4 MiB of payload unless set, and one event in any case.
     pub fn buffer(mut self, events: u32, bytes: u32) -> Self {
         self.buffer = Buffer {
             events: events.clamp(1, Buffer::MOST),

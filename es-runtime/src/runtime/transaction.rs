@@ -25,7 +25,7 @@ pub struct Transaction {
     failed: Arc<Mutex<Option<oneshot::Sender<Failure>>>>,
 }
 
-/// What ends the closure.
+/// The error that ends the closure.
 pub(super) type Failure = ExecuteError<()>;
 
 impl Transaction {
@@ -154,12 +154,12 @@ impl Transaction {
     }
 }
 
-/// What a transaction has decided.
+/// The decisions of a transaction.
 #[derive(Default)]
 pub(super) struct Work {
     /// In the order in which they came up.
     parts: Vec<Part>,
-    /// How many events there are in all.
+    /// The number of events in all.
     pub(super) events: usize,
 }
 

@@ -180,7 +180,7 @@ pub(super) async fn done_before(
     }
 }
 
-/// What became of an append whose outcome is known.
+/// The known outcome of an append.
 pub(super) enum Committed {
     Stored(Appended),
     /// Definitely not stored, and without an error that says why.

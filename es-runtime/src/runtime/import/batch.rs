@@ -96,7 +96,7 @@ impl Batch {
             is_same: events.is_same,
             behind: None,
         };
-        // What comes behind is not the first of its item.
+        // The rest does not begin with the first event of its item.
         events.first = Some((name, false));
         self.streams.insert(stream.clone());
         self.parts.push(part);

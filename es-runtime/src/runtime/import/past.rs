@@ -157,7 +157,7 @@ impl<A: EventSourced<Event: PartialEq>> Stored for Past<A> {
             request,
         } = *self;
         let first_event = events.first().map(|event| (event.info().name, event.creates()));
-        // Whether the first one fits is seen when it is known what stands before it.
+        // The first event is checked once it is known which events precede it.
         let exists = first_event.is_some_and(|(_, creates)| !creates);
         valid::<A, _>(&events)?;
         checked::<A, _>(&stream, exists, &events)?;
