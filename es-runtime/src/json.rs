@@ -107,11 +107,11 @@ pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, serde_js
     read_with(json, |json| T::deserialize(json))
 }
 
-/// What reads JSON: `serde_json`, in whose numbers there is nothing unusual.
+/// The JSON deserializer: that of `serde_json`, whose numbers are usual.
 #[cfg(not(feature = "arbitrary_precision"))]
 pub(crate) type Json<'a, 'de> = &'a mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>;
 
-/// What reads JSON: `serde_json`, whose numbers are made usual.
+/// The JSON deserializer: that of `serde_json`, whose numbers are made usual.
 #[cfg(feature = "arbitrary_precision")]
 pub(crate) type Json<'a, 'de> = numbers::Numbers<&'a mut serde_json::Deserializer<serde_json::de::SliceRead<'de>>>;
 
@@ -129,8 +129,8 @@ pub(crate) fn read_with<'de, T>(
     Ok(value)
 }
 
-/// Whether `serde_json` was built with its feature `arbitrary_precision`, and this crate without: then numbers in tagged and
-/// untagged enums and in flattened structs are stored, and cannot be read.
+/// Returns whether `serde_json` was built with its feature `arbitrary_precision`, and this crate without it: then
+/// numbers in tagged and untagged enums and in flattened structs are stored, and cannot be read.
 pub(crate) fn numbers_are_unreadable() -> bool {
     struct Probe;
 
@@ -149,12 +149,12 @@ pub(crate) fn numbers_are_unreadable() -> bool {
     !read_with(b"0.5", |json| json.deserialize_any(Probe)).unwrap_or(false)
 }
 
-/// Whether the struct is a number or a piece of JSON that `serde_json` passes to itself.
+/// Returns whether the struct is a number or a piece of JSON that `serde_json` passes to itself.
 fn is_internal(name: &str) -> bool {
     name.starts_with("$serde_json::private::")
 }
 
-/// How many arrays and objects are open.
+/// The number of open arrays and objects.
 #[derive(Default)]
 struct Levels {
     open: Cell<usize>,

@@ -16,7 +16,7 @@ pub fn check_event<A: EventSourced, E: EventOf<A>>(event: &E) -> Result<(), Inva
     event.check()
 }
 
-/// Whether each event of its type is known to come back from its stored form.
+/// Returns whether each event of its type is known to come back unchanged from its stored form.
 pub fn is_plain<A: EventSourced, E: EventOf<A>>(_: &E) -> bool {
     E::is_plain()
 }
@@ -35,7 +35,7 @@ pub fn encode_as<A: EventSourced, E: EventOf<A>>(
     event.encode_as(shape_version, out)
 }
 
-/// Whether events `E` are or were stored under this name.
+/// Returns whether events `E` are or were stored under this name.
 pub fn is_named<A: EventSourced, E: EventOf<A>>(name: &str) -> bool {
     name == E::NAME || E::ALIASES.contains(&name)
 }

@@ -4,7 +4,7 @@ use garde::Validate;
 
 use crate::Invalid;
 
-/// What garde has rules for.
+/// A type that garde has rules for.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be checked by garde",
     label = "no `#[derive(garde::Validate)]` without a context",

@@ -14,14 +14,14 @@ use crate::{Aggregate, EventId, Id, Position, Timestamp, Version};
 /// A type each of whose values is read from its stored form as it was, wherever it stands. `#[value]` implements it unless an
 /// attribute may have the value stored otherwise.
 pub trait Plain: 'static {
-    /// Whether some value is stored as `null`, like the `None` of an `Option` around it.
+    /// True if some value is stored as `null`, like the `None` of an `Option` around it.
     const NULL: bool = false;
 
-    /// Whether the types that it is made of are plain too.
+    /// Returns whether the types that it is made of are plain too.
     fn is_plain(seen: &mut Seen) -> bool;
 }
 
-/// Whether `T: Plain`, asked of concrete types: what a type has itself comes before what a trait gives it.
+/// Asks whether `T: Plain`, for concrete types: an inherent item takes precedence over one from a trait.
 pub struct PlainOf<T: ?Sized>(PhantomData<T>);
 
 impl<T: Plain + ?Sized> PlainOf<T> {
@@ -48,7 +48,7 @@ impl<T: ?Sized> NotPlain for PlainOf<T> {}
 pub struct Seen(Vec<TypeId>);
 
 impl Seen {
-    /// Whether `T` was asked before. If it had turned out not to be plain, nobody would ask again.
+    /// Returns whether `T` was asked before. If it had turned out not to be plain, nobody would ask again.
     pub fn again<T: 'static>(&mut self) -> bool {
         let id = TypeId::of::<T>();
         let again = self.0.contains(&id);
@@ -59,7 +59,7 @@ impl Seen {
     }
 }
 
-/// Whether an event or a row is plain, asked once.
+/// Remembers whether an event or a row is plain, asked once.
 pub struct Plainness(OnceLock<bool>);
 
 impl Plainness {

@@ -14,7 +14,7 @@ pub const fn retired_info<A: EventSourced, E: RetiredOf<A>>() -> EventInfo {
     }
 }
 
-/// Whether retired events `E` were stored under this name.
+/// Returns whether retired events `E` were stored under this name.
 pub fn was_named<A: EventSourced, E: RetiredOf<A>>(name: &str) -> bool {
     name == E::NAME || E::ALIASES.contains(&name)
 }

@@ -83,7 +83,7 @@ pub fn into_row<P>(returned: impl IntoRow<P>) -> Option<P> {
     returned.into_row()
 }
 
-/// What a method gives back that takes the row that there may be.
+/// The result of a method that takes the row if there is one.
 #[diagnostic::on_unimplemented(
     message = "an apply with `this: Option<Self>` gives the row back, not `{Self}`",
     label = "gives no row",

@@ -1,4 +1,5 @@
-//! What generated code holds with the feature `schema` alone: it is the same with and without, and these decide.
+//! Items that generated code needs only with the feature `schema`: the code is the same with and without it, and these
+//! decide.
 
 #[cfg(not(feature = "schema"))]
 pub use es_macros::NoSchema as JsonSchema;

@@ -8,7 +8,7 @@ pub trait Shape {
     const FINGERPRINT: u64;
 }
 
-/// Whether `T: Shape`, asked of concrete types: what a type has itself comes before what a trait gives it.
+/// Asks whether `T: Shape`, for concrete types: an inherent item takes precedence over one from a trait.
 pub struct ShapeOf<T: ?Sized>(PhantomData<T>);
 
 impl<T: Shape + ?Sized> ShapeOf<T> {

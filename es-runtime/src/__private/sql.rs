@@ -13,12 +13,12 @@ pub const fn sql_event<
     SqlEvent::of::<E, A>()
 }
 
-/// What a method is told, as it takes it.
+/// Returns the meta in the form that a method takes.
 pub fn sql_meta<M>(meta: &impl Tells<M>) -> &M {
     meta.tell()
 }
 
-/// What a plain method returned.
+/// Wraps the result of a plain method.
 pub fn sql_done<'a, T: Blocking, E: Into<Error>>(result: Result<(), E>) -> BoxFuture<'a, Result<(), Error>> {
     Box::pin(std::future::ready(result.map_err(Into::into)))
 }

@@ -95,7 +95,7 @@ pub fn decode_chain<New: Event, Old: OldShape<New>>(
 
 /// Runs a step of the user's, which may panic.
 pub(super) fn guarded<T>(from: u32, to: u32, step: impl FnOnce() -> Result<T, StepError>) -> Result<T, DecodeError> {
-    // What the step has half done is dropped with it.
+    // The half-done work of the step is dropped with it.
     catch_unwind(AssertUnwindSafe(step))
         .unwrap_or_else(|panic| {
             Err(UpcastPanic {
@@ -131,8 +131,8 @@ pub fn encode_chain<New: Event, Old: OldShape<New>>(
     old.encode_as(shape_version, out)
 }
 
-/// Whether `Old: From<New>`, asked of concrete types. `Back::<New, Old>::EXISTS` and `::step` are the ones written here if so,
-/// as what a type has itself comes before what a trait gives it, and else those of [`NoWayBack`].
+/// Asks whether `Old: From<New>`, for concrete types. If so, `Back::<New, Old>::EXISTS` and `::step` are the ones
+/// written here, as an inherent item takes precedence over one from a trait, and otherwise those of [`NoWayBack`].
 pub struct Back<New, Old>(PhantomData<(New, Old)>);
 
 impl<New, Old: From<New>> Back<New, Old> {

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
-/// What a field of an event or a command must be. Only one of serde's two traits is asked for: each would be an error of its own.
+/// The bound on a field of an event or a command. It asks for only one of serde's two traits: each would be an error of
+/// its own.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of an event or a command",
     label = "has no stored form",
@@ -11,7 +12,7 @@ pub trait Value {}
 
 impl<T: Serialize> Value for T {}
 
-/// What a field of an event must be besides, with the feature `schema`.
+/// The additional bound on a field of an event with the feature `schema`.
 #[cfg(feature = "schema")]
 #[diagnostic::on_unimplemented(
     message = "the shape of `{Self}` is not known, which the feature `schema` of `es-runtime` needs",

@@ -73,8 +73,8 @@ fn join(begin: u8, items: &[Vec<u8>], end: u8, out: &mut Vec<u8>) {
     out.push(end);
 }
 
-/// Whether `I` is a set without an order, whose elements come in another one in each process. By its name: serde tells it from a `Vec`
-/// by nothing else.
+/// Returns whether `I` is an unordered set, whose elements come in another order in each process. Decides by its name:
+/// nothing else tells serde a set from a `Vec`.
 pub(super) fn is_unordered<I>() -> bool {
     let name = type_name::<I>();
     let name = name.trim_start_matches('&');

@@ -1,4 +1,4 @@
-//! How deep a value nests, found without going deeper than it may.
+//! Finds the nesting depth of a value, without going deeper than allowed.
 
 use std::fmt::{self, Display};
 
@@ -9,7 +9,8 @@ use serde::ser::{
 
 use crate::store::DEPTH;
 
-/// Whether the JSON form of `value` nests no deeper than could be read back. Costs nothing for a value that is plain.
+/// Returns whether the JSON form of `value` nests no deeper than could be read back. Costs nothing for a value that is
+/// plain.
 ///
 /// A `Serialize` implementation that fails has its say when the value is stored.
 pub(crate) fn check_levels<T: Serialize>(value: &T) -> bool {

@@ -75,7 +75,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Numbers<D> {
 /// Passes on what it visits.
 struct Visit<V> {
     visitor: V,
-    /// Whether any type would do, so that a map may be a number.
+    /// True if any type would do, so that a map may be a number.
     any: bool,
 }
 
@@ -157,7 +157,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
     }
 }
 
-/// Whether a type reads the private key itself. If a type of the same name is taken for one, it gets what `serde_json` gives.
+/// Returns whether a type reads the private key itself. A type of the same name that is mistaken for one gets what
+/// `serde_json` gives.
 fn keeps_digits<T>() -> bool {
     let name = type_name::<T>();
     name == type_name::<serde_json::Value>() || name == type_name::<serde_json::Number>()
@@ -187,8 +188,8 @@ fn number<'de, V: Visitor<'de>, E: Error>(text: Cow<'de, str>, visitor: V) -> Re
     }
 }
 
-/// Whether the text says no more than the number holds. Of two shortest forms that are equally near to the number, Rust and
-/// `serde_json` may write different ones.
+/// Returns whether the text says no more than the number holds. Of two shortest forms that are equally near to the
+/// number, Rust and `serde_json` may write different ones.
 fn is_float(text: &str, number: f64) -> bool {
     let text = decimal(text);
     text == decimal(&format!("{number:e}"))
@@ -270,7 +271,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// What reads a part of a value, which has numbers by the same rule.
+/// Reads a part of a value, with numbers by the same rule.
 struct Seed<S>(S);
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Seed<S> {

@@ -30,7 +30,7 @@ pub(super) fn read<T: DeserializeOwned + PartialEq + Debug>(value: &T, json: &[u
     }
 }
 
-/// Whether `read` is the same as `value`. Where a value is not equal to itself, as NaN is not, its text decides.
+/// Returns whether `read` equals `value`. If a value does not equal itself, such as NaN, its text decides.
 pub(crate) fn same<T: PartialEq + Debug>(read: &T, value: &T) -> bool {
     #[expect(clippy::eq_op, reason = "not every value is equal to itself")]
     let is_comparable = value == value;

@@ -145,7 +145,7 @@ fn camel(name: &str) -> String {
     parts.map(capital).collect()
 }
 
-/// How a change within a type that several events may hold is kept out of what is stored, if it can be.
+/// Returns how a change within a type that several events may hold can be kept out of stored events, if it can be.
 pub(super) fn within(difference: &Difference, all: &[Difference]) -> Option<String> {
     let parent = |path: &str| path.rsplit_once(['.', '(']).map(|(parent, _)| parent.to_owned());
     let name = |path: &str| {

@@ -11,7 +11,7 @@ pub trait Aggregates {
     fn each(visit: &mut dyn FnMut(Category));
 }
 
-/// What there is to know of the events of an aggregate.
+/// Everything that is known about the events of an aggregate.
 #[doc(hidden)]
 pub struct Category {
     pub(super) name: &'static str,

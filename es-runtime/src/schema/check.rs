@@ -1,4 +1,4 @@
-//! What there is to say of a lock file and the events of this build.
+//! Compares a lock file with the events of this build.
 
 use super::compare::{Difference, compare};
 use super::lock::{Entry, Key, Lock, Role};
@@ -37,7 +37,7 @@ pub(super) enum Problem {
     Unknown { key: Key, rust: String },
 }
 
-/// What became of an event that is gone.
+/// A guess at what happened to an event that is gone.
 pub(super) enum Guess {
     Removed,
     /// There are new events of the same shape.

@@ -1,4 +1,5 @@
-//! What differs between a stored shape and the one that reads it today, and whether what is stored stays readable.
+//! Finds the differences between a stored shape and the one that reads it today, and whether stored events stay
+//! readable.
 
 use std::collections::BTreeSet;
 
@@ -98,7 +99,7 @@ impl<'a> Comparison<'a> {
                 self.integers(path, old_limits, new_limits, old, new);
             }
             (Shape::Integer(limits), Shape::Number(format)) => {
-                // What a float of this size holds exactly.
+                // The integers that a float of this size holds exactly.
                 let exact: u128 = if format.get("format") == Some(&"float".into()) {
                     1 << 24
                 } else {
@@ -278,7 +279,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Whether everything stored as `old` is read as `new`.
+    /// Returns whether everything stored as `old` can be read as `new`.
     fn reads(&self, old: &'a Shape, new: &'a Shape) -> bool {
         let mut comparison = Comparison {
             stored: self.stored,

@@ -9,7 +9,7 @@ use super::golden::{Golden, GoldenProblem};
 use super::lock::{self, Entry, Key, Lock};
 use super::today::Today;
 
-/// Whether additions are written into the lock file.
+/// Decides whether additions are written to the lock file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Additions {
     /// They are reported.
@@ -136,7 +136,7 @@ fn locked_anew(locked: &Lock, today: &Today, findings: &Findings) -> Lock {
 }
 
 impl Problem {
-    /// Whether stored events of this key cannot be read because of it.
+    /// Returns whether it makes stored events of this key unreadable.
     fn concerns(&self, of: &Key) -> bool {
         match self {
             Self::AggregateVanished { category, .. } => of.category == *category,

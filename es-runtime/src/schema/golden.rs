@@ -20,7 +20,7 @@ struct Sample {
     made: bool,
 }
 
-/// What is wrong with the samples of a shape.
+/// A problem with the samples of a shape.
 pub(super) struct GoldenProblem {
     pub(super) key: Key,
     pub(super) path: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct GoldenProblem {
 pub(super) enum Flaw {
     /// There is no file.
     Missing,
-    /// What a sample is read as is not there.
+    /// The reading of a sample is missing.
     NotRecorded,
     /// It is not a list of samples.
     Malformed(String),
@@ -46,7 +46,7 @@ pub(super) enum Flaw {
     },
     /// An event that it is read as cannot be stored.
     Unstorable { stored: Value, error: String },
-    /// What it is read as cannot be stored and read again.
+    /// Its reading cannot be stored and read again.
     NotReadAgain { reading: Reading, error: String },
     /// There is no such shape in the lock file.
     Orphan,
@@ -57,7 +57,7 @@ pub(super) struct Golden<'a> {
     pub(super) folder: &'a Path,
     pub(super) today: &'a Today,
     pub(super) additions: &'a [Addition],
-    /// Whether the additions are accepted, and what is new of the samples recorded.
+    /// True if the additions are accepted, and new samples recorded.
     pub(super) accept: bool,
     pub(super) problems: Vec<GoldenProblem>,
     /// The files to write.
@@ -195,7 +195,7 @@ impl Golden<'_> {
         }
     }
 
-    /// Whether the event, or one that it is read as, is among the additions.
+    /// Returns whether the event, or one that it is read as, is among the additions.
     fn may_change(&self, key: &Key, before: &[Reading], after: &[Reading]) -> bool {
         let concerned = |addition: &Addition| {
             let added = addition.key();
@@ -242,7 +242,7 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Whether both are the same values: a field that is `None` may be stored as `null`, or left out.
+/// Returns whether both have the same values: a field that is `None` may be stored as `null`, or left out.
 fn same(left: &[Reading], right: &[Reading]) -> bool {
     left.len() == right.len()
         && left.iter().zip(right).all(|(left, right)| {
@@ -264,7 +264,7 @@ fn without_nulls(data: &Value) -> Value {
     }
 }
 
-/// What a list of readings looks like in one line.
+/// Formats a list of readings as one line.
 pub(super) fn one_line(readings: &[Reading]) -> String {
     let readings = readings
         .iter()

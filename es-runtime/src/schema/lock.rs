@@ -25,7 +25,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Whether `other` is a newer version of the same event.
+    /// Returns whether `other` is a newer version of the same event.
     pub(super) fn is_older_than(&self, other: &Self) -> bool {
         self.category == other.category && self.name == other.name && self.version < other.version
     }
@@ -37,7 +37,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What its name is used for.
+/// The use of its name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Role {
     /// It is written, or was before a newer version.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::shape::{Definition, Field, Limits, Object, Shape};
 
-/// What a schema says of itself, and not of the data.
+/// Keywords with which a schema describes itself, and not the data.
 const NOTES: [&str; 11] = [
     "title",
     "description",
@@ -21,7 +21,7 @@ const NOTES: [&str; 11] = [
     "$defs",
 ];
 
-/// What a schema says of the parts of the data.
+/// Keywords with which a schema describes the parts of the data.
 const STRUCTURE: [&str; 12] = [
     "type",
     "properties",
@@ -85,7 +85,7 @@ impl Reader<'_> {
         shape
     }
 
-    /// What the keywords say that do not refer to other schemas of the same value.
+    /// Returns the shape that the keywords describe which refer to no other schema of the same value.
     fn own(&mut self, schema: &Map<String, Value>) -> Shape {
         if let Some(value) = schema.get("const") {
             return literal(value);
@@ -255,7 +255,8 @@ fn distinct(shapes: &[Shape]) -> bool {
     (1..tags.len()).all(|index| !tags[..index].contains(&tags[index]))
 }
 
-/// What tells a variant of an enum from the others: its word, its only field, or the literal in one of its fields.
+/// Returns what tells a variant of an enum from the others: its word, its only field, or the literal in one of its
+/// fields.
 pub(super) fn tag(shape: &Shape) -> Option<String> {
     match shape {
         Shape::Literal(value) => Some(value.to_string()),
@@ -273,7 +274,7 @@ pub(super) fn tag(shape: &Shape) -> Option<String> {
     }
 }
 
-/// What is both `left` and `right`: the parts of a struct with `#[serde(flatten)]`.
+/// Returns the shape that is both `left` and `right`: the parts of a struct with `#[serde(flatten)]`.
 fn intersection(left: Shape, right: Shape) -> Shape {
     match (left, right) {
         (Shape::Any, shape) | (shape, Shape::Any) => shape,

@@ -6,7 +6,7 @@ use super::lock::{Key, Lock, Role};
 use super::shape::Definition;
 use super::today::{Readable, Today};
 
-/// What an event that is gone may be called now.
+/// The names that an event that is gone may have now.
 pub(super) struct Renamed {
     /// The one event for which that is likely. It is offered for no other name.
     pub(super) likely: Option<String>,
@@ -27,12 +27,12 @@ impl Renamed {
     }
 }
 
-/// Whether there are stored events of this name.
+/// Returns whether there are stored events of this name.
 pub(super) fn is_locked(lock: &Lock, key: &Key) -> bool {
     lock.keys().any(|locked| is_of_event(locked, &key.category, &key.name))
 }
 
-/// What an event that is gone may be called now: nothing if no new event has its shape.
+/// Returns the names that an event that is gone may have now: none if no new event has its shape.
 pub(super) fn guess(key: &Key, lock: &Lock, today: &Today) -> Option<Renamed> {
     let shape = newest(lock, &key.category, &key.name)?;
     let gone = gone(key, shape, lock, today);
@@ -126,7 +126,7 @@ fn pairs<'a>(gone: &[&'a str], new: &[(&Key, &Readable)]) -> Vec<(&'a str, usize
     pairs
 }
 
-/// How near two names are to each other: the more words they have in common, and the fewer letters differ.
+/// Returns how near two names are: the more words they share, and the fewer letters differ.
 fn nearness(one: &str, other: &str) -> (Reverse<usize>, usize) {
     let words = |name: &'_ str| name.split(['_', '.', '-']).map(str::to_owned).collect::<Vec<_>>();
     let of_other = words(other);
@@ -134,7 +134,7 @@ fn nearness(one: &str, other: &str) -> (Reverse<usize>, usize) {
     (Reverse(common), distance(one, other))
 }
 
-/// How many letters are to be added, removed or replaced to get from one text to the other.
+/// Returns the number of letters to insert, remove or replace to turn one text into the other.
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();

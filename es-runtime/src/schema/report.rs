@@ -322,7 +322,7 @@ fn history_of(rust: &str) -> Option<&str> {
     name.rsplit_once('V').map(|(event, _)| event)
 }
 
-/// Whether not one field is as it was.
+/// Returns whether no field is as it was.
 fn nothing_in_common(stored: &Definition, differences: &[Difference]) -> bool {
     let Shape::Object(object) = &stored.shape else {
         return true;

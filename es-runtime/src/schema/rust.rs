@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::shape::{Definition, Object, Shape};
 
-/// What stands for a type of the user's that a shape does not show.
+/// The placeholder for a user's type that a shape does not show.
 const YOURS: &str = "…";
 
 /// The type of a field of this shape.
@@ -72,7 +72,7 @@ fn object_struct(name: &str, object: &Object) -> Vec<String> {
     lines
 }
 
-/// Whether a field may have this name in Rust.
+/// Returns whether a field may have this name in Rust.
 pub(super) fn is_ident(name: &str) -> bool {
     const WORDS: [&str; 12] = [
         "as", "box", "enum", "fn", "for", "in", "match", "mod", "move", "ref", "type", "use",

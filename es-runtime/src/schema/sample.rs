@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{Definition, Limits, Object, Shape};
 
-/// How deep a type that contains itself is filled.
+/// The depth to which a type that contains itself is filled.
 const DEPTH: usize = 3;
-/// How deep types are filled that contain each other.
+/// The depth to which types that contain each other are filled.
 const DEPTH_TOGETHER: usize = 6;
 
 impl Definition {
@@ -39,7 +39,7 @@ impl Definition {
         samples
     }
 
-    /// How many names stand within each other at least in data of each named shape. A shape without data is left out.
+    /// Returns, for each named shape, the least number of names nested in its data. A shape without data is left out.
     fn steps(&self) -> BTreeMap<&str, usize> {
         let mut steps = BTreeMap::new();
         loop {
@@ -55,7 +55,7 @@ impl Definition {
         }
     }
 
-    /// How many names stand within each other at least in data of this shape. `None` if there is none, as far as is known.
+    /// Returns the least number of names nested in data of this shape. `None` if there is none, as far as is known.
     fn least(&self, shape: &Shape, steps: &BTreeMap<&str, usize>) -> Option<usize> {
         match shape {
             Shape::List(item, limits) if at_least(limits) > 0 => self.least(item, steps),
@@ -117,7 +117,7 @@ impl Maker<'_> {
         self.open.values().any(|depth| *depth >= DEPTH) || self.open.values().sum::<usize>() >= DEPTH_TOGETHER
     }
 
-    /// How many names stand within each other at least in data of this shape.
+    /// Returns the least number of names nested in data of this shape.
     fn least(&self, shape: &Shape) -> Option<usize> {
         self.definition.least(shape, self.steps)
     }
@@ -173,7 +173,7 @@ impl Maker<'_> {
     }
 }
 
-/// How many items a list has at least.
+/// Returns the least number of items of a list.
 fn at_least(limits: &Limits) -> u64 {
     limits.get("minItems").and_then(Value::as_u64).unwrap_or(0)
 }

@@ -39,9 +39,9 @@ pub(super) struct Object {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Field {
     pub(super) shape: Shape,
-    /// Whether a stored object must have it.
+    /// True if a stored object must have it.
     pub(super) required: bool,
-    /// What is read where it is missing; `None` also if that is not known, or `null`.
+    /// The value that is read if it is missing; `None` also if that is not known, or `null`.
     pub(super) default: Option<Value>,
 }
 

@@ -29,7 +29,7 @@ impl Definition {
 }
 
 struct Writer {
-    /// How far the lines of a shape are set in, if it may take several.
+    /// The indentation of the lines of a shape, if it may take several.
     lines: Option<usize>,
 }
 
@@ -183,7 +183,7 @@ impl<'a> Parser<'a> {
         Self { text, at: 0 }
     }
 
-    /// Whether nothing is left. Comments are skipped.
+    /// Returns whether nothing is left. Skips comments.
     pub(super) fn is_at_end(&mut self) -> bool {
         self.rest().is_empty()
     }
@@ -193,7 +193,7 @@ impl<'a> Parser<'a> {
         self.text[..self.at].matches('\n').count() + 1
     }
 
-    /// What is left, from the next sign on.
+    /// Returns the rest, from the next sign on.
     pub(super) fn rest(&mut self) -> &'a str {
         loop {
             let rest = &self.text[self.at..];

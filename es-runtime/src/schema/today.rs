@@ -1,4 +1,4 @@
-//! What this build can read.
+//! The shapes that this build can read.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::EventInfo;
 #[derive(Default)]
 pub(super) struct Today {
     pub(super) shapes: BTreeMap<Key, Readable>,
-    /// How the events of each aggregate are read.
+    /// The readers of each aggregate's events.
     pub(super) read: BTreeMap<String, Read>,
     /// The version that is written of each event, under its earlier names too.
     pub(super) versions: BTreeMap<(String, String), u32>,
