@@ -25,7 +25,7 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// hand and does not say otherwise.
     const FINGERPRINT: u64 = 0;
 
-    /// What identifies an instance.
+    /// The type that identifies an instance.
     type Id: AggregateId;
 }
 
@@ -48,7 +48,7 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     /// Name and version of the shape under which the event is stored.
     fn info(&self) -> EventInfo;
 
-    /// Whether the event creates the state: true for the first event of a stream and for no other.
+    /// Returns whether the event creates the state: true for the first event of a stream and for no other.
     fn creates(&self) -> bool;
 
     /// Checks the event's values before it is appended.
@@ -56,8 +56,9 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether the event is known to come back from its stored form as it is, see [`Event::is_plain`](crate::Event::is_plain). If
-    /// not, the runtime folds what it is read back as, so that every process folds the same.
+    /// Returns whether the event is known to come back unchanged from its stored form, see
+    /// [`Event::is_plain`](crate::Event::is_plain). If not, the runtime folds what it reads back, so that every process
+    /// folds the same.
     fn is_plain(&self) -> bool {
         false
     }

@@ -29,7 +29,7 @@ pub trait Command: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Se
 pub struct Invalid {
     /// The field, as the sender knows it.
     pub field: Cow<'static, str>,
-    /// What is wrong and what is allowed.
+    /// The problem, and the values that are allowed.
     pub reason: Cow<'static, str>,
 }
 
@@ -43,14 +43,14 @@ impl Invalid {
     }
 }
 
-/// How aggregate `A` decides this command. Written by `#[aggregate]` for each `#[handle]` method.
+/// Decides this command for aggregate `A`. Written by `#[aggregate]` for each `#[handle]` method.
 #[diagnostic::on_unimplemented(
     message = "aggregate `{A}` does not handle command `{Self}`",
     label = "no `#[handle]` method of `{A}` takes `{Self}`",
     note = "add `#[handle] fn …(&self, command: {Self}) -> …` to the `#[aggregate] impl {A}` block, or send it to the aggregate it belongs to"
 )]
 pub trait CommandOf<A>: Command {
-    /// What the stream must be: [`New`], [`Existing`] or [`Either`].
+    /// The state that the stream must be in: [`New`], [`Existing`] or [`Either`].
     type On: Target;
 
     /// Why the command may be refused; [`Infallible`](std::convert::Infallible) if it cannot be.
@@ -88,7 +88,7 @@ pub enum Declined<R> {
     Refused(R),
 }
 
-/// What a command needs of the stream that it is sent to, and the form in which its handler gets the state.
+/// The requirement of a command on the stream that it is sent to, and the form in which its handler gets the state.
 pub trait Target {
     /// The state that the handler gets.
     type State<'a, A: 'a>;

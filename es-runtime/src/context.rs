@@ -1,6 +1,6 @@
 use crate::{Aggregate, Metadata, StreamId, Timestamp, Version};
 
-/// What a handler may know besides the command and the state: `&Context` as its last parameter.
+/// The context of a decision, besides the command and the state: `&Context` as a handler's last parameter.
 #[derive(Debug, Clone)]
 pub struct Context {
     stream: StreamId,
@@ -52,7 +52,7 @@ impl Context {
         self.now
     }
 
-    /// What the sender said of the command: actor, correlation, and so on.
+    /// Returns the sender's metadata of the command: actor, correlation, and so on.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

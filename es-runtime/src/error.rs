@@ -41,7 +41,7 @@ pub struct UnknownEvent {
 }
 
 impl UnknownEvent {
-    /// What is unknown, and what to do.
+    /// Returns the unknown part, and advice.
     fn reason(&self) -> String {
         let Self {
             name, shape_version, ..
@@ -79,7 +79,7 @@ pub struct UnreadableEvent {
     pub position: Position,
     /// The event's name.
     pub name: Cow<'static, str>,
-    /// What is wrong with it.
+    /// The cause.
     #[source]
     pub source: Box<dyn StdError + Send + Sync>,
 }
@@ -136,11 +136,11 @@ pub enum ExecuteError<E> {
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// What the last attempt demanded.
+        /// The version that the last attempt expected.
         expected: ExpectedVersion,
         /// The version of the stream's last event.
         actual: Version,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
     /// The command was sent with the [`Runtime`](crate::Runtime), from within the closure of
@@ -181,7 +181,7 @@ pub enum ExecuteError<E> {
         projection: &'static str,
         /// Which event. `None` if the database told at the end only, and not which.
         event: Option<Box<EventAt>>,
-        /// What its method said.
+        /// The error of its method.
         #[source]
         source: Box<Unprojectable>,
     },
@@ -193,7 +193,8 @@ pub enum ExecuteError<E> {
     ProjectionBehind {
         /// The projection's name.
         projection: &'static str,
-        /// How far it has come, or the event before which it [holds](ReadError::Held). Its [health](crate::Runtime::health) says why.
+        /// The position that it has reached, or the event before which it [holds](ReadError::Held). Its
+        /// [health](crate::Runtime::health) says why.
         #[source]
         source: Box<ReadError>,
     },
@@ -201,24 +202,24 @@ pub enum ExecuteError<E> {
     /// with the same idempotency key.
     #[error("it is not known whether {append} was stored")]
     Indeterminate {
-        /// What to ask about.
+        /// The append to ask about.
         append: Box<AppendRef>,
-        /// What happened.
+        /// The failure that hid the outcome.
         #[source]
         source: StoreError,
     },
     /// The events are stored, but fewer replicas than demanded have confirmed it.
     #[error("{append} is stored, but fewer replicas than demanded have confirmed it")]
     UnderReplicated {
-        /// What to ask about.
+        /// The append to ask about.
         append: Box<AppendRef>,
     },
     /// The command is done, but a projection that was [waited for](crate::Execute::wait_for) does not show it yet.
     #[error("the command is done (position {}), but not projected yet", receipt.position)]
     NotProjected {
-        /// What became of the command.
+        /// The receipt of the command.
         receipt: Box<Receipt>,
-        /// How far the projection has come.
+        /// The position that the projection has reached.
         #[source]
         source: Box<ReadError>,
     },

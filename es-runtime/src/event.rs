@@ -34,9 +34,10 @@ pub trait Event: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Send
         Ok(())
     }
 
-    /// Whether each value of the type is known to come back from its stored form as it was, so that [`encode`](Self::encode) need
-    /// not read it back. `#[event]` says so of numbers of up to 64 bits, `bool`, text, `Vec`, maps with such keys, `Option` of what is
-    /// never `null`, and `#[value]` types made of these, where no serde attribute may have them stored otherwise.
+    /// Returns whether each value of the type is known to come back unchanged from its stored form, so that
+    /// [`encode`](Self::encode) need not read it back. `#[event]` says so of numbers of up to 64 bits, `bool`, text,
+    /// `Vec`, maps with such keys, `Option` of what is never `null`, and `#[value]` types made of these, where no serde
+    /// attribute may have them stored otherwise.
     fn is_plain() -> bool {
         false
     }
@@ -105,7 +106,7 @@ pub trait EventOf<A>: Event {
     where
         A: EventSourced;
 
-    /// What the variant of this event holds. `None` if it is another.
+    /// Returns the content of this event's variant. `None` if it is another event.
     fn from_event(event: A::Event) -> Option<Self>
     where
         A: EventSourced;
@@ -125,8 +126,8 @@ pub trait BelongsToOneAggregate {
     type Aggregate;
 }
 
-/// What an `#[apply]` method of a projection takes of aggregate `A`: one of its events, or all of them as their
-/// [enum](crate::EventSourced::Event), for which `#[aggregate]` writes it.
+/// The event that an `#[apply]` method of a projection takes from aggregate `A`: one of its events, or all of them as
+/// their [enum](crate::EventSourced::Event), for which `#[aggregate]` writes it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event of aggregate `{A}`, nor the enum of its events",
     label = "not of aggregate `{A}`",
@@ -181,7 +182,7 @@ pub struct EventInfo {
     pub writes_from: u32,
     /// Its former names, which are read.
     pub aliases: &'static [&'static str],
-    /// Whether it is only read.
+    /// True if it is only read.
     pub retired: bool,
 }
 
@@ -199,7 +200,7 @@ impl EventInfo {
     }
 }
 
-/// What a stored event is read as. One event, as a rule; none or several, if it is `#[retired]`.
+/// The result of decoding a stored event. One event, as a rule; none or several if it is `#[retired]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded<E> {
     /// Nothing any more.
@@ -243,7 +244,7 @@ pub enum EncodeError {
     Value {
         /// The event's or the command's name.
         name: &'static str,
-        /// What its `Serialize` implementation, or the check of the value, said.
+        /// The error of its `Serialize` implementation, or of the check of the value.
         #[source]
         source: serde_json::Error,
     },
@@ -336,6 +337,6 @@ impl DecodeError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the upcaster panicked: {message}")]
 pub struct UpcastPanic {
-    /// What the panic said.
+    /// The panic's message.
     pub message: String,
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Aggregate, StreamId};
 
-/// What identifies one instance of an aggregate: [`Id<A>`](Id) unless `#[es(id = …)]` names a natural key.
+/// The id of one instance of an aggregate: [`Id<A>`](Id) unless `#[es(id = …)]` names a natural key.
 ///
 /// Implemented for every type with an exact text form: `to_string` and `parse` must be inverses, because the text is
 /// what is stored.

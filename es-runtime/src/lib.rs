@@ -55,6 +55,6 @@ pub use store::{EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, W
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 
-/// What the macros' expansions call; not for use by hand.
+/// Items that the macros' expansions call; not for use by hand.
 #[doc(hidden)]
 pub mod __private;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::{Invalid, Timestamp};
 
-/// What is recorded about an event beside its payload: who, because of what, in which trace, and when it happened if that is
-/// not when it was recorded. Cheap to clone.
+/// Metadata of an event, next to its payload: who caused it, because of what, in which trace, and when it happened if
+/// that is not when it was recorded. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metadata(Option<Arc<Fields>>);
 
@@ -32,7 +32,7 @@ impl Metadata {
     /// No metadata.
     pub const EMPTY: Self = Self(None);
 
-    /// What ties together everything that follows from one request.
+    /// Returns the id shared by everything that follows from one request.
     pub fn correlation_id(&self) -> Option<&str> {
         self.fields()?.correlation_id.as_deref()
     }
@@ -42,7 +42,7 @@ impl Metadata {
         self.fields()?.causation_id.as_deref()
     }
 
-    /// Who asked for it.
+    /// Returns the actor who asked for it.
     pub fn actor(&self) -> Option<&str> {
         self.fields()?.actor.as_deref()
     }
@@ -69,7 +69,7 @@ impl Metadata {
             .flat_map(|fields| fields.entries.iter().map(|(name, value)| (name.as_str(), value)))
     }
 
-    /// How many bytes it takes, about: for bounds. Costs less than [`to_json`](Self::to_json).
+    /// Returns the approximate size in bytes, for bounds. Costs less than [`to_json`](Self::to_json).
     pub fn size(&self) -> usize {
         let Some(fields) = self.fields() else { return 0 };
         let texts = [
@@ -86,7 +86,7 @@ impl Metadata {
                 .sum::<usize>()
     }
 
-    /// Whether nothing is recorded.
+    /// Returns whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.fields().is_none_or(|fields| *fields == Fields::default())
     }
@@ -133,7 +133,7 @@ impl Metadata {
         self.fields_mut().entries.insert(name.into(), value.into());
     }
 
-    /// How deep the stored form nests.
+    /// Returns the depth of the stored form's nesting.
     pub(crate) fn depth(&self) -> usize {
         let entries = self.fields().map(|fields| fields.entries.values().map(levels).max());
         entries.map_or(0, |deepest| deepest.map_or(1, |levels| 2 + levels))
@@ -169,7 +169,7 @@ impl Metadata {
     }
 }
 
-/// How deep the value nests. Goes down by a list, as the stack is short.
+/// Returns the depth of the value's nesting. Uses a list instead of recursion, as the stack is short.
 fn levels(value: &Value) -> usize {
     let mut deepest = 0;
     let mut rest = vec![(value, 0)];

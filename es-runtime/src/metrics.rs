@@ -1,4 +1,5 @@
-//! What the runtime tells of itself to the facade of the crate `metrics`. Nothing of it is left without the feature of that name.
+//! Metrics of the runtime for the facade of the crate `metrics`. Without the feature of that name they compile to
+//! nothing.
 
 #[cfg(not(feature = "metrics"))]
 #[path = "metrics/off.rs"]
@@ -107,7 +108,7 @@ fn outcome_of_receipts(events: usize, repeated: bool) -> &'static str {
     }
 }
 
-/// What became of a command that failed, by who has to do something about it.
+/// Returns the outcome of a failed command, by who has to act on it.
 fn outcome_of<E>(error: &ExecuteError<E>) -> &'static str {
     match error {
         ExecuteError::Refused(_)
@@ -142,10 +143,10 @@ fn aggregate_labels(aggregate: &'static str) -> Labels {
     Labels::new().with("aggregate", aggregate)
 }
 
-/// What a projection or a subscription tells of itself.
+/// The metrics of a projection or a subscription.
 pub(crate) struct Reader {
     told: Told,
-    /// Whether it has told where it stands, and nobody else has since.
+    /// True if it has reported its position, and nobody else has since.
     stands: AtomicBool,
 }
 
@@ -155,7 +156,7 @@ struct Told {
     labels: Labels,
 }
 
-/// What is told of each.
+/// The metrics of each reader.
 struct Family {
     position: Gauge,
     lag_events: Gauge,
@@ -163,11 +164,11 @@ struct Family {
     duration: Histogram,
     failures: Counter,
     panics: Counter,
-    /// What has no meaning for rows that are built beside.
+    /// Metrics that mean nothing for rows that are built beside.
     shown: Option<Shown>,
 }
 
-/// What is told of what is shown, or handled.
+/// The metrics of rows that are shown, or of events that are handled.
 struct Shown {
     owned: Gauge,
     lag: Gauge,

@@ -16,7 +16,8 @@ pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     names.join(", ")
 }
 
-/// How many letters are to be put in, taken out or changed to make the one of the other; one if the one is a part of the other.
+/// Returns the number of letters to insert, remove or change to turn one into the other; one if one is a part of the
+/// other.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other) = (one.to_lowercase(), other.to_lowercase());
     if one != other && !one.is_empty() && (one.contains(&other) || other.contains(&one)) {

@@ -1,4 +1,4 @@
-//! What a handler may return.
+//! The types that a handler may return.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -22,7 +22,7 @@ pub trait IntoEvents<A> {
         A: EventSourced;
 }
 
-/// What a handler of aggregate `A` may return: [events](IntoEvents), or a `Result` of events and a refusal.
+/// The result of a handler of aggregate `A`: [events](IntoEvents), or a `Result` of events and a refusal.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event that aggregate `{A}` applies",
     label = "no `#[apply]` method of `{A}` takes `{Self}`",

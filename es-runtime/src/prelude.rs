@@ -1,4 +1,4 @@
-//! What the source file of a domain needs: `use es_runtime::prelude::*;`.
+//! Everything that the source file of a domain needs: `use es_runtime::prelude::*;`.
 
 pub use crate::testing::Given as _;
 pub use crate::{

@@ -73,11 +73,11 @@ pub struct NewEvent {
     pub shape_version: u32,
     /// The event itself; comes back exactly as given.
     pub payload: Bytes,
-    /// What is recorded beside it.
+    /// The metadata recorded with it.
     pub metadata: Metadata,
 }
 
-/// What folding an event takes: its stored form, and where it stands.
+/// The part of an event that folding needs: its stored form, and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
     /// Its number in the stream.
@@ -126,7 +126,7 @@ pub struct RecordedEvent {
     pub shape_version: u32,
     /// The event itself, exactly as it was given.
     pub payload: Bytes,
-    /// What was recorded beside it.
+    /// The metadata recorded with it.
     pub metadata: Metadata,
 }
 
@@ -136,7 +136,7 @@ impl RecordedEvent {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }
 
-    /// How many bytes its payload and metadata take, about: for whoever bounds how many events are in memory.
+    /// Returns the approximate size of its payload and metadata in bytes, to bound how many events are in memory.
     pub fn size(&self) -> usize {
         self.payload.len() + self.metadata.size()
     }

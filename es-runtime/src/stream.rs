@@ -96,7 +96,7 @@ number! {
     Position
 }
 
-/// What an append demands of the stream that it appends to.
+/// The version that an append expects its stream to be at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExpectedVersion {
     /// Nothing.
@@ -110,7 +110,7 @@ pub enum ExpectedVersion {
 }
 
 impl ExpectedVersion {
-    /// Whether a stream at version `actual` meets the demand.
+    /// Returns whether a stream at version `actual` meets the expectation.
     pub fn allows(self, actual: Version) -> bool {
         match self {
             Self::Any => true,

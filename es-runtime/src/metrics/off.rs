@@ -1,6 +1,6 @@
 //! The same as nothing.
 
-/// Whether anything is told.
+/// True if metrics are recorded.
 pub(crate) const ON: bool = false;
 
 pub(super) use Silent as Counter;

@@ -6,7 +6,7 @@ use ::metrics::{Label, SharedString};
 
 pub(super) use ::metrics::Unit;
 
-/// Whether anything is told.
+/// True if metrics are recorded.
 pub(crate) const ON: bool = true;
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! What differs between two values, line by line.
+//! Shows the difference between two values, line by line.
 
 use std::fmt::{Debug, Write as _};
 

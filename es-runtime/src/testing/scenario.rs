@@ -196,7 +196,7 @@ impl<A: EventSourced<Event: Debug + PartialEq>> Scenario<A> {
     }
 }
 
-/// What became of the command.
+/// The outcome of the command.
 #[derive(Debug)]
 enum Outcome<E, R> {
     Events(Vec<E>),
@@ -205,7 +205,7 @@ enum Outcome<E, R> {
     WrongTarget(WrongTarget),
 }
 
-/// What became of a command, to be compared with what was expected.
+/// The outcome of a command, to be compared with the expected one.
 pub struct Then<A: EventSourced, R> {
     command: &'static str,
     state: Option<A>,
