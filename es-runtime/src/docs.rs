@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/changing-an-event.md")]
 pub mod changing_an_event {}
 
+#[doc = include_str!("../docs/coming-from.md")]
+pub mod coming_from {}
+
 #[doc = include_str!("../docs/deploying.md")]
 pub mod deploying {}
 
