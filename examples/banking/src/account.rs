@@ -10,9 +10,9 @@ use crate::{AccountNumber, Cents, Refused};
 pub struct Open {
     /// Whose account it is.
     pub owner: String,
-    /// Who else's.
-    // What is new in a request is left out where it says nothing: a line of a ledger that an older build has imported is the
-    // same request then.
+    /// The other owners.
+    // A new field of a request is left out if it is empty: a line of a ledger that an older build has imported is then
+    // the same request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joint: Vec<String>,
     /// By how much it may be overdrawn.
@@ -38,28 +38,28 @@ impl Open {
 /// Pays money in.
 #[command]
 pub struct Deposit {
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
 /// Pays money out.
 #[command]
 pub struct Withdraw {
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
 /// Money was paid in.
 #[event]
 pub struct Deposited {
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
 /// Money was paid out.
 #[event]
 pub struct Withdrawn {
-    /// How much.
+    /// The amount.
     pub amount: Cents,
 }
 
@@ -69,7 +69,7 @@ pub struct Withdrawn {
 pub struct Account {
     /// Whose account it is.
     pub owners: Vec<String>,
-    /// What it holds; below zero if it is overdrawn.
+    /// The balance; below zero if the account is overdrawn.
     pub balance: Cents,
     /// By how much it may be overdrawn.
     pub overdraft: Cents,

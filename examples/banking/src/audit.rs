@@ -4,11 +4,11 @@ use es_runtime::{LoadError, StoreError};
 use crate::account::{AccountEvent, Deposited, Withdrawn};
 use crate::{Account, Cents};
 
-/// What the accounts say, each folded anew from its events.
+/// The balances of the accounts, each folded again from its events.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     pub(crate) accounts: u64,
-    /// What all accounts hold.
+    /// The sum over all accounts.
     pub(crate) total: Cents,
     /// The part of it that one ledger has brought.
     pub(crate) imported: Cents,

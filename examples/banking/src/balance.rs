@@ -1,4 +1,4 @@
-//! What each account holds: a read model, which is asked instead of folding every account.
+//! The balance of each account: a read model, which answers without folding every account.
 
 use es_runtime::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::account::{Deposited, Opened, Withdrawn};
 pub struct Balance {
     /// Whose account it is.
     pub owners: Vec<String>,
-    /// What it holds.
+    /// The balance.
     pub balance: Cents,
 }
 

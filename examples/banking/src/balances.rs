@@ -20,7 +20,7 @@ pub(crate) async fn balances(bank: &Runtime, top: u32) -> Result<Balances, BankE
     Ok(Balances(page.rows))
 }
 
-/// How long to wait for rows that are being built.
+/// The time to wait for rows that are being built.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Report for Balances {

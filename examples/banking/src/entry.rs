@@ -26,7 +26,7 @@ pub(crate) enum Entry {
     },
 }
 
-/// What is said of a request besides its content.
+/// The parts of a request besides its content.
 #[derive(Debug, Clone)]
 pub(crate) struct Slip {
     /// The same key again is the same request again: it is done once.

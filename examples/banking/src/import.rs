@@ -54,7 +54,7 @@ pub enum Reason {
 #[derive(Debug, Default, Aggregate)]
 #[es(name = "import", id = String)]
 pub struct Import {
-    /// How many lines were refused for which reason.
+    /// The number of refused lines for each reason.
     pub refused: BTreeMap<Reason, u64>,
 }
 

@@ -12,10 +12,10 @@ use crate::progress::Progress;
 use crate::tally::{Decided, Decision, Tally};
 use crate::turn::{Turn, Turns};
 
-/// How many lines are in hand at once: enough that the store can commit many of them together.
+/// The number of lines in progress at once: enough that the store can commit many of them together.
 const IN_HAND: usize = 256;
 
-/// How many accounts are kept in mind before those whose lines are done are forgotten.
+/// The number of accounts to remember before those whose lines are done are forgotten.
 const ACCOUNTS: usize = 4096;
 
 /// Brings the lines of a ledger to the bank: each once, however often it is run and wherever it was interrupted.

@@ -45,7 +45,7 @@ pub(crate) struct Malformed {
     pub(crate) why: Flaw,
 }
 
-/// What is wrong with a line.
+/// A mistake in a line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Flaw {
     #[error("it has {found} fields instead of {}", COLUMNS.len())]
@@ -115,7 +115,7 @@ impl Ledger {
         })
     }
 
-    /// What it is called: the name of its file.
+    /// Returns its name: that of its file.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -125,7 +125,7 @@ impl Ledger {
         self.bytes
     }
 
-    /// How many bytes of it were read.
+    /// Returns the number of bytes read.
     pub(crate) fn read(&self) -> u64 {
         self.csv.position().byte()
     }

@@ -13,7 +13,7 @@ impl Cents {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// Whether it is nothing.
+    /// Returns whether it is zero.
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
     }

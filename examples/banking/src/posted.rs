@@ -12,7 +12,7 @@ use crate::show::{Shown, When, show};
 /// A request that was done, and the accounts after it.
 pub(crate) struct Posted {
     pub(crate) reference: String,
-    /// Whether it had been done before, and nothing was done now.
+    /// True if it had been done before, and nothing was done now.
     pub(crate) repeated: bool,
     pub(crate) accounts: Vec<Shown>,
 }

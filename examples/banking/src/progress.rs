@@ -15,7 +15,7 @@ pub(crate) enum Progress {
 /// A line for each tenth.
 pub(crate) struct Lines {
     name: String,
-    /// What is done to it.
+    /// The verb for the work.
     done: &'static str,
     of: u64,
     tenths: u64,

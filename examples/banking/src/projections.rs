@@ -12,7 +12,7 @@ use crate::error::BankError;
 use crate::progress::Progress;
 use crate::report::Report;
 
-/// How the projections are.
+/// The status of the projections.
 pub(crate) struct Status(Health);
 
 pub(crate) async fn status(bank: &Runtime) -> Result<Status, BankError> {

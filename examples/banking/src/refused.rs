@@ -9,7 +9,7 @@ pub enum Refused {
     /// The account holds less.
     #[error("insufficient funds: the balance is {balance}")]
     InsufficientFunds {
-        /// What it holds.
+        /// The account's balance.
         balance: Cents,
     },
     /// The account would hold more than can be written down.

@@ -3,7 +3,7 @@ use std::io::{self, Write as _};
 
 use serde_json::Value;
 
-/// What a command has to say, for people and for programs.
+/// The result of a command, for people and for programs.
 pub(crate) trait Report: Display {
     fn json(&self) -> Value;
 }

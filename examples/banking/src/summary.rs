@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::Report;
 use crate::tally::Tally;
 
-/// What an import has done.
+/// The result of an import.
 pub(crate) struct Summary {
     pub(crate) ledger: String,
     pub(crate) tally: Tally,
@@ -39,7 +39,7 @@ impl Summary {
         })
     }
 
-    /// Whether the accounts hold, to the cent, what the accepted lines add up to.
+    /// Returns whether the accounts hold, to the cent, the sum of the accepted lines.
     pub(crate) fn balances(&self) -> bool {
         self.tally.money == Some(self.audit.imported)
     }

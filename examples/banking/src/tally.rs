@@ -1,10 +1,10 @@
 use crate::Cents;
 use crate::ledger::Malformed;
 
-/// How many malformed lines are named; the others are counted.
+/// The number of malformed lines that are listed; the others are counted.
 const NAMED: usize = 100;
 
-/// What became of the lines of a ledger.
+/// The outcome of the lines of a ledger.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) lines: u64,
@@ -13,26 +13,26 @@ pub(crate) struct Tally {
     pub(crate) malformed: u64,
     /// The first malformed lines.
     pub(crate) flaws: Vec<Malformed>,
-    /// How many lines an earlier run has decided.
+    /// The number of lines that an earlier run has decided.
     pub(crate) known: u64,
-    /// How many events were stored.
+    /// The number of events stored.
     pub(crate) events: u64,
-    /// What the accepted lines add up to, unless that is too large to be kept.
+    /// The sum of the accepted lines, unless it is too large.
     pub(crate) money: Option<Cents>,
 }
 
-/// What became of one line.
+/// The outcome of one line.
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) decision: Decision,
-    /// Whether that was decided by an earlier run.
+    /// True if an earlier run decided it.
     pub(crate) known: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum Decision {
     Accepted {
-        /// How many events it left.
+        /// The number of its events.
         events: usize,
         /// By how much it changed the money in the bank.
         change: Cents,

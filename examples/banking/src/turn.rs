@@ -32,7 +32,7 @@ impl Turns {
         turn
     }
 
-    /// How many accounts are kept.
+    /// Returns the number of accounts kept.
     pub(crate) fn len(&self) -> usize {
         self.last.len()
     }

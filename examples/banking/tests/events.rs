@@ -1,4 +1,5 @@
-//! What the bank has stored stays readable. After an addition: `ES_EVENTS_LOCK=accept cargo test -p banking --test events`.
+//! Events that the bank has stored stay readable. After an addition: `ES_EVENTS_LOCK=accept cargo test -p banking
+//! --test events`.
 
 use banking::Account;
 use banking::import::Import;

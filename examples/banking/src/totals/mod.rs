@@ -1,4 +1,4 @@
-//! What happened on each day: a read model in tables of the bank's own, for whoever asks with SQL.
+//! Totals of each day: a read model in tables of the bank's own, to be queried with SQL.
 
 #[cfg(feature = "postgres")]
 pub(crate) mod postgres;
@@ -15,11 +15,11 @@ use crate::{Account, Cents};
 /// The days on which something happened, in order.
 pub(crate) struct Totals(pub(crate) Vec<Day>);
 
-/// What happened on a day.
+/// The totals of a day.
 pub(crate) struct Day {
     /// Such as 2026-11-21, in UTC.
     date: String,
-    /// How many accounts were opened.
+    /// The number of accounts opened.
     opened: i64,
     paid_in: Cents,
     paid_out: Cents,

@@ -35,7 +35,7 @@ async fn add(tx: &mut PgTransaction<'_>, meta: &Meta<Account>, [opened, paid_in,
     Ok(tx.enqueue(sql, &[&day(meta), &opened, &paid_in, &paid_out]).await?)
 }
 
-/// What the table holds.
+/// Reads the table.
 pub(crate) async fn read(store: &PostgresStore) -> Result<super::Totals, StoreError> {
     let sql = "SELECT day, opened, paid_in, paid_out FROM es_totals_v2.totals ORDER BY day";
     let days = store.query(sql, &[]).await?;

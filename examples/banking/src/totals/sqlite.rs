@@ -36,7 +36,7 @@ fn add(tx: &mut SqliteTransaction<'_>, meta: &Meta<Account>, [opened, paid_in, p
     Ok(())
 }
 
-/// What the table holds.
+/// Reads the table.
 pub(crate) async fn read(store: &SqliteStore) -> Result<super::Totals, StoreError> {
     let days = store.query(|connection| {
         let mut days = connection.prepare("SELECT day, opened, paid_in, paid_out FROM totals_v2 ORDER BY day")?;

@@ -68,7 +68,7 @@ impl Bank {
         self.command(arguments).output().unwrap()
     }
 
-    /// What the command prints, if it succeeds.
+    /// Runs the command, which must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -83,7 +83,7 @@ impl Bank {
         serde_json::from_str(&printed).unwrap()
     }
 
-    /// What the command says on stderr, if it fails with this exit status and says nothing on stdout.
+    /// Runs the command, which must fail with this exit status and print nothing to stdout, and returns its stderr.
     #[track_caller]
     pub(crate) fn fails(&self, status: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);

@@ -20,7 +20,7 @@ fn bank(name: &str) -> Bank {
     bank
 }
 
-/// What its writer printed for `accounts --json`, in today's words.
+/// Returns what its writer printed for `accounts --json`, in today's words.
 fn as_its_writer_saw_it() -> Value {
     let mut accounts: Value = serde_json::from_str(include_str!("../../data/bank-v1.json")).unwrap();
     for account in accounts.as_array_mut().unwrap() {

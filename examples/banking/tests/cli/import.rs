@@ -191,7 +191,7 @@ fn a_refused_line_stays_refused() {
     let first = bank.json(&["import", "day.csv"]);
     assert_eq!(first["refused_by_reason"], json!({ "insufficient funds": 1 }));
     assert_eq!(totals(&bank.json(&["import", "day.csv"])), totals(&first));
-    // What was appended to the ledger in the meantime is imported.
+    // Lines appended to the ledger in the meantime are imported.
     bank.write(
         "day.csv",
         ledger(&[&lines[..], &["withdraw,ACC-000001,,60.00,"]].concat()),
