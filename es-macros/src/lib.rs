@@ -88,7 +88,7 @@ use proc_macro::TokenStream;
 /// # Ok::<(), es_runtime::DecodeError>(())
 /// ```
 ///
-/// Smaller changes are told by the fields, back to version 1, and need no struct:
+/// Fields describe smaller changes, back to version 1, and need no struct:
 ///
 /// ```
 /// # use es_runtime::prelude::*;
@@ -338,13 +338,13 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | Argument | Meaning | Default |
 /// | --- | --- | --- |
 /// | `name = "…"` | the name of its table, its checkpoint and its lease | the struct's in snake case |
-/// | `version = n` | rises when the rows are to be built anew: in a table of their own, beside those of the version before | 1 |
-/// | `segments = n` | deals its streams out to so many readers, up to 64, which run at the same time in any of the processes: each row's key is then the id of the event's stream, without `key` and `keys`; another number needs another version | 1 |
+/// | `version = n` | raise it to rebuild the rows, in a table of their own, next to those of the version before | 1 |
+/// | `segments = n` | divides its streams among `n` readers, up to 64, which run at the same time in any of the processes: each row's key is then the id of the event's stream, without `key` and `keys`; another number needs another version | 1 |
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `schema = "….sql"` | the file that creates its tables, from the source file: it has no rows, and its methods take the store's transaction first | it has rows |
 /// | `inline` | its methods run in the transaction of each append, which is refused if one fails; with `schema`, without `segments` and `park` | after it |
-/// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
-/// | `memory` | keeps the rows in the memory of each process, which folds them anew when it starts; without `version`, `segments` and `index` | in the store |
+/// | `park` | parks an event that it cannot apply, and continues | stops there |
+/// | `memory` | keeps the rows in the memory of each process, which folds them again when it starts; without `version`, `segments` and `index` | in the store |
 /// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `segments`, `index` and `park` | |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///

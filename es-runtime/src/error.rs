@@ -144,8 +144,8 @@ pub enum ExecuteError<E> {
         attempts: u32,
     },
     /// The command was sent with the [`Runtime`](crate::Runtime), from within the closure of
-    /// [`atomically`](crate::Runtime::atomically), to an aggregate that takes part in its transaction. Stored at once, it would have
-    /// the transaction meet a conflict at each attempt; nothing was stored.
+    /// [`atomically`](crate::Runtime::atomically), to an aggregate that takes part in its transaction. If it were
+    /// stored at once, the transaction would conflict at each attempt; nothing was stored.
     #[error(
         "`{stream}` takes part in the transaction in whose closure this was sent: send it as a part of that, with `tx.execute`, or after it"
     )]
@@ -156,7 +156,7 @@ pub enum ExecuteError<E> {
     /// The idempotency key was used before, for another request.
     #[error("{what} was used before for another content: use a new key for a new request")]
     IdempotencyMismatch {
-        /// Which key.
+        /// The key.
         what: String,
     },
     /// The events do not fold: one that creates the aggregate stands where it exists, or the other way round.
@@ -164,7 +164,7 @@ pub enum ExecuteError<E> {
     Misapplied {
         /// The stream.
         stream: StreamId,
-        /// Which event, and why.
+        /// The event, and the reason.
         #[source]
         source: Misapplied,
     },
@@ -179,7 +179,7 @@ pub enum ExecuteError<E> {
     ProjectionFailed {
         /// The projection's name.
         projection: &'static str,
-        /// Which event. `None` if the database told at the end only, and not which.
+        /// The event. `None` if the database refused only at the commit, without naming one.
         event: Option<Box<EventAt>>,
         /// The error of its method.
         #[source]

@@ -164,7 +164,7 @@ struct Family {
     duration: Histogram,
     failures: Counter,
     panics: Counter,
-    /// Metrics that mean nothing for rows that are built beside.
+    /// Metrics that mean nothing for rows that are being rebuilt.
     shown: Option<Shown>,
 }
 
@@ -227,7 +227,7 @@ impl Reader {
         Self::new(&SUBSCRIPTION, Labels::new().with_text("subscription", name))
     }
 
-    /// That of the rows that are built beside those of this projection.
+    /// Returns the metrics of a rebuild of this projection.
     pub(crate) fn beside(&self) -> Self {
         Self::new(&BUILD, self.told.labels.clone())
     }
@@ -280,7 +280,7 @@ impl Reader {
         });
     }
 
-    /// Another process tells it from now on, if any does; or the build is over.
+    /// Another process reports it from now on, if any does; or the build has ended.
     pub(crate) fn leave(&self) {
         if self.stands.swap(false, Ordering::Relaxed) {
             self.tell(|family, labels| {
@@ -293,7 +293,7 @@ impl Reader {
         }
     }
 
-    /// A build of rows beside those of this projection has ended: they were `replaced`, or `kept`, or it was `cancelled`.
+    /// A rebuild of this projection's rows has ended: they were `replaced`, or `kept`, or it was `cancelled`.
     pub(crate) fn built(&self, outcome: &'static str) {
         self.tell(|_, labels| BUILDS.add(&labels.clone().with("outcome", outcome), 1));
     }

@@ -30,7 +30,7 @@ pub(crate) fn ended() -> StoreError {
 }
 
 struct Watched<F: FnOnce()> {
-    /// Dropped before the task, so that whoever is woken by the end of the task knows of it.
+    /// Dropped before the task, so that anyone woken by the end of the task knows of it.
     end: End<F>,
     task: BoxFuture<'static, ()>,
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// Where reading has failed: the names of the fields, from the outermost to the innermost that serde tells.
+/// The place where reading failed: the names of the fields, from the outermost to the innermost that serde reports.
 #[derive(Default)]
 pub(super) struct Place {
     failed: RefCell<Vec<String>>,
@@ -25,7 +25,7 @@ impl Place {
     }
 }
 
-/// A deserializer, or what it hands out, all of whose fields are noted.
+/// A deserializer, or a part that it gives out, which records all its fields.
 pub(super) struct Watched<'p, T>(pub(super) T, pub(super) &'p Place);
 
 macro_rules! pass_on {
@@ -44,7 +44,7 @@ macro_rules! watch {
     };
 }
 
-/// Enums are passed on: what is wrong in one is told of the field that holds it.
+/// Enums are passed on: a mistake in one is reported for the field that holds it.
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Watched<'_, D> {
     type Error = D::Error;
 

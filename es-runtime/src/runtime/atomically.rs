@@ -170,7 +170,7 @@ where
     }
 }
 
-/// Refusals are the closure's: what comes from beside it is none.
+/// Only the closure refuses: an error from outside of it is no refusal.
 fn without_refusal(failure: Failure) -> ExecuteError<AnyRefusal> {
     failure.map_refused(|()| unreachable!("a refusal goes to the closure"))
 }

@@ -82,8 +82,8 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Keeps how far [subscriptions](crate::subscription) have come in another store than the events: one that more than this log's
-    /// readers may use, as their names are told apart by nothing else. It is yours to close.
+    /// Keeps the cursors of [subscriptions](crate::subscription) in another store than the events. Only readers of this
+    /// log may use that store, because cursors are distinguished by their names alone. It is yours to close.
     pub fn cursors(mut self, cursors: Arc<dyn CursorStore>) -> Self {
         self.cursors = Some(cursors);
         self

@@ -159,8 +159,8 @@ pub(super) fn lines(heading: &str, items: &[impl fmt::Display]) -> String {
 }
 
 impl Runtime {
-    /// Lets event `E` be written in version `highest` of its shape at most, or below: so that builds which read no higher one can
-    /// run beside this one on the same store. [The guide](crate::docs::deploying) shows when.
+    /// Caps the version of its shape in which event `E` is written at `highest`, so that builds which read no higher
+    /// one can run on the same store. [The guide](crate::docs::deploying) shows when.
     ///
     /// The cap is kept in the store. This process holds to it at once, for commands that are decided from now on; other
     /// processes when they start, or at [`reload_write_caps`](Self::reload_write_caps).

@@ -63,7 +63,8 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`NoBeginning`](SubscriptionError::NoBeginning) if it never began, and was not told where to.
+    /// [`NoBeginning`](SubscriptionError::NoBeginning) if its name is new and neither `from_start` nor `from_head` was
+    /// called.
     pub async fn start(self) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = self.subscribe.cursor().await?;
         let (orders, received) = mpsc::channel(16);

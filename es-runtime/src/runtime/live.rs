@@ -99,11 +99,11 @@ async fn fold<P: RowProjection>(
 }
 
 impl Runtime {
-    /// Folds the rows of projection `P` now, from the events themselves: what has happened before is in them, without waiting. Await
-    /// the result, or say first of which key, or up to when.
+    /// Folds the rows of projection `P` now, from the events themselves: they contain everything that has happened,
+    /// without waiting. Await the result, or first choose a key, or a time.
     ///
-    /// It keeps nothing, and so `P` need not be given to the builder. It may be any projection with rows, also one that is kept,
-    /// of which it tells how it once was.
+    /// It keeps nothing, so `P` need not be given to the builder. It may be any projection with rows, even a stored
+    /// one, whose past it shows.
     ///
     /// # Errors
     ///

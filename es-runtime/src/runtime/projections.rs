@@ -74,15 +74,15 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         segment.order(What::Skip(position, reason.into())).await
     }
 
-    /// Builds all rows anew from the first event. Await the result, or say first how.
+    /// Rebuilds all rows from the first event. Await the result, or set options first.
     ///
-    /// It comes back when that has begun: [`status`](Self::status) shows how it goes on, in every process, and what came of it.
-    /// If the process is killed, another one goes on where it was.
+    /// Returns when the rebuild has begun: [`status`](Self::status) shows its progress and its result, in every
+    /// process. If the process is killed, another one continues.
     ///
-    /// The rows that are shown are shown, and kept up to date, until the new ones are as new: these take their place in one
-    /// transaction, with the events that were parked meanwhile. A reader never waits, sees no mix, and does not go back. Rows that
-    /// are not shown, because they were never built or the store was restored to an earlier point, are removed first, and reads
-    /// wait and answer [`NotReady`](ReadError::NotReady).
+    /// The current rows stay visible and up to date until the new ones have caught up: these replace them in one
+    /// transaction, with the events that were parked meanwhile. A reader never waits, sees no mix, and does not go
+    /// back. Rows that are not visible, because they were never built or the store was restored to an earlier point,
+    /// are removed first; reads then wait, and fail with [`NotReady`](ReadError::NotReady).
     ///
     /// # Errors
     ///
@@ -94,18 +94,17 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         }
     }
 
-    /// Gives up a [`rebuild`](Self::rebuild) that builds beside the rows that are shown, and drops what it has built. What is shown
-    /// stays.
+    /// Cancels a [`rebuild`](Self::rebuild) and drops its new rows. The current rows stay.
     ///
     /// # Errors
     ///
-    /// [`NotRebuilding`](CommandError::NotRebuilding) if none is under way: it may have come to its end just now.
+    /// [`NotRebuilding`](CommandError::NotRebuilding) if none is in progress: it may just have ended.
     pub async fn cancel_rebuild(&self) -> Result<(), CommandError> {
         self.running.standing.order(What::CancelRebuild).await
     }
 
-    /// The versions of this projection of which the store has rows or tables, in ascending order: this one, those of older builds, and
-    /// those of newer ones.
+    /// Returns the versions of this projection that have rows or tables in the store, in ascending order: this one, and
+    /// those of older and newer builds.
     pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
         self.running.storage.rows.versions(self.running.standing.name).await
     }
@@ -159,7 +158,8 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     }
 }
 
-/// Builds the rows of a projection anew: `runtime.projection::<Balance>().rebuild().await`, or first its options.
+/// Rebuilds the rows of a projection: `runtime.projection::<Balance>().rebuild().await`, with options before the
+/// `await`.
 #[must_use = "nothing is built until it is awaited"]
 pub struct RebuildProjection<'a> {
     running: &'a Running,
@@ -167,14 +167,14 @@ pub struct RebuildProjection<'a> {
 }
 
 impl RebuildProjection<'_> {
-    /// Applies at most so many events in a second, to leave the store time for others.
+    /// Applies at most `events_per_second`, to leave the store time for other work.
     pub fn throttle(mut self, events_per_second: u32) -> Self {
         self.how.throttle = Some(events_per_second);
         self
     }
 
-    /// Compares the new rows with those that are shown, both as of the same event, before they take their place:
-    /// [`rebuilt`](ProjectionHealth::rebuilt) tells how many differ, and which.
+    /// Compares the new rows with the current ones, both at the same event, before they replace them:
+    /// [`rebuilt`](ProjectionHealth::rebuilt) reports how many differ, and which.
     pub fn compare(mut self) -> Self {
         self.how.compare = true;
         self
@@ -235,7 +235,7 @@ impl<'a> IntoFuture for Shutdown<'a> {
             let deadline = Instant::now() + self.within;
             let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
             let stopped = self.runtime.0.projections.stop(deadline, self.within).await;
-            // Closed in any case; what went wrong first is told.
+            // Closed in any case; the first failure is reported.
             let closed = self.runtime.0.store.close().await;
             delivered.and(stopped).and(closed)
         })
@@ -449,11 +449,11 @@ impl Runtime {
     }
 }
 
-/// Returns the position of the rows that are built beside.
+/// Returns the position of the rows that are being rebuilt.
 async fn built(cursors: &Cursors, beside: &Standing) -> Result<Position, StoreError> {
     match cursors.checkpoint(&beside.reader).await {
         Ok(built) => Ok(position_of(built)),
-        // It is begun anew.
+        // It starts again.
         Err(CheckpointError::Diverged { .. }) => Ok(Position::ZERO),
         Err(CheckpointError::Store(error)) => Err(error),
     }

@@ -71,8 +71,8 @@ impl Reading {
         })
     }
 
-    /// Reads rows that may be shown: of a table that was not begun anew meanwhile. Nothing if there is no event. Only that of `key` is
-    /// waited for, if there is one.
+    /// Reads rows that may be shown: of a table that was not started again meanwhile. Nothing if there is no event. If
+    /// there is a `key`, waits only for its segment.
     pub(super) async fn read<'s, T: Default>(
         &'s self,
         key: Option<&str>,

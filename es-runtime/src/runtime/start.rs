@@ -42,7 +42,7 @@ pub enum StartError {
         failure: Failure,
     },
     /// The rows of this version are kept in another number of [segments](mod@crate::projection#segments) than this build declares: give it
-    /// another version, which is built beside.
+    /// another version, which is built next to the old one.
     #[error(
         "version {version} of projection `{projection}` is kept in {kept} {}, and this build has it in {segments}: raise its version, and it \
          is built anew beside; or take `segments` back",

@@ -148,7 +148,7 @@ impl<A: EventSourced> Current<A> {
             .map_err(|misapplied| unreadable(stream, event, misapplied))
     }
 
-    /// Takes note that all that `event` was read as is folded.
+    /// Records that everything that `event` was read as has been folded.
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;

@@ -29,10 +29,11 @@ enum Beginning {
 }
 
 impl Runtime {
-    /// Subscribes to events under a name: the store keeps under it how far they were acknowledged, and whoever subscribes to the
-    /// name, in whichever process, goes on there. One subscriber of a name has the cursor at a time, the others stand by.
+    /// Subscribes to events under a name. The store keeps a cursor under it, the position up to which events were
+    /// acknowledged, and any subscriber to the name, in any process, continues there. One subscriber has the cursor at
+    /// a time, the others stand by.
     ///
-    /// All events are delivered, as they are stored, unless it is said which.
+    /// Delivers all events, as they are stored, unless you choose some.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
         Subscribe {
             runtime: self,
@@ -143,7 +144,8 @@ impl<T: Send + 'static> Subscribe<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`NoBeginning`](SubscriptionError::NoBeginning) if it never began, and was not told where to.
+    /// [`NoBeginning`](SubscriptionError::NoBeginning) if its name is new and neither `from_start` nor `from_head` was
+    /// called.
     pub async fn start(self) -> Result<Deliveries<T>, SubscriptionError> {
         let cursor = self.cursor().await?;
         let standing = Arc::clone(&cursor.standing);
@@ -152,7 +154,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         Ok(deliveries)
     }
 
-    /// Forgets how far it was acknowledged, and what it has parked, so that it can begin anew.
+    /// Removes the cursor and the parked events of the name, so that it can begin again.
     ///
     /// # Errors
     ///

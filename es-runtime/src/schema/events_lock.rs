@@ -45,7 +45,7 @@ impl fmt::Debug for EventsLockError {
 
 impl std::error::Error for EventsLockError {}
 
-/// Compares the lock file `file`, and the golden payloads beside it, with the events of the aggregates `S`.
+/// Compares the lock file `file`, and its golden payloads, with the events of the aggregates `S`.
 /// [`testing::events_lock`](crate::testing::events_lock) does it in a test.
 ///
 /// # Errors

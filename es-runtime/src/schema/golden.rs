@@ -1,4 +1,4 @@
-//! The golden payloads beside the lock file: for each shape samples of what is stored, and what they are read as.
+//! The golden payloads next to the lock file: for each shape, samples of stored payloads and their readings.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -68,7 +68,7 @@ impl Writer {
         }
     }
 
-    /// A shape beside a sign that binds closer than `|`.
+    /// A shape next to a sign that binds closer than `|`.
     fn part(&mut self, shape: &Shape, text: &mut String) {
         if matches!(shape, Shape::Union(_) | Shape::Choice(_)) {
             text.push('(');

@@ -5,7 +5,7 @@ use crate::schema::{Additions, Aggregates, check_events_lock};
 /// The environment variable that lets additions be written.
 const VARIABLE: &str = "ES_EVENTS_LOCK";
 
-/// Compares the lock file `file`, and the golden payloads beside it, with the events of the aggregates `S`: a tuple of all that
+/// Compares the lock file `file`, and its golden payloads, with the events of the aggregates `S`: a tuple of all that
 /// the crate has.
 ///
 /// A relative path begins at the folder of the crate's `Cargo.toml`. `ES_EVENTS_LOCK=accept` writes what was added to the

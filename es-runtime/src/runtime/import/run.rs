@@ -20,7 +20,7 @@ const IMPORT: Uuid = Uuid::from_u128(0x3c86_27f1_a0d4_4e6b_8f59_1b7a_c2e0_94d3);
 /// One run of an import.
 ///
 /// The events of an import are numbered through, and their ids are made of its name and their numbers. So each stored
-/// event tells whether it is of this import, and which one it is.
+/// event shows whether it belongs to this import, and which one it is.
 pub(super) struct Importer<'a> {
     runtime: &'a Runtime,
     id: AppendId,
@@ -154,7 +154,8 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// Tells whether to compare with what is stored before an append: it cannot succeed, or the versions are not known.
+    /// Returns whether to compare with stored events before an append: it cannot succeed, or the versions are not
+    /// known.
     fn is_doubtful(&self, parts: &[Part]) -> bool {
         let mut streams = parts.chunk_by(|one, next| one.stream == next.stream);
         streams.any(|parts| match self.known(&parts[0].stream) {
@@ -222,7 +223,7 @@ impl<'a> Importer<'a> {
 }
 
 impl ImportError {
-    /// Tells whether an item is at fault.
+    /// Returns whether an item is at fault.
     fn is_of_an_item(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Foreign { .. } | Self::Changed { .. })
     }
