@@ -9,11 +9,10 @@ use super::{Receipt, Runtime};
 use crate::outcome::{IntoEvents, collect};
 use crate::{EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Timestamp, Version};
 
-/// Appends events without a command: `runtime.append(id, events).await`, or first its options. Events that happened at
-/// different times are added with [`at`](Self::at).
+/// Appends events without a command: `runtime.append(id, events).await`, with options before the `await`. Add events
+/// that happened at different times with [`at`](Self::at).
 ///
-/// The events must fold onto the state as it is when they are appended; what the aggregate would have said of them is
-/// not asked.
+/// The events must fold onto the state at the time of the append; no handler of the aggregate is called.
 ///
 /// # Cancel safety
 ///
@@ -41,7 +40,7 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
         }
     }
 
-    /// Adds events behind those before, and records this time as the one at which they happened.
+    /// Adds events after the previous ones, and records `time` as the time at which they happened.
     ///
     /// ```
     /// # use es_runtime::prelude::*;
@@ -75,7 +74,7 @@ impl<'a, A: EventSourced> AppendEvents<'a, A> {
         self
     }
 
-    /// Appends only to this version, 0 for a new aggregate: a stream at any other is a
+    /// Appends only to this version, 0 for a new aggregate: at any other version, fails with
     /// [`Conflict`](ExecuteError::Conflict).
     pub fn expect_version(mut self, version: impl Into<Version>) -> Self {
         self.expected = Some(version.into());

@@ -13,10 +13,10 @@ use super::{Receipt, Runtime, Start, Started};
 use crate::store::{Append, AppendError};
 use crate::{AnyRefusal, AppendId, Error, ExecuteError, LoadError, StoreError, metrics};
 
-/// Runs several commands as one: `runtime.atomically(async |tx| …).await`, or first its options.
+/// Runs several commands as one: `runtime.atomically(async |tx| …).await`, with options before the `await`.
 ///
-/// Gives one receipt for each aggregate that took part, in the order in which they came up, also for those that were only
-/// read. An idempotency key stands for the closure as a whole, whose content cannot be compared.
+/// Returns one receipt for each aggregate that took part, in the order of their first use, including those that were
+/// only read. An idempotency key stands for the closure as a whole, whose content cannot be compared.
 ///
 /// # Cancel safety
 ///

@@ -47,18 +47,18 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Of how many aggregate instances the state is kept in memory: 10,000 unless set, 0 for none. The state that was used
-    /// least recently goes first.
+    /// Sets the number of aggregate instances whose state is cached in memory: 10,000 unless set, 0 for none. The state
+    /// used least recently goes first.
     ///
-    /// A cached state saves reading the stream. It never decides wrongly, because the append checks its version, and a
-    /// refusal is given only after the newest events were read.
+    /// A cached state saves reading the stream. It never causes a wrong decision, because the append checks its
+    /// version, and the runtime reads the newest events before it returns a refusal.
     pub fn cache(mut self, instances: usize) -> Self {
         self.cached = instances;
         self
     }
 
-    /// Runs projection `P` from [`start`](Self::start) on: in this process or, if another one that shares the store runs it, in
-    /// that one, until it ends.
+    /// Runs projection `P` from [`start`](Self::start) on: in this process, unless another process on the same store
+    /// already runs it; then this one takes over when that one ends.
     ///
     /// # Panics
     ///
@@ -75,8 +75,8 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Applies at most so many events in a second while the rows of a projection are built for the first time, so that a new
-    /// version leaves the store time for commands. As many as it can unless set.
+    /// Applies at most `events_per_second` while the rows of a projection are built for the first time, so that a new
+    /// version leaves the store time for commands. Unlimited unless set.
     pub fn throttle_builds(mut self, events_per_second: u32) -> Self {
         self.build_rate = Some(events_per_second);
         self
@@ -89,9 +89,8 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Checks the events of aggregate `A` when the runtime [starts](Self::start): call it once for each aggregate. One that is not
-    /// registered is executed, loaded and appended to like any other; an event that cannot be read is then found when it is
-    /// met.
+    /// Checks the events of aggregate `A` when the runtime [starts](Self::start): call it once for each aggregate. An
+    /// aggregate that is not registered works like any other, but an unreadable event is found only when it is read.
     ///
     /// # Panics
     ///
@@ -111,8 +110,8 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Starts even if the store holds events that this build cannot read. To load a stream with such an event is still an
-    /// [`UnknownEvent`](crate::UnknownEvent).
+    /// Starts even if the store holds events that this build cannot read. Loading a stream with such an event still
+    /// fails with [`UnknownEvent`](crate::UnknownEvent).
     pub fn allow_unreadable_events(mut self) -> Self {
         self.allows_unreadable = true;
         self

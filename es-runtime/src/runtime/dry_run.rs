@@ -7,7 +7,7 @@ use crate::{
     AppendId, CommandOf, Context, EventSourced, ExecuteError, Metadata, Position, StreamId, Timestamp, Version,
 };
 
-/// Decides a command without storing anything: `runtime.dry_run(id, command).await`, or first the state to decide on.
+/// Decides a command without storing anything: `runtime.dry_run(id, command).await`, with options before the `await`.
 ///
 /// `R` is the command's refusal.
 #[must_use = "nothing is decided until it is awaited"]

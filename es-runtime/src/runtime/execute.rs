@@ -13,7 +13,7 @@ use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
 use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics};
 
-/// Executes a command: `runtime.execute(id, command).await`, or first its options.
+/// Executes a command: `runtime.execute(id, command).await`, with options before the `await`.
 ///
 /// On a conflict with another writer the aggregate is loaded again and the command decided again, as the
 /// [`RetryPolicy`](super::RetryPolicy) says.
@@ -61,8 +61,8 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C, C::Refusal> {
 }
 
 impl<A, C, R> Execute<'_, A, C, R> {
-    /// Decides only on this version, 0 for a new aggregate: a stream at any other is a
-    /// [`Conflict`](ExecuteError::Conflict), and nothing is tried again.
+    /// Decides only on this version, 0 for a new aggregate: at any other version, fails with
+    /// [`Conflict`](ExecuteError::Conflict), without a retry.
     pub fn expect_version(mut self, version: impl Into<Version>) -> Self {
         self.expected = Some(version.into());
         self
@@ -70,7 +70,8 @@ impl<A, C, R> Execute<'_, A, C, R> {
 
     request_setters!();
 
-    /// Answers only when projection `P` shows what the command did, whichever process runs it. May be said of several.
+    /// Returns only when projection `P` shows the effect of the command, whichever process runs it. May be called for
+    /// several.
     ///
     /// If that takes longer than five seconds, the error is [`NotProjected`](ExecuteError::NotProjected), with the receipt: the
     /// command is done.

@@ -5,7 +5,7 @@ use super::request::{Request, metadata_setters, occurred_at_setter};
 use super::{Start, Started, Transaction};
 use crate::{AnyRefusal, CommandOf, Error, EventSourced, ExecuteError, StreamId};
 
-/// Executes a command in a transaction: `tx.execute(id, command).await`, or first its options.
+/// Executes a command in a transaction: `tx.execute(id, command).await`, with options before the `await`.
 ///
 /// The events of the command are recorded with the metadata of the [transaction](crate::Atomically), which these
 /// options add to or replace. An idempotency key belongs to the transaction as a whole.

@@ -20,8 +20,9 @@ pub struct HandleEvents<'a, T> {
 }
 
 impl<'a, T: Send + 'static> Subscribe<'a, T> {
-    /// Has `handler` called for one event after the other, in this process or, if another one that shares the store runs it, in that
-    /// one. An event is done when it returns `Ok`. Else, or if it panics, it is called again, with growing, jittered pauses.
+    /// Calls `handler` for one event after the other, in this process, unless another process on the same store already
+    /// does. An event is done when the handler returns `Ok`. If it fails or panics, it is called again, after growing,
+    /// jittered pauses.
     ///
     /// The handler is owned by the runtime: one that holds a clone of the [`Runtime`] keeps it alive until that is
     /// [shut down](Runtime::shutdown).
@@ -52,8 +53,8 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
         self
     }
 
-    /// Puts an event aside that failed so often, and goes on behind it. Unless this is said, the subscription stops before it, and
-    /// tries it again now and then.
+    /// Parks an event after its last failed attempt, and continues behind it. Without this, the subscription stops
+    /// before the event, and tries it again from time to time.
     pub fn park(mut self) -> Self {
         self.poison = Poison::Park;
         self
@@ -96,7 +97,7 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
 }
 
 impl Runtime {
-    /// The subscription of this name that has a handler in this runtime, if there is one.
+    /// Returns the subscription of this name that has a handler in this runtime, if there is one.
     pub fn subscription(&self, name: &str) -> Option<SubscriptionHandle> {
         self.0.subscriptions.handle(name)
     }

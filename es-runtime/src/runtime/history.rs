@@ -19,7 +19,7 @@ pub struct Recorded<E> {
     pub version: Version,
     /// Its number in the store.
     pub position: Position,
-    /// When the store recorded it.
+    /// The time at which the store recorded it.
     pub recorded_at: Timestamp,
     /// The metadata recorded with it.
     pub metadata: Metadata,
@@ -40,7 +40,7 @@ impl<E> Recorded<E> {
         }
     }
 
-    /// The time at which the event happened: as its sender says, else the time of recording.
+    /// Returns the time at which the event happened: the time that its sender gave, otherwise the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }

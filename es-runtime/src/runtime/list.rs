@@ -9,17 +9,17 @@ use crate::Position;
 use crate::projection::{Fields, ReadError, RowProjection};
 use crate::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
 
-/// Rows in the order that was asked for.
+/// Rows in the requested order.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Page<P> {
     /// The rows.
     pub rows: Vec<Shown<P>>,
-    /// Where the next page begins, for [`List::page`]; `None` after the last row.
+    /// The beginning of the next page, for [`List::page`]; `None` after the last row.
     pub next: Option<RowCursor>,
 }
 
-/// Lists rows: `runtime.list::<Balance>().await`, or first its options. All, in the order of their keys, unless said otherwise.
+/// Lists rows: `runtime.list::<Balance>().await`, with options before the `await`. By default all rows, ordered by key.
 #[must_use = "nothing is read until it is awaited"]
 pub struct List<'a, P> {
     reading: Reading,
@@ -30,11 +30,11 @@ pub struct List<'a, P> {
 impl<'a, P: RowProjection> List<'a, P> {
     reading_setters!();
 
-    /// Only rows whose field, such as `owner` or `address.city`, compares so with `value`. All conditions must hold; none holds of
-    /// `null`. Fast on a field of `#[projection(index = […])]`.
+    /// Lists only rows whose field, such as `owner` or `address.city`, compares like this with `value`. All conditions
+    /// must hold; none holds for `null`. Fast on a field of `#[projection(index = […])]`.
     ///
-    /// A field that the row does not have is [`ReadError::UnknownField`], a value that never compares with it
-    /// [`ReadError::FieldType`].
+    /// Fails with [`ReadError::UnknownField`] if the row does not have the field, and with [`ReadError::FieldType`] if
+    /// the value never compares with it.
     pub fn filter(
         mut self,
         field: impl Into<Cow<'static, str>>,
@@ -49,49 +49,49 @@ impl<'a, P: RowProjection> List<'a, P> {
         self
     }
 
-    /// In the order of this field, then of the keys. Rows in which it is `null` come last, in either direction. Text is ordered by its
-    /// first 1,024 bytes.
+    /// Orders by this field, then by key. Rows in which it is `null` come last, in either direction. Text is ordered by
+    /// its first 1,024 bytes.
     pub fn order_by(mut self, field: impl Into<Cow<'static, str>>) -> Self {
         self.query.order_by = Some(field.into());
         self
     }
 
-    /// Rows in which the field of [`order_by`](Self::order_by) is `null` come first.
+    /// Puts rows first in which the field of [`order_by`](Self::order_by) is `null`.
     pub fn nulls_first(mut self) -> Self {
         self.query.nulls_first = true;
         self
     }
 
-    /// The largest first.
+    /// Lists the largest first.
     pub fn descending(mut self) -> Self {
         self.query.descending = true;
         self
     }
 
-    /// At most so many rows; [`Page::next`] says where to go on.
+    /// Lists at most `rows` rows; [`Page::next`] is the beginning of the next page.
     pub fn limit(mut self, rows: u32) -> Self {
         self.query.limit = Some(rows);
         self
     }
 
-    /// Goes on where a page of the same list ended. Rows that change between two pages may be seen twice or not at all, if their
-    /// place in the order changes; every other row is seen once.
+    /// Continues after a page of the same list. Rows that move in the order between two pages may be seen twice or not
+    /// at all; every other row is seen once.
     pub fn page(mut self, next: RowCursor) -> Self {
         self.query.after = Some(next);
         self
     }
 
-    /// Counts the rows that the filters let through: `runtime.list::<Balance>().filter(…).count().await`. Order, limit and page do not
-    /// matter.
+    /// Counts the rows that pass the filters: `runtime.list::<Balance>().filter(…).count().await`. Order, limit and
+    /// page do not matter.
     pub fn count(self) -> Count<'a, P> {
         Count(self)
     }
 
-    /// Counts the rows for each value of a field, in the order of the values: how many cases came by which channel. Order, limit and page
-    /// do not matter.
+    /// Counts the rows for each value of a field, in the order of the values: the cases of each channel. Order, limit
+    /// and page do not matter.
     ///
-    /// The field has an index: `#[projection(index = ["channel"])]`, unless the rows are kept in memory. Otherwise it is
-    /// [`ReadError::NotIndexed`].
+    /// The field must have an index, `#[projection(index = ["channel"])]`, unless the rows are kept in memory.
+    /// Otherwise fails with [`ReadError::NotIndexed`].
     pub fn group_by(self, field: impl Into<Cow<'static, str>>) -> GroupBy<'a, P> {
         GroupBy {
             list: self,
@@ -175,7 +175,7 @@ impl<'a, P: RowProjection> IntoFuture for GroupBy<'a, P> {
 }
 
 impl Runtime {
-    /// The rows of projection `P`. Await the result, or say first which, and in what order.
+    /// Lists the rows of projection `P`. Await the result, or first set filters and the order.
     ///
     /// # Panics
     ///

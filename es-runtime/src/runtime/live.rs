@@ -6,8 +6,8 @@ use super::{Runtime, Shown};
 use crate::projection::{KeyOfRow, LiveError, RowProjection, Wanted, fold_live};
 use crate::{Position, Timestamp};
 
-/// Folds rows: `runtime.live::<Statement>().of(alice).await`, or first up to when. All of them, by their keys, unless it is said
-/// [of](Self::of) which.
+/// Folds rows: `runtime.live::<Statement>().of(alice).await`, with options before the `await`. All rows, ordered by
+/// key, unless [`of`](Self::of) chooses one.
 #[must_use = "nothing is folded until it is awaited"]
 pub struct FoldLive<'a, P, K = ()> {
     runtime: &'a Runtime,
@@ -25,10 +25,10 @@ struct Bounds {
 }
 
 impl<'a, P: RowProjection> FoldLive<'a, P> {
-    /// Only the row with this key.
+    /// Folds only the row with this key.
     ///
-    /// Where each method applies its event to the row of the event's stream, nothing but the streams of this id is read. If one says
-    /// `key = …` or `keys = …`, all events of its aggregates are.
+    /// If each method applies its event to the row of the event's stream, only the streams of this id are read. If a
+    /// method says `key = …` or `keys = …`, all events of its aggregates are.
     pub fn of(self, key: impl KeyOfRow<P::Key>) -> FoldLive<'a, P, String> {
         FoldLive {
             runtime: self.runtime,
@@ -40,20 +40,21 @@ impl<'a, P: RowProjection> FoldLive<'a, P> {
 }
 
 impl<P, K> FoldLive<'_, P, K> {
-    /// As it was when the store's head was at this position.
+    /// Shows the rows as they were when the store's head was at this position.
     pub fn up_to(mut self, position: impl Into<Position>) -> Self {
         self.bounds.to = position.into();
         self
     }
 
-    /// As it was at this time: with the events recorded up to and including it.
+    /// Shows the rows as they were at this time: with the events recorded up to and including it.
     pub fn as_of(mut self, time: Timestamp) -> Self {
         self.bounds.until = time;
         self
     }
 
-    /// As it was at this time by the times at which events [happened](crate::Recorded::occurred_at): folds, in the order of the
-    /// log, those that had happened up to and including it. With [`as_of`](Self::as_of), those that were known then.
+    /// Shows the rows as they were at this time by the times at which events [happened](crate::Recorded::occurred_at):
+    /// folds, in the order of the log, the events that had happened up to and including it. With
+    /// [`as_of`](Self::as_of), only those known then.
     pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
         self.bounds.occurred = time;
         self
@@ -107,7 +108,7 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`LiveError::NotApplied`] if an event cannot be applied: nothing is passed over.
+    /// [`LiveError::NotApplied`] if an event cannot be applied: nothing is skipped.
     ///
     /// # Cancel safety
     ///

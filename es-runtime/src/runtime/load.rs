@@ -48,11 +48,11 @@ impl Until {
     }
 }
 
-/// Loads an aggregate: `runtime.load(id).await`, or first a point in time.
+/// Loads an aggregate: `runtime.load(id).await`, with options before the `await`.
 ///
-/// Of [`at_version`](Self::at_version), [`as_of`](Self::as_of) and [`at_position`](Self::at_position), which choose how much of the
-/// log is read, the last one set counts. [`as_of_occurred`](Self::as_of_occurred) adds to it: what was known then of what had
-/// happened by that time.
+/// [`at_version`](Self::at_version), [`as_of`](Self::as_of) and [`at_position`](Self::at_position) choose how much of
+/// the log is read; the last one set counts. [`as_of_occurred`](Self::as_of_occurred) combines with it: of the events
+/// known then, it keeps those that had happened by its time.
 #[must_use = "nothing is loaded until it is awaited"]
 pub struct Load<'a, A> {
     runtime: &'a Runtime,
@@ -88,30 +88,31 @@ impl<'a, A: EventSourced> Load<'a, A> {
 }
 
 impl<A> Load<'_, A> {
-    /// As it was at this version; as it is now if it has not got there.
+    /// Loads the state at this version, or the current state if that version does not exist yet.
     pub fn at_version(mut self, version: impl Into<Version>) -> Self {
         self.until = Until::Version(version.into());
         self
     }
 
-    /// As it was at this time: with the events recorded up to and including it.
+    /// Loads the state at this time: with the events recorded up to and including it.
     pub fn as_of(mut self, time: Timestamp) -> Self {
         self.until = Until::Time(time);
         self
     }
 
-    /// As it was at this time by the times at which its events [happened](crate::Recorded::occurred_at): folds, in the order of
-    /// the stream, those that had happened up to and including it, also where they were recorded later.
+    /// Loads the state at this time by the times at which its events [happened](crate::Recorded::occurred_at): folds,
+    /// in the order of the stream, the events that had happened up to and including it, even if they were recorded
+    /// later.
     ///
-    /// It reads the whole stream, since an event of any version may have happened before. If the event that creates the aggregate
-    /// happened later than one that changes it, that one cannot be folded for the times between:
+    /// Reads the whole stream, because an event of any version may have happened before. If the event that creates the
+    /// aggregate happened later than one that changes it, the latter cannot be folded for the times between:
     /// [`UnreadableEvent`](LoadError::UnreadableEvent) names it.
     pub fn as_of_occurred(mut self, time: Timestamp) -> Self {
         self.occurred = Some(time);
         self
     }
 
-    /// As it was when the store's head was at this position.
+    /// Loads the state when the store's head was at this position.
     pub fn at_position(mut self, position: impl Into<Position>) -> Self {
         self.until = Until::Position(position.into());
         self

@@ -77,8 +77,9 @@ type Start<'a, Builder, T> = fn(Builder) -> Started<'a, T>;
 /// The running future of a builder.
 type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Executes commands, loads aggregates, and reads their history. Clones share everything, so that a clone can be handed to
-/// each task. Runs in a tokio runtime with its timer enabled, which should last as long: its projections and subscriptions end with that.
+/// Executes commands, loads aggregates, and reads their history. Clones share everything, so give each task a
+/// clone. Needs a tokio runtime with its timer enabled, which should live as long: projections and subscriptions end
+/// with it.
 ///
 /// ```
 /// # use es_runtime::{MemoryStore, Runtime};
@@ -106,7 +107,7 @@ struct Inner {
 }
 
 impl Runtime {
-    /// Begins to set up a runtime over `store`.
+    /// Returns a builder for a runtime over `store`.
     pub fn builder<S: EventStore>(store: S) -> Builder<S> {
         Builder::new(store)
     }
@@ -147,11 +148,11 @@ impl Runtime {
 
     /// Runs several commands to several aggregates as one: their events are appended together or not at all.
     ///
-    /// `commands` is run again on a conflict, like a handler, so it should do nothing but send commands. Write it as
-    /// `async |tx| …`; an `async move` closure would have to give away what it captured at the first run. `?` ends it with the
-    /// refusal of any command, or with an error of your own; either is then a [refusal](crate::ExecuteError::Refused), whose
-    /// [`AnyRefusal`](crate::AnyRefusal) gives it back. What is not a refusal (a missing aggregate, a failing store) ends the closure
-    /// where it stands, and is the error of the whole.
+    /// `commands` runs again on a conflict, like a handler, so it should only send commands. Write it as `async |tx|
+    /// …`; an `async move` closure would move its captures out at the first run. `?` ends it with the refusal of any
+    /// command, or with an error of your own; either is then a [refusal](crate::ExecuteError::Refused), whose
+    /// [`AnyRefusal`](crate::AnyRefusal) gives it back. Any other failure (a missing aggregate, a failing store) ends
+    /// the closure at once, and is the error of the whole.
     pub fn atomically<'a, F, R>(&'a self, commands: F) -> Atomically<'a, F>
     where
         F: Fn(Transaction) -> R + Send + Sync + 'a,
@@ -168,7 +169,7 @@ impl Runtime {
         Load::new(self, key.stream_id())
     }
 
-    /// Each event of the aggregate instance `key`, from the first on, with the state after it.
+    /// Returns each event of the aggregate instance `key`, from the first on, with the state after it.
     pub fn history<K: Key>(&self, key: K) -> Results<'_, (Recorded<EventOf<K>>, K::Aggregate), crate::LoadError>
     where
         K::Aggregate: EventSourced<Event: Clone> + Clone,
@@ -176,7 +177,7 @@ impl Runtime {
         history::history(self, key.stream_id())
     }
 
-    /// The instances of aggregate `A`, with the version of each, in the order of their ids' text.
+    /// Returns the instances of aggregate `A`, with the version of each, in the order of their ids' text.
     pub fn streams<A: Aggregate>(&self) -> Results<'_, (A::Id, Version), StoreError> {
         use futures_util::StreamExt as _;
 
@@ -198,14 +199,14 @@ impl Runtime {
         self.0.store.resolve(append).await
     }
 
-    /// Does what was requested of the store, then closes it, for every clone of this runtime. An embedded store is left as one
-    /// file then. Not needed to keep events: what was answered is stored. A runtime with projections or subscriptions is [shut
-    /// down](Self::shutdown) instead: these give their leases back then.
+    /// Finishes pending requests, then closes the store, for every clone of this runtime. An embedded store then
+    /// consists of one file. Not needed to keep events: every answered append is stored. [Shut down](Self::shutdown) a
+    /// runtime with projections or subscriptions instead, so that they release their leases.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await
     }
 
-    /// The store, for what the runtime has no method for.
+    /// Returns the store, for operations that the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store
     }
