@@ -19,7 +19,7 @@ pub(super) struct Caps {
     highest: RwLock<HashMap<String, HashMap<String, u32>>>,
 }
 
-/// Under which name and in which version of its shape an event is written.
+/// The name, and the version of its shape, under which an event is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) name: &'static str,
@@ -162,7 +162,7 @@ impl Runtime {
     /// Caps the version of its shape in which event `E` is written at `highest`, so that builds which read no higher
     /// one can run on the same store. [The guide](crate::docs::deploying) shows when.
     ///
-    /// The cap is kept in the store. This process holds to it at once, for commands that are decided from now on; other
+    /// The store keeps the cap. It takes effect at once in this process, for commands decided from now on; in other
     /// processes when they start, or at [`reload_write_caps`](Self::reload_write_caps).
     ///
     /// # Errors
@@ -187,7 +187,7 @@ impl Runtime {
     }
 
     /// Lets event `E` be written in its newest version again, and under its newest name: lifts its cap, and those under its
-    /// former names. Holds as [`cap_writes`](Self::cap_writes) does.
+    /// former names. Takes effect as [`cap_writes`](Self::cap_writes) does.
     pub async fn lift_write_cap<E>(&self) -> Result<(), CapError>
     where
         E: Event + BelongsToOneAggregate<Aggregate: EventSourced>,

@@ -100,7 +100,7 @@ pub struct StoredKind {
     /// The number of such events, if they cannot be read. Counting reads the log: for others use
     /// [`count_events`](EventStore::count_events).
     pub count: Option<u64>,
-    /// Which event is not of its shape, and why, if it is [`Changed`](Readable::Changed).
+    /// The event that does not have its shape, and the reason, if it is [`Changed`](Readable::Changed).
     pub error: Option<String>,
 }
 
@@ -141,11 +141,11 @@ impl fmt::Display for StoredKind {
     }
 }
 
-/// The events that are stored, compared with those that this build can read.
+/// A comparison of the stored events with those that this build can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventReport {
-    /// All that is stored, in the order of category, name and version.
+    /// All kinds of stored events, in the order of category, name and version.
     pub stored: Vec<StoredKind>,
     /// Events that the registered aggregates can read but that were never stored: new events, and older shapes and
     /// former names that nobody needs unless a build still runs that writes them.
@@ -153,7 +153,7 @@ pub struct EventReport {
 }
 
 impl EventReport {
-    /// Those that are stored and cannot be read.
+    /// Returns the stored kinds that cannot be read.
     pub fn unreadable(&self) -> impl Iterator<Item = &StoredKind> {
         self.stored.iter().filter(|stored| stored.readable.is_unreadable())
     }
@@ -193,7 +193,7 @@ pub(super) async fn compare(store: &dyn EventStore, aggregates: &[Registered]) -
 
 impl Runtime {
     /// Compares the events that are stored now with those that the [registered](super::Builder::aggregate) aggregates can read:
-    /// what [`start`](super::Builder::start) refuses, and what it does not.
+    /// those that make [`start`](super::Builder::start) fail, and the others.
     ///
     /// Reads the newest 256 events, and those that cannot be read, which are counted.
     pub async fn check_events(&self) -> Result<EventReport, StoreError> {

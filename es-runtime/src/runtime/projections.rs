@@ -18,8 +18,8 @@ use crate::{Position, StoreError};
 
 /// A handle to operate one projection: [`Runtime::projection`].
 ///
-/// Orders are carried out by the process that runs the projection. If none does, this one takes it up; if another does, the answer
-/// is [`Elsewhere`](CommandError::Elsewhere).
+/// Only the process that runs the projection carries out orders. If none does, this one takes it over; if another one
+/// does, they fail with [`Elsewhere`](CommandError::Elsewhere).
 pub struct ProjectionHandle<'a, P> {
     runtime: &'a Runtime,
     running: &'a Running,
@@ -33,7 +33,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         self.runtime.projection_health(self.running, head).await
     }
 
-    /// The events that it has parked, in the order of their positions: all of them.
+    /// Returns all events that it has parked, in the order of their positions.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
         let mut all = Vec::new();
         for segment in &*self.running.segments {
@@ -47,15 +47,15 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// # Errors
     ///
-    /// [`Timeout`](ReadError::Timeout) if that takes longer than `timeout`: it says how far it has come.
+    /// [`Timeout`](ReadError::Timeout) if that takes longer than `timeout`, with the position that it has reached.
     pub async fn wait_for(&self, position: impl Into<Position>, timeout: Duration) -> Result<(), ReadError> {
         self.running
             .reach(position.into(), None, Instant::now() + timeout, timeout)
             .await
     }
 
-    /// Applies the event at `position`, which is parked or held, with the code of this build. A parked one is applied behind
-    /// events that came after it.
+    /// Applies the event at `position`, which is parked or held, with the code of this build. A parked event is applied
+    /// after events that came later.
     ///
     /// # Errors
     ///
@@ -66,8 +66,8 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         segment.order(What::Retry(position)).await
     }
 
-    /// Gives up the event at `position`, which is parked or held: the rows never show it, until a rebuild comes to it again. The
-    /// reason is written to the log of the process.
+    /// Skips the event at `position`, which is parked or held: the rows do not show it, unless a rebuild reaches it
+    /// again. Writes the reason to the log of the process.
     pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), CommandError> {
         let position = position.into();
         let segment = self.running.of_event(position).await?;
@@ -109,8 +109,8 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         self.running.storage.rows.versions(self.running.standing.name).await
     }
 
-    /// Drops the rows or tables of another version, with its checkpoint and parked events. A build that still reads them fails then:
-    /// end all processes of it first.
+    /// Drops the rows or tables of another version, with its checkpoint and parked events. A build that still reads
+    /// them then fails: end all of its processes first.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl RebuildProjection<'_> {
         self
     }
 
-    /// [Compares](Self::compare), and goes on showing the old rows if any row differs. The new ones are dropped then.
+    /// [Compares](Self::compare), and keeps the old rows if any row differs. The new ones are then dropped.
     pub fn keep_if_different(mut self) -> Self {
         (self.how.compare, self.how.keep) = (true, true);
         self
@@ -208,7 +208,7 @@ impl<'a> IntoFuture for RebuildProjection<'a> {
 /// The time that dropping a version may take before another process may start it.
 const DROPPING: Duration = Duration::from_secs(60);
 
-/// Shuts the runtime down: `runtime.shutdown().await`, or first a [deadline](Self::within).
+/// Shuts the runtime down: `runtime.shutdown().await`, with a [deadline](Self::within) before the `await`.
 #[must_use = "nothing is shut down until it is awaited"]
 pub struct Shutdown<'a> {
     runtime: &'a Runtime,
@@ -242,7 +242,8 @@ impl<'a> IntoFuture for Shutdown<'a> {
     }
 }
 
-/// Runs until a signal comes, then shuts down: `runtime.run_until(signal).await`, or first a [deadline](Self::within).
+/// Waits for a signal, then shuts down: `runtime.run_until(signal).await`, with a [deadline](Self::within) before the
+/// `await`.
 #[must_use = "nothing is awaited until it is"]
 pub struct RunUntil<'a, F> {
     shutdown: Shutdown<'a>,
@@ -270,7 +271,7 @@ impl<'a, F: Future + Send + 'a> IntoFuture for RunUntil<'a, F> {
 }
 
 impl Runtime {
-    /// One projection of this runtime.
+    /// Returns a handle to one projection of this runtime.
     ///
     /// # Panics
     ///
@@ -304,12 +305,12 @@ impl Runtime {
         })
     }
 
-    /// Stops subscriptions and projections, gives their leases back and closes the store, for every clone of this runtime. What a
-    /// projection had begun is written as a whole or not at all. A subscription hands nothing out any more, and waits for what is in
-    /// hand. A second call does nothing.
+    /// Stops subscriptions and projections, releases their leases and closes the store, for every clone of this
+    /// runtime. A started batch of a projection is written as a whole or not at all. A subscription delivers nothing
+    /// more, and waits for the deliveries in hand. A second call does nothing.
     ///
-    /// The store is closed for every other runtime over a clone of it, too. Where several share one, drop all but the last instead: a
-    /// runtime that is dropped gives its leases back as well.
+    /// This closes the store for every other runtime over a clone of it, too. If several share one, drop all but the
+    /// last instead: a dropped runtime releases its leases as well.
     ///
     /// # Errors
     ///

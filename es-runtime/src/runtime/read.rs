@@ -47,12 +47,12 @@ impl Reading {
         }
     }
 
-    /// Where the rows are.
+    /// Returns the place of the rows.
     pub(super) fn place(&self) -> (&dyn RowStore, &RowTable) {
         (&*self.projection.storage.rows, &self.projection.standing.table)
     }
 
-    /// That rows may be grouped by this field, which the user calls `field`.
+    /// Checks that rows may be grouped by this field, which the user calls `field`.
     pub(super) fn check_index(&self, path: &str, field: &str) -> Result<(), ReadError> {
         let Standing {
             name,
@@ -117,7 +117,7 @@ macro_rules! reading_setters {
 
 pub(super) use reading_setters;
 
-/// Reads a row: `runtime.get::<Balance>(id).await`, or first its options.
+/// Reads a row: `runtime.get::<Balance>(id).await`, with options before the `await`.
 #[must_use = "nothing is read until it is awaited"]
 pub struct Get<'a, P> {
     reading: Reading,
@@ -162,10 +162,10 @@ pub(super) fn shown<P: RowProjection>(row: Row) -> Result<Shown<P>, ReadError> {
 }
 
 impl Runtime {
-    /// The row of projection `P` with this key. Await the result, or set options first.
+    /// Reads the row of projection `P` with this key. Await the result, or set options first.
     ///
-    /// A row shows a state as it was after some event: use [`after`](Get::after) to see at least what you did yourself. Rows that
-    /// are built for the first time, or anew, are shown when they are as new as the log, and waited for until then.
+    /// A row shows the state after some event: use [`after`](Get::after) to see at least your own writes. Rows that are
+    /// built for the first time become visible when they have caught up with the log; until then the read waits.
     ///
     /// # Panics
     ///

@@ -9,7 +9,7 @@ pub struct Receipt {
     pub stream: StreamId,
     /// Its version after the command.
     pub version: Version,
-    /// The position of the last event: a read model that has taken it in shows the effect of the command.
+    /// The position of the last event: a read model that has applied it shows the effect of the command.
     pub position: Position,
     /// The number of events appended to the stream: its last ones up to `version`. None if the handler returned none.
     pub events: usize,

@@ -16,7 +16,7 @@ pub(super) struct Request {
 const FINGERPRINT: Uuid = Uuid::from_u128(0x8d1f_6f0e_5a3b_4c1d_9e27_63a0_51c4_7b12);
 
 impl Request {
-    /// One of which this is said already.
+    /// Returns a request with this metadata.
     pub(super) fn with(metadata: Metadata) -> Self {
         Self {
             metadata,
@@ -55,8 +55,8 @@ macro_rules! request_setters {
         crate::runtime::request::metadata_setters!();
         crate::runtime::request::occurred_at_setter!();
 
-        /// Names the request: however often it is sent with this key, it is done once, and each time answered with the receipt
-        /// of the first. The key's scope is the whole store.
+        /// Names the request: however often it is sent with this key, it takes effect once, and each time returns the
+        /// first receipt. The key's scope is the whole store.
         pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
             self.request.key = Some(key.into());
             self
@@ -67,7 +67,7 @@ macro_rules! request_setters {
 /// The setter of the time at which it happened.
 macro_rules! occurred_at_setter {
     () => {
-        /// Records with each event the time at which it happened, where that is not now.
+        /// Records with each event the time at which it happened, if that is not now.
         pub fn occurred_at(mut self, time: crate::Timestamp) -> Self {
             self.request.set_occurred_at(time);
             self
@@ -90,27 +90,26 @@ macro_rules! metadata_setters {
             self
         }
 
-        /// The event or command that this follows from; recorded with each event.
+        /// Sets the event or command that this follows from; recorded with each event.
         pub fn causation(mut self, id: impl ToString) -> Self {
             self.request.metadata.set_causation_id(id.to_string());
             self
         }
 
-        /// The W3C trace context of the request; recorded with each event. A malformed one is
+        /// Sets the W3C trace context of the request; recorded with each event. A malformed one is
         /// [`Invalid`](crate::ExecuteError::Invalid).
         pub fn traceparent(mut self, traceparent: impl Into<String>) -> Self {
             self.request.set_traceparent(traceparent.into());
             self
         }
 
-        /// A free-form entry; recorded with each event.
+        /// Sets a free-form entry; recorded with each event.
         pub fn metadata(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
             self.request.metadata.set(name, value);
             self
         }
 
-        /// All that is recorded with each event at once, in place of what was set before: for senders that say the same of
-        /// several requests.
+        /// Replaces all metadata recorded with each event: for senders that use the same for several requests.
         pub fn with_metadata(mut self, metadata: crate::Metadata) -> Self {
             self.request.metadata = metadata;
             self

@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 /// The number of times, and the pauses after which, a command that met a conflict is decided again.
 ///
-/// The pauses double from [`first_pause`](Self::first_pause) to [`longest_pause`](Self::longest_pause), and of each a random
-/// part is waited, so that those who conflicted do not meet again.
+/// The pauses double from [`first_pause`](Self::first_pause) to [`longest_pause`](Self::longest_pause), and each lasts
+/// a random part of that, so that conflicting writers do not meet again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     attempts: u32,
@@ -25,7 +25,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// A conflict is returned at once.
+    /// Returns a policy that never retries.
     pub fn never() -> Self {
         Self::default().attempts(1)
     }
@@ -37,14 +37,14 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest that the first pause may be.
+    /// Sets the longest first pause.
     #[must_use]
     pub fn first_pause(mut self, pause: Duration) -> Self {
         self.first_pause = pause;
         self
     }
 
-    /// The longest that any pause may be.
+    /// Sets the longest pause.
     #[must_use]
     pub fn longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause;

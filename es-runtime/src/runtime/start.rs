@@ -82,15 +82,17 @@ impl From<CapError> for StartError {
 }
 
 impl<S: EventStore> Builder<S> {
-    /// Starts the runtime and its projections, once it is certain that this build can read and write what it will meet. Waits until its
-    /// [inline](mod@crate::projection#inline) projections have taken in what was appended without them.
+    /// Starts the runtime and its projections, after checking that this build can read and write the events of the
+    /// store. Waits until its [inline](mod@crate::projection#inline) projections have applied the events that were
+    /// appended without them.
     ///
     /// # Errors
     ///
     /// [`StartError::UnreadableEvents`] if the store holds events of a [registered](Self::aggregate) aggregate that this build
-    /// cannot read; [`StartError::UnwritableEvents`] if it may not write them as it can; [`StartError::Store`] if the store
-    /// cannot be reached, or refuses the table of a projection; [`StartError::Inline`] if an inline projection is held before an event
-    /// that was appended without it; [`StartError::Segments`] if a projection was partitioned otherwise before.
+    /// cannot read; [`StartError::UnwritableEvents`] if a cap forbids all versions that it can write;
+    /// [`StartError::Store`] if the store cannot be reached, or refuses the table of a projection;
+    /// [`StartError::Inline`] if an inline projection is held before an event that was appended without it;
+    /// [`StartError::Segments`] if a projection was partitioned otherwise before.
     pub async fn start(self) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);

@@ -15,7 +15,7 @@ pub enum ImportError {
     /// The source failed.
     #[error("the source failed at item {item}: all items before it are imported, run the import again to go on")]
     Source {
-        /// The item that it was to give.
+        /// The number of the item that it should have given.
         item: u64,
         /// The error of the source.
         #[source]

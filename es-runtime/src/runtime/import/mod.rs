@@ -39,7 +39,7 @@ pub struct Imported {
     pub position: Position,
 }
 
-/// Imports the past: `runtime.import(name, items).await`, or first its options.
+/// Imports the past: `runtime.import(name, items).await`, with options before the `await`.
 ///
 /// # Cancel safety
 ///
