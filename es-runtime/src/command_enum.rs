@@ -30,7 +30,7 @@ pub trait CommandEnum: Command {
     }
 }
 
-/// Why one of several commands was refused: whatever its own handler says.
+/// The refusal of one of several commands, of whatever type its handler returns.
 pub struct AnyRefusal(pub(crate) Box<dyn Error + Send + Sync>);
 
 impl AnyRefusal {

@@ -115,7 +115,7 @@ pub enum ExecuteError<E> {
     InvalidEvent {
         /// The event's name.
         event: &'static str,
-        /// Which field, and why.
+        /// The field, and the reason.
         #[source]
         source: Invalid,
     },

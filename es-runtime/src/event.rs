@@ -169,7 +169,7 @@ impl<A, E: EventOf<A>> Applied<A> for E {
 )]
 pub trait Writes<E> {}
 
-/// Under what an event is stored, and which of its older forms are read and written.
+/// The name and version under which an event is stored, and the older forms that are read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventInfo {
     /// Its name, unique within the aggregate.
@@ -187,7 +187,7 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// Under what event `E` is stored today.
+    /// Returns the name and version under which event `E` is stored today.
     pub const fn of<E: Event>() -> Self {
         Self {
             name: E::NAME,

@@ -52,7 +52,7 @@ impl Metadata {
         self.fields()?.traceparent.as_deref()
     }
 
-    /// When the event happened, where that is not when it was recorded.
+    /// Returns the time at which the event happened, if that is not when it was recorded.
     pub fn occurred_at(&self) -> Option<Timestamp> {
         self.fields()?.occurred_at
     }

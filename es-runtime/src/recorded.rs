@@ -141,7 +141,7 @@ pub struct RecordedEvent {
     pub version: Version,
     /// Its number in the store.
     pub position: Position,
-    /// When the store recorded it; never goes back along positions.
+    /// The time at which the store recorded it; never decreases along positions.
     pub recorded_at: Timestamp,
     /// The event's name.
     pub name: Cow<'static, str>,
@@ -154,7 +154,7 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
-    /// The time at which the event happened: as its sender says, else the time of recording.
+    /// Returns the time at which the event happened: the time that its sender gave, otherwise the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata.occurred_at().unwrap_or(self.recorded_at)
     }

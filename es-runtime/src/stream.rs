@@ -99,13 +99,13 @@ number! {
 /// The version that an append expects its stream to be at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExpectedVersion {
-    /// Nothing.
+    /// Expects nothing.
     Any,
-    /// That it has no event yet. The same as `Exact(Version(0))`.
+    /// Expects no event yet. The same as `Exact(Version(0))`.
     NoStream,
-    /// That it has at least one event.
+    /// Expects at least one event.
     Exists,
-    /// That its last event has this version.
+    /// Expects the last event to have this version.
     Exact(Version),
 }
 

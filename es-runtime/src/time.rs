@@ -122,7 +122,7 @@ impl schemars::JsonSchema for Timestamp {
     }
 }
 
-/// Where the runtime and the embedded stores take the time from. Tests own it with
+/// The source of time of the runtime and the embedded stores. Tests control it with
 /// [`ManualClock`](crate::testing::ManualClock).
 pub trait Clock: Send + Sync + 'static {
     /// The time now.

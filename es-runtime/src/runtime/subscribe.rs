@@ -81,17 +81,17 @@ impl Runtime {
 }
 
 impl<'a> Subscribe<'a, RecordedEvent> {
-    /// The events that the filter lets through, as they are stored.
+    /// Delivers the events that pass the filter, as they are stored.
     pub fn only(self, filter: EventFilter) -> Self {
         self.reading(Reading::recorded(Some(filter)))
     }
 
-    /// The events of aggregate `A`.
+    /// Delivers the events of aggregate `A`.
     pub fn aggregate<A: EventSourced>(self) -> Subscribe<'a, Recorded<A::Event>> {
         self.reading(Reading::aggregate::<A>(EventFilter::category(A::NAME)))
     }
 
-    /// The events of one instance.
+    /// Delivers the events of one instance.
     pub fn stream<K: Key<Aggregate: EventSourced>>(
         self,
         key: K,
@@ -99,7 +99,7 @@ impl<'a> Subscribe<'a, RecordedEvent> {
         self.reading(Reading::aggregate::<K::Aggregate>(EventFilter::Stream(key.stream_id())))
     }
 
-    /// The events of this type.
+    /// Delivers the events of this type.
     pub fn event<E>(self) -> Subscribe<'a, Recorded<E>>
     where
         E: Event + BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<E::Aggregate>,
@@ -119,13 +119,13 @@ impl<'a> Subscribe<'a, RecordedEvent> {
 }
 
 impl<T: Send + 'static> Subscribe<'_, T> {
-    /// Where it never began, it begins with the first event of the store.
+    /// Begins with the first event of the store, if the name is new.
     pub fn from_start(mut self) -> Self {
         self.beginning = Beginning::Start;
         self
     }
 
-    /// Where it never began, it begins with the next event: what is appended once it is started.
+    /// Begins with the next event to be appended, if the name is new.
     pub fn from_head(mut self) -> Self {
         self.beginning = Beginning::Head;
         self
@@ -140,7 +140,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         self
     }
 
-    /// Starts it: its events are delivered as a stream.
+    /// Starts it, and returns its events as a stream.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ impl Transaction {
     }
 
     /// Decides `command` on the state of `key`, as the commands before it in this transaction have left it. Await the result, or
-    /// say first what is recorded with its events.
+    /// set metadata of its events first.
     ///
     /// # Errors
     ///
