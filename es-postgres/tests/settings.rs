@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use es_postgres::{PostgresStore, Schema};
 use es_runtime::store::{
-    Advance, Commit, Compare, CursorStore, FieldValue, RowChange, RowFilter, RowQuery, RowStore,
-    RowTable,
+    Advance, Commit, Compare, CursorStore, FieldValue, RowChange, RowFilter, RowQuery, RowStore, RowTable,
 };
 use es_runtime::store::{ReadLog, ReadStream};
 use es_runtime::{EventStore, Position, StoreErrorKind};
