@@ -40,7 +40,10 @@ async fn handle(runtime: &Runtime) -> mpsc::UnboundedReceiver<Position> {
 }
 
 async fn next(handled: &mut mpsc::UnboundedReceiver<Position>) -> Position {
-    timeout(LONG, handled.recv()).await.expect("it comes").expect("the handler is there")
+    timeout(LONG, handled.recv())
+        .await
+        .expect("it comes")
+        .expect("the handler is there")
 }
 
 #[tokio::test]
@@ -79,7 +82,12 @@ async fn a_log_that_was_restored_without_the_cursors_is_noticed() {
     events.rewind(Position(1));
     let runtime = start(&events, &cursors(&folder).await).await;
     runtime.execute(account, Deposit { amount: 7 }).await.unwrap();
-    let refused = runtime.subscribe("mails").aggregate::<Account>().start().await.unwrap_err();
+    let refused = runtime
+        .subscribe("mails")
+        .aggregate::<Account>()
+        .start()
+        .await
+        .unwrap_err();
     assert!(
         matches!(
             &refused,
@@ -102,7 +110,12 @@ async fn a_log_that_is_restored_while_it_is_followed_is_noticed() {
     let mut handled = handle(&runtime).await;
     assert_eq!(next(&mut handled).await, 1);
     assert_eq!(next(&mut handled).await, 2);
-    while kept.checkpoint("subscription/mails").await.unwrap().is_none_or(|at| at.position < 2) {
+    while kept
+        .checkpoint("subscription/mails")
+        .await
+        .unwrap()
+        .is_none_or(|at| at.position < Position(2))
+    {
         tokio::task::yield_now().await;
     }
 
