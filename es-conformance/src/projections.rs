@@ -414,7 +414,7 @@ async fn rewound(subject: &Subject<'_>, to: u64) -> Checked {
     Err(Stop::Skipped("the fixture cannot take events back"))
 }
 
-/// What tells the reader that it is ahead of the log is still there when the log was restored to an earlier point.
+/// The record that shows the reader to be ahead of the log survives when the log is restored to an earlier point.
 pub(crate) async fn g12_checkpoint_ahead_of_store_halts(subject: &Subject<'_>) -> Checked {
     let store = filled(subject, 5).await?;
     let lease = leased(&store, "owner").await?;

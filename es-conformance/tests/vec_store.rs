@@ -81,7 +81,7 @@ impl Log {
     }
 }
 
-/// What an append holds for one stream. What it demands of the stream does not matter when it comes again.
+/// The content of an append for one stream. The version that it expects does not matter when it is repeated.
 fn content(part: &es_runtime::store::StreamAppend) -> (&StreamId, &[es_runtime::NewEvent]) {
     (&part.stream, &part.events)
 }

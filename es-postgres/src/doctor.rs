@@ -11,7 +11,7 @@ use crate::error::Problem;
 use crate::pooler::shares_sessions;
 use crate::schema::Schema;
 
-/// Something about the server, the database or the role that a store should not meet.
+/// A problem with the server, the database or the role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
@@ -25,10 +25,10 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Risk {
-    /// An append may be answered with `Ok` and be lost in a crash.
+    /// An append may return `Ok` and be lost in a crash.
     WeakDurability,
-    /// Connections are shared between clients from one transaction to the next, so that settings and prepared statements of
-    /// one come up in another.
+    /// Clients share connections from one transaction to the next, so settings and prepared statements of one appear in
+    /// another.
     TransactionPooler,
     /// The text in the database is not UTF-8.
     Encoding,
@@ -38,7 +38,7 @@ pub enum Risk {
     PreparedTransactions,
     /// Transactions of this role begin at an isolation level at which an append is refused.
     Isolation,
-    /// Row security does not bind the role: it matters where rows are kept apart by it.
+    /// Row security does not bind the role: that matters if you separate rows with it.
     BypassesRowSecurity,
     /// The server's clock is behind the time of the last event.
     Clock,
@@ -60,7 +60,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at everything, on a connection as the store uses it. Changes nothing.
+/// Examines everything, on a connection as the store uses it. Changes nothing.
 ///
 /// # Errors
 ///

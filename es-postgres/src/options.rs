@@ -61,34 +61,34 @@ impl PostgresOptions {
         self
     }
 
-    /// Sets the schema up, or brings it up to date, before it is used. Without it the schema is only
+    /// Sets up the schema, or brings it up to date, before it is used. Without this, the schema is only
     /// [checked](schema::check).
     pub fn apply_schema(mut self) -> Self {
         self.apply = true;
         self
     }
 
-    /// Where the time of recording is taken from; the server's clock unless set. Leases and checkpoints go by the server's in any
-    /// case.
+    /// Sets the clock for recording times; the server's clock unless set. Leases and checkpoints always use the
+    /// server's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Allows appends of another size. Ids, names and keys cannot be longer than their columns allow.
+    /// Sets other limits for appends. Ids, names and keys cannot be longer than their columns allow.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Reads on up to so many connections at once; 8 unless set. Appends go over one of their own, those with inline projections over
-    /// up to so many, opened when they are needed.
+    /// Sets the largest number of connections that read; 8 unless set. Appends use one of their own, and appends with
+    /// inline projections up to as many again, opened when they are needed.
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
         self
     }
 
-    /// Reads through this pool instead of one of the store's own. Appends go over a connection of the store's own.
+    /// Reads through this pool instead of one of the store's own. Appends use a connection of the store's own.
     pub fn pool(mut self, pool: Pool) -> Self {
         self.pool = Some(pool);
         self
@@ -123,15 +123,15 @@ impl PostgresOptions {
         self
     }
 
-    /// The file of root certificates for [`connect_with`](Self::connect_with), or `system` for those of the operating system,
-    /// which are taken if none is named. In a URL: `sslrootcert`.
+    /// Sets the file of root certificates for [`connect_with`](Self::connect_with), or `system` for those of the
+    /// operating system, which are the default. In a URL: `sslrootcert`.
     pub fn ssl_root_cert(mut self, file: impl Into<PathBuf>) -> Self {
         self.tls.root_cert = Some(file.into());
         self
     }
 
-    /// The files of a client certificate and its key, in PEM, for [`connect_with`](Self::connect_with). In a URL: `sslcert`
-    /// and `sslkey`.
+    /// Sets the files of a client certificate and its key, in PEM, for [`connect_with`](Self::connect_with). In a URL:
+    /// `sslcert` and `sslkey`.
     pub fn ssl_client_cert(mut self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls.client_cert = Some(cert.into());
         self.tls.client_key = Some(key.into());
@@ -150,7 +150,7 @@ impl PostgresOptions {
         self.connect_by(config, &tls).await
     }
 
-    /// Connects by a configuration that was made elsewhere.
+    /// Connects with a configuration of your own.
     ///
     /// # Errors
     ///

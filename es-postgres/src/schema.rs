@@ -28,7 +28,7 @@ pub enum Lock {
     Row,
 }
 
-/// Which schema a store lives in.
+/// The schema in which a store lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     name: String,
@@ -45,7 +45,7 @@ impl Default for Schema {
 }
 
 impl Schema {
-    /// The schema of that name.
+    /// Returns the schema of that name.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Schema {
         })
     }
 
-    /// Makes appends follow one another by `lock`. Taken when [`apply`] is run.
+    /// Sets the lock that makes appends follow one another. Takes effect when [`apply`] runs.
     #[must_use]
     pub fn lock(mut self, lock: Lock) -> Self {
         self.lock = lock;
@@ -133,7 +133,7 @@ impl Schema {
     }
 }
 
-/// All steps as one script, for an empty schema: `psql --single-transaction -f`.
+/// Returns all steps as one script, for an empty schema: `psql --single-transaction -f`.
 pub fn print(schema: &Schema) -> String {
     let mut script = schema.begin();
     for (number, name, sql) in schema.steps() {
@@ -164,8 +164,8 @@ pub async fn check(client: &Client, schema: &Schema) -> Result<(), StoreError> {
     }
 }
 
-/// Takes the steps that are missing. Of several processes that do it at once one takes each step, and one that is killed
-/// leaves whole steps behind.
+/// Runs the missing steps. If several processes do it at once, one of them runs each step; a killed process leaves only
+/// whole steps behind.
 ///
 /// # Errors
 ///
@@ -176,7 +176,7 @@ pub async fn apply(client: &mut Client, schema: &Schema) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Takes one step if one is missing, and tells the version before it.
+/// Runs one step if one is missing, and returns the version before it.
 async fn next_step(client: &mut Client, schema: &Schema) -> Result<i32, StoreError> {
     let failed = |error: tokio_postgres::Error| Problem::from(error).while_doing("set up the schema");
     let transaction = client.transaction().await.map_err(failed)?;

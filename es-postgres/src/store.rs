@@ -49,13 +49,13 @@ impl PostgresStore {
         Self::options().connect(url).await
     }
 
-    /// Connects otherwise.
+    /// Returns options for connecting with other settings.
     pub fn options() -> PostgresOptions {
         PostgresOptions::new()
     }
 
-    /// The answer to an append that is stored since before. It is not told as a failure after which nothing is stored if that
-    /// cannot be read.
+    /// Returns the answer to an append that was stored before. If that cannot be read, the error does not claim that
+    /// nothing is stored.
     pub(crate) async fn repeated(&self, append: &Append, stored: AppendId) -> Result<Appended, AppendError> {
         let reading = |problem: Problem| AppendError::Indeterminate {
             append: Box::new(AppendRef::of(append)),
@@ -184,8 +184,8 @@ impl EventStore for PostgresStore {
         Positions::Gapless
     }
 
-    /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is
-    /// closed when nobody holds hints any more.
+    /// Signals appends of any process that uses this crate. The first call opens a connection that listens; it is
+    /// closed when nobody holds signals any more.
     fn wakes(&self) -> Wakes {
         self.wake.wakes()
     }

@@ -6,14 +6,14 @@ use es_runtime::{Clock, Limits, StoreError, SystemClock};
 
 use crate::SqliteStore;
 
-/// When an append counts as stored.
+/// The moment at which an append counts as stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
     /// When it is on the disk: it survives a loss of power. (`synchronous=FULL`)
     #[default]
     Full,
     /// When the operating system has it: it survives the end of the process, but **a loss of power may take the last
-    /// appends that were answered with `Ok`**. What is left is whole and in order. (`synchronous=NORMAL`)
+    /// appends that returned `Ok`**. The others stay whole and in order. (`synchronous=NORMAL`)
     Normal,
 }
 
@@ -69,7 +69,7 @@ impl SqliteOptions {
         }
     }
 
-    /// Where the time of recording is taken from. By default the system's clock.
+    /// Sets the clock for recording times. By default the system's clock.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
@@ -93,7 +93,7 @@ impl SqliteOptions {
         self
     }
 
-    /// When an append counts as stored. By default when it is on the disk.
+    /// Sets when an append counts as stored. By default when it is on the disk.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
@@ -104,7 +104,7 @@ impl SqliteOptions {
     /// # Errors
     ///
     /// [`Rejected`](es_runtime::StoreErrorKind::Rejected) if the file is no store, if a newer version of this crate wrote
-    /// it, if it lies on a network file system, or if it cannot be made durable as demanded.
+    /// it, if it is on a network file system, or if it cannot be made as durable as required.
     pub async fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         SqliteStore::open_with(path.as_ref(), self).await
     }

@@ -32,7 +32,7 @@ use crate::writer::Writer;
 
 /// Events in one SQLite file. Cheap to clone: the clones share one handle.
 ///
-/// Dropping the last clone ends the handle without waiting: what was requested is still done.
+/// Dropping the last clone ends the handle without waiting; pending requests still finish.
 /// [`close`](EventStore::close) waits.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -68,13 +68,13 @@ impl SqliteStore {
         SqliteOptions::new()
     }
 
-    /// When an append counts as stored, as SQLite answered when it was asked back at opening.
+    /// Returns when an append counts as stored, as SQLite reported it when the file was opened.
     pub fn durability(&self) -> Durability {
         self.handle.durability
     }
 
-    /// Reads the tables of SQL projections, or any other of the file, on one of the reading threads. The connection cannot write,
-    /// and is not yours to keep in a transaction.
+    /// Reads the tables of SQL projections, or any others of the file, on one of the reading threads. The connection
+    /// cannot write; do not leave a transaction open on it.
     ///
     /// # Errors
     ///
@@ -283,8 +283,8 @@ impl EventStore for SqliteStore {
         Positions::Gapless
     }
 
-    /// Hints at what is appended through this handle, at once, and at what other processes append, within 50 ms: as long as somebody
-    /// holds hints, a thread looks whether the file has changed.
+    /// Signals appends through this handle at once, and appends of other processes within 50 ms: as long as somebody
+    /// holds signals, a thread checks whether the file has changed.
     fn wakes(&self) -> Wakes {
         let wakes = self.handle.wakes.wakes();
         self.handle.look();

@@ -11,7 +11,7 @@ use crate::rows::{Json, column, number};
 pub(super) const COMMIT: &str = "SELECT outcome, actual FROM \"es\".commit_batch(\
      $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
-/// What a reader did, as the arguments of [`COMMIT`].
+/// The work of a reader, as the arguments of [`COMMIT`].
 pub(super) struct Call<'a> {
     advance: &'a Advance,
     epoch: i64,

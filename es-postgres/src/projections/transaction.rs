@@ -15,7 +15,8 @@ use tokio_postgres::{Error, Row, Statement};
 
 /// The transaction in which an event is applied: what the `#[apply]` methods of an SQL projection take first.
 ///
-/// The tables of the projection's version are found by their plain names. It is not yours to end: send no `COMMIT` or `ROLLBACK`.
+/// Use plain names for the tables of the projection's version. Do not end the transaction: send no `COMMIT` or
+/// `ROLLBACK`.
 pub struct PgTransaction<'t> {
     transaction: &'t Transaction<'t>,
     /// Stands before each statement that is kept, because one of another version with the same text is another one.
@@ -26,11 +27,11 @@ pub struct PgTransaction<'t> {
 type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl<'t> PgTransaction<'t> {
-    /// Sends a statement, and waits neither for its answer nor for a round trip: for the one `INSERT` or `UPDATE` of an event, of which
-    /// a projection that catches up sends thousands. It is prepared once on each connection, and kept.
+    /// Sends a statement without waiting for its answer: for the one `INSERT` or `UPDATE` of an event, of which a
+    /// projection that catches up sends thousands. It is prepared once on each connection, and kept.
     ///
-    /// Statements are done in the order in which they are sent, so that those behind it see what it did. If it fails, the event
-    /// is as if its method had returned the error.
+    /// Statements run in the order in which they are sent, so later ones see its effect. If it fails, that counts as an
+    /// error of its event's method.
     ///
     /// # Errors
     ///
@@ -64,25 +65,26 @@ impl<'t> PgTransaction<'t> {
         .await
     }
 
-    /// Runs a statement that gives no rows, and tells how many it has changed. It is prepared once on each connection, and kept.
+    /// Runs a statement that returns no rows, and returns the number of rows changed. It is prepared once on each
+    /// connection, and kept.
     pub async fn execute(&self, sql: &str, parameters: Parameters<'_>) -> Result<u64, Error> {
         let statement = self.prepare_marked(sql).await?;
         self.done(self.transaction.execute(&statement, parameters)).await
     }
 
-    /// All rows of a query, which is prepared once on each connection, and kept.
+    /// Returns all rows of a query, which is prepared once on each connection, and kept.
     pub async fn query(&self, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
         let statement = self.prepare_marked(sql).await?;
         self.done(self.transaction.query(&statement, parameters)).await
     }
 
-    /// The row of a query that has one; an error if it has none or several.
+    /// Returns the only row of a query; an error if it has none or several.
     pub async fn query_one(&self, sql: &str, parameters: Parameters<'_>) -> Result<Row, Error> {
         let statement = self.prepare_marked(sql).await?;
         self.done(self.transaction.query_one(&statement, parameters)).await
     }
 
-    /// The row of a query, if it has one; an error if it has several.
+    /// Returns the row of a query, if it has one; an error if it has several.
     pub async fn query_opt(&self, sql: &str, parameters: Parameters<'_>) -> Result<Option<Row>, Error> {
         let statement = self.prepare_marked(sql).await?;
         self.done(self.transaction.query_opt(&statement, parameters)).await

@@ -25,16 +25,16 @@ use verifier::Verifier;
 pub enum SslMode {
     /// Never.
     Disable,
-    /// Only if the server does not take a connection that is not.
+    /// Only if the server refuses an unencrypted connection.
     Allow,
-    /// If the server can. Anybody on the way can make it look as if it could not.
+    /// If the server supports it. An attacker on the way can pretend that it does not.
     #[default]
     Prefer,
-    /// Always, with whomever. As [`VerifyCa`](Self::VerifyCa) if root certificates are named.
+    /// Always, with any server. As [`VerifyCa`](Self::VerifyCa) if root certificates are named.
     Require,
     /// Always, with a server whose certificate comes from one of the roots.
     VerifyCa,
-    /// Always, with a server whose certificate comes from one of the roots, and names the host that was asked for.
+    /// Always, with a server whose certificate comes from one of the roots, and names the requested host.
     VerifyFull,
 }
 

@@ -95,7 +95,7 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn EventStore>,
-    /// How far subscriptions have come; `None` if no store keeps that.
+    /// The cursors of subscriptions; `None` if no store keeps them.
     cursors: Option<Cursors>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,

@@ -16,7 +16,7 @@ use crate::statements::Statements;
 
 /// The transaction in which an event is applied: what the `#[apply]` methods of an SQL projection take first.
 ///
-/// It is that of the store's writer, so that nothing else is written meanwhile: keep what you do in it short. It is not yours to end: a
+/// It belongs to the store's writer, so nothing else is written meanwhile: keep your work in it short. Do not end it: a
 /// `COMMIT` or `ROLLBACK` in it stops the projection.
 pub struct SqliteTransaction<'t> {
     statements: Statements<'t>,
@@ -29,13 +29,14 @@ impl<'t> SqliteTransaction<'t> {
         }
     }
 
-    /// Runs a statement that gives no rows, and tells how many it has changed. It is prepared once, and kept.
+    /// Runs a statement that returns no rows, and returns the number of rows changed. It is prepared once, and kept.
     pub fn execute(&mut self, sql: &str, parameters: impl Params) -> rusqlite::Result<usize> {
         self.statements.get(sql)?.execute(parameters)
     }
 
-    /// The first row of a query, as `read` takes it; [`QueryReturnedNoRows`](rusqlite::Error::QueryReturnedNoRows) if it has none,
-    /// which [`OptionalExtension`](rusqlite::OptionalExtension) turns into `None`. It is prepared once, and kept.
+    /// Returns the first row of a query, read by `read`; [`QueryReturnedNoRows`](rusqlite::Error::QueryReturnedNoRows)
+    /// if it has none, which [`OptionalExtension`](rusqlite::OptionalExtension) turns into `None`. It is prepared once,
+    /// and kept.
     pub fn query_row<T>(
         &mut self,
         sql: &str,
@@ -45,7 +46,7 @@ impl<'t> SqliteTransaction<'t> {
         self.statements.get(sql)?.query_row(parameters, read)
     }
 
-    /// The connection, for all else.
+    /// Returns the connection, for everything else.
     pub fn connection(&self) -> &'t Connection {
         self.statements.connection()
     }
