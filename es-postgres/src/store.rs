@@ -17,6 +17,7 @@ use crate::backend::{Backend, State};
 use crate::batch::Encoded;
 use crate::error::Problem;
 use crate::lane::Lane;
+use crate::log;
 use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
@@ -179,7 +180,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let events = pages::read_log(&self.reader, &self.schema, query.clone());
+        let events = log::read_log(&self.reader, &self.schema, query.clone());
         log_in_order(&query, Positions::Gapless, events)
     }
 
