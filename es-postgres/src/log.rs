@@ -8,9 +8,10 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use tokio_postgres::types::ToSql;
 
+use crate::error::Problem;
 use crate::pages::{Fetched, Pages, Rest, events, later, read_stream};
 use crate::reader::{Page, Reader};
-use crate::rows::{Cells, column};
+use crate::rows::{Cells, column, number};
 use crate::schema::Schema;
 use crate::sql::{Filtered, Sql, WINDOW};
 use crate::store::holds_nul;
@@ -65,9 +66,9 @@ fn of_stream(
         let rows = reader
             .rows(&reader.sql.versions_between, &[&category, &id, &part.0, &part.1])
             .await?;
-        let mut read = ReadStream::new(stream.clone())
-            .from(rows[0].number(0)?)
-            .to(rows[0].number(1)?);
+        let missing = || Problem::Damaged(format!("an event of stream `{stream}` is missing"));
+        let version = |column| rows[0].read::<Option<i64>>(column)?.map(number).ok_or_else(missing);
+        let mut read = ReadStream::new(stream.clone()).from(version(0)?).to(version(1)?);
         if read.to == Version::ZERO {
             reader.check_names().await?;
         }

@@ -91,12 +91,10 @@ impl Sql {
                  ON CONFLICT (category, name) DO UPDATE SET highest = excluded.highest",
             ),
             lift_cap: sql("DELETE FROM \"es\".write_caps WHERE category = $1 AND name = $2"),
-            // From the end of the stream, where most readers are.
             versions_between: sql(&format!(
-                "SELECT coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position < $3 \
-                 ORDER BY e.version DESC LIMIT 1), 0) + 1, \
-                 coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position <= $4 \
-                 ORDER BY e.version DESC LIMIT 1), 0)"
+                "SELECT {} + 1, {}",
+                versions_where("e.position < $3"),
+                versions_where("e.position <= $4")
             )),
             nameless: sql(
                 "WITH part AS MATERIALIZED (SELECT e.stream FROM \"es\".recorded_events AS e \
@@ -121,6 +119,21 @@ impl Sql {
     pub(crate) fn names(&self) -> Names {
         Names::new(self.names.clone())
     }
+}
+
+/// How many events of a stream the condition is true of, which is true up to one of them and false behind it. It halves the stream again and
+/// again, as no index has positions by stream. Null if an event is missing that it looks at.
+fn versions_where(condition: &str) -> String {
+    format!(
+        "(WITH RECURSIVE part AS (SELECT s.id AS stream, 0::bigint AS low, \
+         (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) AS high \
+         FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2 \
+         UNION ALL SELECT p.stream, CASE WHEN e.is_in THEN p.middle ELSE p.low END, CASE WHEN e.is_in THEN p.high ELSE p.middle - 1 END \
+         FROM (SELECT *, (low + high + 1) / 2 AS middle FROM part WHERE low < high) AS p \
+         CROSS JOIN LATERAL (SELECT {condition} AS is_in FROM \"es\".recorded_events AS e \
+         WHERE e.stream = p.stream AND e.version = p.middle LIMIT 1) AS e) \
+         SELECT CASE WHEN count(*) = 0 THEN 0 WHEN bool_or(low = high) THEN max(low) END FROM part)"
+    )
 }
 
 /// The statement that reads the events between two positions.
