@@ -66,8 +66,9 @@ impl Sql {
             find_key: sql("SELECT fingerprint, append_id FROM \"es\".idempotency_keys WHERE key = $1"),
             key_of: sql("SELECT key, fingerprint FROM \"es\".idempotency_keys WHERE append_id = $1"),
             events_of: sql(&format!(
-                "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f JOIN \"es\".recorded_events AS e \
-                 ON e.position BETWEEN f.position AND f.position + f.append_size - 1 \
+                "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f \
+                 CROSS JOIN generate_series(f.position, f.position + f.append_size - 1) AS place \
+                 CROSS JOIN LATERAL (SELECT * FROM \"es\".recorded_events AS e WHERE e.position = place LIMIT 1) AS e \
                  WHERE f.append_id = $1 AND f.append_size > 0 ORDER BY e.position"
             )),
             stream_forwards: by_version(EVENT_COLUMNS, "ASC"),
@@ -77,8 +78,10 @@ impl Sql {
             log_forwards: sql(&of_log(Direction::Forwards, "", "")),
             log_backwards: sql(&of_log(Direction::Backwards, "", "")),
             streams: sql(
+                // From a place in the index on, not what is of the category, of which the server would sort all.
                 "SELECT s.stream_id, (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) \
-                 FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id > $2 ORDER BY s.stream_id LIMIT $3",
+                 FROM (SELECT * FROM \"es\".streams AS s WHERE (s.category, s.stream_id) > ((SELECT $1), (SELECT $2)) \
+                 ORDER BY s.category, s.stream_id LIMIT (SELECT $3::bigint)) AS s WHERE s.category = $1 ORDER BY s.stream_id",
             ),
             kinds: sql("SELECT category, name, shape_version FROM \"es\".event_types"),
             count: sql(
@@ -97,12 +100,15 @@ impl Sql {
                 versions_where("e.position <= $4")
             )),
             nameless: sql(
-                "WITH part AS MATERIALIZED (SELECT e.stream FROM \"es\".recorded_events AS e \
-                 WHERE e.version = 1 AND e.stream > $1 ORDER BY e.stream LIMIT $2) \
-                 SELECT max(p.stream), count(*), (SELECT q.stream FROM part AS q \
-                 WHERE NOT EXISTS (SELECT FROM \"es\".streams AS s WHERE s.id = q.stream) LIMIT 1) FROM part AS p",
+                "WITH part AS MATERIALIZED (SELECT e.stream, (SELECT s.id FROM \"es\".streams AS s WHERE s.id = e.stream) AS named \
+                 FROM \"es\".recorded_events AS e WHERE e.version = 1 AND e.stream > (SELECT $1::bigint) \
+                 ORDER BY e.stream LIMIT (SELECT $2::bigint)) \
+                 SELECT max(p.stream), count(*), min(p.stream) FILTER (WHERE p.named IS NULL) FROM part AS p",
             ),
-            names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
+            names: sql(
+                "SELECT s.id, s.category, s.stream_id FROM unnest($1::bigint[]) AS wanted \
+                 CROSS JOIN LATERAL (SELECT * FROM \"es\".streams AS s WHERE s.id = wanted LIMIT 1) AS s",
+            ),
         }
     }
 
