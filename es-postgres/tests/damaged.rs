@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use es_postgres::PostgresStore;
-use es_runtime::store::{EventFilter, EventStore, ReadLog, ReadStream};
+use es_runtime::store::{Checked, EventFilter, EventStore, ReadLog, ReadStream};
 use es_runtime::{StoreError, StoreErrorKind, Version};
 use futures_util::TryStreamExt;
 use support::{Database, append, stream};
@@ -25,6 +27,8 @@ async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreE
     fn kind<T>(result: Result<T, StoreError>) -> Option<StoreErrorKind> {
         result.err().map(|error| error.kind())
     }
+    // As the runtime reads.
+    let store = Checked::new(Arc::new(store.clone()));
     let query = ReadStream::new(stream(id));
     let of_category = ReadLog::new().only(EventFilter::category(query.stream.category().to_owned()));
     let of_another = ReadLog::new().only(EventFilter::category("another"));
