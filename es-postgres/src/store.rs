@@ -16,6 +16,7 @@ use crate::backend::{Backend, State};
 use crate::batch::Encoded;
 use crate::error::Problem;
 use crate::lane::Lane;
+use crate::log;
 use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
@@ -177,7 +178,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, &self.schema, query)
+        log::read_log(&self.reader, &self.schema, query)
     }
 
     fn positions(&self) -> Positions {
