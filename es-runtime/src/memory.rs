@@ -1,5 +1,6 @@
 mod elsewhere;
 mod projections;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,14 +14,15 @@ use uuid::Uuid;
 use crate::projection::ProjectionStore;
 use crate::store::{
     Append, AppendError, AppendRef, Appended, Direction, EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord,
-    ListStreams, Positions, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
-    log_in_order, stream_in_order,
+    ListStreams, Positions, ReadLog, ReadStream, StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
+    WriteCap, log_in_order, stream_in_order,
 };
 use crate::{
     AppendId, Clock, EventId, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource,
     Wakes,
 };
 use projections::Projections;
+use states::States;
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
 /// the durability. Clones share the events.
@@ -37,6 +39,7 @@ use projections::Projections;
 #[derive(Clone)]
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
+    states: States,
     wakes: WakeSource,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -53,6 +56,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             log: Arc::default(),
+            states: States::default(),
             wakes: WakeSource::new(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
@@ -144,6 +148,10 @@ impl EventStore for MemoryStore {
     }
 
     fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
+    }
+
+    fn states(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Some(self)
     }
 

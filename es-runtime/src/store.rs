@@ -1,6 +1,7 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 mod in_order;
+mod states;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use in_order::{Placed, Positions, log_in_order, stream_in_order};
+pub use states::{Change, CheckedStates, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 
 use crate::limits::{LimitExceeded, Limits};
 use crate::projection::{ProjectionStore, ReadError, Unprojectable};
@@ -86,6 +88,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// This store as one that keeps cursors and read models beside the events, for [subscriptions](crate::subscription); `None`
     /// if it does not.
     fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        None
+    }
+
+    /// Returns this store as one that keeps the latest state of entities too; `None` if it does not. The runtime keeps its own notes there,
+    /// unless it is given [another store](crate::Builder::states) for them.
+    fn states(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         None
     }
 
@@ -168,6 +176,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
         Arc::clone(&*self).projection_store()
+    }
+
+    fn states(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Arc::clone(&*self).states()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

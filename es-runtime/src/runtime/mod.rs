@@ -62,7 +62,7 @@ use caps::Caps;
 use event_check::Registered;
 
 use crate::projection::Projections;
-use crate::store::{AppendRef, Appended, ListStreams};
+use crate::store::{AppendRef, Appended, CheckedStates, ListStreams, StateStore};
 use crate::subscription::Subscriptions;
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
@@ -94,6 +94,7 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn EventStore>,
+    states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cache: Cache,
@@ -101,6 +102,17 @@ struct Inner {
     aggregates: Vec<Registered>,
     projections: Projections,
     subscriptions: Subscriptions,
+}
+
+impl Inner {
+    /// Closes the stores of events and of states, which may be one.
+    async fn close_stores(&self) -> Result<(), StoreError> {
+        let closed = self.store.close().await;
+        match &self.states {
+            Some(states) => closed.and(states.close().await),
+            None => closed,
+        }
+    }
 }
 
 impl Runtime {
@@ -199,12 +211,18 @@ impl Runtime {
     /// file then. Not needed to keep events: what was answered is stored. A runtime with projections or subscriptions is [shut
     /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.0.store.close().await
+        self.0.close_stores().await
     }
 
     /// The store, for what the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store
+    }
+
+    /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
+    /// that keeps no states. The namespace `es` is the runtime's own.
+    pub fn states(&self) -> Option<CheckedStates> {
+        self.0.states.clone().map(CheckedStates::new)
     }
 }
 

@@ -236,7 +236,7 @@ impl<'a> IntoFuture for Shutdown<'a> {
             let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
             let stopped = self.runtime.0.projections.stop(deadline, self.within).await;
             // Closed in any case; what went wrong first is told.
-            let closed = self.runtime.0.store.close().await;
+            let closed = self.runtime.0.close_stores().await;
             delivered.and(stopped).and(closed)
         })
     }

@@ -95,6 +95,7 @@ impl<S: EventStore> Builder<S> {
         }
         crate::metrics::describe();
         let (store, caps) = (Arc::new(self.store), Caps::default());
+        let states = self.states.or_else(|| Arc::clone(&store).states());
         store.head().await?;
         caps.reload(&*store, &self.aggregates).await?;
         check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
@@ -102,6 +103,7 @@ impl<S: EventStore> Builder<S> {
         projections.level().await?;
         Ok(Runtime(Arc::new(Inner {
             store,
+            states,
             clock: self.clock,
             retry: self.retry,
             cache: Cache::new(self.cached),
