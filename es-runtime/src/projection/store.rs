@@ -12,7 +12,7 @@ use super::rows::rejected;
 pub use super::rows::{
     Compare, FieldValue, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable, Zone, path,
 };
-use crate::limits::depth_above;
+use crate::store::depth_above;
 use crate::{EventId, EventStore, Limits, Position, StoreError, Timestamp};
 
 /// A store that keeps read models beside the events. What a projection did with a batch of events is one transaction: its

@@ -13,9 +13,8 @@ use futures_core::stream::BoxStream;
 
 pub use checked::CheckedStates;
 
-use super::StoreError;
+use super::{LimitExceeded, StoreError};
 use crate::Timestamp;
-use crate::limits::LimitExceeded;
 
 /// Keeps, of each entity, the latest change and nothing else. Object safe: the runtime holds an `Arc<dyn StateStore>`.
 ///

@@ -4,8 +4,8 @@ use foldhash::{HashSet, HashSetExt};
 use serde::de::IgnoredAny;
 
 use super::{Change, Purge, SaveError, StateChange, StateKey};
-use crate::limits::{DEPTH, LimitExceeded, depth_above};
 use crate::projection::store::check_name;
+use crate::store::{DEPTH, LimitExceeded, depth_above};
 use crate::{StoreError, StoreErrorKind};
 
 impl StateKey {
