@@ -1,5 +1,6 @@
--- Rows are built anew in a table of their own, beside those that are shown: `balances_v1_new` beside `balances_v1`.
-CREATE OR REPLACE FUNCTION "es".has_rows(row_table text) RETURNS boolean
+-- Whether there is a table of rows with that name. No other table has a name that ends so. Rows that are built anew are in a table of
+-- their own, beside those that are shown: `balances_v1_new` beside `balances_v1`.
+CREATE FUNCTION "es".has_rows(row_table text) RETURNS boolean
 LANGUAGE sql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -7,7 +8,9 @@ AS $$
        AND to_regclass(format('%I.%I', 'es', row_table)) IS NOT NULL
 $$;
 
-CREATE OR REPLACE FUNCTION "es".create_rows(row_table text, index_names text[], paths text[]) RETURNS void
+-- Creates the table of a version of a projection, with an index on each path (names as the text of an array), as far as it is
+-- missing. The tables belong to the owner of this function; who has one made may read it.
+CREATE FUNCTION "es".create_rows(row_table text, index_names text[], paths text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -30,6 +33,82 @@ BEGIN
         EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON %I.%I (substring(%I.order_key(data, %L) FOR 1025), key)',
                        index_names[i], 'es', row_table, 'es', paths[i]::text[]);
     END LOOP;
+END $$;
+
+-- Writes what a reader did with a stretch of the log. Beside the outcomes of check_checkpoint():
+--
+-- done        it is written
+-- not_parked  an event that is to be parked no more is not: at `actual`
+-- no_table    the table of the rows is not there
+CREATE FUNCTION "es".commit_batch(
+    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint,
+    row_table text, keys text[], data json[], positions bigint[], deleted text[],
+    parked bigint[], parked_events uuid[], errors text[], attempts bigint[], unparked bigint[],
+    OUT outcome text, OUT actual bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+BEGIN
+    SELECT k.outcome, k.actual INTO outcome, actual
+      FROM "es".check_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS k;
+    IF outcome <> 'ready' THEN
+        RETURN;
+    END IF;
+    -- Two commits that do the same parked event meet in its row, and the second one finds it gone.
+    PERFORM FROM "es".parked AS p WHERE p.reader = of_reader AND p.position = ANY (unparked) ORDER BY p.position FOR UPDATE;
+    SELECT u.position INTO actual
+      FROM unnest(unparked) AS u(position)
+     WHERE NOT EXISTS (SELECT FROM "es".parked AS p WHERE p.reader = of_reader AND p.position = u.position)
+     ORDER BY 1 LIMIT 1;
+    IF FOUND THEN
+        outcome := 'not_parked';
+        RETURN;
+    END IF;
+    IF row_table IS NOT NULL AND NOT "es".has_rows(row_table) THEN
+        outcome := 'no_table';
+        RETURN;
+    END IF;
+    SELECT m.outcome, m.actual INTO outcome, actual
+      FROM "es".move_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS m;
+    IF outcome <> 'moved' THEN
+        RETURN;
+    END IF;
+    outcome := 'done';
+    IF cardinality(keys) > 0 THEN
+        EXECUTE format('INSERT INTO %I.%I (key, data, position) SELECT * FROM unnest($1, $2, $3) '
+                       'ON CONFLICT (key) DO UPDATE SET data = excluded.data, position = excluded.position', 'es', row_table)
+          USING keys, data, positions;
+    END IF;
+    IF cardinality(deleted) > 0 THEN
+        EXECUTE format('DELETE FROM %I.%I WHERE key = ANY ($1)', 'es', row_table) USING deleted;
+    END IF;
+    DELETE FROM "es".parked AS p WHERE p.reader = of_reader AND p.position = ANY (unparked);
+    INSERT INTO "es".parked (reader, position, event_id, error, attempts)
+    SELECT of_reader, u.* FROM unnest(parked, parked_events, errors, attempts) AS u
+        ON CONFLICT (reader, position) DO UPDATE
+       SET event_id = excluded.event_id, error = excluded.error, attempts = excluded.attempts;
+END $$;
+
+-- Lets a reader begin anew.
+CREATE FUNCTION "es".forget_reader(of_reader text, held text, holder text, held_epoch bigint, row_table text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT "es".hold_lease(held, holder, held_epoch) THEN
+        RETURN 'lost';
+    END IF;
+    IF row_table IS NOT NULL THEN
+        IF NOT "es".has_rows(row_table) THEN
+            RETURN 'no_table';
+        END IF;
+        EXECUTE format('DELETE FROM %I.%I', 'es', row_table);
+    END IF;
+    DELETE FROM "es".checkpoints AS c WHERE c.reader = of_reader;
+    DELETE FROM "es".parked AS p WHERE p.reader = of_reader;
+    RETURN 'done';
 END $$;
 
 -- Drops the table of a version of a projection, if it is there, and forgets those that wrote it.
@@ -94,4 +173,4 @@ BEGIN
     EXECUTE format('DROP TABLE %I.%I', 'es', by_table);
 END $$;
 
-REVOKE ALL ON FUNCTION "es".drop_rows, "es".replace_rows FROM PUBLIC;
+REVOKE ALL ON FUNCTION "es".has_rows, "es".create_rows, "es".commit_batch, "es".forget_reader, "es".drop_rows, "es".replace_rows FROM PUBLIC;
