@@ -1,5 +1,6 @@
 //! What every store is spared: changes that some database could not keep as they are.
 
+use bytes::Bytes;
 use foldhash::{HashSet, HashSetExt};
 use serde::de::IgnoredAny;
 
@@ -54,7 +55,7 @@ impl StateChange {
     pub fn check_all(changes: &[Self]) -> Result<(), SaveError> {
         within("changes", Self::MOST_CHANGES, changes.len())?;
         let bytes = changes.iter().filter_map(|change| change.payload.as_ref());
-        within("bytes", Self::MOST_BYTES, bytes.map(|payload| payload.len()).sum())?;
+        within("bytes", Self::MOST_BYTES, bytes.map(Bytes::len).sum())?;
         let mut keys = HashSet::with_capacity(changes.len());
         for change in changes {
             change.check()?;
