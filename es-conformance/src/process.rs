@@ -88,6 +88,10 @@ impl Said {
 }
 
 /// The body of the test that is a writer process, if it was started as one.
+///
+/// # Panics
+///
+/// If it is to save states, and the store keeps none.
 pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
     let Ok(address) = std::env::var(ADDRESS) else { return };
     let name = std::env::var(NAME).unwrap_or_default();

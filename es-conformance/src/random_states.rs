@@ -68,7 +68,6 @@ impl Model {
         self.0.retain(|key, kept| match purge {
             Purge::Entities(keys) => !keys.contains(key),
             Purge::Tombstones { namespace, .. } => key.namespace != *namespace || kept.change != Change::Delete,
-            _ => true,
         });
         (before - self.0.len()) as u64
     }

@@ -128,7 +128,7 @@ async fn settled(states: &CheckedStates, entity: &str, acknowledged: u64) -> Che
             all.get(&key(&format!("{entity}{part}")))
                 .map_or(0, |kept| kept.sequence)
         };
-        let reached: Vec<u64> = PARTS.iter().map(|part| at(part)).collect();
+        let reached: Vec<u64> = PARTS.iter().map(at).collect();
         let least = reached.iter().copied().min().unwrap_or(0);
         holds(
             least >= acknowledged,

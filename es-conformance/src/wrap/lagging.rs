@@ -86,7 +86,6 @@ impl<S: StateStore> StateStore for Lagging<S> {
             let is_asked = match &purge {
                 Purge::Entities(keys) => keys.contains(&key),
                 Purge::Tombstones { namespace, .. } => key.namespace == *namespace,
-                _ => true,
             };
             if is_asked && self.store.get(&key).await?.is_none() {
                 self.saved().remove(&key);

@@ -175,7 +175,6 @@ impl StateChange {
 
 /// Which entities to remove for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Purge {
     /// Those with these keys, deleted or not.
     Entities(Vec<StateKey>),
