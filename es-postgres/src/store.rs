@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
+    ReadStream, StateStore, StreamInfo, WriteCap, log_in_order, stream_in_order,
 };
 use es_runtime::{
-    AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
 };
 use futures_core::stream::BoxStream;
 
@@ -37,6 +37,8 @@ pub struct PostgresStore {
     pub(crate) schema: Schema,
     pub(crate) patience: Duration,
     pub(crate) owns_pool: bool,
+    /// Where the time of saving is taken from, if not from the server.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl PostgresStore {
@@ -190,6 +192,10 @@ impl EventStore for PostgresStore {
     }
 
     fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(self)
+    }
+
+    fn states(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Some(self)
     }
 

@@ -48,7 +48,8 @@ BEGIN
     IF NOT next OR saved = cardinality(ids) THEN
         RETURN;
     END IF;
-    -- What was written above stands as it was sent. An entity that was not there then may be there now, as another saver's.
+    -- What was written above stands as it was sent. An entity that was not there then may be there now, from another saver: as it was to
+    -- be saved, or at another sequence. It was not there when the statement began.
     SELECT n.number, coalesce(k.sequence, 0) AS kept, n.sequence AS given INTO misfit
       FROM unnest(namespaces, kinds, ids, sequences, changes, shapes, payloads) WITH ORDINALITY
            AS n(namespace, kind, id, sequence, change, shape, payload, number)
@@ -56,6 +57,9 @@ BEGIN
      WHERE k.sequence IS DISTINCT FROM n.sequence OR k.change <> n.change OR k.shape <> n.shape
         OR k.payload::text IS DISTINCT FROM n.payload::text
      ORDER BY n.number LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     RAISE EXCEPTION 'a state does not follow on the one that is kept'
         USING ERRCODE = 'ES001',
               DETAIL = misfit.number || ' ' || CASE WHEN misfit.kept = misfit.given - 1 THEN 0 ELSE misfit.kept END;
