@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use es_runtime::store::{Append, CheckedStates, Demand, StateStore};
+use es_runtime::store::{Append, Checked, Demand, StateStore};
 use es_runtime::{ExpectedVersion, StreamId, SystemClock, Version};
 
 use crate::Fixture;
@@ -105,7 +105,7 @@ pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
         if std::env::var(SAVES).is_ok() {
             let states = fixture().open_states_at(&address, Arc::new(SystemClock)).await;
             let states = states.unwrap_or_else(|| panic!("the store keeps no states"));
-            let states = CheckedStates::new(states);
+            let states: Arc<dyn StateStore> = Arc::new(Checked::new(states));
             let savers = (0..TASKS).map(|task| tokio::spawn(save(states.clone(), format!("{name}-{task}"), appends)));
             futures_util::future::join_all(savers).await;
             return;
@@ -157,7 +157,7 @@ async fn write(store: Store, name: String, appends: u64, failed: Arc<AtomicBool>
 }
 
 /// Saves the parts of an entity together, again and again, and says each result.
-async fn save(states: CheckedStates, entity: String, saves: u64) {
+async fn save(states: Arc<dyn StateStore>, entity: String, saves: u64) {
     for sequence in 1..=saves {
         let parts = PARTS.map(|part| change(&format!("{entity}{part}"), sequence, sequence));
         let said = match states.save(parts.to_vec(), Demand::Next).await {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use es_runtime::store::{CheckedStates, Demand, SaveError, StateStore};
+use es_runtime::store::{Demand, SaveError, StateStore};
 
 use crate::check::{Among, Checked, Stop, holds, same};
 use crate::durability::heard;
@@ -103,7 +103,7 @@ pub(crate) async fn p11_acked_saves_survive_kill(subject: &Subject<'_>) -> Check
         let states = subject.states().await?;
         for (entity, sequence) in reached {
             let which = format!("`{entity}`, kill {round}");
-            settled(&states, &entity, sequence).await.among(which)?;
+            settled(&*states, &entity, sequence).await.among(which)?;
         }
         drop(states);
     }
@@ -121,7 +121,7 @@ pub(crate) const PARTS: [&str; 3] = ["x", "y", "z"];
 
 /// Checks that the parts of an entity were saved together, at least up to `acknowledged`. What was under way when the saver was killed may
 /// be done still: a save that follows on it shows that it is over.
-async fn settled(states: &CheckedStates, entity: &str, acknowledged: u64) -> Checked {
+async fn settled(states: &dyn StateStore, entity: &str, acknowledged: u64) -> Checked {
     for _ in 0..10 {
         let all = loaded(states, NAMESPACE).await?;
         let at = |part: &&str| {

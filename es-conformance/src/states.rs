@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use es_runtime::store::{Change, CheckedStates, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
+use es_runtime::store::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 use es_runtime::{Clock as _, Timestamp};
 use futures_util::TryStreamExt;
 
@@ -39,7 +39,7 @@ pub(crate) fn deletion(id: &str, sequence: u64) -> StateChange {
 }
 
 /// The latest of each entity of a namespace, as a load tells it.
-pub(crate) async fn loaded(states: &impl StateStore, namespace: &str) -> Checked<BTreeMap<StateKey, StateChange>> {
+pub(crate) async fn loaded(states: &dyn StateStore, namespace: &str) -> Checked<BTreeMap<StateKey, StateChange>> {
     let mut latest: BTreeMap<StateKey, StateChange> = BTreeMap::new();
     let mut changes = states.load(namespace);
     while let Some(change) = changes.try_next().await? {
@@ -73,7 +73,7 @@ pub(crate) async fn p01_save_is_atomic(subject: &Subject<'_>) -> Checked {
     let states = subject.states().await?;
     let fits = ["a", "c", "e"].map(|id| change(id, 1, 1));
     states.save(fits.to_vec(), Demand::Next).await?;
-    let before = loaded(&states, NAMESPACE).await?;
+    let before = loaded(&*states, NAMESPACE).await?;
     for (misfit, kept, given) in [("a", 1, 3), ("c", 1, 1), ("d", 0, 2), ("e", 1, 5), ("z", 0, 9)] {
         for last in [true, false] {
             let others = ["a", "b", "c", "e", "f"].iter().filter(|id| **id != misfit);
@@ -82,14 +82,14 @@ pub(crate) async fn p01_save_is_atomic(subject: &Subject<'_>) -> Checked {
                 .collect();
             batch.insert(if last { batch.len() } else { 0 }, change(misfit, given, 2));
             conflict(states.save(batch, Demand::Next).await, misfit, kept, given)?;
-            let after = loaded(&states, NAMESPACE).await?;
+            let after = loaded(&*states, NAMESPACE).await?;
             let what = format_args!("everything after a save in which `{misfit}` did not fit");
             same(what, after, before.clone())?;
         }
     }
     for round in 0..scaled(3, 30) {
         let mut polls = 0;
-        while !dropped_save(&states, polls)
+        while !dropped_save(&*states, polls)
             .await
             .among(format_args!("dropped after {polls} polls"))?
         {
@@ -101,7 +101,7 @@ pub(crate) async fn p01_save_is_atomic(subject: &Subject<'_>) -> Checked {
 }
 
 /// Drops a save after so many polls, which must be done whole or not at all. Tells whether it was done before it was dropped.
-async fn dropped_save(states: &CheckedStates, polls: usize) -> Checked<bool> {
+async fn dropped_save(states: &dyn StateStore, polls: usize) -> Checked<bool> {
     let ids = ["m", "n", "o"];
     let kept = states.get(&key("m")).await?.map_or(0, |kept| kept.sequence);
     let batch = |content| ids.map(|id| change(id, kept + 1, content)).to_vec();
@@ -204,7 +204,7 @@ pub(crate) async fn p03_same_change_again_is_done(subject: &Subject<'_>) -> Chec
         "one of each entity",
         count,
     )?;
-    same("all entities", loaded(&states, NAMESPACE).await?, expected.clone())?;
+    same("all entities", loaded(&*states, NAMESPACE).await?, expected.clone())?;
     if subject.offers(crate::Capability::Durable) {
         let states = subject.states().await?;
         states
@@ -212,7 +212,7 @@ pub(crate) async fn p03_same_change_again_is_done(subject: &Subject<'_>) -> Chec
             .await?;
         same(
             "all entities, opened again",
-            loaded(&states, NAMESPACE).await?,
+            loaded(&*states, NAMESPACE).await?,
             expected,
         )?;
     }
@@ -240,7 +240,8 @@ pub(crate) async fn p04_newer_never_goes_back(subject: &Subject<'_>) -> Checked 
             batch.push(change);
         }
         states.save(batch, Demand::Newer).await?;
-        same("all entities", loaded(&states, NAMESPACE).await?, latest.clone()).among(format_args!("round {round}"))?;
+        same("all entities", loaded(&*states, NAMESPACE).await?, latest.clone())
+            .among(format_args!("round {round}"))?;
     }
     Ok(())
 }
@@ -253,7 +254,7 @@ pub(crate) async fn p07_deleted_stays_a_tombstone(subject: &Subject<'_>) -> Chec
     same("a deleted entity", states.get(&key("a")).await?, Some(deletion("a", 2)))?;
     same(
         "what is loaded of a deleted entity",
-        loaded(&states, NAMESPACE).await?.remove(&key("a")),
+        loaded(&*states, NAMESPACE).await?.remove(&key("a")),
         Some(deletion("a", 2)),
     )?;
     conflict(states.save(vec![change("a", 1, 1)], Demand::Next).await, "a", 2, 1)?;
@@ -299,7 +300,7 @@ pub(crate) async fn p08_purge_removes_only_what_is_named(subject: &Subject<'_>) 
         .chain([elsewhere("a"), elsewhere("x")]);
     states.save(all.collect(), Demand::Newer).await?;
     let ids = async |namespace: &str| -> Checked<Vec<String>> {
-        Ok(loaded(&states, namespace)
+        Ok(loaded(&*states, namespace)
             .await?
             .into_keys()
             .map(|key| key.id)

@@ -4,9 +4,9 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::{
-    Append, AppendError, Appended, CheckedStates, ListStreams, ReadLog, ReadStream, StreamAppended, StreamInfo,
+    Append, AppendError, Appended, Checked as CheckedStore, ListStreams, ProjectionStore, ReadLog, ReadStream,
+    StateStore, StreamAppended, StreamInfo,
 };
 use es_runtime::testing::ManualClock;
 use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
@@ -46,7 +46,7 @@ impl<'a> Subject<'a> {
 
     /// A handle with a clock of its own.
     pub(crate) async fn open_with(&self, clock: ManualClock) -> Store {
-        Store(self.fixture.open(Arc::new(clock)).await)
+        Store(Arc::new(CheckedStore::new(self.fixture.open(Arc::new(clock)).await)))
     }
 
     /// A handle of the store that keeps projections.
@@ -57,7 +57,8 @@ impl<'a> Subject<'a> {
     /// A handle with a clock of its own.
     pub(crate) async fn projections_with(&self, clock: ManualClock) -> Checked<Projections> {
         let store = self.fixture.open_projections(Arc::new(clock)).await;
-        Ok(Projections(present("the store as one that keeps projections", store)?))
+        let store = present("the store as one that keeps projections", store)?;
+        Ok(Projections(Arc::new(CheckedStore::new(store))))
     }
 
     /// A handle of the store that runs SQL projections.
@@ -67,12 +68,10 @@ impl<'a> Subject<'a> {
     }
 
     /// A handle of the store that keeps states, as the runtime uses it.
-    pub(crate) async fn states(&self) -> Checked<CheckedStates> {
+    pub(crate) async fn states(&self) -> Checked<Arc<dyn StateStore>> {
         let states = self.fixture.open_states(Arc::new(self.clock.clone())).await;
-        Ok(CheckedStates::new(present(
-            "the store as one that keeps states",
-            states,
-        )?))
+        let states = present("the store as one that keeps states", states)?;
+        Ok(Arc::new(CheckedStore::new(states)))
     }
 
     /// Starts a process that saves states.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StateStore,
-    StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
+    StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
@@ -68,13 +68,18 @@ pub trait Wrap: Send + Sync + 'static {
         self.inner().read_log(query)
     }
 
+    /// See [`EventStore::positions`].
+    fn positions(&self) -> Positions {
+        self.inner().positions()
+    }
+
     /// See [`EventStore::wakes`].
     fn wakes(&self) -> Wakes {
         self.inner().wakes()
     }
 
-    /// See [`EventStore::states`]. None, unless overridden.
-    fn states(&self) -> Option<Arc<dyn StateStore>> {
+    /// See [`EventStore::state_store`]. None, unless overridden.
+    fn state_store(&self) -> Option<Arc<dyn StateStore>> {
         None
     }
 
@@ -162,12 +167,16 @@ impl<W: Wrap> EventStore for Wrapped<W> {
         self.0.read_log(query)
     }
 
+    fn positions(&self) -> Positions {
+        self.0.positions()
+    }
+
     fn wakes(&self) -> Wakes {
         self.0.wakes()
     }
 
-    fn states(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
-        self.0.states()
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        self.0.state_store()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use es_postgres::PostgresStore;
-use es_runtime::store::{Change, CheckedStates, Demand, EventStore, SaveError, StateChange, StateKey, StateStore};
+use es_runtime::store::{Change, Checked, Demand, EventStore, SaveError, StateChange, StateKey, StateStore};
 use support::Database;
 use tokio_postgres::Client;
 
@@ -20,10 +20,10 @@ fn change(sequence: u64) -> StateChange {
     }
 }
 
-async fn states(database: &Database) -> CheckedStates {
+async fn states(database: &Database) -> Arc<Checked<dyn StateStore>> {
     let config = support::server().dbname(&database.name).clone();
     let store = Arc::new(PostgresStore::options().connect_with(config).await.unwrap());
-    CheckedStates::new(store.states().unwrap())
+    Arc::new(Checked::new(store.state_store().unwrap()))
 }
 
 /// Returns once a session waits for a lock.

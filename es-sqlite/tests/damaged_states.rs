@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use es_runtime::store::{Change, CheckedStates, Demand, EventStore, StateChange, StateKey, StateStore};
+use es_runtime::store::{Change, Checked, Demand, EventStore, StateChange, StateKey, StateStore};
 use es_runtime::{StoreError, StoreErrorKind};
 use es_sqlite::SqliteStore;
 use futures_util::TryStreamExt;
@@ -24,10 +24,10 @@ fn change(number: u64) -> StateChange {
     }
 }
 
-async fn open(path: &Path) -> (Arc<SqliteStore>, CheckedStates) {
+async fn open(path: &Path) -> (Arc<SqliteStore>, Checked<dyn StateStore>) {
     let store = Arc::new(SqliteStore::open(path).await.expect("the store opens"));
-    let states = Arc::clone(&store).states().expect("it keeps states");
-    (store, CheckedStates::new(states))
+    let states = Arc::clone(&store).state_store().expect("it keeps states");
+    (store, Checked::new(states))
 }
 
 async fn filled(path: &Path) {
@@ -54,7 +54,7 @@ async fn is_found(path: &Path, what: &str) -> bool {
         return true;
     };
     let store = Arc::new(store);
-    let states = Arc::clone(&store).states().expect("it keeps states");
+    let states = Arc::clone(&store).state_store().expect("it keeps states");
     let mut found = false;
     for number in 0..ENTITIES {
         let change = change(number);

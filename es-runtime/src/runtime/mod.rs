@@ -33,11 +33,23 @@ mod write;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::consumer::Cursors;
+use crate::projection::Projections;
+use crate::store::{AppendRef, Appended, ListStreams, StateStore};
+use crate::subscription::Subscriptions;
+use crate::{
+    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
+};
+
 pub use append::AppendEvents;
 pub use atomically::Atomically;
+use atomically::Commands;
 pub use builder::Builder;
+use cache::Cache;
+use caps::Caps;
 pub use caps::{CapError, UnwritableEvent};
 pub use dry_run::DryRun;
+use event_check::Registered;
 pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use execute_within::ExecuteWithin;
@@ -55,18 +67,6 @@ pub use retry::RetryPolicy;
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
-
-use atomically::Commands;
-use cache::Cache;
-use caps::Caps;
-use event_check::Registered;
-
-use crate::projection::Projections;
-use crate::store::{AppendRef, Appended, CheckedStates, ListStreams, StateStore};
-use crate::subscription::Subscriptions;
-use crate::{
-    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
-};
 
 /// What a builder does when it is awaited.
 ///
@@ -94,6 +94,9 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn EventStore>,
+    /// How far subscriptions have come; `None` if no store keeps that.
+    cursors: Option<Cursors>,
+    /// The latest state of entities; `None` if no store keeps that.
     states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
@@ -102,17 +105,6 @@ struct Inner {
     aggregates: Vec<Registered>,
     projections: Projections,
     subscriptions: Subscriptions,
-}
-
-impl Inner {
-    /// Closes the stores of events and of states, which may be one.
-    async fn close_stores(&self) -> Result<(), StoreError> {
-        let closed = self.store.close().await;
-        match &self.states {
-            Some(states) => closed.and(states.close().await),
-            None => closed,
-        }
-    }
 }
 
 impl Runtime {
@@ -211,7 +203,7 @@ impl Runtime {
     /// file then. Not needed to keep events: what was answered is stored. A runtime with projections or subscriptions is [shut
     /// down](Self::shutdown) instead: these give their leases back then.
     pub async fn close(&self) -> Result<(), StoreError> {
-        self.0.close_stores().await
+        self.0.store.close().await
     }
 
     /// The store, for what the runtime has no method for.
@@ -221,8 +213,8 @@ impl Runtime {
 
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
     /// that keeps no states. The namespace `es` is the runtime's own.
-    pub fn states(&self) -> Option<CheckedStates> {
-        self.0.states.clone().map(CheckedStates::new)
+    pub fn states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
     }
 }
 

@@ -7,7 +7,9 @@ use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
+use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
+use crate::store::{Checked, StateStore};
 use crate::subscription::Subscriptions;
 use crate::{EventStore, StoreError};
 
@@ -95,14 +97,23 @@ impl<S: EventStore> Builder<S> {
         }
         crate::metrics::describe();
         let (store, caps) = (Arc::new(self.store), Caps::default());
-        let states = self.states.or_else(|| Arc::clone(&store).states());
-        store.head().await?;
-        caps.reload(&*store, &self.aggregates).await?;
-        check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
+        let log: Arc<dyn EventStore> = Arc::new(Checked::new(Arc::clone(&store)));
+        let cursors = match self.cursors {
+            Some(cursors) => Some(Cursors::elsewhere(Arc::clone(&log), Arc::new(Checked::new(cursors)))),
+            None => Cursors::of(&log),
+        };
+        let states = match self.states {
+            Some(states) => Some(Arc::new(Checked::new(states)) as Arc<dyn StateStore>),
+            None => Arc::clone(&log).state_store(),
+        };
+        log.head().await?;
+        caps.reload(&*log, &self.aggregates).await?;
+        check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         projections.level().await?;
         Ok(Runtime(Arc::new(Inner {
-            store,
+            store: log,
+            cursors,
             states,
             clock: self.clock,
             retry: self.retry,

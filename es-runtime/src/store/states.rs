@@ -11,14 +11,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
-pub use checked::CheckedStates;
-
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;
 
 /// Keeps, of each entity, the latest change and nothing else. Object safe: the runtime holds an `Arc<dyn StateStore>`.
 ///
-/// Implementations need not check what they are given: the runtime and `es-conformance` call them through [`CheckedStates`], which does.
+/// Implementations need not check what they are given: the runtime and `es-conformance` call them through [`Checked`](super::Checked), which does.
 /// [`StateChange::fits`] decides what a [`save`](Self::save) does with a change, for stores that compare in Rust.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {

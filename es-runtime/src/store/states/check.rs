@@ -5,8 +5,7 @@ use foldhash::{HashSet, HashSetExt};
 use serde::de::IgnoredAny;
 
 use super::{Change, Purge, SaveError, StateChange, StateKey};
-use crate::projection::store::check_name;
-use crate::store::{DEPTH, LimitExceeded, depth_above};
+use crate::store::{DEPTH, LimitExceeded, check_name, depth_above};
 use crate::{StoreError, StoreErrorKind};
 
 impl StateKey {
