@@ -20,7 +20,7 @@ const NAMESPACES: [&str; 3] = ["states", "states ", "state"];
 const KINDS: [&str; 4] = ["a", "a/b", "ab", "\u{fc}"];
 const IDS: [&str; 8] = ["1", "10", "2", "b/1", " ", "A", "a", "\u{1F600}"];
 
-/// What must be kept.
+/// The changes that must be kept.
 #[derive(Default)]
 struct Model(BTreeMap<StateKey, StateChange>);
 
@@ -29,7 +29,7 @@ impl Model {
         self.0.get(key).map_or(0, |kept| kept.sequence)
     }
 
-    /// Whether the change does not follow on what is kept.
+    /// Returns whether the change does not follow on the one kept.
     fn conflicts(&self, change: &StateChange) -> bool {
         self.sequence(&change.key) + 1 != change.sequence && self.0.get(&change.key) != Some(change)
     }
@@ -182,7 +182,7 @@ pub(crate) async fn p06_load_is_bounded(subject: &Subject<'_>) -> Checked {
         states.save(vec![long], Demand::Next).await?;
     }
     for items in [1, 2, 300, 1_100] {
-        // What is not read on holds up nobody.
+        // A load that is not read to its end delays nobody.
         let mut begun = states.load(NAMESPACE);
         for _ in 0..items {
             present("an entity of a load", begun.try_next().await?)?;

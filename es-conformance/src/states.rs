@@ -154,7 +154,7 @@ pub(crate) async fn p02_next_demands_the_next_sequence(subject: &Subject<'_>) ->
         )?;
         same("the entity", states.get(&key("a")).await?, latest.clone())?;
     }
-    // What was kept under the other demand counts all the same.
+    // A change saved under the other demand counts all the same.
     states.save(vec![change("b", 7, 1)], Demand::Newer).await?;
     conflict(states.save(vec![change("b", 1, 1)], Demand::Next).await, "b", 7, 1)?;
     states.save(vec![change("b", 8, 1)], Demand::Next).await?;

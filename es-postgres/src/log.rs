@@ -82,9 +82,9 @@ fn of_stream(
 /// range that is asked for.
 struct OfLog {
     rest: Rest,
-    /// What is wanted, if not all, and the statement that reads nothing else.
+    /// The filter, if there is one, and the statement that reads only the events that pass.
     only: Option<(EventFilter, Filtered)>,
-    /// How many positions it takes to find one event, as far as the last page tells.
+    /// The number of positions it takes to find one event, as far as the last page shows.
     spread: u64,
 }
 

@@ -51,7 +51,7 @@ impl Rest {
         self.left == 0 || self.low > self.high
     }
 
-    /// How many events the next page has at most.
+    /// Returns the most events for the next page.
     pub(crate) fn limit(&self) -> u64 {
         self.page.min(self.left)
     }

@@ -395,7 +395,7 @@ pub(crate) struct Page<E> {
 }
 
 impl<E> Page<E> {
-    /// Whether there may be more than what was read of the page, of which so many were asked for.
+    /// Returns whether there may be more after this page, for which `limit` were requested.
     pub(crate) fn is_full(&self, limit: u64) -> bool {
         self.is_cut || self.events.len() as u64 == limit
     }

@@ -6,14 +6,14 @@ use crate::rows::{EVENT_COLUMNS, STORED_COLUMNS};
 use crate::schema::Schema;
 use crate::store::holds_nul;
 
-/// How many positions one statement looks through at most for events that a filter lets through, so that it comes to its end in time
-/// however few they are. The server expects this to cost less than what it would compile the plan for.
+/// The most positions that one statement searches for events that pass a filter, so that it ends in time however few
+/// they are. The server expects this to cost less than the threshold at which it compiles a plan.
 pub(crate) const WINDOW: u64 = 5_000;
 
 /// A read of some events of the log.
 pub(crate) struct Filtered {
     pub(crate) sql: String,
-    /// What the statement takes beside the lowest and the highest position and the limit.
+    /// The parameters of the statement besides the lowest and the highest position and the limit.
     pub(crate) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
@@ -127,8 +127,8 @@ impl Sql {
     }
 }
 
-/// How many events of a stream the condition is true of, which is true up to one of them and false behind it. It halves the stream again and
-/// again, as no index has positions by stream. Null if an event is missing that it looks at.
+/// Counts the events of a stream for which the condition is true, which is true up to one of them and false after it.
+/// Bisects the stream, as no index has positions by stream. Null if an event that it needs is missing.
 fn versions_where(condition: &str) -> String {
     format!(
         "(WITH RECURSIVE part AS (SELECT s.id AS stream, 0::bigint AS low, \
@@ -158,8 +158,8 @@ fn of_log(direction: Direction, column: &str, condition: &str) -> String {
     )
 }
 
-/// Whether an event is of one of the categories, or of a stream that has lost its name, which may be one of them. Adds what it compares
-/// with to the parameters.
+/// Returns the condition that an event is of one of the categories, or of a stream that has lost its name, which may be
+/// one of them. Adds the values that it compares with to the parameters.
 fn condition(categories: &[CategoryFilter], parameters: &mut Vec<Box<dyn ToSql + Sync + Send>>) -> String {
     let mut parameter = |value: Box<dyn ToSql + Sync + Send>| {
         parameters.push(value);

@@ -24,16 +24,16 @@ const LOAD: &str = "SELECT kind, id, sequence, change, shape, payload FROM \"es\
 const PURGE: &str = "SELECT \"es\".purge_states($1, $2, $3)";
 const PURGE_DELETED: &str = "SELECT \"es\".purge_deleted_states($1, $2, $3)";
 
-/// What the function that saves answers if a change does not fit.
+/// The error of the function that saves, if a change does not fit.
 const MISFIT: &str = "ES001";
 
-/// How often a save is sent again that was rolled back because of another one.
+/// The number of times that a save is sent again after another one made it roll back.
 const REPEATS: usize = 5;
 
 /// With how many states a load begins: nothing is known yet of their size.
 const FIRST: u64 = 64;
 
-/// How many deleted entities one statement purges at most: savers wait for it.
+/// The most deleted entities that one statement purges: savers wait for it.
 const PURGED_AT_ONCE: u64 = 10_000;
 
 /// Changes as the arguments of [`SAVE`].
@@ -134,11 +134,11 @@ impl PostgresStore {
     }
 }
 
-/// What is left to load of a namespace.
+/// The rest of a load of a namespace.
 struct Load {
     namespace: String,
     after: Option<StateKey>,
-    /// How many states the next page has at most, if they are like those before.
+    /// The most states on the next page, if they are like those before.
     page: u64,
 }
 

@@ -1,5 +1,6 @@
-//! How the server goes about what the store asks of it. It plans by what it knows of the tables, which may be nothing, or what was true long
-//! ago: no plan of a read looks through much more than what it gives, and none is thought dear enough to be compiled.
+//! The server's plans for the store's statements. It plans by what it knows about the tables, which may be nothing, or
+//! out of date: no plan of a read visits many more rows than it returns, and none is considered expensive enough to be
+//! compiled.
 
 mod support;
 
@@ -18,9 +19,9 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
 const EVENTS: u64 = 100_000;
-/// How many rows of a table a statement may look at.
+/// The most rows of a table that a statement may visit.
 const ROWS: f64 = 12_000.0;
-/// What the server compiles a plan for, unless set otherwise.
+/// The cost at which the server compiles a plan, unless set otherwise.
 const JIT_ABOVE_COST: f64 = 100_000.0;
 
 /// Some 25,000 streams, of which 50 are of a category of their own and one has a fifth of the events.
@@ -194,7 +195,7 @@ async fn read_all(store: &PostgresStore, plans: &Plans) -> Vec<(&'static str, Ve
     done
 }
 
-/// What is wrong with a plan.
+/// Returns the problems of a plan.
 fn faults(statement: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     let plan = &statement["Plan"];

@@ -22,9 +22,9 @@ pub(crate) trait Paged: Sized + Send + 'static {
     fn after(self, items: u64, last: &Self::Item) -> Self;
 }
 
-/// How many rows the first page has at most, which is all that many a reader takes.
+/// The most rows on the first page; many readers take no more.
 const FIRST: u64 = 256;
-/// How many rows a page has at most.
+/// The most rows on a page.
 const MOST: u64 = 2048;
 
 /// Reads all pages. The first is not read before its first item is asked for, each other one while the one before is taken in.
@@ -53,7 +53,7 @@ pub(crate) fn read<Q: Paged>(pool: Pool, query: Q) -> BoxStream<'static, Result<
 /// The items of a page, and what is left to read.
 type Items<Q> = (Vec<<Q as Paged>::Item>, Option<Q>);
 
-/// What comes next: all of it, or what is being read, unless that was all.
+/// The next part: all of it, or the part being read, unless that was all.
 enum Next<Q: Paged> {
     Rest(Q),
     Begun(Option<BegunPage<Q>>),

@@ -76,7 +76,7 @@ impl Pool {
     }
 }
 
-/// What is being read. The thread does not begin with it any more once this is dropped.
+/// A read in progress. If this is dropped, the thread does not begin it any more.
 pub(crate) struct Begun<T> {
     answer: Result<oneshot::Receiver<Result<T, Problem>>, StoreError>,
     health: Arc<Health>,

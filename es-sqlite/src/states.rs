@@ -14,7 +14,7 @@ use crate::reader::Page;
 use crate::rows;
 use crate::statement::Prepared;
 
-/// How many entities one page of a load has at most.
+/// The most entities on one page of a load.
 const PAGE: u64 = 512;
 
 pub(crate) struct States<'c> {
@@ -33,7 +33,7 @@ macro_rules! columns {
     };
 }
 
-/// Whether the entry of the index next to a place is what its row says.
+/// SQL that checks whether the entry of the index next to a place agrees with its row.
 macro_rules! neighbour {
     ($part:literal) => {
         concat!(

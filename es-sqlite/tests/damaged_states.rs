@@ -1,4 +1,4 @@
-//! What is read of states in a file in which something was changed: what was saved, or an error that says that it is damaged.
+//! Reads states from damaged files: each returns the saved data, or an error that says that the file is damaged.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ async fn filled(path: &Path) {
     EventStore::close(&*store).await.expect("it closes");
 }
 
-/// Whether it is found to be damaged, or is what was saved.
+/// Checks that it is found to be damaged, or is as it was saved.
 fn is_right<T: PartialEq + std::fmt::Debug>(came: Result<T, StoreError>, saved: &T) -> Result<bool, String> {
     match came {
         Err(error) if error.kind() == StoreErrorKind::Corrupt => Ok(false),

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, future};
 
 use crate::{Capability, Fixture};
 
-/// What stands in front of a store of states: passes every call on, except those that it overrides.
+/// A layer in front of a store of states: passes every call on, except those that it overrides.
 #[async_trait]
 trait Fault: Send + Sync + 'static {
     async fn save(&self, store: &MemoryStore, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {

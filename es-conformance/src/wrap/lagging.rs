@@ -17,7 +17,7 @@ pub struct Lagging<S> {
     saved: Mutex<HashMap<StateKey, Vec<StateChange>>>,
 }
 
-/// How many entities are shuffled together.
+/// The number of entities shuffled together.
 const TOGETHER: usize = 16;
 
 impl<S> Lagging<S> {

@@ -56,7 +56,7 @@ impl StateStore for SqliteStore {
     }
 }
 
-/// What is left to load of a namespace.
+/// The rest of a load of a namespace.
 struct Load {
     namespace: String,
     after: Option<StateKey>,
