@@ -45,13 +45,13 @@ pub(crate) use row_query::{field_of, path_of, rejected};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
-/// Where streams of events are kept. Object safe: the runtime holds an `Arc<dyn EventStore>`.
+/// Keeps streams of events. Object safe: the runtime holds an `Arc<dyn EventStore>`.
 ///
-/// `es-conformance` checks what these methods promise, on every store alike.
+/// `es-conformance` checks the promises of these methods, on every store alike.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// What an append may hold: [`Limits::default`] unless the store says otherwise. The runtime refuses what is larger, and what is
-    /// not well formed, before it calls [`append`](Self::append).
+    /// Returns the limits of an append: [`Limits::default`] unless the store says otherwise. The runtime refuses larger
+    /// appends, and malformed ones, before it calls [`append`](Self::append).
     fn limits(&self) -> &Limits {
         static DEFAULT: LazyLock<Limits> = LazyLock::new(Limits::default);
         &DEFAULT
@@ -60,12 +60,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// Appends to one or several streams, each at its expected version: all of it or nothing. `Ok` means durable and visible
     /// to every later read.
     ///
-    /// If an append with this id is stored already, its result is returned, with [`Appended::repeated`] set. The same
+    /// If an append with this id is already stored, returns its result, with [`Appended::repeated`] set. The same
     /// holds for an append with the same idempotency key. Both are looked up before the expected versions are compared.
     ///
     /// # Errors
     ///
-    /// [`AppendError::Indeterminate`] if the outcome could not be learnt: ask [`resolve`](Self::resolve). After every other
+    /// [`AppendError::Indeterminate`] if the outcome is unknown: call [`resolve`](Self::resolve). After every other
     /// error nothing of the append is stored.
     ///
     /// # Cancel safety
@@ -77,10 +77,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// stored, and never will be by the call that was in doubt.
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError>;
 
-    /// What is stored under an idempotency key.
+    /// The record of an idempotency key.
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// The version of a stream's last event; 0 if it has none.
+    /// Returns the version of a stream's last event; 0 if it has none.
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         let last = self
             .read_stream(ReadStream::new(stream.clone()).backwards().limit(1))
@@ -89,7 +89,7 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(last.map_or(Version::ZERO, |event| event.version))
     }
 
-    /// The position of the last event; 0 if there is none.
+    /// Returns the position of the last event; 0 if there is none.
     async fn head(&self) -> Result<Position, StoreError> {
         let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
         Ok(last.map_or(Position::ZERO, |event| event.position))
@@ -97,39 +97,40 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Reads events of one stream by version.
     ///
-    /// Memory is bounded, whatever the length of the stream. Events that are appended while reading may be read too, but
-    /// never out of order and never with a gap. Dropping the stream at any point is safe.
+    /// Memory is bounded, whatever the length of the stream. Events appended meanwhile may be read too, but never out
+    /// of order and never with a gap. Dropping the stream at any point is safe.
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>>;
 
-    /// Reads what folding the events of a stream takes: the same events as [`read_stream`](Self::read_stream), in the same
-    /// order, and with the same promises. Every command loads its state by this.
+    /// Reads the parts of a stream's events that folding needs: the same events as [`read_stream`](Self::read_stream),
+    /// in the same order, and with the same promises. Every command loads its state with this.
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
         self.read_stream(query).map_ok(StoredEvent::from).boxed()
     }
 
-    /// How positions are given out: whoever reads the log holds the store to it.
+    /// Returns how the store assigns positions: readers of the log verify it.
     fn positions(&self) -> Positions {
         Positions::Rising
     }
 
-    /// Reads events of all streams by position: once each, in commit order, and none is skipped however writers interleave.
+    /// Reads events of all streams by position: each once, in commit order, without skipping any, however writers
+    /// interleave.
     ///
-    /// Memory is bounded. Ends at the head as it is when the reader gets there; with a [filter](ReadLog::only) perhaps at the head
-    /// as it was when the read began. Dropping the stream at any point is safe.
+    /// Memory is bounded. Ends at the head at the time when the reader gets there; with a [filter](ReadLog::only)
+    /// perhaps at the head at the time when the read began. Dropping the stream at any point is safe.
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>>;
 
-    /// Hints that something was appended, to read the log again at once instead of after a while. A store may have none, and
-    /// need not hint at what other processes append.
+    /// Signals new events to readers that have caught up, so that they read again at once. A store may have no signals,
+    /// and need not signal appends of other processes.
     fn wakes(&self) -> Wakes {
         Wakes::never()
     }
 
-    /// This store as one that keeps how far readers have come, for [subscriptions](crate::subscription); `None` if it does not.
+    /// Returns this store as one that keeps the cursors of [subscriptions](crate::subscription); `None` if it does not.
     fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
         None
     }
 
-    /// This store as one that keeps rows beside the events, for [projections](mod@crate::projection); `None` if it does not.
+    /// Returns this store as one that keeps the rows of [projections](mod@crate::projection); `None` if it does not.
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         None
     }
@@ -143,12 +144,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// Lists the streams of a category in the order of their ids' bytes.
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>>;
 
-    /// Every kind of event that was ever appended, once each, in the order of category, name (by their bytes) and version.
-    /// Told without reading the events, and complete: a kind whose append was acknowledged before the call is in it.
+    /// Returns every kind of event that was ever appended, each once, in the order of category, name (by their bytes)
+    /// and version. Told without reading the events, and complete: a kind whose append was acknowledged before the call
+    /// is in it.
     async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError>;
 
-    /// How many events of this kind are stored. Reads the whole log, or as much of it as the store must: for the rare question,
-    /// not for every start.
+    /// Counts the stored events of this kind. May read the whole log; use sparingly, not at every start.
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         let of_name = EventFilter::Categories(vec![CategoryFilter {
             category: kind.category.clone().into(),
@@ -159,13 +160,13 @@ pub trait EventStore: Send + Sync + 'static {
         of_kind.try_fold(0, async |count, _| Ok(count + 1)).await
     }
 
-    /// Every cap on what may be written, in the order of category and name.
+    /// Returns every write cap, in the order of category and name.
     async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
         Ok(Vec::new())
     }
 
-    /// Caps what may be written of an event, in place of the cap that it had. A store only keeps the caps: whoever appends
-    /// reads them and holds to them, as the [`Runtime`](crate::Runtime) does.
+    /// Sets the write cap of an event, replacing any earlier one. A store only keeps the caps: writers read and obey
+    /// them, as the [`Runtime`](crate::Runtime) does.
     async fn set_write_cap(&self, _cap: WriteCap) -> Result<(), StoreError> {
         let message = "this store keeps no write caps";
         Err(StoreError::new(StoreErrorKind::Rejected, message))
@@ -176,15 +177,15 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Does what was requested, then gives back what the store holds. Every later call answers
-    /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
+    /// Finishes pending requests, then releases the resources of the store. Every later call fails with
+    /// [`Closed`](StoreErrorKind::Closed). A store without resources has nothing to do.
     ///
-    /// Clones are one store: closing one of them closes all, and so does shutting down a runtime that has one. Closing it again does
-    /// nothing.
+    /// Clones are one store: closing one of them closes all, and so does shutting down a runtime that has one. Closing
+    /// it again has no effect.
     ///
     /// # Errors
     ///
-    /// If the store had lost trust in itself, so that an append may be in doubt.
+    /// If the store no longer trusted itself, so that the outcome of an append may be unknown.
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -15,14 +15,14 @@ use crate::{AppendId, EventId, ExpectedVersion, NewEvent, Position, StreamId, Ti
 pub struct Append {
     /// Identifies the append.
     pub id: AppendId,
-    /// What the sender calls the request, if it is to be done once only.
+    /// The sender's key of the request, if it must take effect only once.
     pub key: Option<IdempotencyKey>,
-    /// What is appended to which stream. Each stream stands here once.
+    /// The appends to each stream. Each stream occurs once.
     pub streams: Vec<StreamAppend>,
 }
 
 impl Append {
-    /// An append of `events` to one stream.
+    /// Creates an append of `events` to one stream.
     pub fn new(stream: StreamId, expected: ExpectedVersion, events: Vec<NewEvent>) -> Self {
         Self {
             id: AppendId::new(),
@@ -35,7 +35,7 @@ impl Append {
         }
     }
 
-    /// The events of all streams, in the order in which they get their positions.
+    /// Returns the events of all streams, in the order in which they get their positions.
     pub fn events(&self) -> impl Iterator<Item = &NewEvent> {
         self.streams.iter().flat_map(|part| &part.events)
     }
@@ -46,23 +46,23 @@ impl Append {
 pub struct StreamAppend {
     /// The stream.
     pub stream: StreamId,
-    /// What the stream must be like.
+    /// The version that the stream is expected to be at.
     pub expected: ExpectedVersion,
     /// The events. Empty for a stream that was only read, and must not have moved since.
     pub events: Vec<NewEvent>,
 }
 
-/// Names a request, so that it is done once, however often it is sent. Its scope is the whole store.
+/// Names a request, so that it takes effect once, however often it is sent. Its scope is the whole store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey {
     /// The sender's name for the request.
     pub key: String,
-    /// Identifies the content of the request: a key that comes back with another content is
+    /// Identifies the content of the request: the same key with other content is
     /// [refused](AppendError::IdempotencyMismatch).
     pub fingerprint: Uuid,
 }
 
-/// What is stored under an idempotency key.
+/// The record of an idempotency key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyRecord {
     /// The content of the request that was done.
@@ -76,27 +76,27 @@ pub struct KeyRecord {
 pub struct Appended {
     /// The append's id. Of the first one, if this is a repetition.
     pub id: AppendId,
-    /// Whether it had been appended before, and nothing was appended now.
+    /// True if it had been appended before, and nothing was appended now.
     pub repeated: bool,
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub recorded_at: Timestamp,
-    /// What became of each stream, in the order of [`Append::streams`].
+    /// The result for each stream, in the order of [`Append::streams`].
     pub streams: Vec<StreamAppended>,
 }
 
 impl Appended {
-    /// The highest position that the append tells of: of its last event, or of the store's head if it has none.
+    /// Returns the highest position in the result: of its last event, or of the store's head if it has none.
     pub fn head(&self) -> Option<Position> {
         self.streams.iter().map(|part| part.position).max()
     }
 }
 
-/// What became of one stream by an append.
+/// The result of an append for one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamAppended {
     /// The stream.
     pub stream: StreamId,
-    /// How many events were appended to it.
+    /// The number of events appended to it.
     pub events: usize,
     /// Its version after the append.
     pub version: Version,
@@ -104,17 +104,17 @@ pub struct StreamAppended {
     pub position: Position,
 }
 
-/// What is needed to [`resolve`](EventStore::resolve) an append whose outcome is unknown. Serialisable, so that it survives
-/// the process.
+/// A reference with which to [`resolve`](EventStore::resolve) an append whose outcome is unknown. Serialisable, so that
+/// it survives the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendRef {
     /// The append's id.
     pub append: AppendId,
     /// The first stream that it appends to.
     pub stream: StreamId,
-    /// The version of its first event in that stream, if the append demanded an exact one.
+    /// The version of its first event in that stream, if the append expected an exact version.
     pub first_version: Option<Version>,
-    /// The id of its first event; of none, if it only records an idempotency key.
+    /// The id of its first event; none if it only records an idempotency key.
     pub first_event: Option<EventId>,
 }
 
@@ -155,7 +155,7 @@ pub enum AppendError {
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// What the append demanded.
+        /// The version that the append expected.
         expected: ExpectedVersion,
         /// The version of the stream's last event.
         actual: Version,
@@ -163,7 +163,7 @@ pub enum AppendError {
     /// The append id or the idempotency key was used before, for something else: use a new one for a new request.
     #[error("{what} was used before for another content")]
     IdempotencyMismatch {
-        /// Which id or key.
+        /// The id or key.
         what: String,
     },
     /// Two events of the append have the same id.
@@ -172,7 +172,7 @@ pub enum AppendError {
     /// The append is not well formed.
     #[error("the append is not valid: {reason}")]
     Invalid {
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// An [inline](mod@crate::projection#inline) projection cannot apply an event: neither events nor rows are stored.
@@ -180,9 +180,9 @@ pub enum AppendError {
     ProjectionFailed {
         /// The projection's name.
         projection: &'static str,
-        /// Which event. `None` if the database told at the end only, and not which.
+        /// The event. `None` if the database refused only at the commit, without naming one.
         event: Option<Box<EventAt>>,
-        /// What its method said.
+        /// The error of its method.
         #[source]
         source: Box<Unprojectable>,
     },
@@ -194,7 +194,8 @@ pub enum AppendError {
     ProjectionBehind {
         /// The projection's name.
         projection: &'static str,
-        /// How far it has come, or the event before which it [holds](ReadError::Held). Its [health](crate::Runtime::health) says why.
+        /// The position that it has reached, or the event before which it [holds](ReadError::Held). Its
+        /// [health](crate::Runtime::health) says why.
         #[source]
         source: Box<ReadError>,
     },
@@ -204,16 +205,16 @@ pub enum AppendError {
     /// It is not known whether the append was stored: ask [`resolve`](EventStore::resolve), or repeat it with its id.
     #[error("it is not known whether {append} was stored")]
     Indeterminate {
-        /// What to ask about.
+        /// The append to ask about.
         append: Box<AppendRef>,
-        /// What happened.
+        /// The failure that hid the outcome.
         #[source]
         source: StoreError,
     },
     /// The append is stored, but fewer replicas than demanded have confirmed it.
     #[error("{append} is stored, but fewer replicas than demanded have confirmed it")]
     UnderReplicated {
-        /// What to ask about.
+        /// The append to ask about.
         append: Box<AppendRef>,
     },
     /// The store failed; nothing of the append is stored.
@@ -232,7 +233,7 @@ impl AppendError {
 pub struct EventAt {
     /// The stream.
     pub stream: StreamId,
-    /// The number that it would have got in the stream.
+    /// The number that it would have had in the stream.
     pub version: Version,
     /// The event's name.
     pub name: Cow<'static, str>,

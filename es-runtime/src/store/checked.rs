@@ -14,15 +14,15 @@ use super::{
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
-/// A store behind the checks that are the same for every store: what is handed in is well formed and within the limits, and what
-/// is read stands in order. The [`Runtime`](crate::Runtime) puts it around whatever store it is given.
+/// A store with the checks that are the same for every store: its input is well formed and within the limits, and its
+/// events are in order. The [`Runtime`](crate::Runtime) wraps whatever store it is given.
 ///
-/// An event that is read out of order, or missing between two others, ends the read with
-/// [`Corrupt`](crate::StoreErrorKind::Corrupt).
+/// A read ends with [`Corrupt`](crate::StoreErrorKind::Corrupt) if an event is out of order, or missing between two
+/// others.
 pub struct Checked<S: ?Sized>(pub(super) Arc<S>);
 
 impl<S: ?Sized> Checked<S> {
-    /// Around `store`.
+    /// Wraps `store`.
     pub fn new(store: Arc<S>) -> Self {
         Self(store)
     }

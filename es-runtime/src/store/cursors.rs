@@ -7,103 +7,105 @@ use async_trait::async_trait;
 use super::row_query::rejected;
 use crate::{EventId, Position, StoreError, Timestamp};
 
-/// Keeps how far readers of a log have come. It need not be the store of the events, and does not look into the log.
+/// Keeps the cursors of readers of a log. It need not be the store of the events, and does not look into the log.
 ///
-/// Names are those of readers, of leases and of owners: the runtime hands in none that [`check_name`] refuses.
+/// Readers, leases and owners have names: the runtime passes none that [`check_name`] refuses.
 ///
-/// `es-conformance` checks what these methods promise, on every store alike.
+/// `es-conformance` checks the promises of these methods, on every store alike.
 #[async_trait]
 pub trait CursorStore: Send + Sync + 'static {
-    /// Takes the lease for `owner` until `ttl` from now, by the store's own clock: those of the processes do not matter. `None`
-    /// if another owner holds it. The owner that has not lost it gets it again, with the same epoch.
+    /// Takes the lease for `owner` until `ttl` from now, by the store's own clock: the clocks of the processes do not
+    /// matter. `None` if another owner holds it. An owner that has not lost it gets it again, with the same epoch.
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError>;
 
-    /// Keeps the lease until `ttl` from now. `false` if another owner has taken it since: then nothing may be written under it.
+    /// Renews the lease until `ttl` from now. `false` if another owner has taken it since: then nothing may be written
+    /// under it.
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError>;
 
-    /// Gives the lease back, so that another owner need not wait for its end. Nothing happens if it was lost.
+    /// Releases the lease, so that another owner need not wait for its end. Has no effect if it was lost.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Keeps what the owner says of itself, for [`lease`](Self::lease), in the place of what was said before. `false` if another
-    /// owner has taken the lease since, or it was given back: then nothing is kept.
+    /// Stores the owner's report, for [`lease`](Self::lease), replacing the last one. `false` if another owner has
+    /// taken the lease since, or it was released: then nothing is stored.
     async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError>;
 
-    /// Who has the lease, by the store's own clock, and what was reported under it last; `None` if it was never taken.
+    /// Returns the owner of the lease, by the store's own clock, and its last report; `None` if it was never taken.
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError>;
 
-    /// How far the reader of this name has come, with the event that was said to stand there; `None` if it has never begun.
+    /// Returns the checkpoint of the reader of this name, with the event that was recorded there; `None` if it has
+    /// never begun.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Diverged`] if the store itself knows that the log is another one since. That another event stands at
-    /// the checkpoint now, the runtime finds.
+    /// [`CheckpointError::Diverged`] if the store itself knows that the log has been replaced since. The runtime
+    /// detects that another event is at the checkpoint now.
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError>;
 
-    /// Moves the checkpoint of a reader, and puts events aside or takes them up again: all of it or nothing. A lease that has run
-    /// out is good until another owner takes it.
+    /// Moves the checkpoint of a reader, and parks or unparks events: all of it or nothing. An expired lease is valid
+    /// until another owner takes it.
     ///
     /// # Errors
     ///
-    /// [`CommitError::Indeterminate`] if the outcome could not be learnt: read the [`checkpoint`](Self::checkpoint), which has
-    /// moved if it was written. After every other error nothing is.
+    /// [`CommitError::Indeterminate`] if the outcome is unknown: read the [`checkpoint`](Self::checkpoint), which has
+    /// moved if it was written. After every other error nothing is written.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves it done as a whole or not at all.
     async fn advance(&self, advance: Advance) -> Result<(), CommitError>;
 
-    /// Removes the checkpoint and the parked events of a reader, so that it begins anew.
+    /// Removes the checkpoint and the parked events of a reader, so that it begins again.
     ///
     /// # Errors
     ///
     /// As for [`advance`](Self::advance).
     async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 
-    /// The events that a reader has parked, in the order of their positions: those above `after`.
+    /// Returns the events that a reader has parked above `after`, in the order of their positions.
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError>;
 }
 
 /// The right to write under a name, until another owner takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What is leased.
+    /// The name of the lease.
     pub name: String,
-    /// Who holds it.
+    /// Its holder.
     pub owner: String,
-    /// Rises each time that it is taken anew, after another owner or after it was given back: what is written under an older
-    /// one is refused.
+    /// Rises each time that it is taken again, after another owner or after it was released: writes under an older
+    /// epoch are refused.
     pub epoch: u64,
 }
 
 impl Lease {
-    /// For how long a lease is given at most, whatever is asked for.
+    /// The longest time for which a lease is granted, whatever is requested.
     pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 }
 
-/// A lease as everybody sees it.
+/// The state of a lease, as any process sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseState {
-    /// Who has it. `None` if it was given back, or has run out: whoever asks gets it.
+    /// Its owner. `None` if it was released or has expired: the next to ask gets it.
     pub owner: Option<String>,
-    /// The epoch in which it was taken last.
+    /// The epoch in which it was last taken.
     pub epoch: u64,
-    /// What was reported last. It stays when the lease is given back or taken by another owner.
+    /// The last report. It stays when the lease is released or taken by another owner.
     pub report: Option<Report>,
 }
 
-/// What an owner said of itself.
+/// An owner's report about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What it said.
+    /// The text of the report.
     pub text: String,
-    /// In which epoch of the lease.
+    /// The epoch of the lease in which it was made.
     pub epoch: u64,
-    /// When, by the store's clock.
+    /// The time at which it was made, by the store's clock.
     pub at: Timestamp,
 }
 
 impl Report {
-    /// How many bytes a report may have.
+    /// The most bytes in a report.
     pub const LONGEST: usize = 64 << 10;
 
     /// Checks that it can be stored in every database as it is.
@@ -123,35 +125,35 @@ impl Report {
     }
 }
 
-/// How far a reader of the log has come.
+/// The progress of a reader of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Every event up to here is done.
     pub position: Position,
     /// The event that stood there when it was moved; `None` at the beginning.
     pub event: Option<EventId>,
-    /// When it was moved last, by the store's clock.
+    /// The time at which it was last moved, by the store's clock.
     pub updated_at: Timestamp,
 }
 
-/// How a reader moves its checkpoint.
+/// A move of a reader's checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advance {
     /// The reader's name.
     pub reader: String,
     /// The lease under which it works.
     pub lease: Lease,
-    /// Where its checkpoint stands: [`Position::ZERO`] if it has none.
+    /// The position of its checkpoint: [`Position::ZERO`] if it has none.
     pub from: Position,
-    /// Where its checkpoint goes: an event of the log, or [`Position::ZERO`] for a reader that begins at the beginning. Not below
-    /// `from`.
+    /// The new position of its checkpoint: an event of the log, or [`Position::ZERO`] for a reader that begins at the
+    /// beginning. Not below `from`.
     pub to: Position,
     /// The event at `to`, by which it is known later whether the log is still the same.
     pub event: Option<EventId>,
-    /// Events that are put aside, wherever they stand; of one that is parked already error and attempts are replaced.
+    /// Events to park, at any position; for one that is already parked, replaces its error and attempts.
     pub park: Vec<Parked>,
-    /// Positions of parked events that are done now. All of them are parked, or else nothing is written: what two have in hand
-    /// is done by one.
+    /// Positions of parked events that are done now. If one of them is not parked, nothing is written: of two that
+    /// handle the same event, only one succeeds.
     pub unpark: Vec<Position>,
 }
 
@@ -214,9 +216,9 @@ pub struct Parked {
     pub position: Position,
     /// The event.
     pub event: EventId,
-    /// What went wrong at the last attempt.
+    /// The error of the last attempt.
     pub error: String,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
@@ -236,7 +238,7 @@ pub enum CheckpointError {
     Diverged {
         /// The reader.
         reader: String,
-        /// Where its checkpoint stands.
+        /// The position of its checkpoint.
         position: Position,
         /// The event that stood there.
         expected: EventId,
@@ -263,9 +265,9 @@ pub enum CommitError {
     Moved {
         /// The reader.
         reader: String,
-        /// Where it was said to stand.
+        /// The position that the caller expected.
         expected: Position,
-        /// Where it stands.
+        /// Its actual position.
         actual: Position,
     },
     /// An event that was to be parked no more is not parked: it was done meanwhile.
@@ -273,7 +275,7 @@ pub enum CommitError {
     NotParked {
         /// The reader.
         reader: String,
-        /// Where the event stands.
+        /// The position of the event.
         position: Position,
     },
     /// It is not known whether the commit was done: read the checkpoint.

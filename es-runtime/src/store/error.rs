@@ -1,6 +1,6 @@
 //! Failures of a store.
 
-/// What kind of failure a [`StoreError`] is: what a caller can do about it.
+/// The kind of a [`StoreError`], by what a caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -12,7 +12,7 @@ pub enum StoreErrorKind {
     Closed,
     /// The store refuses the call, and will refuse it again: permissions, a schema of another version, a setting.
     Rejected,
-    /// What is stored cannot be right: stop and look.
+    /// The stored data cannot be right: stop and investigate.
     Corrupt,
 }
 
@@ -27,7 +27,7 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// A failure; `message` says what was tried, what went wrong and what to do.
+    /// Creates an error; `message` says what was tried, what failed and what to do.
     pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -43,7 +43,7 @@ impl StoreError {
         self
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }

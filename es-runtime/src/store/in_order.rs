@@ -9,7 +9,7 @@ use futures_core::stream::BoxStream;
 use super::{Direction, EventFilter, ReadLog, ReadStream, StoreError, StoreErrorKind};
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
-/// How a store gives out positions.
+/// The way in which a store assigns positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Positions {
     /// 1, 2, 3 …: a position that is missing between two others is an event that was lost.

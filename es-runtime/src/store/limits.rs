@@ -4,7 +4,7 @@ use crate::StreamId;
 /// How many levels of nested arrays and objects can be read back.
 pub(crate) const DEPTH: usize = 127;
 
-/// How large the parts of an append may be. Checked before any I/O; the edge itself is allowed.
+/// The largest sizes of the parts of an append. Checked before any I/O; the limits themselves are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -55,13 +55,13 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is too large: {actual} {unit}, the limit is {limit}")]
 pub struct LimitExceeded {
-    /// Which part, such as ``the payload of event `opened` ``.
+    /// The part, such as ``the payload of event `opened` ``.
     pub what: String,
-    /// What is counted: `bytes`, `events`, `levels`, `streams`.
+    /// The unit: `bytes`, `events`, `levels`, `streams`.
     pub unit: &'static str,
-    /// How many are allowed.
+    /// The limit.
     pub limit: usize,
-    /// How many there were.
+    /// The actual number.
     pub actual: usize,
 }
 

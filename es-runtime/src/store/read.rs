@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{Position, RecordedEvent, StreamId, Version};
 
-/// In which direction events are read.
+/// The direction in which events are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Direction {
     /// From the oldest to the newest.
@@ -45,7 +45,7 @@ macro_rules! range {
                 self
             }
 
-            /// Whether the bounds exclude every event.
+            /// Returns whether the bounds exclude every event.
             pub fn is_empty(&self) -> bool {
                 self.from > self.to || self.limit == Some(0)
             }
@@ -53,7 +53,7 @@ macro_rules! range {
     };
 }
 
-/// Which events of a stream to read: all, unless bounded.
+/// A query for the events of a stream: all, unless bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadStream {
@@ -65,7 +65,7 @@ pub struct ReadStream {
     pub to: Version,
     /// The direction.
     pub direction: Direction,
-    /// How many events at most; the bound of the range is met first.
+    /// The most events to read; the range is applied first.
     pub limit: Option<u64>,
 }
 
@@ -84,7 +84,7 @@ impl ReadStream {
 
 range!(ReadStream, Version, "version");
 
-/// Which events of the store to read: all, unless bounded.
+/// A query for the events of the store: all, unless bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReadLog {
@@ -94,14 +94,14 @@ pub struct ReadLog {
     pub to: Position,
     /// The direction.
     pub direction: Direction,
-    /// How many events at most, of those that are wanted; the bound of the range is met first.
+    /// The most events to read, after the filter; the range is applied first.
     pub limit: Option<u64>,
-    /// Which events are wanted; all of them if `None`.
+    /// The filter; all events if `None`.
     pub only: Option<EventFilter>,
 }
 
 impl ReadLog {
-    /// Only the events that the filter lets through. The store itself leaves the others out.
+    /// Reads only the events that pass the filter. The store itself leaves out the others.
     #[must_use]
     pub fn only(mut self, filter: EventFilter) -> Self {
         self.only = Some(filter);
@@ -126,7 +126,7 @@ impl ReadLog {
 
 range!(ReadLog, Position, "position");
 
-/// Which events of the log are wanted.
+/// A filter for events of the log.
 ///
 /// ```
 /// # use es_runtime::{StreamId, store::EventFilter};
@@ -137,18 +137,18 @@ range!(ReadLog, Position, "position");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventFilter {
-    /// Those of one stream.
+    /// The events of one stream.
     Stream(StreamId),
-    /// Those that any of these lets through; none at all if there is none.
+    /// The events that pass any of these filters; none if there are no filters.
     Categories(Vec<CategoryFilter>),
 }
 
-/// Which events of one category are wanted.
+/// A filter for events of one category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CategoryFilter {
     /// The category of their streams.
     pub category: Cow<'static, str>,
-    /// Their names; whatever they are called if `None`.
+    /// Their names; any name if `None`.
     pub names: Option<Vec<Cow<'static, str>>>,
 }
 
@@ -172,7 +172,7 @@ impl EventFilter {
         }])
     }
 
-    /// Whether it lets the event through.
+    /// Returns whether the event passes.
     pub fn matches(&self, event: &RecordedEvent) -> bool {
         match self {
             Self::Stream(stream) => event.stream == *stream,
@@ -187,7 +187,7 @@ impl CategoryFilter {
     }
 }
 
-/// Which streams to list.
+/// A query for streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListStreams {
@@ -195,7 +195,7 @@ pub struct ListStreams {
     pub category: String,
     /// Only ids above this one, in the order of their bytes.
     pub after: Option<String>,
-    /// How many at most.
+    /// The most items to return.
     pub limit: Option<u64>,
 }
 

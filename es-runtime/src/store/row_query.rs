@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{Id, Position, StoreError, StoreErrorKind, Timestamp};
 
-/// The table of one version of a projection. Another version has a table of its own, beside it.
+/// The table of one version of a projection. Another version has its own table next to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RowTable {
     /// The projection's name.
@@ -17,12 +17,12 @@ pub struct RowTable {
     pub version: u32,
     /// The fields by which rows are looked up or ordered: paths such as `owner` or `address.city`.
     pub indexes: Cow<'static, [Cow<'static, str>]>,
-    /// Whether it is the table in which the rows of this version are built anew, beside those that are shown.
+    /// True for the table in which the rows of this version are rebuilt, next to the current ones.
     pub beside: bool,
 }
 
 impl RowTable {
-    /// How long a projection's name may be, so that the names of its table and indexes fit into every database.
+    /// The longest name of a projection, so that the names of its table and indexes fit into every database.
     pub const LONGEST_NAME: usize = 32;
 
     /// The name of the table in a database: `balances_v1`, or `balances_v1_new` beside it.
@@ -43,7 +43,7 @@ impl RowTable {
         (table.name() == name).then_some(version)
     }
 
-    /// Whether table and indexes can be named as asked. For stores.
+    /// Checks that table and indexes can have the requested names. For stores.
     ///
     /// # Errors
     ///
@@ -112,14 +112,14 @@ pub(crate) fn path_of(names: &[&str]) -> String {
     quoted.collect::<Vec<_>>().join(".")
 }
 
-/// What becomes of a row.
+/// A change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowChange {
     /// The key: 1 to 1024 bytes, without NUL.
     pub key: String,
     /// The row in JSON; `None` deletes it.
     pub data: Option<Bytes>,
-    /// The event that changed it last.
+    /// The position of the event that last changed it.
     pub position: Position,
 }
 
@@ -130,33 +130,33 @@ pub struct Row {
     pub key: String,
     /// The row in JSON, byte for byte as it was written.
     pub data: Bytes,
-    /// The event that changed it last.
+    /// The position of the event that last changed it.
     pub position: Position,
 }
 
-/// Which rows to list: all in the order of their keys' bytes, unless told otherwise.
+/// A query for rows: by default all, in the order of their keys' bytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowQuery {
-    /// What the rows must fulfil, all of it.
+    /// The conditions, all of which the rows must meet.
     pub filters: Vec<RowFilter>,
-    /// By which field they are ordered, then by key; by key alone if `None`. Numbers go before text, and text is ordered by its first
-    /// [`ORDERED`](Self::ORDERED) bytes. Rows whose field [does not compare](FieldValue) come last.
+    /// The field to order by, then by key; by key alone if `None`. Numbers come before text, and text is ordered by its
+    /// first [`ORDERED`](Self::ORDERED) bytes. Rows whose field [does not compare](FieldValue) come last.
     pub order_by: Option<Cow<'static, str>>,
     /// From the largest to the smallest, keys too.
     pub descending: bool,
     /// Rows whose field does not compare come first, in either direction.
     pub nulls_first: bool,
-    /// Only rows behind this one in the order: where the page before ended.
+    /// Lists only rows after this place in the order: the end of the page before.
     pub after: Option<RowCursor>,
-    /// How many at most.
+    /// The most items to return.
     pub limit: Option<u32>,
 }
 
 impl RowQuery {
-    /// By so many bytes text is ordered: what fits into an index of every database.
+    /// The number of bytes by which text is ordered, which fits into an index of every database.
     pub const ORDERED: usize = 1024;
 
-    /// Where a page that ends with `row` ends: for [`after`](Self::after).
+    /// Returns the end of a page that ends with `row`: for [`after`](Self::after).
     pub fn cursor(&self, row: &Row) -> RowCursor {
         RowCursor {
             value: self.order_by.as_ref().and_then(|field| field_of(&row.data, field)),
@@ -165,7 +165,7 @@ impl RowQuery {
         }
     }
 
-    /// Whether every store can answer it. For stores.
+    /// Checks that every store can answer it. For stores.
     ///
     /// # Errors
     ///
@@ -211,17 +211,17 @@ pub enum Zone {
     Nulls,
 }
 
-/// Which rows to count, and how.
+/// A query that counts rows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RowCount {
-    /// What the rows must fulfil, all of it.
+    /// The conditions, all of which the rows must meet.
     pub filters: Vec<RowFilter>,
     /// Those with an equal value of this field are counted together.
     pub group_by: Option<Cow<'static, str>>,
 }
 
 impl RowCount {
-    /// Whether every store can answer it. For stores.
+    /// Checks that every store can answer it. For stores.
     ///
     /// # Errors
     ///
@@ -237,9 +237,9 @@ impl RowCount {
 /// Rows that were counted together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowGroup {
-    /// What they have in the field; `None` if it does not compare, or if all rows are counted together.
+    /// Their value of the field; `None` if it does not compare, or if all rows are counted together.
     pub value: Option<FieldValue>,
-    /// How many there are.
+    /// The number of rows.
     pub count: u64,
 }
 
@@ -284,9 +284,9 @@ fn check_value(value: &FieldValue) -> Result<(), StoreError> {
 pub struct RowFilter {
     /// The path of the field, such as `owner` or `address.city`. It leads through objects; elements of arrays have none.
     pub field: Cow<'static, str>,
-    /// How it compares.
+    /// The comparison.
     pub compare: Compare,
-    /// With what.
+    /// The value to compare with.
     pub value: FieldValue,
 }
 
@@ -305,7 +305,7 @@ impl RowFilter {
     }
 }
 
-/// How a field compares with a value. Text compares with text only, a number with numbers only.
+/// A comparison of a field with a value. Text compares only with text, a number only with numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compare {
     /// It is equal.
@@ -425,7 +425,7 @@ impl FieldValue {
 /// The place of a row in the order of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowCursor {
-    /// The field by which is ordered.
+    /// The field of the order.
     pub order_by: Option<Cow<'static, str>>,
     /// The row's value of that field, if it compares.
     pub value: Option<FieldValue>,

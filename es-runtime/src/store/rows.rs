@@ -10,10 +10,10 @@ use super::row_query::rejected;
 use super::{Advance, CommitError, Lease, Limits, Row, RowChange, RowCount, RowGroup, RowQuery, RowTable, depth_above};
 use crate::{Position, StoreError};
 
-/// Keeps tables of rows. What a projection did with a batch of events is one transaction: its rows, its checkpoint and the proof
-/// that it is still the one to write them. The checkpoint is that of the [`CursorStore`](super::CursorStore) which is this same store.
+/// Keeps tables of rows. A projection's work on a batch of events is one transaction: its rows, its checkpoint and the
+/// proof of its lease. The checkpoint is that of the [`CursorStore`](super::CursorStore) which is this same store.
 ///
-/// `es-conformance` checks what these methods promise, on every store alike.
+/// `es-conformance` checks the promises of these methods, on every store alike.
 #[async_trait]
 pub trait RowStore: Send + Sync + 'static {
     /// Creates the table and its indexes, if they are not there. Several processes may do it at once.
@@ -23,58 +23,59 @@ pub trait RowStore: Send + Sync + 'static {
     /// [`Rejected`](crate::StoreErrorKind::Rejected) if the database does not let us.
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError>;
 
-    /// The rows with these keys as of one moment, in the order in which they are asked for.
+    /// Returns the rows with these keys at one moment, in the order of the keys given.
     async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
 
-    /// The rows that a query asks for, in its order.
+    /// Returns the rows of a query, in its order.
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
 
     /// Counts rows: all of them together, or those with an equal value of a field, in the order of the values and those whose field
     /// [does not compare](super::FieldValue) last. No group is empty, but that of all rows may be.
     async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError>;
 
-    /// Writes what a reader did with the events after `from` up to `to`, its rows and its checkpoint: all of it or nothing. A lease
-    /// that has run out is good until another owner takes it.
+    /// Writes the work of a reader on the events after `from` up to `to`, its rows and its checkpoint: all of it or
+    /// nothing. An expired lease is valid until another owner takes it.
     ///
     /// # Errors
     ///
     /// [`Rejected`](crate::StoreErrorKind::Rejected) if the table was not [created](Self::create_table).
     ///
-    /// [`CommitError::Indeterminate`] if the outcome could not be learnt: read the checkpoint, which has moved if it was written.
-    /// After every other error nothing is.
+    /// [`CommitError::Indeterminate`] if the outcome is unknown: read the checkpoint, which has moved if it was
+    /// written. After every other error nothing is written.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the commit done as a whole or not at all.
     async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
 
-    /// Removes the rows of the table, and the checkpoint and the parked events of the reader, so that it begins anew.
+    /// Removes the rows of the table, and the checkpoint and the parked events of the reader, so that it begins again.
     ///
     /// # Errors
     ///
     /// As for [`commit`](Self::commit).
     async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 
-    /// Puts what was built beside in the place of what is shown: rows, checkpoint and parked events, in one transaction. Whoever
-    /// reads rows reads all of them before it or all of them after it. What was built beside is gone then.
+    /// Replaces the current rows with the rebuilt ones: rows, checkpoint and parked events, in one transaction. A
+    /// reader sees either all old rows or all new ones. The second table is then gone.
     ///
     /// # Errors
     ///
-    /// As for [`commit`](Self::commit); [`CommitError::Moved`] also if the one beside does not stand at `to`.
+    /// As for [`commit`](Self::commit); [`CommitError::Moved`] also if the rebuilding reader is not at `to`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves it done as a whole or not at all.
     async fn replace(&self, replace: Replace) -> Result<(), CommitError>;
 
-    /// The rows whose data differ, as of one moment: how many, and the first `limit` of them in the order of their keys' bytes.
+    /// Returns the rows whose data differ, at one moment: their number, and the first `limit` of them in the order of
+    /// their keys' bytes.
     ///
     /// # Errors
     ///
     /// [`Rejected`](crate::StoreErrorKind::Rejected) if one of the tables was not created.
     async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError>;
 
-    /// The versions of a projection that have a table, in ascending order.
+    /// Returns the versions of a projection that have a table, in ascending order.
     async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError>;
 
     /// Drops the table, if it is there, and forgets these readers.
@@ -85,10 +86,10 @@ pub trait RowStore: Send + Sync + 'static {
     async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError>;
 }
 
-/// What a reader did with a stretch of the log.
+/// A reader's work on a part of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Commit {
-    /// How its checkpoint moves.
+    /// The move of its checkpoint.
     pub advance: Advance,
     /// The table of `rows`.
     pub table: RowTable,
@@ -97,7 +98,7 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// How many bytes a key of a row may have.
+    /// The most bytes in a key of a row.
     pub const LONGEST_KEY: usize = 1024;
 
     /// Checks that each part can be stored in every database as it is.
@@ -137,7 +138,7 @@ impl Commit {
     }
 }
 
-/// What was built beside takes the place of what is shown.
+/// A replacement of the current rows by the rebuilt ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replace {
     /// The lease under which both were written.
@@ -146,13 +147,13 @@ pub struct Replace {
     pub reader: String,
     /// Its table.
     pub table: RowTable,
-    /// Where its checkpoint stands.
+    /// The position of its checkpoint.
     pub from: Position,
-    /// The reader that has built rows beside.
+    /// The reader that has rebuilt the rows.
     pub beside: String,
     /// Its table.
     pub table_beside: RowTable,
-    /// Where its checkpoint stands: not below `from`.
+    /// The position of its checkpoint: not below `from`.
     pub to: Position,
 }
 
@@ -178,10 +179,10 @@ impl Replace {
     }
 }
 
-/// How the rows of two tables differ.
+/// The differences between the rows of two tables.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Differences {
-    /// How many rows differ.
+    /// The number of rows that differ.
     pub count: u64,
     /// The first of them.
     pub first: Vec<Difference>,
@@ -192,8 +193,8 @@ pub struct Differences {
 pub struct Difference {
     /// Its key.
     pub key: String,
-    /// What it holds in the old table, in JSON; `None` if it is not there.
+    /// Its content in the old table, in JSON; `None` if it is not there.
     pub old: Option<String>,
-    /// What it holds in the new one.
+    /// Its content in the new table.
     pub new: Option<String>,
 }

@@ -5,8 +5,7 @@ use tokio::sync::watch;
 
 use crate::Position;
 
-/// Hints that something was appended, for who has read the log to its end and waits for more. From
-/// [`EventStore::wakes`](crate::EventStore::wakes).
+/// Signals new events to readers that have caught up. From [`EventStore::wakes`](crate::EventStore::wakes).
 ///
 /// A hint may come without an event, and an event without a hint: read the log again after a while even without one.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ impl Wakes {
     }
 }
 
-/// Where a store gives its hints. Clones are the same source.
+/// The source of a store's hints. Clones are the same source.
 #[derive(Debug, Clone)]
 pub struct WakeSource(Arc<watch::Sender<Position>>);
 
@@ -75,7 +74,7 @@ impl WakeSource {
         }
     }
 
-    /// Whether somebody has asked for the hints and still holds them.
+    /// Returns whether somebody has asked for the hints and still holds them.
     pub fn is_watched(&self) -> bool {
         self.0.receiver_count() > 0
     }
