@@ -24,7 +24,7 @@ pub enum Unprojectable {
     Misfit {
         /// The row's key.
         key: String,
-        /// What does not fit.
+        /// The mismatch.
         #[source]
         misfit: Misfit,
     },
@@ -36,7 +36,7 @@ pub enum Unprojectable {
     Row {
         /// The row's key.
         key: String,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: serde_json::Error,
     },
@@ -45,7 +45,7 @@ pub enum Unprojectable {
     Unstorable {
         /// The row's key.
         key: String,
-        /// What its `Serialize` implementation, or the check of the value, said.
+        /// The error of its `Serialize` implementation, or of the check of the value.
         #[source]
         source: serde_json::Error,
     },
@@ -62,7 +62,7 @@ pub enum Unprojectable {
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
     #[error("{times} processes ended, or lost the lease, while they tried it")]
     Ended {
-        /// How many.
+        /// The number.
         times: u32,
     },
 }
@@ -90,11 +90,11 @@ pub enum ReadError {
     Timeout {
         /// The projection's name.
         projection: &'static str,
-        /// How far it was to come.
+        /// The position that it should have reached.
         after: Position,
-        /// How far it has come.
+        /// The position that it has reached.
         at: Position,
-        /// How long was waited.
+        /// The time waited.
         waited: Duration,
     },
     /// The projection holds before an event, and does not go on by itself: start a build that can apply the event, or
@@ -107,7 +107,7 @@ pub enum ReadError {
         projection: &'static str,
         /// The event's position.
         position: Position,
-        /// Why it cannot be applied.
+        /// The reason why it cannot be applied.
         error: String,
     },
     /// The rows are being built, and nothing of them is shown before they are as new as the log was then.
@@ -117,12 +117,12 @@ pub enum ReadError {
         projection: &'static str,
         /// Its version.
         version: u32,
-        /// How far it has come.
+        /// The position that it has reached.
         done: Position,
-        /// How far it must come: the position of the last event.
+        /// The position to reach: that of the last event.
         total: Position,
     },
-    /// The store was restored to an earlier point: the rows tell of what did not happen.
+    /// The store was restored to an earlier point: the rows contain events that no longer exist.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The row has no such field.
@@ -132,7 +132,7 @@ pub enum ReadError {
         projection: &'static str,
         /// The field that was asked for.
         field: String,
-        /// Those that there are, the nearest first.
+        /// The fields of the row, the nearest first.
         known: Vec<String>,
     },
     /// The row has the field, but rows cannot be found or ordered by it so.
@@ -142,9 +142,9 @@ pub enum ReadError {
         projection: &'static str,
         /// The field.
         field: String,
-        /// What it is, such as `a number`.
+        /// Its type, such as `a number`.
         is: String,
-        /// What does not fit.
+        /// The mismatch.
         problem: String,
     },
     /// Rows are [grouped](crate::List::group_by) by a field with an index, and this one has none.
@@ -157,7 +157,7 @@ pub enum ReadError {
         projection: &'static str,
         /// The field.
         field: String,
-        /// Those that have one, the nearest first.
+        /// The fields with an index, the nearest first.
         indexes: Vec<String>,
     },
     /// The row is not of this build's shape.
@@ -169,16 +169,16 @@ pub enum ReadError {
         projection: &'static str,
         /// The row's key.
         key: String,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: serde_json::Error,
     },
-    /// The store failed, or refused the question.
+    /// The store failed, or refused the query.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why a projection did not do what it was told.
+/// Why a projection did not carry out an order.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommandError {
@@ -223,7 +223,7 @@ pub enum CommandError {
     Segmented {
         /// The projection's name.
         projection: &'static str,
-        /// How many.
+        /// The number.
         segments: u32,
     },
     /// The runtime has been shut down.

@@ -6,7 +6,7 @@ use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// How the projections of a runtime are: [`Runtime::health`](crate::Runtime::health).
+/// The status of a runtime's projections and subscriptions: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
@@ -18,7 +18,8 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
 }
 
-/// How a projection is, whichever process runs it. Of another process is shown what it reported last, a second ago as a rule.
+/// The status of a projection, whichever process runs it. For another process it is that process's last report, usually
+/// a second old.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ProjectionHealth {
@@ -26,91 +27,91 @@ pub struct ProjectionHealth {
     pub name: &'static str,
     /// Its version.
     pub version: u32,
-    /// What it does.
+    /// The status.
     pub status: Status,
-    /// Whether its rows are shown: since they were as new as the log, for the first time after a build.
+    /// True if its rows are visible: once they have caught up with the log for the first time after a build.
     pub ready: bool,
     /// Every event up to here is in the rows, whichever process put it there.
     pub position: Position,
-    /// How many positions of the log lie behind, those of events that it does not need included.
+    /// The number of positions of the log that it is behind, including those of events that it does not need.
     pub lag_events: u64,
-    /// How long ago the next event behind its position was recorded; zero if there is none.
+    /// The time since the next event behind its position was recorded; zero if there is none.
     pub lag: Duration,
-    /// When its checkpoint was moved last, by the store's clock; `None` if it never was.
+    /// The time at which its checkpoint was last moved, by the store's clock; `None` if it never was.
     pub progressed_at: Option<Timestamp>,
-    /// Events applied in a second, lately.
+    /// The number of events applied per second, recently.
     pub rate: f64,
-    /// What went wrong last, until it goes well again.
+    /// The last error, until it succeeds again.
     pub last_error: Option<Failure>,
-    /// How often its code has panicked in the runtime that runs it, or ran it last.
+    /// The number of panics of its code in the runtime that runs it, or ran it last.
     pub panics: u64,
-    /// Which runtime runs it; `None` if none does at the moment.
+    /// The runtime that runs it; `None` if none does at the moment.
     pub owner: Option<String>,
-    /// Whether that is this one.
+    /// True if that is this one.
     pub runs_here: bool,
-    /// How many events are parked.
+    /// The number of parked events.
     pub parked: u64,
     /// Each of its [segments](mod@crate::projection#segments), in order. One that is not partitioned has one, of which the above tells; of
     /// several it tells the status that is worst, with its error, the sums of rate, panics and parked events, and else of the segment
     /// that is furthest behind.
     pub segments: Vec<SegmentHealth>,
-    /// How far a build of its rows is, if one is under way: the first one, or one beside the rows that are shown.
+    /// The progress of a build of its rows, if one is in progress: the first one, or a rebuild.
     pub build: Option<Build>,
-    /// What came of the last [`rebuild`](crate::ProjectionHandle::rebuild) beside the rows that are shown.
+    /// The result of the last [`rebuild`](crate::ProjectionHandle::rebuild).
     pub rebuilt: Option<Rebuilt>,
 }
 
 impl ProjectionHealth {
-    /// How long it takes until it has caught up, at the present rate. `None` if it makes no progress.
+    /// Returns the time until it will have caught up, at the present rate. `None` if it makes no progress.
     pub fn remaining(&self) -> Option<Duration> {
         remaining(self.lag_events, self.rate)
     }
 }
 
-/// How a segment of a projection is, whichever process runs it.
+/// The status of a segment of a projection, whichever process runs it.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SegmentHealth {
-    /// What it does.
+    /// The status.
     pub status: Status,
     /// Every event of its streams up to here is in the rows.
     pub position: Position,
-    /// How many positions of the log lie behind, those of events that it does not need included.
+    /// The number of positions of the log that it is behind, including those of events that it does not need.
     pub lag_events: u64,
-    /// How long ago the next event behind its position was recorded; zero if there is none.
+    /// The time since the next event behind its position was recorded; zero if there is none.
     pub lag: Duration,
-    /// When its checkpoint was moved last, by the store's clock; `None` if it never was.
+    /// The time at which its checkpoint was last moved, by the store's clock; `None` if it never was.
     pub progressed_at: Option<Timestamp>,
-    /// Events applied in a second, lately.
+    /// The number of events applied per second, recently.
     pub rate: f64,
-    /// What went wrong last, until it goes well again.
+    /// The last error, until it succeeds again.
     pub last_error: Option<Failure>,
-    /// How often the projection's code has panicked in the runtime that runs the segment, or ran it last.
+    /// The number of panics of the projection's code in the runtime that runs the segment, or ran it last.
     pub panics: u64,
-    /// Which runtime runs it; `None` if none does at the moment.
+    /// The runtime that runs it; `None` if none does at the moment.
     pub owner: Option<String>,
-    /// Whether that is this one.
+    /// True if that is this one.
     pub runs_here: bool,
-    /// How many of its events are parked.
+    /// The number of its parked events.
     pub parked: u64,
 }
 
-/// How far rows are that are being built.
+/// The progress of rows that are being built.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Build {
     /// Every event up to here is in them.
     pub done: Position,
-    /// How far they must come: the position of the last event.
+    /// The position to reach: that of the last event.
     pub total: Position,
-    /// Events applied in a second, lately.
+    /// The number of events applied per second, recently.
     pub rate: f64,
-    /// What went wrong last, until it goes well again.
+    /// The last error, until it succeeds again.
     pub last_error: Option<Failure>,
 }
 
 impl Build {
-    /// How long it takes until they are built, at the present rate. `None` if that makes no progress.
+    /// Returns the time until they will be built, at the present rate. `None` if that makes no progress.
     pub fn remaining(&self) -> Option<Duration> {
         remaining(self.total.0.saturating_sub(self.done.0), self.rate)
     }
@@ -122,35 +123,35 @@ fn remaining(events: u64, rate: f64) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// What came of a rebuild.
+/// The result of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Rebuilt {
-    /// When, by the clock of the process that did it.
+    /// The time at which it ended, by the clock of its process.
     pub at: Timestamp,
-    /// Whether the new rows are shown. The old ones are if they were to be
+    /// True if the new rows are visible. The old ones stay if they were to be
     /// [kept](crate::RebuildProjection::keep_if_different) and some differ.
     pub replaced: bool,
-    /// Which rows differ, if they were [compared](crate::RebuildProjection::compare): how many, and the first ten with up to 500
-    /// characters of what they held and hold.
+    /// The rows that differ, if they were [compared](crate::RebuildProjection::compare): their number, and the first
+    /// ten with up to 500 characters of their old and new content.
     pub differences: Option<Differences>,
 }
 
-/// What a projection does.
+/// The status of a projection or a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Status {
-    /// No process runs it at the moment: each that is started with it asks for the lease now and then.
+    /// No process runs it at the moment: each process that has it asks for the lease from time to time.
     Standby,
-    /// It applies events that were there before.
+    /// It applies events that were stored before.
     CatchingUp,
-    /// It has applied everything, and follows.
+    /// It has caught up, and follows the log.
     Live,
     /// The store failed; it tries again, for ever.
     Retrying,
-    /// It stopped before an event that it cannot apply, and tries it again now and then:
-    /// [`last_error`](ProjectionHealth::last_error) says which. Give it a build that can, or
+    /// It stopped before an event that it cannot apply, and tries it again from time to time:
+    /// [`last_error`](ProjectionHealth::last_error) names it. Start a build that can apply it, or
     /// [`skip`](crate::ProjectionHandle::skip) the event.
     Held,
     /// The store was restored to an earlier point than the rows: [`rebuild`](crate::ProjectionHandle::rebuild) it.
@@ -179,15 +180,15 @@ impl Status {
     }
 }
 
-/// What went wrong.
+/// The last failure of a projection or a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The error, with its causes.
     pub error: String,
     /// The event that could not be applied, if it is the event's fault.
     pub position: Option<Position>,
-    /// How often it was tried since it went well.
+    /// The number of attempts since the last success.
     pub attempts: u32,
-    /// When, by the clock of the process in which it did.
+    /// The time of the failure, by the clock of its process.
     pub at: Timestamp,
 }

@@ -33,7 +33,7 @@ pub enum LiveError {
         position: Position,
         /// Its name.
         name: Cow<'static, str>,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: Box<Unprojectable>,
     },

@@ -3,10 +3,10 @@ use std::ops::Deref;
 
 use crate::{Aggregate, EventId, Metadata, Position, RecordedEvent, StreamId, Timestamp, Version};
 
-/// What is known of an event of aggregate `A` before it is appended: `&InlineMeta<A>` as the last parameter of an `#[apply]` method
-/// of an [inline](mod@crate::projection#inline) projection.
+/// The metadata of an event of aggregate `A` before it is appended: `&InlineMeta<A>` as the last parameter of an
+/// `#[apply]` method of an [inline](mod@crate::projection#inline) projection.
 ///
-/// Its position and the time of recording are not among it: the store gives them to the event after the methods have run.
+/// It has no position and no recording time: the store assigns them after the methods have run.
 pub struct InlineMeta<A: Aggregate> {
     id: A::Id,
     stream: StreamId,
@@ -48,7 +48,7 @@ impl<A: Aggregate> InlineMeta<A> {
         self.event
     }
 
-    /// Who, because of what, in which trace.
+    /// Returns who caused it, because of what, in which trace.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }
@@ -63,7 +63,7 @@ impl<A: Aggregate> fmt::Debug for InlineMeta<A> {
     }
 }
 
-/// What is recorded beside an event of aggregate `A`: `&Meta<A>` as the last parameter of an `#[apply]` method.
+/// The metadata of a recorded event of aggregate `A`: `&Meta<A>` as the last parameter of an `#[apply]` method.
 pub struct Meta<A: Aggregate> {
     known: InlineMeta<A>,
     position: Position,
@@ -71,7 +71,7 @@ pub struct Meta<A: Aggregate> {
 }
 
 impl<A: Aggregate> Meta<A> {
-    /// What is recorded beside `event`. `None` if it is not of a stream of `A`.
+    /// Returns the metadata of `event`. `None` if it is not of a stream of `A`.
     pub fn of(event: &RecordedEvent) -> Option<Self> {
         Some(Self {
             known: InlineMeta::of(event)?,
@@ -85,12 +85,12 @@ impl<A: Aggregate> Meta<A> {
         self.position
     }
 
-    /// When it was recorded.
+    /// The time at which it was recorded.
     pub fn recorded_at(&self) -> Timestamp {
         self.recorded_at
     }
 
-    /// The time at which it happened: as its sender says, else the time of recording.
+    /// Returns the time at which it happened: the time that its sender gave, otherwise the time of recording.
     pub fn occurred_at(&self) -> Timestamp {
         self.metadata().occurred_at().unwrap_or(self.recorded_at)
     }

@@ -19,7 +19,7 @@ use crate::projection::Storage;
     note = "one of rows runs on every store, one with `schema` on that whose transaction its methods take"
 )]
 pub trait Project<S>: Sized + 'static {
-    /// What a runtime needs to run it.
+    /// Returns the plan with which a runtime runs it.
     fn plan() -> Plan<S>;
 }
 
@@ -42,7 +42,8 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
 }
 
 impl<S> Plan<S> {
-    /// How projection `P` is run, whose methods write tables of its own. What `#[projection]` implements [`Project`] with.
+    /// Returns the plan for projection `P`, whose methods write their own tables. `#[projection]` implements
+    /// [`Project`] with this.
     pub fn sql<P: SqlProjection + SqlTables>() -> Self
     where
         S: SqlStore<P::Tx>,
@@ -74,7 +75,7 @@ impl<S> Plan<S> {
     }
 }
 
-/// How a projection is run on store `S`.
+/// The plan for running a projection on store `S`.
 pub struct Plan<S> {
     /// Each of its segments.
     pub(crate) segments: Vec<(Arc<Standing>, mpsc::Receiver<Order>)>,

@@ -7,7 +7,7 @@ use super::Meta;
 use super::source::RowEvent;
 use crate::EventSourced;
 
-/// A read model: its name, and what a row of it is. Written by `#[projection]` on the struct.
+/// A read model: its name, and its rows. Written by `#[projection]` on the struct.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a projection",
     label = "not a projection",
@@ -35,18 +35,18 @@ pub trait Projection: Send + Sync + Sized + 'static {
     const POISON: Poison = Poison::Hold;
 }
 
-/// What becomes of an event that a projection cannot apply: one that this build does not know or cannot read, one that does not
-/// fit the row, one whose method panics.
+/// The treatment of an event that a projection cannot apply: one that this build does not know or cannot read, one that
+/// does not fit the row, one whose method panics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Poison {
-    /// The projection stops before it, says so in [`Health`](super::Health), and tries again now and then.
+    /// The projection stops before it, reports it in [`Health`](super::Health), and tries again from time to time.
     #[default]
     Hold,
     /// The event is put aside, with what went wrong, and the projection goes on behind it.
     Park,
 }
 
-/// What a row is: its stored form. Written by `#[projection]` on the struct, unless it says `schema = …`.
+/// The stored form of a row. Written by `#[projection]` on the struct, unless it says `schema = …`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a projection of rows",
     label = "not a projection of rows",
@@ -54,14 +54,15 @@ pub enum Poison {
     note = "with `schema = …` it has tables of its own instead: each `#[apply]` method takes the store's transaction first"
 )]
 pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {
-    /// Whether each row is known to come back from its stored form as it was, see [`Event::is_plain`](crate::Event::is_plain). If
-    /// not, it is read back after each event, and one that is another row then cannot be applied.
+    /// Returns whether each row is known to come back unchanged from its stored form, see
+    /// [`Event::is_plain`](crate::Event::is_plain). If not, it is read back after each event, and an event whose row
+    /// comes back different cannot be applied.
     fn is_plain() -> bool {
         false
     }
 }
 
-/// A projection whose rows are folded from events, one method an event. Written by `#[projection]` on the impl block.
+/// A projection whose rows are folded from events, one method per event. Written by `#[projection]` on the impl block.
 #[diagnostic::on_unimplemented(
     message = "projection `{Self}` has no events that make rows",
     label = "no `#[projection]` impl block with rows",
@@ -76,15 +77,17 @@ pub trait RowProjection: Row {
     const EVENTS: &'static [RowEvent<Self>];
 }
 
-/// How event `E` of aggregate `A`, or each of its events, changes a row. Written by `#[projection]` for each `#[apply]` method.
+/// Applies event `E` of aggregate `A`, or each of its events, to a row. Written by `#[projection]` for each `#[apply]`
+/// method.
 pub trait ApplyRow<E, A: EventSourced>: Sized {
     /// Whether the key is the id of the event's stream, always: to ask for one row, no other stream need be read.
     const KEY_IS_STREAM: bool = false;
 
-    /// The keys of the rows that the event changes. A key that stands twice counts once.
+    /// Returns the keys of the rows that the event changes. A repeated key counts once.
     fn keys(event: &E, meta: &Meta<A>) -> Vec<String>;
 
-    /// The row after the event. `row` is what it was before, `None` if there was none; `None` comes back if there is none any more.
+    /// Returns the row after the event. `row` is the row before, `None` if there was none; returns `None` if there is
+    /// none any more.
     ///
     /// # Errors
     ///
@@ -92,7 +95,7 @@ pub trait ApplyRow<E, A: EventSourced>: Sized {
     fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, Misfit>;
 }
 
-/// What names a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
+/// The key of a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of a row",
     label = "has no exact text",
@@ -102,7 +105,7 @@ pub trait RowKey: Display + Eq {}
 
 impl<T: Display + Eq + ?Sized> RowKey for T {}
 
-/// A key as text: for rows whose keys have no one type, and for text that is known to be a key, such as that of a
+/// A key as text: for rows whose keys have several types, and for text that is known to be a key, such as that of a
 /// [`Shown`](crate::Shown) row.
 #[derive(Debug, Clone)]
 pub struct AnyKey(String);
@@ -161,7 +164,7 @@ impl KeyFrom<AnyKey> for AnyKey {
     }
 }
 
-/// What finds a row whose [key](RowProjection::Key) is a `K`: that, or [`AnyKey`].
+/// A key that finds a row whose [key](RowProjection::Key) is a `K`: that, or [`AnyKey`].
 pub trait KeyOfRow<K> {
     /// The key's text.
     fn into_row_key(self) -> String;

@@ -10,7 +10,7 @@ use crate::{EventStore, MemoryStore};
 #[derive(Debug)]
 pub enum InStore {}
 
-/// In the memory of each process that runs the projection, folded anew when it starts: `#[projection(memory)]`.
+/// In the memory of each process that runs the projection, folded again when it starts: `#[projection(memory)]`.
 #[derive(Debug)]
 pub enum InMemory {}
 
@@ -22,7 +22,7 @@ pub enum Inline {}
 #[derive(Debug)]
 pub enum Live {}
 
-/// Where [`Projection::Rows`](super::Projection::Rows) are kept by a runtime over store `S`.
+/// The place where a runtime over store `S` keeps [`Projection::Rows`](super::Projection::Rows).
 #[diagnostic::on_unimplemented(
     message = "a projection whose rows are `{Self}` cannot be given to the builder of a runtime on store `{S}`",
     label = "cannot be given to this builder",

@@ -17,11 +17,11 @@ use crate::projection::{ReadError, Unprojectable};
 use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
 use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
 
-/// What an inline projection does with an append: for [`SqlStore::append_with`].
+/// The work of an inline projection on an append: for [`SqlStore::append_with`].
 pub struct InlineSteps<T: SqlTransaction> {
-    /// Whose steps they are.
+    /// The projection of the steps.
     pub projection: Arc<InlineReader>,
-    /// What its methods do, each with the index of its event among [`Append::events`].
+    /// The calls of its methods, each with the index of its event among [`Append::events`].
     pub steps: Steps<T>,
 }
 
@@ -32,9 +32,9 @@ pub struct InlineReader {
     pub schema: SqlSchema,
     /// The name of its checkpoint.
     pub reader: String,
-    /// The name of the checkpoint that is there if it was once as new as the log.
+    /// The name of the checkpoint that exists if it has ever caught up with the log.
     pub mark: String,
-    /// The categories of the events that it takes in: all events of these, and no others.
+    /// The categories of the events that it applies: all events of these, and no others.
     pub categories: Vec<String>,
 }
 
@@ -45,9 +45,9 @@ pub enum InlineError {
     /// An inline projection cannot apply an event.
     #[error("an inline projection cannot apply an event")]
     Poison {
-        /// Which projection: its index among all.
+        /// The projection: its index among all.
         projection: usize,
-        /// Which event: its index among those of the append. Without one it is one of them, and nobody can tell which.
+        /// The event: its index among those of the append. `None` if it is one of them, but not known which.
         event: Option<usize>,
         /// Why.
         #[source]
@@ -56,7 +56,7 @@ pub enum InlineError {
     /// An inline projection has not taken in all that was appended before: it is to catch up first.
     #[error("an inline projection has not taken in all that was appended before")]
     Behind {
-        /// Which projection: its index among all.
+        /// The projection: its index among all.
         projection: usize,
     },
     /// As for an append without them.

@@ -59,7 +59,7 @@ pub trait SqlTables: Projection {
     const SCHEMA: &'static str;
 }
 
-/// A projection whose methods write tables of its own, one method an event. Written by `#[projection]` on the impl block.
+/// A projection whose methods write its own tables, one method per event. Written by `#[projection]` on the impl block.
 pub trait SqlProjection: Projection<Rows: When> {
     /// What its methods get.
     type Tx: SqlTransaction;
@@ -68,7 +68,7 @@ pub trait SqlProjection: Projection<Rows: When> {
     const EVENTS: &'static [SqlEvent<Self>];
 }
 
-/// How event `E` is applied. Written by `#[projection]` for each `#[apply]` method.
+/// Applies event `E`. Written by `#[projection]` for each `#[apply]` method.
 pub trait ApplySql<E: BelongsToOneAggregate<Aggregate: EventSourced>>: SqlProjection {
     /// Writes what the event changes. With a [`Blocking`] transaction the future is ready at once.
     fn apply<'a>(

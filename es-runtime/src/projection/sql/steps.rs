@@ -11,7 +11,8 @@ use crate::projection::Unprojectable;
 use crate::projection::source::{Numbered, contain, own};
 use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
 
-/// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.
+/// The writes of one event. `#[projection]` generates one for each event that a method takes; tests of a store write
+/// their own.
 pub trait Step<T: SqlTransaction>: Send + Sync {
     /// Writes it. May be run again, after what it wrote was undone.
     fn run<'a>(&'a self, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Error>>;
@@ -47,7 +48,7 @@ pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate =
         .collect()
 }
 
-/// What some events write, in order, in a transaction with lifetimes of `T`.
+/// The writes of some events, in order, in a transaction with lifetimes of `T`.
 pub struct Steps<T: SqlTransaction> {
     steps: Numbered<Box<dyn Step<T>>>,
     /// How long they have run.
@@ -63,17 +64,17 @@ impl<T: SqlTransaction> Steps<T> {
         }
     }
 
-    /// How many there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.steps.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there is none.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
     }
 
-    /// Which of the events the step belongs to.
+    /// Returns the index of the step's event.
     ///
     /// # Panics
     ///

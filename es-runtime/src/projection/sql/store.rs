@@ -67,7 +67,7 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 }
 
-/// The tables of one version of a projection. Another version has tables of its own, beside them.
+/// The tables of one version of a projection. Another version has its own tables next to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlSchema {
     /// The projection's name.
@@ -93,13 +93,13 @@ impl SqlSchema {
         format!("{}_v{}", self.projection, self.version)
     }
 
-    /// What tells statements from others, whatever the blanks between their words.
+    /// Returns a fingerprint of the statements that ignores the blanks between their words.
     pub fn fingerprint(&self) -> uuid::Uuid {
         let words: Vec<&str> = self.sql.split_whitespace().collect();
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, words.join(" ").as_bytes())
     }
 
-    /// That the tables were created by other statements. For stores.
+    /// Returns the error that the tables were created by other statements. For stores.
     pub fn is_another(&self) -> StoreError {
         crate::store::rejected(format!(
             "the schema of projection `{}` has changed since the tables of its version {} were created: raise its version, or take the change back",
@@ -121,7 +121,7 @@ pub enum WriteError {
     /// An event cannot be applied.
     #[error("an event cannot be applied")]
     Poison {
-        /// Which: its index among all. Without one it is one of them, and nobody can tell which.
+        /// The event: its index among all. `None` if it is one of them, but not known which.
         index: Option<usize>,
         /// Why.
         #[source]

@@ -3,7 +3,7 @@
 use crate::projection::{InStore, Inline, InlineMeta, Meta};
 use crate::{Aggregate, BelongsToOneAggregate, RecordedEvent};
 
-/// When the methods of an SQL projection run: what its [`Projection::Rows`](crate::Projection::Rows) say.
+/// The time at which the methods of an SQL projection run, given by its [`Projection::Rows`](crate::Projection::Rows).
 pub trait When {
     /// Whether they run in the transaction of the append.
     const INLINE: bool;
@@ -11,7 +11,7 @@ pub trait When {
     /// What they are told of an event of aggregate `A`.
     type Meta<A: Aggregate>: Send + Sync;
 
-    /// What they are told of `event`. `None` if it is not of a stream of `A`.
+    /// Returns the metadata of `event` for them. `None` if it is not of a stream of `A`.
     fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Self::Meta<A>>;
 }
 
@@ -35,10 +35,10 @@ impl When for Inline {
     }
 }
 
-/// What the methods of projection `P` are told of event `E`.
+/// The metadata of event `E` for the methods of projection `P`.
 pub type MetaOf<P, E> = <<P as crate::Projection>::Rows as When>::Meta<<E as BelongsToOneAggregate>::Aggregate>;
 
-/// What can be told as a `M`. What is known before the append is known after it too.
+/// Metadata that can be given as an `M`. Everything known before the append is known after it too.
 #[diagnostic::on_unimplemented(
     message = "the method is told `{Self}`, not `{M}`",
     label = "not what it is told",
