@@ -12,11 +12,11 @@ use super::window::{HandedOut, Window};
 use super::{Standing, SubscriptionError};
 use crate::Position;
 
-/// The events of a subscription, as they come: first those that are there, then those that are appended. With
-/// [`next`](Self::next), or as any other [`Stream`]. It ends when the runtime is shut down or dropped, and with an error when the tokio
-/// runtime ends on which it was started.
+/// The events of a subscription: first the stored ones, then the new ones. Read them with [`next`](Self::next), or as
+/// any other [`Stream`]. It ends when the runtime is shut down or dropped, and with an error when the tokio runtime on
+/// which it was started ends.
 ///
-/// When it is dropped, the cursor is stored and left to others, once no delivery is in hand any more.
+/// When it is dropped, the cursor is stored and the lease released, once no delivery is in hand.
 #[must_use = "nothing is delivered until `next` is called"]
 pub struct Deliveries<T> {
     items: mpsc::UnboundedReceiver<Result<Item<T>, Refused>>,
@@ -29,9 +29,9 @@ pub struct Deliveries<T> {
     kept: Option<Item<T>>,
 }
 
-/// An event that was delivered, and is to be acknowledged. Dereferences to it.
+/// A delivered event, to be acknowledged. Dereferences to the event.
 ///
-/// One that is dropped without being acknowledged comes again, with those behind it.
+/// If it is dropped without being acknowledged, it is delivered again, with those behind it.
 #[must_use = "an event that is not acknowledged comes again"]
 pub struct Delivery<T> {
     item: T,
@@ -47,13 +47,14 @@ struct InHand {
     is_done: bool,
 }
 
-/// What became of an acknowledgement.
+/// The result of an acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Acked {
-    /// It is stored: the event does not come again.
+    /// It is stored: the event is not delivered again.
     Stored,
-    /// It is stored once this earlier event is acknowledged as well. If the process ends before, the event comes again.
+    /// It will be stored once this earlier event is acknowledged too. If the process ends before, the event is
+    /// delivered again.
     Behind(Position),
 }
 
@@ -113,15 +114,15 @@ impl<T> Deliveries<T> {
         }
     }
 
-    /// The next event: waits for it. `Ok(None)` when the runtime is shut down, and behind an error.
+    /// Waits for the next event. `Ok(None)` when the runtime is shut down, and after an error.
     ///
     /// # Errors
     ///
     /// [`UnknownEvent`](SubscriptionError::UnknownEvent) and [`UnreadableEvent`](SubscriptionError::UnreadableEvent) for an
     /// event that this build cannot read: it is not passed over unless it is [skipped](Self::skip).
     /// [`LeaseLost`](SubscriptionError::LeaseLost) if another subscriber has taken over;
-    /// [`Checkpoint`](SubscriptionError::Checkpoint) if the store was restored to an earlier point. What fails for a while is tried
-    /// again, and shown in [`Health`](crate::Health).
+    /// [`Checkpoint`](SubscriptionError::Checkpoint) if the store was restored to an earlier point. Temporary failures
+    /// are retried, and shown in [`Health`](crate::Health).
     ///
     /// # Cancel safety
     ///
@@ -130,8 +131,8 @@ impl<T> Deliveries<T> {
         std::future::poll_fn(|context| self.poll(context)).await.transpose()
     }
 
-    /// Passes over the event that could not be read, which the error before has named, and goes on behind it. The reason is
-    /// written to the log of the process.
+    /// Skips the event that could not be read, which the last error has named, and continues behind it. Writes the
+    /// reason to the log of the process.
     ///
     /// # Errors
     ///
@@ -216,14 +217,15 @@ impl<T> Drop for Deliveries<T> {
 }
 
 impl<T> Delivery<T> {
-    /// How often it was delivered by this subscriber, this time included. Another one, or another process, counts anew.
+    /// Returns how often this subscriber has delivered it, including this time. Another subscriber or process starts at
+    /// one.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Says that the event is done, and waits until that is stored. What others acknowledge meanwhile is stored with it.
+    /// Acknowledges the event, and waits until the cursor is stored. Concurrent acknowledgements are stored together.
     ///
-    /// Deliveries may be acknowledged in any order: the cursor stays before the first that is not.
+    /// Deliveries may be acknowledged in any order: the cursor stays before the first that is not acknowledged.
     ///
     /// # Errors
     ///
@@ -233,16 +235,16 @@ impl<T> Delivery<T> {
     ///
     /// # Cancel safety
     ///
-    /// The event counts as acknowledged from the first poll on; dropping the future only gives up waiting.
+    /// The event counts as acknowledged from the first poll on; dropping the future only stops waiting.
     pub async fn ack(self) -> Result<Acked, SubscriptionError> {
         let Self { item, in_hand, .. } = self;
         drop(item);
         in_hand.done().await
     }
 
-    /// Says that the event is done, without waiting: it is stored soon, within 250 ms as a rule. Gives the event.
+    /// Acknowledges the event without waiting: the cursor is stored soon, usually within 250 ms. Returns the event.
     ///
-    /// Much faster than [`ack`](Self::ack) for each event; if the process is killed, somewhat more comes again.
+    /// Much faster than [`ack`](Self::ack) for each event; if the process is killed, somewhat more is delivered again.
     pub fn ack_soon(self) -> T {
         let Self { item, in_hand, .. } = self;
         in_hand.done_soon();

@@ -13,14 +13,14 @@ pub enum SubscriptionError {
     /// The store keeps no cursors.
     #[error("the store keeps no cursors: it does not implement `EventStore::projection_store`")]
     Unsupported,
-    /// Another subscriber has taken it over, as this one was not heard of for too long: what it had in hand is delivered there.
-    /// Start the subscription again to stand by.
+    /// Another subscriber has taken over, as this one was silent for too long: events that it had in hand are delivered
+    /// there. Start the subscription again to stand by.
     #[error("subscription `{0}` was taken over by another subscriber")]
     LeaseLost(String),
     /// Another subscriber runs it: stop that one first.
     #[error("subscription `{0}` is run by another subscriber: stop that one first")]
     Elsewhere(String),
-    /// It has ended: what was not acknowledged comes again when it is started again.
+    /// It has ended: unacknowledged events are delivered again when it is started again.
     #[error("subscription `{0}` has ended: what was not acknowledged comes again when it is started again")]
     Ended(String),
     /// This build does not know the event: run one that does, or [skip](super::Deliveries::skip) it.
@@ -34,7 +34,7 @@ pub enum SubscriptionError {
     Failed {
         /// The event's.
         position: Position,
-        /// The error, with its causes, or what the handler panicked with.
+        /// The error, with its causes, or the handler's panic message.
         error: String,
     },
     /// The subscription does not hold before the event, and has not parked it.

@@ -9,11 +9,11 @@ use crate::consumer::all_parked;
 use crate::store::{CursorStore, Parked};
 use crate::{Position, StoreError};
 
-/// What is done with a subscription that has a handler: [`Runtime::subscription`](crate::Runtime::subscription). How it is,
-/// [`Runtime::health`](crate::Runtime::health) says.
+/// A handle to operate a subscription that has a handler: [`Runtime::subscription`](crate::Runtime::subscription). Its
+/// status is in [`Runtime::health`](crate::Runtime::health).
 ///
-/// Orders are carried out between two calls of the handler, by the process that runs it. If none does, this one takes it up; if
-/// another does, the answer is [`Elsewhere`](SubscriptionError::Elsewhere).
+/// The process that runs it carries out orders between two calls of the handler. If none does, this one takes it over;
+/// if another one does, they fail with [`Elsewhere`](SubscriptionError::Elsewhere).
 #[derive(Clone)]
 pub struct SubscriptionHandle {
     pub(crate) store: Arc<dyn CursorStore>,
@@ -27,7 +27,7 @@ impl SubscriptionHandle {
         &self.standing.name
     }
 
-    /// The events that it has parked, in the order of their positions: all of them.
+    /// Returns all events that it has parked, in the order of their positions.
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
         all_parked(&*self.store, &self.standing.reader).await
     }
@@ -43,7 +43,7 @@ impl SubscriptionHandle {
         self.order(What::Retry(position.into())).await
     }
 
-    /// Gives up the event at `position`, which is parked or held. The reason is written to the log of the process.
+    /// Skips the event at `position`, which is parked or held. Writes the reason to the log of the process.
     ///
     /// # Errors
     ///

@@ -12,25 +12,25 @@ use crate::error::chain;
 use crate::projection::{Failure, Status, failure};
 use crate::{Clock, Position, StoreError, StoreErrorKind, metrics, outlived};
 
-/// How a subscription is, as this process sees it: [`Runtime::health`](crate::Runtime::health).
+/// The status of a subscription, as this process sees it: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SubscriptionHealth {
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// The status.
     pub status: Status,
     /// Every event up to here is done, whichever process did it.
     pub position: Position,
-    /// How many positions of the log lie behind, those of events that it does not want included.
+    /// The number of positions of the log that it is behind, including those of events that it does not want.
     pub lag_events: u64,
-    /// How long ago the next event behind its position was recorded; zero if there is none.
+    /// The time since the next event behind its position was recorded; zero if there is none.
     pub lag: Duration,
-    /// What went wrong last, until it goes well again. Only where it runs.
+    /// The last error, until it succeeds again. Only in the process that runs it.
     pub last_error: Option<Failure>,
-    /// Which runtime runs it, if it is this one. What another process does is seen by its position only.
+    /// The runtime that runs it, if it is this one. The work of another process shows only in the position.
     pub owner: Option<String>,
-    /// How many events are parked.
+    /// The number of parked events.
     pub parked: u64,
 }
 
