@@ -23,8 +23,8 @@ use crate::{
 };
 use states::States;
 
-/// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
-/// the durability. Clones share the events.
+/// A store in memory, for tests and for data that need not outlive the process: it behaves like the durable stores,
+/// without the durability. Clones share the events.
 ///
 /// ```
 /// # use es_runtime::{EventStore, MemoryStore};
@@ -51,7 +51,7 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self {
             log: Arc::default(),
@@ -69,15 +69,15 @@ impl MemoryStore {
         self
     }
 
-    /// Allows appends of another size.
+    /// Sets other limits for appends.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Forgets the events above `to`, as the restore of an older backup would. What is kept for projections stays: for tests of
-    /// what they then do.
+    /// Forgets the events above `to`, as the restore of an older backup would. The data of projections stays: for tests
+    /// of their reaction.
     pub fn rewind(&self, to: Position) {
         self.log().rewind(usize_of(to.0));
     }

@@ -53,7 +53,7 @@ pub(crate) trait Reader: Send {
     /// It has the lease no more; `lease` if it is to be given back now, with all that is worth noting noted.
     fn leave(&mut self, lease: Option<&Lease>) -> impl Future<Output = ()> + Send;
 
-    /// How far it has come.
+    /// The position that it has reached.
     fn position(&self) -> Option<Position>;
 
     /// Whether something went well since this was asked last.
