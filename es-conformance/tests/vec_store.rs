@@ -37,7 +37,13 @@ impl VecStore {
         limit: Option<u64>,
         is_wanted: impl Fn(&RecordedEvent) -> bool,
     ) -> BoxStream<'a, Result<RecordedEvent, StoreError>> {
-        let mut events: Vec<_> = self.log().events.iter().filter(|event| is_wanted(event)).cloned().collect();
+        let mut events: Vec<_> = self
+            .log()
+            .events
+            .iter()
+            .filter(|event| is_wanted(event))
+            .cloned()
+            .collect();
         if direction == Direction::Backwards {
             events.reverse();
         }
@@ -97,7 +103,11 @@ impl EventStore for VecStore {
         for part in &append.streams {
             let (stream, expected, actual) = (part.stream.clone(), part.expected, log.version(&part.stream));
             if !expected.allows(actual) {
-                return Err(AppendError::Conflict { stream, expected, actual });
+                return Err(AppendError::Conflict {
+                    stream,
+                    expected,
+                    actual,
+                });
             }
         }
         let last = log.events.last().map_or(Timestamp::MIN, |event| event.recorded_at);
@@ -107,23 +117,45 @@ impl EventStore for VecStore {
             for event in part.events.iter().cloned() {
                 version = version.next();
                 let position = Position(log.events.len() as u64 + 1);
-                log.events.push(event.recorded(part.stream.clone(), version, position, recorded_at));
+                log.events
+                    .push(event.recorded(part.stream.clone(), version, position, recorded_at));
             }
-            let (stream, events, position) = (part.stream.clone(), part.events.len(), Position(log.events.len() as u64));
+            let (stream, events, position) = (
+                part.stream.clone(),
+                part.events.len(),
+                Position(log.events.len() as u64),
+            );
             if events > 0 {
                 log.versions.insert(stream.clone(), version);
             }
-            streams.push(StreamAppended { stream, events, version, position });
+            streams.push(StreamAppended {
+                stream,
+                events,
+                version,
+                position,
+            });
         }
-        let appended = Appended { id, repeated: false, recorded_at, streams };
+        let appended = Appended {
+            id,
+            repeated: false,
+            recorded_at,
+            streams,
+        };
         log.keys.extend(append.key.iter().map(|key| (key.key.clone(), id)));
-        let again = Appended { repeated: true, ..appended.clone() };
+        let again = Appended {
+            repeated: true,
+            ..appended.clone()
+        };
         log.appends.insert(id, (append, again));
         Ok(appended)
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
-        Ok(self.log().appends.get(&append.append).map(|(_, appended)| appended.clone()))
+        Ok(self
+            .log()
+            .appends
+            .get(&append.append)
+            .map(|(_, appended)| appended.clone()))
     }
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
@@ -150,15 +182,23 @@ impl EventStore for VecStore {
         };
         let mut found: Vec<_> = log.versions.iter().filter(|(stream, _)| is_wanted(stream)).collect();
         found.sort_by(|(one, _), (other, _)| one.id().cmp(other.id()));
-        let info = |(stream, version): (&StreamId, &Version)| StreamInfo { stream: stream.clone(), version: *version };
-        let limit = query.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        let info = |(stream, version): (&StreamId, &Version)| StreamInfo {
+            stream: stream.clone(),
+            version: *version,
+        };
+        let limit = query
+            .limit
+            .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         let found: Vec<_> = found.into_iter().take(limit).map(info).map(Ok).collect();
         stream::iter(found).boxed()
     }
 
     async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
         let log = self.log();
-        let kinds = log.events.iter().map(|event| EventKind::new(event.stream.category(), &*event.name, event.shape_version));
+        let kinds = log
+            .events
+            .iter()
+            .map(|event| EventKind::new(event.stream.category(), &*event.name, event.shape_version));
         Ok(kinds.collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
