@@ -104,8 +104,8 @@ pub struct StreamAppended {
     pub position: Position,
 }
 
-/// A reference with which to [`resolve`](EventStore::resolve) an append whose outcome is unknown. Serialisable, so that
-/// it survives the process.
+/// A reference with which to [`resolve`](crate::EventStore::resolve) an append whose outcome is unknown. Serialisable,
+/// so that it survives the process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppendRef {
     /// The append's id.
@@ -202,7 +202,8 @@ pub enum AppendError {
     /// A part of the append is too large.
     #[error(transparent)]
     LimitExceeded(#[from] LimitExceeded),
-    /// It is not known whether the append was stored: ask [`resolve`](EventStore::resolve), or repeat it with its id.
+    /// It is not known whether the append was stored: ask [`resolve`](crate::EventStore::resolve), or repeat it with
+    /// its id.
     #[error("it is not known whether {append} was stored")]
     Indeterminate {
         /// The append to ask about.

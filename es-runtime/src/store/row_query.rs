@@ -169,7 +169,8 @@ impl RowQuery {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, a value is NaN, or the cursor is of another order.
+    /// [`Rejected`](StoreErrorKind::Rejected) if a [path](field_path) is malformed, a value is NaN, or the cursor is of
+    /// another order.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Some(field) = &self.order_by {
             field_path(field)?;
@@ -225,7 +226,7 @@ impl RowCount {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, or a value is NaN.
+    /// [`Rejected`](StoreErrorKind::Rejected) if a [path](field_path) is malformed, or a value is NaN.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Some(field) = &self.group_by {
             field_path(field)?;

@@ -29,8 +29,8 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
     /// # Errors
     ///
     /// [`WriteError::Poison`] if a step fails for a reason that does not pass; what passes is a [`CommitError::Store`]. For
-    /// `advance` as for [`RowStore::commit`]. After every error nothing is written, but if it is
-    /// [`Indeterminate`](CommitError::Indeterminate).
+    /// `advance` as for [`RowStore::commit`](crate::store::RowStore::commit). After every error nothing is written, but
+    /// if it is [`Indeterminate`](CommitError::Indeterminate).
     ///
     /// # Cancel safety
     ///
@@ -59,11 +59,11 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
     /// Dropping the future leaves all of it done or nothing.
     async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError>;
 
-    /// Removes the checkpoint and the parked events of a reader, and all rows of the tables, so that it begins anew.
+    /// Removes the checkpoint and the parked events of a reader, and all rows of the tables, so that it begins again.
     ///
     /// # Errors
     ///
-    /// As for [`RowStore::commit`].
+    /// As for [`RowStore::commit`](crate::store::RowStore::commit).
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 }
 
