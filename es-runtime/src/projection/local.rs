@@ -152,6 +152,10 @@ impl EventStore for Local {
         self.log.append(append).await
     }
 
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.log.append_chain(appends).await
+    }
+
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
         self.log.resolve(append).await
     }
