@@ -20,7 +20,6 @@ use super::inline::Inline;
 use super::transaction::PgTransaction;
 use super::{FORGET, lost, rejected};
 use crate::PostgresStore;
-use crate::batch::Encoded;
 use crate::error::{Problem, advice, is_of_the_server, kind_of, postgres_text};
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::rows::column;
@@ -394,12 +393,12 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         append: Append,
         steps: Vec<InlineSteps<PgTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        self.limits.check(&append)?;
+        let encoded = self.encode(append)?;
         let places = steps.iter().map(|of| self.schema_of(&of.projection.schema));
         let inline = Inline {
             places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,
             steps: &steps,
-            encoded: Encoded::new(append)?,
+            encoded,
         };
         self.append_inline(inline).await
     }
