@@ -171,7 +171,7 @@ BEGIN
         is_plain := false;
     END IF;
 
-    -- Many appends, each to a stream of its own. None of them is stored since before.
+    -- Many appends, each to a stream of its own and none of a chain. None of them is stored since before.
     IF entries > 1 OR keys[1] IS NOT NULL THEN
         SELECT count(*) = entries AND bool_and(stream.fits) AND sum(stream.events) = total
                AND (true = ANY (chained)) IS NOT TRUE
