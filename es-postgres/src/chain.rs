@@ -16,7 +16,7 @@ pub(crate) async fn append(store: &PostgresStore, appends: Vec<Append>) -> Vec<R
         held_back: None,
     };
     while !has_ended(&answers) {
-        let (batch, invalid) = rest.next_batch(store);
+        let (batch, invalid) = rest.next_batch();
         let is_end = batch.is_empty();
         if !is_end {
             answers.extend(append_batch(store, batch).await);
@@ -40,13 +40,13 @@ struct Rest {
 
 impl Rest {
     /// What one call takes, nothing at the end. With an error if the append behind it can never be stored.
-    fn next_batch(&mut self, store: &PostgresStore) -> (Vec<Encoded>, Option<AppendError>) {
+    fn next_batch(&mut self) -> (Vec<Encoded>, Option<AppendError>) {
         let mut filling = Filling::default();
         let mut batch = Vec::new();
         loop {
             let next = match self.held_back.take() {
                 Some(encoded) => encoded,
-                None => match self.appends.next().map(|append| store.encode(append)) {
+                None => match self.appends.next().map(Encoded::new) {
                     None => return (batch, None),
                     Some(Err(error)) => return (batch, Some(error)),
                     Some(Ok(encoded)) => encoded,

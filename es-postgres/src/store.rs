@@ -3,10 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
+    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
+    ReadLog, ReadStream, RowStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
     AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
@@ -54,12 +53,6 @@ impl PostgresStore {
     /// Connects otherwise.
     pub fn options() -> PostgresOptions {
         PostgresOptions::new()
-    }
-
-    /// Checks an append, and makes it ready to be sent.
-    pub(crate) fn encode(&self, append: Append) -> Result<Encoded, AppendError> {
-        self.limits.check(&append)?;
-        Encoded::new(append)
     }
 
     /// The answer to an append, with what is still to be read for it.
@@ -123,8 +116,7 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let append = self.encode(append)?;
-        self.answer(self.lane.append(append).await).await
+        self.answer(self.lane.append(Encoded::new(append)?).await).await
     }
 
     async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
@@ -187,16 +179,19 @@ impl EventStore for PostgresStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::read_stream(&self.reader, query))
+        pages::read_stream(&self.reader, query)
     }
 
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::load_stream(&self.reader, query))
+        pages::load_stream(&self.reader, query)
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let events = pages::read_log(&self.reader, &self.schema, query.clone());
-        log_in_order(&query, Positions::Gapless, events)
+        pages::read_log(&self.reader, &self.schema, query)
+    }
+
+    fn positions(&self) -> Positions {
+        Positions::Gapless
     }
 
     /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is
@@ -205,7 +200,11 @@ impl EventStore for PostgresStore {
         self.wake.wakes()
     }
 
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
+        Some(self)
+    }
+
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         Some(self)
     }
 

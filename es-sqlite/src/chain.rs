@@ -5,41 +5,31 @@ use std::vec::IntoIter;
 
 use es_runtime::projection::sql::InlineError;
 use es_runtime::store::{Append, AppendError, Appended, append_one_by_one, has_ended};
-use es_runtime::{EventStore, Limits};
 
 use crate::SqliteStore;
 use crate::request::{Encoded, size};
 use crate::writer::{BATCH, BATCH_BYTES};
 
-/// See [`EventStore::append_chain`].
+/// See [`EventStore::append_chain`](es_runtime::EventStore::append_chain).
 pub(crate) async fn append(store: &SqliteStore, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
     let mut answers = Vec::with_capacity(appends.len());
     let mut appends = appends.into_iter().peekable();
     while appends.peek().is_some() && !has_ended(&answers) {
-        let (batch, invalid) = next_batch(store.limits(), &mut appends);
-        if !batch.is_empty() {
-            answers.extend(append_batch(store, batch).await);
-        }
-        if !has_ended(&answers) {
-            answers.extend(invalid.map(Err));
-        }
+        answers.extend(append_batch(store, next_batch(&mut appends)).await);
     }
     answers
 }
 
-/// What one transaction takes of the rest of a chain. With an error if the append behind it can never be stored.
-fn next_batch(limits: &Limits, appends: &mut Peekable<IntoIter<Append>>) -> (Vec<Encoded>, Option<AppendError>) {
+/// What one transaction takes of the rest of a chain.
+fn next_batch(appends: &mut Peekable<IntoIter<Append>>) -> Vec<Encoded> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(append) = appends.next_if(|append| {
         bytes += size(append);
         batch.is_empty() || batch.len() < BATCH && bytes <= BATCH_BYTES
     }) {
-        if let Err(error) = limits.check(&append) {
-            return (batch, Some(error));
-        }
         batch.push(Encoded::from(append));
     }
-    (batch, None)
+    batch
 }
 
 async fn append_batch(store: &SqliteStore, batch: Vec<Encoded>) -> Vec<Result<Appended, AppendError>> {
