@@ -9,6 +9,7 @@ mod doubt;
 mod error;
 mod holder;
 mod lane;
+mod log;
 mod names;
 mod options;
 mod outcome;

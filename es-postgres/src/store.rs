@@ -17,6 +17,7 @@ use crate::batch::Encoded;
 use crate::chain;
 use crate::error::Problem;
 use crate::lane::Lane;
+use crate::log;
 use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
@@ -187,7 +188,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, &self.schema, query)
+        log::read_log(&self.reader, &self.schema, query)
     }
 
     fn positions(&self) -> Positions {
