@@ -24,6 +24,7 @@ mod rows;
 pub mod schema;
 mod sessions;
 mod sql;
+mod states;
 mod store;
 mod tls;
 mod url;

@@ -13,6 +13,7 @@ use crate::projections::ProjectionReader;
 use crate::rows::{self, event_columns, stored_columns};
 use crate::statement::Prepared;
 use crate::statements::Statements;
+use crate::states::States;
 
 /// A page ends after the event that brings it to so many bytes of payload.
 const PAGE_BYTES: usize = 1 << 20;
@@ -34,6 +35,7 @@ pub(crate) struct Reader<'c> {
     appends: Appends<'c>,
     absence: Absence<'c>,
     pub(crate) projections: ProjectionReader<'c>,
+    pub(crate) states: States<'c>,
 }
 
 /// A part of what is read, in the order asked for.
@@ -111,6 +113,7 @@ impl<'c> Reader<'c> {
             appends: Appends::new(connection),
             absence: Absence::new(connection),
             projections: ProjectionReader::new(connection),
+            states: States::new(connection),
         }
     }
 
@@ -350,7 +353,7 @@ fn of_stream<'s>(statement: &'s mut Prepared<'_>, query: &ReadStream, wanted: u6
 }
 
 impl<T> Page<T> {
-    fn collect(
+    pub(crate) fn collect(
         mut rows: Rows<'_>,
         wanted: u64,
         size: impl Fn(&T) -> usize,

@@ -264,7 +264,7 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         // A look at which event stands at a checkpoint follows nothing.
-        if query.from == query.to {
+        if query.from == query.to && query.limit == Some(1) {
             return self.store.read_log(query);
         }
         {

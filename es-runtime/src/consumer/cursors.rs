@@ -114,7 +114,7 @@ impl Cursors {
 
     /// The event that stands at `position` now.
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        let query = ReadLog::new().from(position).to(position);
+        let query = ReadLog::new().from(position).to(position).limit(1);
         Ok(self.log.read_log(query).try_next().await?.map(|event| event.id))
     }
 }
