@@ -1,9 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
-    leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads, rebuilds,
-    rows, sql, state_limits, state_races, states,
+    append, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline,
+    kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
+    rebuilds, rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -50,7 +50,7 @@ macro_rules! __cases {
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
             kinds::b14_stored_events_are_complete [] "every kind of event that was appended is told, once, and no other";
             kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
-            kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
+            kinds::b16_write_caps_are_kept [States] "a cap is told as it was set last, until it is lifted, through every handle";
             reads::b17_load_is_read_without_the_envelope [] "a load gives what a read gives, in both directions, with range and limit, also where a page ends";
             filters::b18_filter_equals_filtering_in_process [] "a filter gives what an unfiltered read gives of it, by category, name and stream, both ways, with range and limit";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
@@ -113,9 +113,9 @@ macro_rules! __cases {
             inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
             projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
             sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
-            deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
+            deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
-            deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";
+            deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";
             fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
             fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
             fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";
@@ -150,6 +150,13 @@ macro_rules! __cases {
             leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
             leases::o06_report_is_told_to_everybody [TxProjections] "what the owner of a lease reports, and whether it still has it, is told through every handle, and stays when it ends";
             leases::o07_lost_owner_reports_nothing [TxProjections] "whoever lost a lease or gave it back reports nothing, and what was reported stands";
+            chains::q01_a_chain_stores_in_order [] "n appends of which each expects what the one before leaves give n results, with contiguous versions";
+            chains::q02_a_chain_ends_at_the_first_that_fails [] "an append that fails for whatever reason is the last that is answered; those before it are stored, and nothing behind it was tried";
+            chains::q03_a_stranger_between_ends_it [] "behind an append that met a stranger's event nothing is stored, though the event makes the number right that is expected next";
+            chains::q04_a_repetition_ends_it [] "an append that was done before, by its id or its key, is answered with its result, and nothing behind it was tried";
+            chains::q05_a_cut_chain_is_a_prefix [] "of a chain that is dropped or whose process is killed the first appends are stored, each as a whole, and `resolve` tells which";
+            mixed::q06_chains_and_single_appends_share_a_batch [] "chains and single appends of 16 callers at once have the results that some order of them has, done one by one";
+            chains::q07_chains_over_several_streams [MultiStream] "an append over several streams in a chain is stored as a whole, or ends it";
             states::p01_save_is_atomic [States] "of a save in which one change does not fit, or which is dropped, all is kept or nothing";
             states::p02_next_demands_the_next_sequence [States] "under `Next` a gap, an older sequence and an unknown entity that is not at 1 are conflicts that tell the kept sequence";
             states::p03_same_change_again_is_done [States] "the kept change again is done and there once; another one of its sequence is a conflict";

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use es_runtime::store::{Append, AppendRef, Appended, EventKind, KeyRecord, ListStreams, StreamInfo, WriteCap};
+use es_runtime::store::{Append, AppendRef, Appended, EventKind, KeyRecord, ListStreams, StreamInfo};
 use es_runtime::{ExpectedVersion, RecordedEvent, StreamId};
 use serde::Deserialize;
 
@@ -25,7 +25,6 @@ pub(crate) async fn m01_reopen_keeps_everything(subject: &Subject<'_>) -> Checke
         store.append(append.clone()).await?;
         appends.push(append);
     }
-    store.set_write_cap(WriteCap::new("conformance", "sampled", 1)).await?;
     let before = Contents::of(&store, &appends).await?;
     drop(store);
     let store = subject.open().await;
@@ -55,7 +54,6 @@ struct Contents {
     outcomes: Vec<Option<Appended>>,
     keys: Vec<Option<KeyRecord>>,
     kinds: Vec<EventKind>,
-    caps: Vec<WriteCap>,
 }
 
 impl Contents {
@@ -66,7 +64,6 @@ impl Contents {
             outcomes: Vec::new(),
             keys: Vec::new(),
             kinds: store.stored_events().await?,
-            caps: store.write_caps().await?,
         };
         for append in appends {
             contents.outcomes.push(store.resolve(&AppendRef::of(append)).await?);
@@ -117,6 +114,39 @@ pub(crate) async fn m04_unacked_are_whole_or_absent(subject: &Subject<'_>) -> Ch
         for said in [said.0, said.1] {
             check_said(&log, &said).among(format_args!("round {round}"))?;
         }
+    }
+    Ok(())
+}
+
+/// Kills writers, which append by chains too, if the fixture has any. Each of their tasks does one append after the other, and none
+/// fails: those that are stored are the first ones.
+pub(crate) async fn killed_chains(subject: &Subject<'_>) -> Checked {
+    let mut random = subject.random();
+    for round in 0..10 {
+        match killed(subject, &format!("q{round}"), &mut random).await {
+            Ok(said) => no_failure(&said)?,
+            Err(Stop::Skipped(_)) => return Ok(()),
+            Err(broken) => return Err(broken),
+        }
+        let log = subject.open().await.check_log().await?;
+        check_whole(&log)
+            .and_then(|()| check_first(&log))
+            .among(format_args!("kill {round}"))?;
+    }
+    Ok(())
+}
+
+/// Of each task of a writer process the first appends are there, in their order.
+fn check_first(log: &[RecordedEvent]) -> Checked {
+    let mut tasks: HashMap<String, Vec<u64>> = HashMap::new();
+    for mark in log.iter().filter_map(Mark::of).filter(|mark| mark.index == 0) {
+        if let Some((task, number)) = mark.append.rsplit_once('.') {
+            tasks.entry(task.to_owned()).or_default().extend(number.parse::<u64>());
+        }
+    }
+    for (task, numbers) in tasks {
+        let first: Vec<u64> = (0..numbers.len() as u64).collect();
+        same(format_args!("the appends of task {task}"), numbers, first)?;
     }
     Ok(())
 }

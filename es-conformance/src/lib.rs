@@ -5,6 +5,7 @@ pub mod broken;
 mod cancellation;
 mod capability;
 mod cases;
+mod chains;
 mod check;
 mod decisions;
 mod deployments;

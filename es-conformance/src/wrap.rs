@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
-    StateStore, StreamInfo, WriteCap,
+    StateStore, StreamInfo,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
@@ -31,6 +31,11 @@ pub trait Wrap: Send + Sync + 'static {
     /// See [`EventStore::append`].
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.inner().append(append).await
+    }
+
+    /// See [`EventStore::append_chain`].
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.inner().append_chain(appends).await
     }
 
     /// See [`EventStore::resolve`].
@@ -97,21 +102,6 @@ pub trait Wrap: Send + Sync + 'static {
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.inner().count_events(kind).await
     }
-
-    /// See [`EventStore::write_caps`].
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.inner().write_caps().await
-    }
-
-    /// See [`EventStore::set_write_cap`].
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.inner().set_write_cap(cap).await
-    }
-
-    /// See [`EventStore::lift_write_cap`].
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.inner().lift_write_cap(category, name).await
-    }
 }
 
 /// A [`Wrap`] as a store. Clones are the same store.
@@ -137,6 +127,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.append(append).await
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.0.append_chain(appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
@@ -189,17 +183,5 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.0.count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.0.write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.0.set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.0.lift_write_cap(category, name).await
     }
 }

@@ -5,15 +5,14 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
-use es_runtime::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
-};
+use es_runtime::{AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
 use crate::batch::Encoded;
+use crate::chain;
 use crate::error::Problem;
 use crate::lane::Lane;
 use crate::log;
@@ -55,6 +54,14 @@ impl PostgresStore {
     /// Returns options for connecting with other settings.
     pub fn options() -> PostgresOptions {
         PostgresOptions::new()
+    }
+
+    /// Returns the answer to an append, after reading the rest of it.
+    pub(crate) async fn answer(&self, reply: Result<Reply, AppendError>) -> Result<Appended, AppendError> {
+        match reply? {
+            Reply::Appended(appended) => Ok(appended),
+            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
+        }
     }
 
     /// Returns the answer to an append that was stored before. If that cannot be read, the error does not claim that
@@ -110,10 +117,11 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        match self.lane.append(Encoded::new(append)?).await? {
-            Reply::Appended(appended) => Ok(appended),
-            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
-        }
+        self.answer(self.lane.append(Encoded::new(append)?).await).await
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        chain::append(self, appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
@@ -220,41 +228,6 @@ impl EventStore for PostgresStore {
         }
         let count = self.reader.count_events(kind).await;
         count.map_err(|problem| problem.while_doing("count events"))
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        let caps = self.reader.write_caps().await;
-        caps.map_err(|problem| problem.while_doing("read the write caps"))
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        let WriteCap {
-            category,
-            name,
-            highest,
-        } = cap;
-        let highest = i32::try_from(highest).map_err(|_| {
-            let message = format!(
-                "cannot cap `{name}` of `{category}` at version {highest}: the largest is {}",
-                i32::MAX
-            );
-            StoreError::new(StoreErrorKind::Rejected, message)
-        })?;
-        let set = self
-            .reader
-            .rows(&self.reader.sql.set_cap, &[&category, &name, &highest])
-            .await;
-        set.map(drop).map_err(|problem| problem.while_doing("set a write cap"))
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        if holds_nul(category) || holds_nul(name) {
-            return Ok(());
-        }
-        let lifted = self.reader.rows(&self.reader.sql.lift_cap, &[&category, &name]).await;
-        lifted
-            .map(drop)
-            .map_err(|problem| problem.while_doing("lift a write cap"))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 mod append;
+mod caps;
+mod chain;
 mod checked;
 mod cursors;
 mod error;
@@ -24,13 +26,15 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
+pub use caps::{WriteCap, WriteCaps};
+pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
     Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
-pub use kinds::{EventKind, WriteCap};
+pub use kinds::EventKind;
 pub use limits::{LimitExceeded, Limits};
 pub use read::{CategoryFilter, Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
 pub use row_query::{
@@ -42,6 +46,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
+pub(crate) use states::Unreserved;
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -73,8 +78,27 @@ pub trait EventStore: Send + Sync + 'static {
     /// Dropping the future leaves the append stored as a whole or not at all.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// Whether the append is stored: definitely. Its result, with [`Appended::repeated`] set; `None` means that it is not
-    /// stored, and never will be by the call that was in doubt.
+    /// Appends one after the other, each only if the one before it was stored by this call. Each keeps its id, its key and its
+    /// limits, and may be over several streams. Other appends may come in between.
+    ///
+    /// Returns the answer to each append, up to the first that this call did not store, because it failed or is a repetition: nothing
+    /// behind that one was tried. The default calls [`append`](Self::append) for each; a store may write many together.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`append`](Self::append), as the last answer. If that is [`AppendError::Indeterminate`] or
+    /// [`AppendError::UnderReplicated`], appends behind it may be stored as well: ask [`resolve`](Self::resolve) for each. Those that are
+    /// stored are the first ones of the chain, each as a whole.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the first appends of the chain stored, each as a whole, or none.
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        append_one_by_one(self, appends).await
+    }
+
+    /// Finds out whether the append is stored: definitely. Returns its result, with [`Appended::repeated`] set; `None` means that
+    /// it is not stored, and never will be by the call whose outcome was unknown.
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError>;
 
     /// The record of an idempotency key.
@@ -158,23 +182,6 @@ pub trait EventStore: Send + Sync + 'static {
         let of_kind = self.read_log(ReadLog::new().only(of_name));
         let of_kind = of_kind.try_filter(|event| ready(event.shape_version == kind.shape_version));
         of_kind.try_fold(0, async |count, _| Ok(count + 1)).await
-    }
-
-    /// Returns every write cap, in the order of category and name.
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    /// Sets the write cap of an event, replacing any earlier one. A store only keeps the caps: writers read and obey
-    /// them, as the [`Runtime`](crate::Runtime) does.
-    async fn set_write_cap(&self, _cap: WriteCap) -> Result<(), StoreError> {
-        let message = "this store keeps no write caps";
-        Err(StoreError::new(StoreErrorKind::Rejected, message))
-    }
-
-    /// Lifts the cap of an event. Does nothing if it has none.
-    async fn lift_write_cap(&self, _category: &str, _name: &str) -> Result<(), StoreError> {
-        Ok(())
     }
 
     /// Finishes pending requests, then releases the resources of the store. Every later call fails with

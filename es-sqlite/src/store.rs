@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{
     Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version, WakeSource, Wakes,
@@ -15,6 +15,7 @@ use es_runtime::{
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
+use crate::chain;
 use crate::checkpoint;
 use crate::connection::Connections;
 use crate::error::Problem;
@@ -27,7 +28,7 @@ use crate::pool::Pool;
 use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
+use crate::request::{Answers, AppendRequest, Encoded, Request, ResolveRequest};
 use crate::thread;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
@@ -97,11 +98,22 @@ impl SqliteStore {
         append: Append,
         inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        let (request, answer) = AppendRequest::new(append, inline);
-        self.handle
-            .request(Request::Append(request))
-            .map_err(AppendError::from)?;
-        answer
+        let answers = self.request_chain(vec![append.into()], inline).await;
+        let answer = answers.map_err(|not_done| AppendError::Store(not_done.error))?.pop();
+        answer.unwrap_or_else(|| unreachable!("the first append is always answered"))
+    }
+
+    /// Has the writer append a chain.
+    pub(crate) async fn request_chain(
+        &self,
+        chain: Vec<Encoded>,
+        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    ) -> Answers {
+        let (request, answers) = AppendRequest::new(chain, inline);
+        if let Err(error) = self.handle.request(Request::Append(request)) {
+            return Ok(vec![Err(AppendError::Store(error).into())]);
+        }
+        answers
             .await
             .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
     }
@@ -212,12 +224,6 @@ impl Handle {
         }
     }
 
-    async fn change_cap(&self, change: CapChange) -> Result<(), StoreError> {
-        let (request, answer) = CapRequest::new(change);
-        self.request(Request::Cap(request))?;
-        answer.await.unwrap_or_else(|_| Err(self.health.error()))
-    }
-
     fn request(&self, request: Request) -> Result<(), StoreError> {
         self.health.check()?;
         self.requests.push(request).map_err(|_| self.health.error())
@@ -249,11 +255,13 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let appended = self.request_append(append, Vec::new()).await;
-        appended.map_err(|error| match error {
-            InlineError::Append(error) => error,
-            _ => unreachable!("there is no projection to fail"),
-        })
+        self.request_append(append, Vec::new())
+            .await
+            .map_err(chain::only_append)
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        chain::append(self, appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
@@ -331,23 +339,6 @@ impl EventStore for SqliteStore {
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         let kind = kind.clone();
         self.handle.pool.read(move |reader| reader.count_events(&kind)).await
-    }
-
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is for one lifetime of a reader only"
-    )]
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.handle.pool.read(|reader| reader.write_caps()).await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.handle.change_cap(CapChange::Set(cap)).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        let (category, name) = (category.to_owned(), name.to_owned());
-        self.handle.change_cap(CapChange::Lift { category, name }).await
     }
 
     /// Also moves the log into the file, so that the file alone is the store again, if no other process has it open.

@@ -13,10 +13,10 @@ use crate::queue::Queue;
 use crate::request::{Answer, Request};
 use crate::transaction::{Failure, Transactions};
 
-/// The most requests in one transaction.
-const BATCH: usize = 1024;
+/// The most requests in one transaction. Each append of a chain counts.
+pub(crate) const BATCH: usize = 1024;
 /// The most bytes of payloads in one transaction, unless a single append has more.
-const BATCH_BYTES: usize = 8 << 20;
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// The only thread that writes. What is requested while it commits goes into the next transaction together.
 pub(crate) struct Writer {
@@ -55,7 +55,7 @@ impl Writer {
         let mut batch = Vec::new();
         let (mut count, mut bytes) = (0, 0);
         self.queue.pop_batch(&mut batch, |request| {
-            count += 1;
+            count += request.count();
             bytes += request.size();
             count <= BATCH && bytes <= BATCH_BYTES
         });

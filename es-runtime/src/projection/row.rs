@@ -42,7 +42,7 @@ pub enum Poison {
     /// The projection stops before it, reports it in [`Health`](super::Health), and tries again from time to time.
     #[default]
     Hold,
-    /// The event is put aside, with what went wrong, and the projection goes on behind it.
+    /// The event is parked with its error, and the projection continues behind it.
     Park,
 }
 

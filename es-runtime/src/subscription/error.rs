@@ -45,8 +45,8 @@ pub enum SubscriptionError {
         /// The position given.
         position: Position,
     },
-    /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::Subscribe::forget) the
-    /// cursor, and say where it is to begin.
+    /// The store was restored to an earlier point: some delivered events no longer exist.
+    /// [Forget](crate::Subscribe::forget) the cursor, and say where to begin.
     #[error(transparent)]
     Checkpoint(CheckpointError),
     /// The store failed.

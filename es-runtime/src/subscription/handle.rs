@@ -32,8 +32,8 @@ impl SubscriptionHandle {
         all_parked(&*self.store, &self.standing.reader).await
     }
 
-    /// Calls the handler for the event at `position`, which is parked or held, once. A parked one is handled behind events that
-    /// came after it.
+    /// Calls the handler once for the event at `position`, which is parked or held. A parked event is handled after
+    /// events that came later.
     ///
     /// # Errors
     ///
