@@ -110,7 +110,7 @@ pub(crate) async fn q01_a_chain_stores_in_order(subject: &Subject<'_>) -> Checke
     Ok(())
 }
 
-/// What is wrong with an append, and which error tells it.
+/// A fault of an append, and the error that reports it.
 type Fault = (&'static str, fn(&Store, &mut Append), fn(&AppendError) -> bool);
 
 const FAULTS: [Fault; 6] = [
@@ -170,7 +170,7 @@ pub(crate) async fn q02_a_chain_ends_at_the_first_that_fails(subject: &Subject<'
             let mut appends = linked(&format!("{number}-{length}-{at}"), 0, length);
             appends[length - 1].key = Some(key(&format!("{number}-{length}-{at}"), 1));
             spoil(&store, &mut appends[at]);
-            // What comes behind fits whether it was stored or not.
+            // The appends behind it fit whether it was stored or not.
             for append in &mut appends[at + 1..] {
                 append.streams[0].expected = ExpectedVersion::Any;
             }
@@ -261,7 +261,7 @@ pub(crate) async fn q04_a_repetition_ends_it(subject: &Subject<'_>) -> Checked {
             let mut appends = linked(&id, 1, LENGTH);
             let again = if by_key { AppendId::new() } else { before.id };
             appends[at] = Append { id: again, ..before };
-            // What is behind the repetition fits, as if it had added an event.
+            // The appends behind the repetition fit, as if it had added an event.
             for (number, append) in (0..).zip(&mut appends[..]).skip(at + 1) {
                 append.streams[0].expected = ExpectedVersion::Exact(Version(1 + number));
             }

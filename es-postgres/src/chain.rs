@@ -31,7 +31,7 @@ pub(crate) async fn append(store: &PostgresStore, appends: Vec<Append>) -> Vec<R
     answers
 }
 
-/// What was not yet sent of a chain.
+/// The part of a chain that was not sent yet.
 struct Rest {
     appends: IntoIter<Append>,
     /// An append that did not fit into the batch.
@@ -39,7 +39,7 @@ struct Rest {
 }
 
 impl Rest {
-    /// What one call takes, nothing at the end. With an error if the append behind it can never be stored.
+    /// Takes the appends for one call, none at the end. With an error if the append behind them can never be stored.
     fn next_batch(&mut self) -> (Vec<Encoded>, Option<AppendError>) {
         let mut filling = Filling::default();
         let mut batch = Vec::new();

@@ -25,7 +25,7 @@ fn random_call(random: &mut Random, number: u64) -> String {
         } else {
             3 * chain + random.below(3)
         };
-        // What it is at is anybody's guess, and sometimes right.
+        // A guess at its version, sometimes right.
         let mut version = random.below(4) * (number / 10 % 4);
         for link in 0..=random.below(4) {
             let events = 1 + random.below(2);

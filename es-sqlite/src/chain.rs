@@ -20,7 +20,7 @@ pub(crate) async fn append(store: &SqliteStore, appends: Vec<Append>) -> Vec<Res
     answers
 }
 
-/// What one transaction takes of the rest of a chain.
+/// Takes the part of the rest of a chain that fits into one transaction.
 fn next_batch(appends: &mut Peekable<IntoIter<Append>>) -> Vec<Encoded> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(append) = appends.next_if(|append| {

@@ -63,7 +63,7 @@ impl Request {
         }
     }
 
-    /// How many requests it counts as.
+    /// Returns the number of requests that it counts as.
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Append(request) => request.chain.len(),

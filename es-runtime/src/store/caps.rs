@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::states::RESERVED;
 use super::{Change, Demand, SaveError, StateChange, StateKey, StateStore, StoreError, StoreErrorKind};
 
-/// The caps that a store of states keeps, of the events of all aggregates. Whoever appends holds to them, as the
-/// [`Runtime`](crate::Runtime) does; the store of the events knows nothing of them.
+/// The write caps of all aggregates' events, kept in a store of states. Writers obey them, as the
+/// [`Runtime`](crate::Runtime) does; the store of the events knows nothing about them.
 pub struct WriteCaps(Arc<dyn StateStore>);
 
 /// The highest version of its shape in which an event may be written, while builds run that read no higher one.
@@ -37,16 +37,16 @@ impl WriteCap {
 
 const KIND: &str = "write_cap";
 
-/// How often a cap is saved anew that another process has changed meanwhile.
+/// The number of times that a cap is saved again after another process has changed it meanwhile.
 const ATTEMPTS: u32 = 100;
 
 impl WriteCaps {
-    /// Those that `states` keeps.
+    /// Returns the caps that `states` keeps.
     pub fn new(states: Arc<dyn StateStore>) -> Self {
         Self(states)
     }
 
-    /// Every cap, in the order of category and name.
+    /// Returns every cap, in the order of category and name.
     pub async fn all(&self) -> Result<Vec<WriteCap>, StoreError> {
         let mut latest: BTreeMap<StateKey, StateChange> = BTreeMap::new();
         let mut changes = self.0.load(RESERVED);
@@ -67,7 +67,7 @@ impl WriteCaps {
         Ok(caps)
     }
 
-    /// Caps what may be written of an event, in place of the cap that it had.
+    /// Sets the cap of an event, replacing any earlier one.
     ///
     /// # Cancel safety
     ///

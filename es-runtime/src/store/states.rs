@@ -17,21 +17,22 @@ pub(crate) use reserved::{RESERVED, Unreserved};
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;
 
-/// Keeps, of each entity, the latest change and nothing else. Object safe: the runtime holds an `Arc<dyn StateStore>`.
+/// Keeps only the latest change of each entity. Object safe: the runtime holds an `Arc<dyn StateStore>`.
 ///
-/// Implementations need not check what they are given: the runtime and `es-conformance` call them through [`Checked`](super::Checked), which does.
-/// [`StateChange::fits`] decides what a [`save`](Self::save) does with a change, for stores that compare in Rust.
+/// Implementations need not check their input: the runtime and `es-conformance` call them through
+/// [`Checked`](super::Checked), which does. [`StateChange::fits`] decides what a [`save`](Self::save) does with a
+/// change, for stores that compare in Rust.
 #[async_trait]
 pub trait StateStore: Send + Sync + 'static {
     /// Saves changes of different entities: all of them or none. `Ok` means durable and visible to every later
-    /// [`get`](Self::get) and [`load`](Self::load). To save what is kept already is done, not refused, so that a save whose outcome is
-    /// unknown may be repeated.
+    /// [`get`](Self::get) and [`load`](Self::load). Saving a change that is already kept succeeds, so that a save whose
+    /// outcome is unknown may be repeated.
     ///
     /// # Errors
     ///
-    /// [`SaveError::Conflict`] under [`Demand::Next`], with one of the changes that do not follow on what is kept.
-    /// [`SaveError::Indeterminate`] if the outcome could not be learnt: save the same again, or [`get`](Self::get) what is kept. After
-    /// every other error nothing is saved.
+    /// [`SaveError::Conflict`] under [`Demand::Next`], with one of the changes that do not follow the kept ones.
+    /// [`SaveError::Indeterminate`] if the outcome is unknown: save the same again, or [`get`](Self::get) the kept
+    /// change. After every other error nothing is saved.
     ///
     /// # Cancel safety
     ///
@@ -42,21 +43,22 @@ pub trait StateStore: Send + Sync + 'static {
     /// purged.
     async fn get(&self, key: &StateKey) -> Result<Option<StateChange>, StoreError>;
 
-    /// Returns the latest change of each entity of a namespace, deleted ones included, at least once. A store that compacts late may give
-    /// older changes too, in any order: of each entity the highest sequence counts. It never misses the latest change that was saved before
-    /// the load began; changes that are saved meanwhile may be given or not.
+    /// Returns the latest change of each entity of a namespace, including deleted ones, at least once. A store that
+    /// compacts late may return older changes too, in any order: the highest sequence of each entity counts. It never
+    /// misses the latest change saved before the load began; changes saved meanwhile may be returned or not.
     ///
     /// Memory is bounded, however many entities there are. Dropping the stream at any point is safe.
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>>;
 
-    /// Removes entities for good, and returns how many. What is purged begins at sequence 1 again.
+    /// Removes entities for good, and returns their number. A purged entity begins at sequence 1 again.
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, or fails, any part of it may be done: purge the same again.
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError>;
 
-    /// Does what was requested, then gives back what the store holds, as [`EventStore::close`](super::EventStore::close) does.
+    /// Finishes pending requests, then releases the resources of the store, as
+    /// [`EventStore::close`](super::EventStore::close) does.
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }
@@ -88,7 +90,7 @@ impl<S: StateStore + ?Sized> StateStore for Arc<S> {
 /// Names an entity. Each part has 1 to 512 bytes without NUL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateKey {
-    /// Separates what does not belong together: each is loaded by itself. `es` is the framework's own.
+    /// Separates unrelated entities: each namespace is loaded on its own. `es` belongs to the framework.
     pub namespace: String,
     /// The kind of the entity.
     pub kind: Cow<'static, str>,
@@ -113,22 +115,22 @@ impl fmt::Display for StateKey {
     }
 }
 
-/// What became of an entity at last.
+/// The latest change of an entity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
     /// The entity.
     pub key: StateKey,
     /// The number of the change: 1 for the first, up to `i64::MAX`.
     pub sequence: u64,
-    /// What was done to the entity.
+    /// The kind of change.
     pub change: Change,
-    /// The shape of the payload: a version or a fingerprint, as whoever reads it likes.
+    /// The shape of the payload: a version or a fingerprint, as its reader chooses.
     pub shape: u64,
     /// The entity's state, in JSON: kept byte for byte. `None` exactly if the entity was deleted.
     pub payload: Option<Bytes>,
 }
 
-/// What was done to an entity.
+/// The kind of a change of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
     /// It was created, perhaps after it had been deleted.
@@ -139,22 +141,23 @@ pub enum Change {
     Delete,
 }
 
-/// What a [`save`](StateStore::save) demands of what is kept.
+/// The condition of a [`save`](StateStore::save) on the kept changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Demand {
-    /// The kept sequence is that of the change less one, or 0 if nothing is kept: else [`Conflict`](SaveError::Conflict).
+    /// The kept sequence is that of the change minus one, or 0 if nothing is kept: otherwise
+    /// [`Conflict`](SaveError::Conflict).
     Next,
     /// None: changes that are not newer than the kept ones are left out.
     Newer,
 }
 
 impl StateChange {
-    /// How many bytes the payloads of one save may have together.
+    /// The most bytes in all payloads of one save.
     pub const MOST_BYTES: usize = 16 << 20;
-    /// How many changes one save may have, and how many entities one purge may name.
+    /// The most changes in one save, and the most entities in one purge.
     pub const MOST_CHANGES: usize = 10_000;
 
-    /// Whether the change takes the place of the kept one; `false` if it is left out. For stores.
+    /// Returns whether the change replaces the kept one; `false` if it is left out. For stores.
     ///
     /// # Errors
     ///
@@ -174,7 +177,7 @@ impl StateChange {
     }
 }
 
-/// Which entities to remove for good.
+/// The entities to remove for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
     /// Those with these keys, deleted or not.
@@ -183,7 +186,7 @@ pub enum Purge {
     Tombstones {
         /// The namespace.
         namespace: String,
-        /// When the deletions were saved at the latest, exclusive.
+        /// The time before which the deletions must have been saved.
         before: Timestamp,
     },
 }
