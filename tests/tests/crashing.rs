@@ -95,7 +95,7 @@ impl Frail {
     }
 }
 
-#[projection(name = "frail-parking", park)]
+#[projection(name = "frail-parking", park_alone)]
 struct Parking {
     seen: Vec<u64>,
 }
@@ -119,7 +119,7 @@ impl Parking {
 mod sqlite {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "sql/seen_sqlite.sql")]
+    #[projection(name = "seen", park_alone, schema = "sql/seen_sqlite.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -157,7 +157,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "sql/seen_postgres.sql")]
+    #[projection(name = "seen", park_alone, schema = "sql/seen_postgres.sql")]
     pub(super) struct Seen;
 
     #[projection]

@@ -43,7 +43,7 @@ impl Stubborn {
 }
 
 /// Puts aside what brings bad luck.
-#[projection(name = "careless", park)]
+#[projection(name = "careless", park_alone)]
 struct Careless {
     cents: i64,
 }

@@ -65,6 +65,13 @@ pub enum Unprojectable {
         /// How many.
         times: u32,
     },
+    /// So many events are parked that the projection parks no more: [retry](crate::ProjectionHandle::retry) or
+    /// [skip](crate::ProjectionHandle::skip) those that the others stand behind.
+    #[error("{parked} events are parked, and no more are: retry or skip those that the others stand behind")]
+    TooManyParked {
+        /// How many.
+        parked: usize,
+    },
 }
 
 impl Unprojectable {
@@ -209,6 +216,18 @@ pub enum CommandError {
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
     Failed(#[source] Unprojectable),
+    /// Another parked event comes first: retry or skip that one.
+    #[error(
+        "the event at position {position} stands behind position {first}, which is parked: retry or skip that one first"
+    )]
+    Behind {
+        /// The projection's name.
+        projection: &'static str,
+        /// The position given.
+        position: Position,
+        /// The first that it stands behind.
+        first: Position,
+    },
     /// No rebuild beside the rows that are shown is under way.
     #[error("no rebuild of projection `{projection}` is under way")]
     NotRebuilding {

@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::cache::{Cached, Rows};
 use super::row::RowProjection;
+use super::sequence::Keys;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
 use super::store::{Commit, CommitError, Lease, ProjectionStore, Row, RowChange, RowTable};
@@ -19,6 +20,9 @@ use crate::{Position, RecordedEvent, StoreError};
 pub(crate) trait Fold: Send + Sync {
     /// Which events it needs.
     fn filter(&self) -> EventFilter;
+
+    /// The sequences in which the event stands.
+    fn keys(&self, event: &RecordedEvent) -> Keys;
 
     /// Makes what it writes to, if that is not there.
     async fn set_up(&self) -> Result<(), StoreError>;
@@ -249,6 +253,10 @@ fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Opt
 impl<P: RowProjection> Fold for RowFold<P> {
     fn filter(&self) -> EventFilter {
         self.sources.filter()
+    }
+
+    fn keys(&self, event: &RecordedEvent) -> Keys {
+        self.sources.keys(event, |change| &change.key)
     }
 
     async fn set_up(&self) -> Result<(), StoreError> {

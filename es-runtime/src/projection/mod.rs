@@ -23,6 +23,7 @@ mod report;
 mod row;
 pub(crate) mod rows;
 mod segment;
+pub(crate) mod sequence;
 mod set;
 mod source;
 pub mod sql;

@@ -15,6 +15,7 @@ use super::life::Life;
 use super::partition::declare;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
+use super::sequence::Sequences;
 use super::sql::Appends;
 use super::standing::{Standing, position_of};
 use super::store::{Checkpoint, CheckpointError, ProjectionStore};
@@ -222,6 +223,7 @@ impl Projections {
             }
             let work = |standing: &Arc<Standing>| Worker {
                 trial: Trial::new(&store, &standing.trial, ENDED),
+                sequences: Sequences::default(),
                 store: Arc::clone(&store),
                 standing: Arc::clone(standing),
                 fold: fold(standing),

@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::guard::text_of;
 use super::row::{ApplyRow, Misfit};
+use super::sequence::{Key, Keys};
 use super::store::Commit;
 use super::{Meta, Projection, Unprojectable};
 use crate::store::{CategoryFilter, EventFilter};
@@ -202,6 +203,25 @@ impl<C> Sources<C> {
             }
             _ => vec![self.filter()],
         }
+    }
+
+    /// The rows that `recorded` changes. One of which nobody knows stands before all of its stream, and before the row that is most
+    /// likely named after it.
+    pub(crate) fn keys(&self, recorded: &RecordedEvent, key: impl Fn(&C) -> &str) -> Keys {
+        let stream = recorded.stream.clone();
+        let named_after = || Key::Named(stream.id().to_owned());
+        let own = if self.keys_are_streams {
+            vec![named_after()]
+        } else {
+            match self.changes(recorded) {
+                Ok(changes) => changes
+                    .iter()
+                    .map(|change| Key::Named(key(change).to_owned()))
+                    .collect(),
+                Err(_) => vec![Key::Stream(stream.clone()), named_after()],
+            }
+        };
+        Keys { own, stream }
     }
 
     /// What comes of `recorded`, in order. A panic of the user's code is an error.

@@ -315,7 +315,7 @@ impl<T: Send + 'static> Handler<T> {
             match self.poison {
                 _ if !is_last => self.calls.or(Some(tenure), sleep(next(&mut pauses))).await?,
                 Poison::Hold => return Err(Trouble::Held),
-                Poison::Park => {
+                Poison::Park | Poison::ParkAlone => {
                     tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
                     self.place.done = position;
                     let parked = parked(&event, &error, times);

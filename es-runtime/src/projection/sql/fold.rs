@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, Steps, WriteError};
 use crate::projection::fold::{Fold, FoldError};
+use crate::projection::sequence::Keys;
 use crate::projection::source::{Numbered, Sources};
 use crate::projection::store::{Commit, CommitError, Lease};
 use crate::store::EventFilter;
@@ -42,6 +43,11 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> SqlFold<S, P> {
 impl<S: SqlStore<P::Tx>, P: SqlProjection> Fold for SqlFold<S, P> {
     fn filter(&self) -> EventFilter {
         self.sources.filter()
+    }
+
+    /// Nobody knows what its methods write.
+    fn keys(&self, event: &RecordedEvent) -> Keys {
+        Keys::of_stream(&event.stream)
     }
 
     async fn set_up(&self) -> Result<(), StoreError> {
