@@ -235,7 +235,7 @@ async fn handle(runtime: &Runtime, work: Work, book: PathBuf) {
     let subscribe = runtime.subscribe("frail").aggregate::<Account>().from_start();
     let handling = subscribe.handle(handler);
     let handling = if work == Work::HandlerParking {
-        handling.park()
+        handling.park_alone()
     } else {
         handling
     };

@@ -6,6 +6,9 @@ use super::store::{CheckpointError, Commit};
 use crate::nearest::listed;
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
+/// What is said of an event that ended processes. By this it is known among those that are parked.
+pub(crate) const ENDED: &str = "processes ended, or lost the lease, while they tried it";
+
 /// Why an event was not applied to the rows of a projection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,7 +63,7 @@ pub enum Unprojectable {
     Panicked(String),
     /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
-    #[error("{times} processes ended, or lost the lease, while they tried it")]
+    #[error("{times} {ENDED}")]
     Ended {
         /// How many.
         times: u32,

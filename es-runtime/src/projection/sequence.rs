@@ -7,6 +7,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 
 use super::ProjectionStore;
+use super::error::ENDED;
 use super::parked::all_parked;
 use super::store::{Lease, Parked};
 use crate::store::ReadLog;
@@ -29,7 +30,7 @@ pub(crate) enum Key {
 pub(crate) struct Keys {
     /// Those in which it stands.
     pub(crate) own: Vec<Key>,
-    /// Its stream. An event that cannot be read stands in this sequence alone, as nobody knows its other keys.
+    /// Its stream. What cannot be read stands in this sequence, as nobody knows its keys.
     pub(crate) stream: StreamId,
 }
 
@@ -38,6 +39,15 @@ impl Keys {
     pub(crate) fn of_stream(stream: &StreamId) -> Self {
         Self {
             own: vec![Key::Stream(stream.clone())],
+            stream: stream.clone(),
+        }
+    }
+
+    /// Those of an event that this build cannot read, or that ended processes and is therefore not looked into: its stream, and what is most
+    /// likely named after that.
+    pub(crate) fn unread(stream: &StreamId) -> Self {
+        Self {
+            own: vec![Key::Stream(stream.clone()), Key::Named(stream.id().to_owned())],
             stream: stream.clone(),
         }
     }
@@ -91,8 +101,13 @@ impl Sequences {
                 continue;
             };
             let events = some.iter().map(|parked| event_at(store, parked.position));
-            for event in try_join_all(events).await? {
-                self.park(event.position, Some(keys(&event)));
+            for (event, parked) in try_join_all(events).await?.into_iter().zip(some) {
+                let keys = if parked.error.ends_with(ENDED) {
+                    Keys::unread(&event.stream)
+                } else {
+                    keys(&event)
+                };
+                self.park(event.position, Some(keys));
             }
         }
         (self.epoch, self.is_known) = (lease.epoch, true);
@@ -111,6 +126,11 @@ impl Sequences {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.parked.is_empty()
+    }
+
+    /// How many events are parked.
+    pub(crate) fn len(&self) -> usize {
+        self.parked.len()
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -208,20 +208,22 @@ impl<C> Sources<C> {
     /// The rows that `recorded` changes. One of which nobody knows stands before all of its stream, and before the row that is most
     /// likely named after it.
     pub(crate) fn keys(&self, recorded: &RecordedEvent, key: impl Fn(&C) -> &str) -> Keys {
-        let stream = recorded.stream.clone();
-        let named_after = || Key::Named(stream.id().to_owned());
+        let stream = &recorded.stream;
         let own = if self.keys_are_streams {
-            vec![named_after()]
+            vec![Key::Named(stream.id().to_owned())]
         } else {
-            match self.changes(recorded) {
-                Ok(changes) => changes
-                    .iter()
-                    .map(|change| Key::Named(key(change).to_owned()))
-                    .collect(),
-                Err(_) => vec![Key::Stream(stream.clone()), named_after()],
-            }
+            let Ok(changes) = self.changes(recorded) else {
+                return Keys::unread(stream);
+            };
+            changes
+                .iter()
+                .map(|change| Key::Named(key(change).to_owned()))
+                .collect()
         };
-        Keys { own, stream }
+        Keys {
+            own,
+            stream: stream.clone(),
+        }
     }
 
     /// What comes of `recorded`, in order. A panic of the user's code is an error.

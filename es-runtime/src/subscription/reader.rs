@@ -69,6 +69,9 @@ pub(super) trait Sink: Sync {
 
     /// Everything that is there was sent.
     fn caught_up(&self);
+
+    /// Nothing can be read for a while.
+    fn interrupted(&self) {}
 }
 
 /// Sends what is there, and then what comes, until something fails for good.
@@ -83,6 +86,7 @@ pub(super) async fn read_on(sink: &impl Sink, cursor: &Cursor, waiter: &mut Wait
                 waiter.wait(Duration::MAX).await;
             }
             Err(error) if error.is_transient() => {
+                sink.interrupted();
                 cursor.standing.fail(Status::Retrying, &error, None);
                 sleep(next(&mut failing)).await;
             }

@@ -154,9 +154,9 @@ impl Worker {
 
     /// They are parked no more.
     fn unparked(&mut self, positions: Vec<Position>) {
-        positions
-            .into_iter()
-            .for_each(|position| self.sequences.unpark(position));
+        for position in positions {
+            self.sequences.unpark(position);
+        }
         self.sequences.trust();
         if self.poison == Poison::Park {
             // It holds only where no more can be parked, and one less is now.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::error::chain;
-use crate::projection::sequence::{self, Sequences};
+use crate::projection::sequence::{self, Keys, Sequences};
 use crate::projection::store::{Lease, Parked};
 use crate::projection::{Poison, Unprojectable};
 use crate::{RecordedEvent, StoreError};
@@ -167,7 +167,11 @@ impl Worker {
             park: vec![sequence::parked(event, &chain(&error), attempts)],
             ..Aside::default()
         };
-        let keys = (self.poison == Poison::Park).then(|| self.fold.keys(event));
+        let keys = match error {
+            _ if self.poison != Poison::Park => None,
+            Unprojectable::Ended { .. } => Some(Keys::unread(&event.stream)),
+            _ => Some(self.fold.keys(event)),
+        };
         self.sequences.doubt();
         self.store.commit(self.commit(place, position, aside, lease)).await?;
         if let Some(keys) = keys {
