@@ -10,19 +10,12 @@ use tokio_postgres::{Client, GenericClient};
 
 use crate::error::Problem;
 
-/// The version that this build reads and writes: how many steps were taken.
-const VERSION: i32 = 7;
+/// The number of the first step. Lower versions were made before the first release, and are refused. Until then, raise it with a
+/// change to the first step that a store which is there would miss.
+const FIRST: i32 = 8;
 
-/// The steps that lead from an empty schema to the present one. Each is one transaction.
-const STEPS: [(&str, &str); 7] = [
-    ("001_tables", include_str!("../sql/001_tables.sql")),
-    ("002_append", include_str!("../sql/002_append.sql")),
-    ("003_write_caps", include_str!("../sql/003_write_caps.sql")),
-    ("004_projections", include_str!("../sql/004_projections.sql")),
-    ("005_reports", include_str!("../sql/005_reports.sql")),
-    ("006_rebuild", include_str!("../sql/006_rebuild.sql")),
-    ("007_inline", include_str!("../sql/007_inline.sql")),
-];
+/// The version that this build reads and writes: the number of the last step.
+const VERSION: i32 = FIRST;
 
 /// What makes appends follow one another. Order does not rest on it, only the absence of collisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -97,24 +90,40 @@ impl Schema {
             .replace("'es'", &format!("'{}'", self.name))
     }
 
+    /// The steps that lead from an empty schema to the present one: number, name and SQL. Each is one transaction.
     fn steps(&self) -> impl Iterator<Item = (i32, &'static str, String)> {
+        (FIRST..)
+            .zip([("create", self.create())])
+            .map(|(number, (name, sql))| (number, name, self.render(&sql)))
+    }
+
+    /// The first step, section by section. A section may use those above it.
+    fn create(&self) -> String {
         let lock = match self.lock {
-            Lock::Advisory => include_str!("../sql/lock_advisory.sql"),
-            Lock::Row => include_str!("../sql/lock_row.sql"),
+            Lock::Advisory => include_str!("../sql/schema/lock_advisory.sql"),
+            Lock::Row => include_str!("../sql/schema/lock_row.sql"),
         };
-        (1..).zip(STEPS).map(move |(number, (name, sql))| {
-            let sql = match name {
-                "002_append" => format!("{}\n{lock}\n{sql}", include_str!("../sql/lock_conditions.sql")),
-                _ => sql.to_owned(),
-            };
-            (number, name, self.render(&sql))
-        })
+        [
+            include_str!("../sql/schema/log.sql"),
+            include_str!("../sql/schema/lock_conditions.sql"),
+            lock,
+            include_str!("../sql/schema/append.sql"),
+            include_str!("../sql/schema/append_in_turn.sql"),
+            include_str!("../sql/schema/resolve.sql"),
+            include_str!("../sql/schema/write_caps.sql"),
+            include_str!("../sql/schema/leases.sql"),
+            include_str!("../sql/schema/checkpoints.sql"),
+            include_str!("../sql/schema/order_key.sql"),
+            include_str!("../sql/schema/rows.sql"),
+            include_str!("../sql/schema/inline.sql"),
+        ]
+        .join("\n")
     }
 
     /// Creates the schema itself, with the table of the steps taken. Held under a lock with all that follows it in the
     /// transaction.
     fn begin(&self) -> String {
-        self.render(include_str!("../sql/begin_step.sql"))
+        self.render(include_str!("../sql/schema/begin_step.sql"))
     }
 
     fn record(&self, number: i32, name: &str) -> String {
@@ -139,12 +148,11 @@ pub fn print(schema: &Schema) -> String {
 ///
 /// # Errors
 ///
-/// [`Rejected`](StoreErrorKind::Rejected) with what to run, if the schema is missing, older or newer.
+/// [`Rejected`](StoreErrorKind::Rejected) with what to do, if the schema is missing, older or newer.
 pub async fn check(client: &Client, schema: &Schema) -> Result<(), StoreError> {
     let failed = |problem: Problem| problem.while_doing("look at the schema");
-    match taken(client, schema).await.map_err(failed)? {
+    match known(schema, taken(client, schema).await.map_err(failed)?)? {
         VERSION => Ok(()),
-        newer if newer > VERSION => Err(too_new(schema, newer)),
         0 => Err(rejected(format!(
             "there is no store in schema `{}`: run es_postgres::schema::apply, or the SQL of es_postgres::schema::print",
             schema.name
@@ -161,28 +169,24 @@ pub async fn check(client: &Client, schema: &Schema) -> Result<(), StoreError> {
 ///
 /// # Errors
 ///
-/// [`Rejected`](StoreErrorKind::Rejected) if the schema is of a newer build, or the role may not create it.
+/// [`Rejected`](StoreErrorKind::Rejected) if the schema is of a newer build, or of one before the first release, or if the role may
+/// not create it.
 pub async fn apply(client: &mut Client, schema: &Schema) -> Result<(), StoreError> {
-    loop {
-        let taken = next_step(client, schema).await?;
-        if taken > VERSION {
-            return Err(too_new(schema, taken));
-        }
-        if taken == VERSION {
-            return Ok(());
-        }
-    }
+    while next_step(client, schema).await? < VERSION {}
+    Ok(())
 }
 
-/// Takes one step if one is missing, and tells how many were taken before.
+/// Takes one step if one is missing, and tells the version before it.
 async fn next_step(client: &mut Client, schema: &Schema) -> Result<i32, StoreError> {
     let failed = |error: tokio_postgres::Error| Problem::from(error).while_doing("set up the schema");
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.batch_execute(&schema.begin()).await.map_err(failed)?;
-    let before = taken(&transaction, schema)
-        .await
-        .map_err(|problem| problem.while_doing("set up the schema"))?;
-    let missing = schema.steps().find(|(number, ..)| *number == before + 1);
+    let taken = taken(&transaction, schema).await;
+    let before = known(
+        schema,
+        taken.map_err(|problem| problem.while_doing("set up the schema"))?,
+    )?;
+    let missing = schema.steps().find(|(number, ..)| *number > before);
     if let Some((number, name, sql)) = missing {
         tracing::info!(schema = schema.name, step = name, "setting up the schema");
         transaction.batch_execute(&sql).await.map_err(failed)?;
@@ -195,7 +199,7 @@ async fn next_step(client: &mut Client, schema: &Schema) -> Result<i32, StoreErr
     Ok(before)
 }
 
-/// How many steps were taken; 0 if there is no schema.
+/// The version of the store: the last step that was taken; 0 if there is none.
 async fn taken(client: &impl GenericClient, schema: &Schema) -> Result<i32, Problem> {
     let exists = client
         .query_one(
@@ -210,11 +214,19 @@ async fn taken(client: &impl GenericClient, schema: &Schema) -> Result<i32, Prob
     Ok(client.query_one(&steps, &[]).await?.try_get(0)?)
 }
 
-fn too_new(schema: &Schema, version: i32) -> StoreError {
-    rejected(format!(
-        "the store in schema `{}` has version {version}, this build knows versions 1 to {VERSION}: use a newer es-postgres",
-        schema.name
-    ))
+/// The version, if this build knows it: there is no store yet, or one of a release up to its own.
+fn known(schema: &Schema, version: i32) -> Result<i32, StoreError> {
+    let name = &schema.name;
+    match version {
+        0 | FIRST..=VERSION => Ok(version),
+        ..FIRST => Err(rejected(format!(
+            "the store in schema `{name}` has version {version}, which a build before the first release made: name another schema, or \
+             drop this one if its events are not needed"
+        ))),
+        _ => Err(rejected(format!(
+            "the store in schema `{name}` has version {version}, this build knows no version above {VERSION}: use a newer es-postgres"
+        ))),
+    }
 }
 
 fn rejected(message: String) -> StoreError {

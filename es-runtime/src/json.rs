@@ -10,7 +10,7 @@ use serde::ser::{
 };
 
 use crate::event::{DecodeError, EncodeError};
-use crate::limits::{DEPTH, LimitExceeded};
+use crate::store::{DEPTH, LimitExceeded};
 
 mod canonical;
 mod levels;

@@ -6,13 +6,13 @@ extern crate self as es_runtime;
 mod aggregate;
 mod command;
 mod command_enum;
+mod consumer;
 mod context;
 pub mod docs;
 mod error;
 mod event;
 mod id;
 mod json;
-mod limits;
 mod memory;
 mod metadata;
 mod metrics;
@@ -26,12 +26,10 @@ mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod store;
-mod stored_events;
 mod stream;
 pub mod subscription;
 pub mod testing;
 mod time;
-mod wakes;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
@@ -43,7 +41,6 @@ pub use event::{
     Applied, BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
 };
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
-pub use limits::{LimitExceeded, Limits};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
@@ -55,10 +52,9 @@ pub use runtime::{
     ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
     Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
-pub use store::{EventStore, StoreError, StoreErrorKind};
+pub use store::{EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
-pub use wakes::{WakeSource, Wakes};
 
 /// What the macros' expansions call; not for use by hand.
 #[doc(hidden)]

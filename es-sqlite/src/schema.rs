@@ -8,44 +8,15 @@ use crate::error::Problem;
 /// Marks the file as ours: `sqlite3 bank.db 'pragma application_id'`. The letters "esrs".
 pub(crate) const APPLICATION_ID: i32 = 0x6573_7273;
 
-/// The steps that lead from an empty file to the present schema. Its version is how many of them were taken. Each can be taken
-/// again: a writer that was open since before it may set the version back.
-const STEPS: [Step; 5] = [
-    Step::Statements(include_str!("../sql/001_create.sql")),
-    Step::Statements(include_str!("../sql/002_event_types.sql")),
-    Step::Statements(include_str!("../sql/003_projections.sql")),
-    Step::Statements(include_str!("../sql/004_reports.sql")),
-    Step::Columns(&[
-        // Of all columns and the name of the stream: two CRC-32. NULL if another program wrote the event, or an older build.
-        ("recorded_events", "checksum", "INTEGER"),
-        // In microseconds. A lease that ends further ahead was given before the clock was set back.
-        ("leases", "length", "INTEGER NOT NULL DEFAULT 0"),
-    ]),
-];
+/// The steps that lead from an empty file to the present schema.
+const STEPS: [&str; 1] = [include_str!("../sql/create.sql")];
 
-enum Step {
-    Statements(&'static str),
-    /// Columns that are added where they are missing: table, name and type.
-    Columns(&'static [(&'static str, &'static str, &'static str)]),
-}
-
-impl Step {
-    fn take(&self, connection: &Connection) -> rusqlite::Result<()> {
-        match self {
-            Self::Statements(statements) => connection.execute_batch(statements),
-            Self::Columns(columns) => columns.iter().try_for_each(|(table, column, definition)| {
-                let find = "SELECT EXISTS (SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2)";
-                if connection.query_row(find, (table, column), |row| row.get(0))? {
-                    return Ok(());
-                }
-                connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {definition}"))
-            }),
-        }
-    }
-}
+/// The version after the first step; each further one adds one to it. Lower versions were made before the first release, and are
+/// refused. Until then, raise it with a change to the first step that a file which is there would miss.
+const FIRST: usize = 6;
 
 /// The version that this build reads and writes.
-pub(crate) const VERSION: usize = STEPS.len();
+const VERSION: usize = FIRST + STEPS.len() - 1;
 
 /// What a file is, before anything is written to it.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,18 +28,18 @@ enum Content {
 
 /// Fails unless the file is empty, or a store that this build can read. Writes nothing.
 pub(crate) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    taken_steps(connection, path).map(drop)
+    missing_steps(connection, path).map(drop)
 }
 
 /// Takes the steps that are missing, in one transaction: of several processes that start at once, one does it.
 pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    if taken_steps(connection, path)? == VERSION {
+    if missing_steps(connection, path)?.is_empty() {
         return Ok(());
     }
     let failed = |error: rusqlite::Error| Problem::from(error).while_doing("set up the tables of", path);
     connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
-    let migrated = taken_steps(connection, path)
-        .and_then(|taken| take_steps(connection, taken).map_err(failed))
+    let migrated = missing_steps(connection, path)
+        .and_then(|steps| take(connection, steps).map_err(failed))
         .and_then(|()| connection.execute_batch("COMMIT").map_err(failed));
     if migrated.is_err() && !connection.is_autocommit() {
         // The first error is the one to tell.
@@ -77,27 +48,31 @@ pub(crate) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreE
     migrated
 }
 
-fn take_steps(connection: &Connection, taken: usize) -> rusqlite::Result<()> {
-    for step in STEPS.iter().skip(taken) {
-        step.take(connection)?;
+fn take(connection: &Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    for step in steps {
+        connection.execute_batch(step)?;
     }
     connection.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"
     ))
 }
 
-fn taken_steps(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
+fn missing_steps(connection: &Connection, path: &Path) -> Result<&'static [&'static str], StoreError> {
     let path_text = path.display();
     let rejected = |message| StoreError::new(StoreErrorKind::Rejected, message);
     match content(connection) {
-        Ok(Content::Empty) => Ok(0),
+        Ok(Content::Empty) => Ok(&STEPS),
         Ok(Content::Foreign) => Err(rejected(format!(
             "`{path_text}` is a SQLite database of another program: choose another file"
         ))),
         Ok(Content::Store { version }) => match usize::try_from(version) {
-            Ok(version @ 1..=VERSION) => Ok(version),
+            Ok(version @ FIRST..=VERSION) => Ok(&STEPS[version + 1 - FIRST..]),
+            Ok(1..FIRST) => Err(rejected(format!(
+                "`{path_text}` has schema version {version}, which a build before the first release made: choose another file, or delete \
+                 it if its events are not needed"
+            ))),
             _ => Err(rejected(format!(
-                "`{path_text}` has schema version {version}, this build knows versions 1 to {VERSION}: use a newer es-sqlite"
+                "`{path_text}` has schema version {version}, this build knows no version above {VERSION}: use a newer es-sqlite"
             ))),
         },
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {

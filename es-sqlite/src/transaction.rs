@@ -14,7 +14,6 @@ use crate::options::Durability;
 use crate::projections::ProjectionWriter;
 use crate::request::{Answer, AppendRequest, CapChange, Request};
 use crate::rows;
-use crate::schema;
 use crate::statement::Prepared;
 
 /// How many stream ids are kept in memory.
@@ -210,9 +209,9 @@ impl<'c> Transactions<'c> {
 
     /// Writes something, so that "not stored" stays true: after a flush that failed, the frames of the append in doubt may
     /// lie behind the end of the write-ahead log, and come back to life when the log is recovered after a crash. This
-    /// transaction takes their place.
+    /// transaction takes their place. A newer build may have raised the version since the file was opened.
     fn write_barrier(&mut self) -> Result<(), Problem> {
-        let version = schema::VERSION;
+        let version: i64 = self.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         self.connection
             .execute_batch(&format!("PRAGMA user_version = {version}"))?;
         Ok(())

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{append, log, stream};
-use es_runtime::store::{Append, EventKind, EventStore, WriteCap};
+use es_runtime::store::{Append, AppendRef, EventStore};
 use es_runtime::{ExpectedVersion, StoreErrorKind, Timestamp};
 use es_sqlite::{Durability, SqliteStore};
 use rusqlite::Connection;
@@ -49,6 +49,45 @@ async fn a_newer_schema_is_refused() {
     connection.close().unwrap();
     let message = refusal(&path).await;
     assert!(message.contains("schema version 99"), "{message}");
+    assert!(message.contains("use a newer es-sqlite"), "{message}");
+}
+
+/// Such a build counted its schemas from 1, and ended anywhere up to 5.
+#[tokio::test]
+async fn a_file_of_a_build_before_the_first_release_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    for version in 1..=5 {
+        let path = directory.path().join(format!("bank-{version}.db"));
+        SqliteStore::open(&path).await.unwrap().close().await.unwrap();
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute_batch(&format!("PRAGMA user_version = {version}"))
+            .unwrap();
+        connection.close().unwrap();
+        let message = refusal(&path).await;
+        let what = format!(
+            "{}` has schema version {version}, which a build before the first release made",
+            path.display()
+        );
+        assert!(message.contains(&what), "{message}");
+        assert!(message.contains("choose another file"), "{message}");
+    }
+}
+
+/// A process that has the file open when a newer build raises the version goes on, and leaves it raised.
+#[tokio::test]
+async fn an_older_build_that_resolves_an_append_leaves_the_version_of_a_newer_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bank.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA user_version = 99").unwrap();
+    let unknown = AppendRef::of(&append("a", ExpectedVersion::Any, 1));
+    assert_eq!(store.resolve(&unknown).await.unwrap(), None);
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 99);
 }
 
 #[tokio::test]
@@ -190,73 +229,4 @@ async fn child_that_appends() {
     for _ in 0..20 {
         store.append(append("shared", ExpectedVersion::Any, 1)).await.unwrap();
     }
-}
-
-/// A file as the first schema left it, with three kinds of events.
-fn first_schema(path: &Path) {
-    let connection = Connection::open(path).unwrap();
-    connection.execute_batch("PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(include_str!("../sql/001_create.sql")).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA application_id = 0x65737273;
-             PRAGMA user_version = 1;
-             INSERT INTO streams VALUES (1, 'account', 'a'), (2, 'transfer', 'a');
-             WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < 8)
-             INSERT INTO recorded_events
-             (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload)
-             SELECT number, 1 + number % 2, (number + 1) / 2, randomblob(16), 0, iif(number < 7, 'opened', 'closed'), 1,
-                    '{}', '{}'
-             FROM numbers",
-        )
-        .unwrap();
-}
-
-fn kinds_of_the_first_schema() -> Vec<EventKind> {
-    [
-        ("account", "closed"),
-        ("account", "opened"),
-        ("transfer", "closed"),
-        ("transfer", "opened"),
-    ]
-    .map(|(category, name)| EventKind::new(category, name, 1))
-    .to_vec()
-}
-
-#[tokio::test]
-async fn a_file_of_the_first_schema_tells_what_is_stored_in_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("bank.db");
-    first_schema(&path);
-    let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(store.stored_events().await.unwrap(), kinds_of_the_first_schema());
-    let opened = EventKind::new("transfer", "opened", 1);
-    assert_eq!(store.count_events(&opened).await.unwrap(), 3);
-    assert_eq!(log(&store).await.len(), 8);
-    store.append(append("a", ExpectedVersion::Exists, 1)).await.unwrap();
-    let told = store.stored_events().await.unwrap();
-    assert!(told.contains(&EventKind::new("account", "deposited", 1)), "{told:?}");
-}
-
-/// A writer of the first schema that was open all the while marks the file as its own again when it resolves an append.
-#[tokio::test]
-async fn a_step_that_is_taken_twice_changes_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("bank.db");
-    first_schema(&path);
-    let store = SqliteStore::open(&path).await.unwrap();
-    store
-        .set_write_cap(WriteCap::new("account", "opened", 1))
-        .await
-        .unwrap();
-    store.close().await.unwrap();
-    let connection = Connection::open(&path).unwrap();
-    connection.execute_batch("PRAGMA user_version = 1").unwrap();
-    connection.close().unwrap();
-    let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(store.stored_events().await.unwrap(), kinds_of_the_first_schema());
-    assert_eq!(
-        store.write_caps().await.unwrap(),
-        [WriteCap::new("account", "opened", 1)]
-    );
 }

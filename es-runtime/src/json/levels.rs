@@ -7,7 +7,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use crate::limits::DEPTH;
+use crate::store::DEPTH;
 
 /// Whether the JSON form of `value` nests no deeper than could be read back. Costs nothing for a value that is plain.
 ///

@@ -2,12 +2,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Misfit;
-use super::store::{CheckpointError, Commit};
+use crate::consumer::sequence::ENDED_PROCESSES;
 use crate::nearest::listed;
+use crate::store::{CheckpointError, Commit};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
-
-/// What is said of an event that ended processes. By this it is known among those that are parked.
-pub(crate) const ENDED: &str = "processes ended, or lost the lease, while they tried it";
 
 /// Why an event was not applied to the rows of a projection.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +61,7 @@ pub enum Unprojectable {
     Panicked(String),
     /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
-    #[error("{times} {ENDED}")]
+    #[error("{times} {ENDED_PROCESSES}")]
     Ended {
         /// How many.
         times: u32,

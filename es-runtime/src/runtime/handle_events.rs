@@ -6,8 +6,8 @@ use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::projection::sequence::Sequences;
-use crate::projection::{ENDED, Poison, Trial, Waiter};
+use crate::consumer::{ENDED, Sequences, Trial, Waiter};
+use crate::projection::Poison;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
 };
@@ -117,11 +117,11 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {
-            store: Arc::clone(&cursor.store),
+            store: Arc::clone(&cursor.cursors.store),
             standing: Arc::clone(&cursor.standing),
             orders,
         };
-        let trial = Trial::new(&cursor.store, &cursor.standing.trial, self.attempts.min(ENDED));
+        let trial = Trial::new(&cursor.cursors.store, &cursor.standing.trial, self.attempts.min(ENDED));
         let handler = Handler {
             trial,
             sequences: Sequences::default(),
@@ -129,7 +129,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
                 stop: cursor.stop.clone(),
                 orders: received,
             },
-            waiter: Waiter::new(cursor.store.wakes()),
+            waiter: Waiter::new(cursor.cursors.log.wakes()),
             cursor,
             manner: Manner {
                 reading: self.subscribe.reading,

@@ -14,8 +14,8 @@ use super::handling::{Handling, Intake, Manner};
 use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, SubscriptionError};
-use crate::projection::sequence::Sequences;
-use crate::projection::{STANDBY, Status, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
+use crate::consumer::{Sequences, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
+use crate::projection::{STANDBY, Status};
 use crate::{Position, StoreError, metrics};
 
 /// For how long the cursor may stay behind what is done.
@@ -113,7 +113,7 @@ impl<T: Send + 'static> Handler<T> {
             let subscription = self.cursor.name();
             tracing::debug!(subscription, %error, "an attempt that was not made stays noted");
         }
-        tenure.end(&*self.cursor.store).await;
+        tenure.end(&*self.cursor.cursors.store).await;
     }
 
     /// Waits until it has the lease; `None` if it is to stop. For an order that comes meanwhile the lease is asked for at once.
@@ -236,7 +236,7 @@ impl<T: Send + 'static> Handler<T> {
         window.begin(begun, &tenure.held);
         self.done = begun;
         if metrics::ON
-            && let Ok(parked) = count_parked(&*self.cursor.store, &tenure.lease.name).await
+            && let Ok(parked) = count_parked(&*self.cursor.cursors.store, &tenure.lease.name).await
         {
             self.cursor.standing.metrics.has_parked(parked);
         }

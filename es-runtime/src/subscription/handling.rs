@@ -24,11 +24,10 @@ use super::reader::{Room, Sink, Space};
 use super::window::Window;
 use super::work::{Ended, Failed, Work};
 use super::{Cursor, Reading, SubscriptionError};
+use crate::consumer::{Key, Keys, Sequences, Tenure, Trial, Turn, backoff, guarded, next, sequence, text_of};
 use crate::error::chain;
-use crate::projection::sequence::{self, Key, Keys, Sequences};
-use crate::projection::store::{CommitError, Lease, Parked};
-use crate::projection::{Poison, Status, Tenure, Trial, Turn, Unprojectable, backoff, guarded, next, text_of};
-use crate::store::ReadLog;
+use crate::projection::{Poison, Status, Unprojectable};
+use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Position, RecordedEvent, StoreError};
 
 /// How many events the handler of batches is given at once at most, and how many bytes.
@@ -184,14 +183,16 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
 
     /// Handles what is there, and then what comes; the order first.
     pub(super) async fn run(&mut self, calls: &mut Calls, order: Option<Order>) -> Result<Infallible, Trouble> {
-        let (reader, store) = (&self.cursor.standing.reader, &*self.cursor.store);
+        let reader = &self.cursor.standing.reader;
         let (cursor, manner) = (self.cursor, self.manner);
         let keys = |event: &RecordedEvent| manner.keys(event);
         let sequenced: Option<&sequence::KeysOf<'_>> = match manner.poison {
             Poison::Park => Some(&keys),
             Poison::ParkAlone | Poison::Hold => None,
         };
-        self.sequences.enter(store, reader, self.lease(), sequenced).await?;
+        self.sequences
+            .enter(&cursor.cursors, reader, self.lease(), sequenced)
+            .await?;
         cursor.standing.is(Status::CatchingUp);
         if let Some(order) = order {
             self.obey(order).await?;

@@ -7,8 +7,7 @@ use backon::ExponentialBackoff;
 use foldhash::HashMap;
 use tokio::time::Instant;
 
-use crate::projection::backoff;
-use crate::projection::sequence::{Key, Keys};
+use crate::consumer::{Key, Keys, backoff};
 use crate::{Position, RecordedEvent};
 
 /// The events that were taken in and are not done.
@@ -133,7 +132,7 @@ impl<T> Lanes<T> {
         let Some(waiting) = self.events.get_mut(&position) else {
             return;
         };
-        let until = Instant::now() + crate::projection::next(&mut waiting.pauses);
+        let until = Instant::now() + crate::consumer::next(&mut waiting.pauses);
         self.enter(position, State::Paused(until));
         self.paused.insert((until, position));
     }

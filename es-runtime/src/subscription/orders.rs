@@ -5,8 +5,8 @@ use super::calls::What;
 use super::handler::Trouble;
 use super::handling::Handling;
 use super::work::{Ended, Failed};
-use crate::projection::sequence::{self, event_at};
-use crate::projection::store::Parked;
+use crate::consumer::sequence::{self, event_at};
+use crate::store::Parked;
 use crate::{Position, StoreError};
 
 impl<T: Send + 'static> Handling<'_, T> {
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Handling<'_, T> {
 
     async fn retry_parked(&mut self, parked: Parked) -> Result<(), SubscriptionError> {
         let position = parked.position;
-        let event = event_at(&*self.cursor.store, position).await?;
+        let event = event_at(&self.cursor.cursors, position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         self.write(vec![Parked { attempts, ..parked }], Vec::new()).await?;
@@ -132,6 +132,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         let before = Position(position.0.saturating_sub(1));
         let parked = self
             .cursor
+            .cursors
             .store
             .parked(&self.cursor.standing.reader, before, 1)
             .await?;

@@ -9,7 +9,8 @@ use tokio::time::sleep;
 
 use super::window::Window;
 use super::{Cursor, SubscriptionError};
-use crate::projection::{Status, Waiter, backoff, next};
+use crate::consumer::{Waiter, backoff, next};
+use crate::projection::Status;
 use crate::store::ReadLog;
 use crate::{Position, RecordedEvent};
 
@@ -98,14 +99,14 @@ pub(super) async fn read_on(sink: &impl Sink, cursor: &Cursor, waiter: &mut Wait
 /// Sends every event up to the head.
 async fn catch_up(sink: &impl Sink, cursor: &Cursor, waiter: &mut Waiter) -> Result<(), SubscriptionError> {
     let window = sink.window();
-    let (head, read_to) = (cursor.store.head().await?, window.read_to());
+    let (head, read_to) = (cursor.cursors.log.head().await?, window.read_to());
     window.ends_at(head);
     if head < read_to {
         return Err(cursor.is_behind(head, read_to).await);
     }
     if head > read_to {
         waiter.found();
-        let mut log = cursor.store.read_log(sink.query(read_to, head));
+        let mut log = cursor.cursors.log.read_log(sink.query(read_to, head));
         while let Some(event) = log.try_next().await? {
             sink.send(event).await;
         }

@@ -13,10 +13,10 @@ use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Shared};
 use super::reader::{Buffer, Sink, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
+use crate::consumer::{Tenure, Waiter, guarded};
 use crate::error::chain;
-use crate::projection::store::Lease;
-use crate::projection::{Status, Tenure, Waiter, guarded, stopped};
-use crate::store::ReadLog;
+use crate::projection::{Status, stopped};
+use crate::store::{Lease, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
@@ -105,7 +105,7 @@ impl<T: Send + 'static> Task<T> {
             return Ok(());
         };
         let worked = self.own(&tenure).await;
-        tenure.end(&*self.cursor.store).await;
+        tenure.end(&*self.cursor.cursors.store).await;
         worked
     }
 
@@ -115,7 +115,7 @@ impl<T: Send + 'static> Task<T> {
         let (lease, shared) = (&tenure.lease, Arc::clone(&source.shared));
         let lost = || SubscriptionError::LeaseLost(cursor.name().to_owned());
         let mut over = pin!(over(cursor.stop.clone(), tenure, &shared.window));
-        let mut waiter = Waiter::new(cursor.store.wakes());
+        let mut waiter = Waiter::new(cursor.cursors.log.wakes());
         let mut from = match select(pin!(cursor.begin_at_last(lease)), &mut over).await {
             Either::Left((begun, _)) => begun?,
             Either::Right((Over::Stop, _)) => return Ok(()),

@@ -5,8 +5,8 @@ use futures_core::future::BoxFuture;
 use futures_util::FutureExt as _;
 
 use super::Standing;
+use crate::consumer::text_of;
 use crate::error::chain;
-use crate::projection::text_of;
 use crate::{Error, Position, metrics};
 
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::Subscribe::handle_many).

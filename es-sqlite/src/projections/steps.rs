@@ -3,7 +3,7 @@
 use es_runtime::StoreError;
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{SqlSchema, Steps, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease};
+use es_runtime::store::{Advance, CommitError, Lease};
 use futures_util::FutureExt as _;
 use rusqlite::{ErrorCode, OptionalExtension as _, ffi};
 
@@ -11,29 +11,22 @@ use super::sql::SqliteTransaction;
 use super::writer::{Outcome, ProjectionWriter, lost, rejected};
 use crate::error::Problem;
 
-/// The tables of SQL projections.
-const SCHEMAS: &str = "CREATE TABLE IF NOT EXISTS projection_schemas (
-    name        TEXT PRIMARY KEY, -- such as totals_v1
-    fingerprint BLOB NOT NULL,    -- of the statements that created the tables
-    tables      TEXT NOT NULL     -- their names: a JSON array
-) STRICT, WITHOUT ROWID";
-
 impl ProjectionWriter<'_> {
-    /// Runs the steps, and writes what the projection did; without `commit` all of it is undone.
+    /// Runs the steps, and writes what the projection did; without `advance` all of it is undone.
     pub(crate) fn run_steps(
         &mut self,
         steps: &Steps<SqliteTransaction<'static>>,
-        commit: Option<&Commit>,
+        advance: Option<&Advance>,
     ) -> Outcome<(), WriteError> {
-        if let Some(commit) = commit
-            && let Err(refused) = self.check(commit)?
+        if let Some(advance) = advance
+            && let Err(refused) = self.check(advance)?
         {
             return Ok(Err(refused.into()));
         }
         self.savepoint()?;
-        match (self.run(steps)?, commit) {
-            (Ok(()), Some(commit)) => {
-                self.record(commit)?;
+        match (self.run(steps)?, advance) {
+            (Ok(()), Some(advance)) => {
+                self.record(advance)?;
                 self.keep()?;
                 Ok(Ok(()))
             }
@@ -69,7 +62,6 @@ impl ProjectionWriter<'_> {
 
     /// Creates the tables of a projection, unless they were.
     pub(crate) fn create_schema(&mut self, schema: &SqlSchema) -> Outcome<(), StoreError> {
-        self.statements.connection().execute_batch(SCHEMAS)?;
         let sql = "SELECT fingerprint = ?2 FROM projection_schemas WHERE name = ?1";
         let fingerprint = schema.fingerprint();
         let arguments = (schema.name(), fingerprint.as_bytes());
@@ -163,7 +155,6 @@ impl ProjectionWriter<'_> {
 
     /// Drops the tables of a version of an SQL projection, if it is one.
     pub(super) fn drop_schema(&mut self, name: &str) -> Result<(), Problem> {
-        self.statements.connection().execute_batch(SCHEMAS)?;
         for table in self.tables_of(name)? {
             let drop = format!("DROP TABLE IF EXISTS \"{}\"", table.replace('"', "\"\""));
             self.statements.connection().execute(&drop, [])?;

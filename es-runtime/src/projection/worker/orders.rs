@@ -5,13 +5,12 @@ use std::collections::VecDeque;
 use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
+use crate::consumer::{Turn, sequence};
 use crate::error::chain;
-use crate::projection::sequence::{self, event_at};
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
-use crate::projection::store::{CommitError, Lease, Parked};
-use crate::projection::trial::Turn;
 use crate::projection::{CommandError, Poison, Status, Unprojectable};
+use crate::store::{CommitError, Lease, Parked};
 use crate::{Position, RecordedEvent, StoreError};
 
 /// How many parked events are applied together.
@@ -25,13 +24,13 @@ impl Worker {
         self.standing.update(|state| state.done = Some(Position::ZERO));
         self.sequences.doubt();
         // The mark first: whoever reads a row now finds it gone when he looks again.
-        let forgotten = self.store.forget(mark, None, lease).await;
+        let forgotten = self.cursors.store.forget(mark, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.trial.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        self.standing.read_mark(&*self.store).await?;
+        self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
     }
@@ -52,7 +51,7 @@ impl Worker {
                 first,
             });
         }
-        let event = event_at(&*self.store, position).await?;
+        let event = sequence::event_at(&self.cursors, position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         let aside = Aside {
@@ -87,7 +86,7 @@ impl Worker {
                     next.push(position);
                 }
             }
-            let events = next.iter().map(|position| event_at(&*self.store, *position));
+            let events = next.iter().map(|position| sequence::event_at(&self.cursors, *position));
             let events = try_join_all(events).await?;
             let failed = match self.unpark(place, &events, lease).await {
                 Ok(()) => {
@@ -140,7 +139,7 @@ impl Worker {
             ..Aside::default()
         };
         self.sequences.doubt();
-        if let Err(error) = self.fold.write(self.commit(place, place.stored, aside, lease)).await {
+        if let Err(error) = self.write_with(self.moved(place, place.stored, aside, lease)).await {
             let error = self.blame(error, events.len(), lease).await;
             if matches!(error, WriteError::Poison { .. }) {
                 self.sequences.trust();
@@ -170,7 +169,7 @@ impl Worker {
 
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
         let projection = self.standing.name;
-        if position <= place.stored || position > self.store.head().await? {
+        if position <= place.stored || position > self.cursors.log.head().await? {
             return Err(CommandError::NotParked { projection, position });
         }
         self.trial.pardon(Some(position));
@@ -217,8 +216,7 @@ impl Worker {
         aside: Aside,
         lease: &Lease,
     ) -> Result<(), CommandError> {
-        let commit = self.commit(place, to, aside, lease);
-        let committed = self.store.commit(commit).await;
+        let committed = self.cursors.advance(self.moved(place, to, aside, lease)).await;
         committed.map_err(|error| refused(self.standing.name, error))
     }
 
@@ -283,7 +281,7 @@ impl Worker {
 
     async fn parked(&self, position: Position) -> Result<Option<Parked>, StoreError> {
         let before = Position(position.0.saturating_sub(1));
-        let parked = self.store.parked(&self.standing.reader, before, 1).await?;
+        let parked = self.cursors.store.parked(&self.standing.reader, before, 1).await?;
         Ok(parked.into_iter().find(|parked| parked.position == position))
     }
 }

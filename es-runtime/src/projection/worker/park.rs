@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Aside, Place, Trouble, Worker};
+use crate::consumer::{Keys, Sequences, sequence};
 use crate::error::chain;
-use crate::projection::sequence::{self, Keys, Sequences};
-use crate::projection::store::{Lease, Parked};
 use crate::projection::{Poison, Unprojectable};
+use crate::store::{Lease, Parked};
 use crate::{RecordedEvent, StoreError};
 
 /// Some events that are next: those that stand behind nothing, and those that are parked in their place.
@@ -42,7 +42,7 @@ impl Worker {
         let fold = &self.fold;
         let keys = |event: &RecordedEvent| fold.keys(event);
         let reader = &self.standing.reader;
-        self.sequences.enter(&*self.store, reader, lease, Some(&keys)).await
+        self.sequences.enter(&self.cursors, reader, lease, Some(&keys)).await
     }
 
     /// The next events: all of them, or as many as can be parked.
@@ -128,8 +128,8 @@ impl Worker {
                 park,
                 ..Aside::default()
             };
-            self.store
-                .commit(self.commit(place, last.position, aside, lease))
+            self.cursors
+                .advance(self.moved(place, last.position, aside, lease))
                 .await?;
             self.sequences.trust();
             (0..count).for_each(|_| self.standing.metrics.parked());
@@ -173,7 +173,7 @@ impl Worker {
             _ => Some(self.fold.keys(event)),
         };
         self.sequences.doubt();
-        self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.cursors.advance(self.moved(place, position, aside, lease)).await?;
         if let Some(keys) = keys {
             self.sequences.park(position, Some(keys));
         }

@@ -44,8 +44,12 @@ impl Bank {
         fs::write(self.directory.join(name), text).unwrap();
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.directory.join(name).exists()
+        self.path(name).exists()
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -1,16 +1,22 @@
-//! A bank whose file was written by the first version of this program, when an account had one owner and no overdraft.
+//! A bank whose log was written by the first version of this program, when an account had one owner and no overdraft.
 
+use es_runtime::EventStore;
+use es_sqlite::SqliteStore;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::bank::Bank;
 
-/// That file, and how many lines of the shipped ledger its writer had imported.
-const FILE: &[u8] = include_bytes!("../../data/bank-v1.db");
+/// The log of that file, and how many lines of the shipped ledger its writer had imported.
+const LOG: &str = include_str!("../../data/bank-v1.sql");
 const LINES: usize = 300;
 
 fn bank(name: &str) -> Bank {
     let bank = Bank::new(name);
-    bank.write("bank.db", FILE);
+    let file = bank.path("bank.db");
+    let empty = async { SqliteStore::open(&file).await.unwrap().close().await.unwrap() };
+    tokio::runtime::Runtime::new().unwrap().block_on(empty);
+    Connection::open(&file).unwrap().execute_batch(LOG).unwrap();
     bank
 }
 

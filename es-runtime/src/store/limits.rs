@@ -1,5 +1,5 @@
+use super::{Append, AppendError};
 use crate::StreamId;
-use crate::store::{Append, AppendError};
 
 /// How many levels of nested arrays and objects can be read back.
 pub(crate) const DEPTH: usize = 127;

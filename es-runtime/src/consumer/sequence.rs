@@ -6,15 +6,16 @@ use foldhash::{HashMap, HashSet};
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 
-use super::ProjectionStore;
-use super::error::ENDED;
+use super::Cursors;
 use super::parked::all_parked;
-use super::store::{Lease, Parked};
-use crate::store::ReadLog;
+use crate::store::{Lease, Parked, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind, StreamId};
 
 /// How many parked events are read from the log at once.
 const AT_ONCE: usize = 16;
+
+/// What is said of an event that ended processes. By this it is known among those that are parked.
+pub(crate) const ENDED_PROCESSES: &str = "processes ended, or lost the lease, while they tried it";
 
 /// A sequence of events of which none is tried before those ahead of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -81,7 +82,7 @@ impl Sequences {
     /// Reads what is parked, unless it is known in this tenure. Without `keys` nothing stands behind anything.
     pub(crate) async fn enter(
         &mut self,
-        store: &dyn ProjectionStore,
+        cursors: &Cursors,
         reader: &str,
         lease: &Lease,
         keys: Option<&KeysOf<'_>>,
@@ -89,7 +90,7 @@ impl Sequences {
         if self.is_known && self.epoch == lease.epoch {
             return Ok(());
         }
-        let parked = all_parked(store, reader).await?;
+        let parked = all_parked(&*cursors.store, reader).await?;
         self.is_known = false;
         self.parked.clear();
         self.by_key.clear();
@@ -100,9 +101,9 @@ impl Sequences {
                 }
                 continue;
             };
-            let events = some.iter().map(|parked| event_at(store, parked.position));
+            let events = some.iter().map(|parked| event_at(cursors, parked.position));
             for (event, parked) in try_join_all(events).await?.into_iter().zip(some) {
-                let keys = if parked.error.ends_with(ENDED) {
+                let keys = if parked.error.ends_with(ENDED_PROCESSES) {
                     Keys::unread(&event.stream)
                 } else {
                     keys(&event)
@@ -197,9 +198,9 @@ impl Sequences {
 }
 
 /// The parked event, as the log has it.
-pub(crate) async fn event_at(store: &dyn ProjectionStore, position: Position) -> Result<RecordedEvent, StoreError> {
+pub(crate) async fn event_at(cursors: &Cursors, position: Position) -> Result<RecordedEvent, StoreError> {
     let query = ReadLog::new().from(position).to(position);
-    let event = store.read_log(query).try_next().await?;
+    let event = cursors.log.read_log(query).try_next().await?;
     event.ok_or_else(|| {
         let message = format!("the parked event at position {position} is not in the log");
         StoreError::new(StoreErrorKind::Corrupt, message)

@@ -1,0 +1,248 @@
+//! Appends: what is asked for, what came of it, and why it was not done.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{LimitExceeded, StoreError};
+use crate::projection::{ReadError, Unprojectable};
+use crate::{AppendId, EventId, ExpectedVersion, NewEvent, Position, StreamId, Timestamp, Version};
+
+/// One atomic append, over one stream or several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Append {
+    /// Identifies the append.
+    pub id: AppendId,
+    /// What the sender calls the request, if it is to be done once only.
+    pub key: Option<IdempotencyKey>,
+    /// What is appended to which stream. Each stream stands here once.
+    pub streams: Vec<StreamAppend>,
+}
+
+impl Append {
+    /// An append of `events` to one stream.
+    pub fn new(stream: StreamId, expected: ExpectedVersion, events: Vec<NewEvent>) -> Self {
+        Self {
+            id: AppendId::new(),
+            key: None,
+            streams: vec![StreamAppend {
+                stream,
+                expected,
+                events,
+            }],
+        }
+    }
+
+    /// The events of all streams, in the order in which they get their positions.
+    pub fn events(&self) -> impl Iterator<Item = &NewEvent> {
+        self.streams.iter().flat_map(|part| &part.events)
+    }
+}
+
+/// The part of an [`Append`] that concerns one stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamAppend {
+    /// The stream.
+    pub stream: StreamId,
+    /// What the stream must be like.
+    pub expected: ExpectedVersion,
+    /// The events. Empty for a stream that was only read, and must not have moved since.
+    pub events: Vec<NewEvent>,
+}
+
+/// Names a request, so that it is done once, however often it is sent. Its scope is the whole store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The sender's name for the request.
+    pub key: String,
+    /// Identifies the content of the request: a key that comes back with another content is
+    /// [refused](AppendError::IdempotencyMismatch).
+    pub fingerprint: Uuid,
+}
+
+/// What is stored under an idempotency key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyRecord {
+    /// The content of the request that was done.
+    pub fingerprint: Uuid,
+    /// Its result, with [`Appended::repeated`] set.
+    pub appended: Appended,
+}
+
+/// The result of an append.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Appended {
+    /// The append's id. Of the first one, if this is a repetition.
+    pub id: AppendId,
+    /// Whether it had been appended before, and nothing was appended now.
+    pub repeated: bool,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// What became of each stream, in the order of [`Append::streams`].
+    pub streams: Vec<StreamAppended>,
+}
+
+impl Appended {
+    /// The highest position that the append tells of: of its last event, or of the store's head if it has none.
+    pub fn head(&self) -> Option<Position> {
+        self.streams.iter().map(|part| part.position).max()
+    }
+}
+
+/// What became of one stream by an append.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamAppended {
+    /// The stream.
+    pub stream: StreamId,
+    /// How many events were appended to it.
+    pub events: usize,
+    /// Its version after the append.
+    pub version: Version,
+    /// The position of the last event appended to it, or of the store's head if none was.
+    pub position: Position,
+}
+
+/// What is needed to [`resolve`](EventStore::resolve) an append whose outcome is unknown. Serialisable, so that it survives
+/// the process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppendRef {
+    /// The append's id.
+    pub append: AppendId,
+    /// The first stream that it appends to.
+    pub stream: StreamId,
+    /// The version of its first event in that stream, if the append demanded an exact one.
+    pub first_version: Option<Version>,
+    /// The id of its first event; of none, if it only records an idempotency key.
+    pub first_event: Option<EventId>,
+}
+
+impl AppendRef {
+    /// Refers to `append`.
+    pub fn of(append: &Append) -> Self {
+        let part = append
+            .streams
+            .iter()
+            .find(|part| !part.events.is_empty())
+            .or(append.streams.first());
+        let first_version = match part.map(|part| part.expected) {
+            Some(ExpectedVersion::NoStream) => Some(Version(1)),
+            Some(ExpectedVersion::Exact(version)) => Some(version.next()),
+            _ => None,
+        };
+        Self {
+            append: append.id,
+            stream: part.map_or_else(|| StreamId::new("", ""), |part| part.stream.clone()),
+            first_version,
+            first_event: part.and_then(|part| part.events.first()).map(|event| event.id),
+        }
+    }
+}
+
+impl fmt::Display for AppendRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "append {} to `{}`", self.append, self.stream)
+    }
+}
+
+/// Why an append was not done, or is not known to be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// Another writer was first: load again, decide again.
+    #[error("stream `{stream}` is at version {actual}, expected {expected}")]
+    Conflict {
+        /// The stream.
+        stream: StreamId,
+        /// What the append demanded.
+        expected: ExpectedVersion,
+        /// The version of the stream's last event.
+        actual: Version,
+    },
+    /// The append id or the idempotency key was used before, for something else: use a new one for a new request.
+    #[error("{what} was used before for another content")]
+    IdempotencyMismatch {
+        /// Which id or key.
+        what: String,
+    },
+    /// Two events of the append have the same id.
+    #[error("event id {0} stands twice in one append")]
+    DuplicateEventId(EventId),
+    /// The append is not well formed.
+    #[error("the append is not valid: {reason}")]
+    Invalid {
+        /// What is wrong.
+        reason: String,
+    },
+    /// An [inline](mod@crate::projection#inline) projection cannot apply an event: neither events nor rows are stored.
+    #[error("inline projection `{projection}` cannot apply {}, so that nothing is stored", EventAt::named(event.as_deref()))]
+    ProjectionFailed {
+        /// The projection's name.
+        projection: &'static str,
+        /// Which event. `None` if the database told at the end only, and not which.
+        event: Option<Box<EventAt>>,
+        /// What its method said.
+        #[source]
+        source: Box<Unprojectable>,
+    },
+    /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet: neither events
+    /// nor rows are stored.
+    #[error(
+        "inline projection `{projection}` has not taken in what was appended without it, so that nothing is stored"
+    )]
+    ProjectionBehind {
+        /// The projection's name.
+        projection: &'static str,
+        /// How far it has come, or the event before which it [holds](ReadError::Held). Its [health](crate::Runtime::health) says why.
+        #[source]
+        source: Box<ReadError>,
+    },
+    /// A part of the append is too large.
+    #[error(transparent)]
+    LimitExceeded(#[from] LimitExceeded),
+    /// It is not known whether the append was stored: ask [`resolve`](EventStore::resolve), or repeat it with its id.
+    #[error("it is not known whether {append} was stored")]
+    Indeterminate {
+        /// What to ask about.
+        append: Box<AppendRef>,
+        /// What happened.
+        #[source]
+        source: StoreError,
+    },
+    /// The append is stored, but fewer replicas than demanded have confirmed it.
+    #[error("{append} is stored, but fewer replicas than demanded have confirmed it")]
+    UnderReplicated {
+        /// What to ask about.
+        append: Box<AppendRef>,
+    },
+    /// The store failed; nothing of the append is stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AppendError {
+    pub(crate) fn invalid(reason: impl Into<String>) -> Self {
+        Self::Invalid { reason: reason.into() }
+    }
+}
+
+/// An event that was to be appended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventAt {
+    /// The stream.
+    pub stream: StreamId,
+    /// The number that it would have got in the stream.
+    pub version: Version,
+    /// The event's name.
+    pub name: Cow<'static, str>,
+}
+
+impl EventAt {
+    pub(crate) fn named(event: Option<&Self>) -> String {
+        match event {
+            Some(Self { stream, version, name }) => format!("event `{name}` (version {version} of `{stream}`)"),
+            None => "one of the events".to_owned(),
+        }
+    }
+}

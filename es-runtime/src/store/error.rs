@@ -1,0 +1,50 @@
+//! Failures of a store.
+
+/// What kind of failure a [`StoreError`] is: what a caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StoreErrorKind {
+    /// The store cannot be reached, or is busy: the same call may succeed later.
+    Unavailable,
+    /// The store has no room left.
+    Full,
+    /// The handle was closed, or does not trust itself after a failed flush: open the store again.
+    Closed,
+    /// The store refuses the call, and will refuse it again: permissions, a schema of another version, a setting.
+    Rejected,
+    /// What is stored cannot be right: stop and look.
+    Corrupt,
+}
+
+/// A failure of a store, which is not the caller's to avoid.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure; `message` says what was tried, what went wrong and what to do.
+    pub fn new(kind: StoreErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Adds the error that caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
+}
