@@ -1,9 +1,7 @@
 //! Parking in sequence, for projections: behind an event that cannot be applied nothing is applied to its rows until it is retried or
 //! skipped, and other rows go on.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{CommandError, Status, Unprojectable};
@@ -11,28 +9,12 @@ use es_runtime::{Position, Projection, ProjectionHandle};
 use es_tests::balances::{Send, Sent, Store, Transfer};
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::faults::{Fault, Faulty};
+use es_tests::parking::{Model, amount, broken};
 use es_tests::waits::{LONG, becomes, caught_up};
 use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-
-/// The amounts that cannot be applied.
-static BROKEN: Mutex<BTreeSet<i64>> = Mutex::new(BTreeSet::new());
-
-fn broken() -> MutexGuard<'static, BTreeSet<i64>> {
-    BROKEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// An amount that nobody else has.
-fn amount(is_broken: bool) -> i64 {
-    static NEXT: AtomicI64 = AtomicI64::new(1);
-    let amount = NEXT.fetch_add(1, Ordering::Relaxed);
-    if is_broken {
-        broken().insert(amount);
-    }
-    amount
-}
 
 fn take(amount: i64) -> i64 {
     if broken().contains(&amount) {
@@ -263,58 +245,6 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::TakeOver),
     ];
     vec(step, 1..50)
-}
-
-/// What must come of it.
-#[derive(Default)]
-struct Model {
-    rows: BTreeMap<String, Vec<i64>>,
-    /// By position: the rows that it changes, and the amount.
-    parked: BTreeMap<u64, (BTreeSet<String>, i64)>,
-}
-
-impl Model {
-    fn stands_behind(&self, position: u64, keys: &BTreeSet<String>) -> bool {
-        let mut before = self.parked.range(..position);
-        before.any(|(_, (others, _))| !keys.is_disjoint(others))
-    }
-
-    fn happened(&mut self, position: u64, keys: impl IntoIterator<Item = Id<Account>>, amount: i64) {
-        let keys: BTreeSet<String> = keys.into_iter().map(|key| key.to_string()).collect();
-        if self.stands_behind(position, &keys) || broken().contains(&amount) {
-            self.parked.insert(position, (keys, amount));
-        } else {
-            self.apply(&keys, amount);
-        }
-    }
-
-    fn apply(&mut self, keys: &BTreeSet<String>, amount: i64) {
-        for key in keys {
-            self.rows.get_mut(key).unwrap().push(amount);
-        }
-    }
-
-    /// The event, and what depends on it.
-    fn retry(&mut self, position: u64) -> bool {
-        let (keys, amount) = self.parked[&position].clone();
-        if self.stands_behind(position, &keys) || broken().contains(&amount) {
-            return false;
-        }
-        let mut reached = keys;
-        let later: Vec<u64> = self.parked.range(position..).map(|(position, _)| *position).collect();
-        for position in later {
-            let (keys, amount) = self.parked[&position].clone();
-            if keys.is_disjoint(&reached) {
-                continue;
-            }
-            reached.extend(keys.iter().cloned());
-            if !self.stands_behind(position, &keys) && !broken().contains(&amount) {
-                self.parked.remove(&position);
-                self.apply(&keys, amount);
-            }
-        }
-        true
-    }
 }
 
 async fn project(store: &Faulty) -> Runtime {

@@ -210,16 +210,16 @@ impl<T: Send + 'static> Handler<T> {
         let intake = Intake {
             manner,
             window: Arc::clone(&window),
-            space: Space::new(*buffer),
+            space: Arc::new(Space::new(*buffer)),
             reads,
         };
-        let mut handling = Handling::new(cursor, manner, trial, sequences, tenure, Arc::clone(&window), received);
+        let mut handling = Handling::new(cursor, trial, sequences, tenure, &intake, received);
         let trouble = {
             let running = pin!(guarded("following the log", handling.run(calls, order)));
             let reading = pin!(read_on(&intake, cursor, waiter));
-            match select(running, reading).await {
-                Either::Left((Err(trouble), _)) => trouble,
-                Either::Right((error, _)) => error.into(),
+            match select(reading, running).await {
+                Either::Left((error, _)) => error.into(),
+                Either::Right((Err(trouble), _)) => trouble,
             }
         };
         // What is in doubt is not written over.

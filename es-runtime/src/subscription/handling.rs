@@ -62,7 +62,7 @@ pub(super) enum Read {
 pub(super) struct Intake<'a, T> {
     pub(super) manner: &'a Manner<T>,
     pub(super) window: Arc<Window>,
-    pub(super) space: Space,
+    pub(super) space: Arc<Space>,
     pub(super) reads: mpsc::UnboundedSender<Read>,
 }
 
@@ -102,7 +102,8 @@ pub(super) struct Handling<'a, T> {
     reads: mpsc::UnboundedReceiver<Read>,
     /// What was read and is not taken in.
     queue: VecDeque<RecordedEvent>,
-    /// The shares of the buffer of all events from the first that is not done on: they are the window.
+    /// The room of all events from the cursor on: they are the window, and come again after a kill.
+    space: Arc<Space>,
     rooms: VecDeque<(Position, Room)>,
     pub(super) lanes: Lanes<T>,
     in_flight: FuturesUnordered<BoxFuture<'static, Ended>>,
@@ -141,21 +142,22 @@ enum Came {
 impl<'a, T: Send + 'static> Handling<'a, T> {
     pub(super) fn new(
         cursor: &'a Arc<Cursor>,
-        manner: &'a Manner<T>,
         trial: &'a mut Trial,
         sequences: &'a mut Sequences,
         tenure: &'a Tenure,
-        window: Arc<Window>,
+        intake: &Intake<'a, T>,
         reads: mpsc::UnboundedReceiver<Read>,
     ) -> Self {
+        let (window, space) = (Arc::clone(&intake.window), Arc::clone(&intake.space));
         let stored = window.done_to();
         Self {
             cursor,
-            manner,
+            manner: intake.manner,
             trial,
             sequences,
             tenure,
             window,
+            space,
             reads,
             queue: VecDeque::new(),
             rooms: VecDeque::new(),
@@ -208,7 +210,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
                 Came::Call(call) => return Err(call.into()),
                 Came::Ended(ended) => self.ended(ended).await?,
                 Came::Stored(stored) => self.stored(stored)?,
-                Came::Read(read) => self.heard(read),
+                Came::Read(read) => self.heard_all(read),
                 Came::Due => {}
             }
         }
@@ -277,6 +279,14 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             Poll::Pending
         })
         .await
+    }
+
+    /// Takes up all that was read by now, so that batches are as large as they can be.
+    fn heard_all(&mut self, first: Read) {
+        self.heard(first);
+        while let Ok(read) = self.reads.try_recv() {
+            self.heard(read);
+        }
     }
 
     fn heard(&mut self, read: Read) {
@@ -538,7 +548,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             self.cursor.standing.fail(Status::Held, &error, Some(position));
             return Ok(());
         }
-        self.cursor.standing.note(Status::Held, &error, Some(position));
+        self.cursor.standing.note(Status::CatchingUp, &error, Some(position));
         tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
         let Some(waiting) = self.lanes.remove(position) else {
             return Ok(());
@@ -616,7 +626,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
     fn store_soon(&mut self) {
         let is_late = self.stored_at.elapsed() >= SOON;
         let is_idle = self.is_at_end && self.lanes.is_empty() && self.queue.is_empty();
-        let is_due = is_late || !self.aside.is_empty() || (is_idle && self.is_worth_storing);
+        let is_due = is_late || self.space.is_scarce() || !self.aside.is_empty() || (is_idle && self.is_worth_storing);
         let may = self.not_before.is_none_or(|time| time <= Instant::now());
         if is_due && may && self.storing.is_none() {
             self.begin_storing();
@@ -625,9 +635,6 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
 
     fn begin_storing(&mut self) {
         let to = self.window.done_to();
-        while self.rooms.front().is_some_and(|(position, _)| *position <= to) {
-            self.rooms.pop_front();
-        }
         if self.stored.is_some_and(|stored| to <= stored) && self.aside.is_empty() {
             return;
         }
@@ -647,6 +654,9 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             Ok(stored) => {
                 self.stored = Some(stored);
                 self.stored_at = Instant::now();
+                while self.rooms.front().is_some_and(|(position, _)| *position <= stored) {
+                    self.rooms.pop_front();
+                }
                 self.parking.clear();
                 self.not_before = None;
                 if self.aside.is_empty() {

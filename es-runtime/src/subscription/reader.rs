@@ -33,6 +33,7 @@ pub(super) type Room = Arc<[OwnedSemaphorePermit; 2]>;
 pub(super) struct Space {
     events: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    most_events: u32,
     most_bytes: u32,
 }
 
@@ -41,8 +42,15 @@ impl Space {
         Self {
             events: Arc::new(Semaphore::new(buffer.events as usize)),
             bytes: Arc::new(Semaphore::new(buffer.bytes as usize)),
+            most_events: buffer.events,
             most_bytes: buffer.bytes,
         }
+    }
+
+    /// Whether less than half of it is left.
+    pub(super) fn is_scarce(&self) -> bool {
+        self.events.available_permits() < (self.most_events as usize).div_ceil(2)
+            || self.bytes.available_permits() < (self.most_bytes as usize).div_ceil(2)
     }
 
     /// Waits until an event of so many bytes may be buffered. One that is larger than the whole buffer is, on its own.
