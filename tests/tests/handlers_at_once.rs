@@ -254,9 +254,9 @@ es_tests::on_every_store_and_postgres! {
         let book = Book::default();
         let subscribe = runtime.subscribe("book").event::<Deposited>().from_start();
         let handle = subscribe.handle(book.handler()).at_once(4).attempts(1).park().start().await.unwrap();
-        let held = health(&runtime, |book| book.status == Status::Held).await;
         let last = first.0 + 10_000;
-        assert_eq!((held.position.0, held.parked), (last - 1, 10_000));
+        let held = health(&runtime, |book| book.status == Status::Held && book.position.0 == last - 1).await;
+        assert_eq!(held.parked, 10_000);
         let failure = held.last_error.expect("it says why");
         assert!(failure.error.contains("10000 events are parked"), "{failure:?}");
         handle.skip(first, "not wanted").await.unwrap();

@@ -61,7 +61,7 @@ impl Worker {
         self.write_aside(&place, place.stored, aside, lease).await?;
         let behind = self.sequences.behind(position);
         match self.unpark(&place, std::slice::from_ref(&event), lease).await {
-            Ok(()) => self.retry_behind(&place, behind, lease).await,
+            Ok(()) => Box::pin(self.retry_behind(&place, behind, lease)).await,
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
                 self.park_again(&place, &event, &error, attempts, lease).await?;
