@@ -14,8 +14,8 @@ use super::handling::{Handling, Intake, Manner};
 use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, SubscriptionError};
-use crate::consumer::{Sequences, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
-use crate::projection::{STANDBY, Status};
+use crate::consumer::{STANDBY, Sequences, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
+use crate::projection::Status;
 use crate::{Position, StoreError, metrics};
 
 /// For how long the cursor may stay behind what is done.

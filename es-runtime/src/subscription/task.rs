@@ -13,9 +13,9 @@ use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Shared};
 use super::reader::{Buffer, Sink, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
-use crate::consumer::{Tenure, Waiter, guarded};
+use crate::consumer::{Tenure, Waiter, guarded, stopped};
 use crate::error::chain;
-use crate::projection::{Status, stopped};
+use crate::projection::Status;
 use crate::store::{Lease, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 

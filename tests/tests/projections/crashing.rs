@@ -121,7 +121,7 @@ impl Parking {
 mod sqlite {
     use super::*;
 
-    #[projection(name = "seen", park_alone, schema = "sql/seen_sqlite.sql")]
+    #[projection(name = "seen", park_alone, schema = "schemas/seen_sqlite.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -159,7 +159,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    #[projection(name = "seen", park_alone, schema = "sql/seen_postgres.sql")]
+    #[projection(name = "seen", park_alone, schema = "schemas/seen_postgres.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -333,7 +333,7 @@ impl Case<'_> {
         let book = self.book.to_str().unwrap();
         let environment = [(ADDRESS, self.address), (WORK, &work), (BOOK, book), (RETRIES, "")];
         let environment = environment.into_iter().take(if retries { 4 } else { 3 });
-        let process = Process::start("crashing_process", environment, "working");
+        let process = Process::start("crashing::crashing_process", environment, "working");
         let lives = process.says("settled", Duration::from_secs(60));
         drop(process);
         self.free_lease().await;
