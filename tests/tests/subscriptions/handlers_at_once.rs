@@ -23,10 +23,12 @@ type Posting = Recorded<Deposited>;
 
 /// What a handler was called with, by stream, in order: positions and amounts.
 #[derive(Clone, Default)]
-struct Book(Arc<Mutex<BTreeMap<String, Vec<(u64, i64)>>>>);
+struct Book(Arc<Mutex<Pages>>);
+
+type Pages = BTreeMap<String, Vec<(u64, i64)>>;
 
 impl Book {
-    fn pages(&self) -> MutexGuard<'_, BTreeMap<String, Vec<(u64, i64)>>> {
+    fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
