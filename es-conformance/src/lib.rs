@@ -45,6 +45,13 @@ mod states;
 mod subject;
 pub mod wrap;
 
+#[doc = include_str!("../docs/writing-a-store.md")]
+#[doc = "```no_run"]
+#[doc = include_str!("../tests/vec_store.rs")]
+#[doc = "```"]
+#[doc = include_str!("../docs/what-a-store-promises.md")]
+pub mod writing_a_store {}
+
 pub use capability::Capability;
 pub use cases::cases;
 pub use fixture::{Fixture, Transaction, Work};

@@ -42,8 +42,11 @@ pub enum Poison {
     /// The projection stops before it, reports it in [`Health`](super::Health), and tries again from time to time.
     #[default]
     Hold,
-    /// The event is parked with its error, and the projection continues behind it.
+    /// The event is parked with its error, and so are later events of its [sequence](mod@super#parked-in-sequence). The
+    /// projection continues with the others.
     Park,
+    /// The event is parked with its error, and the projection continues behind it.
+    ParkAlone,
 }
 
 /// The stored form of a row. Written by `#[projection]` on the struct, unless it says `schema = …`.

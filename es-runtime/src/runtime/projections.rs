@@ -54,12 +54,13 @@ impl<P: Projection> ProjectionHandle<'_, P> {
             .await
     }
 
-    /// Applies the event at `position`, which is parked or held, with the code of this build. A parked event is applied
-    /// after events that came later.
+    /// Applies the event at `position`, which is parked or held, with the code of this build, and then the events
+    /// [parked behind it](mod@crate::projection#parked-in-sequence), in order, until one fails, which stays parked.
     ///
     /// # Errors
     ///
-    /// [`Failed`](CommandError::Failed) if that fails again, which is counted; the event stays where it is.
+    /// [`Failed`](CommandError::Failed) if the event fails again, which is counted; it stays where it is.
+    /// [`Behind`](CommandError::Behind) if another parked event comes first.
     pub async fn retry(&self, position: impl Into<Position>) -> Result<(), CommandError> {
         let position = position.into();
         let segment = self.running.of_event(position).await?;

@@ -45,6 +45,29 @@ pub enum SubscriptionError {
         /// The position given.
         position: Position,
     },
+    /// Another parked event comes first: retry or skip that one.
+    #[error(
+        "the event at position {position} stands behind position {first}, which `{subscription}` has parked: retry or skip that one first"
+    )]
+    Behind {
+        /// The subscription's name.
+        subscription: String,
+        /// The position given.
+        position: Position,
+        /// The first event that it waits for.
+        first: Position,
+    },
+    /// Too many events are parked to park another: [retry](super::SubscriptionHandle::retry) or
+    /// [skip](super::SubscriptionHandle::skip) those that the others wait for.
+    #[error(
+        "{parked} events are parked, and the one at position {position} is not: retry or skip those that the others stand behind"
+    )]
+    TooManyParked {
+        /// The event that was to be parked.
+        position: Position,
+        /// The number of parked events.
+        parked: usize,
+    },
     /// The store was restored to an earlier point: some delivered events no longer exist.
     /// [Forget](crate::Subscribe::forget) the cursor, and say where to begin.
     #[error(transparent)]

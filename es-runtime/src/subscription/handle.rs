@@ -32,12 +32,13 @@ impl SubscriptionHandle {
         all_parked(&*self.store, &self.standing.reader).await
     }
 
-    /// Calls the handler once for the event at `position`, which is parked or held. A parked event is handled after
-    /// events that came later.
+    /// Calls the handler once for the event at `position`, which is parked or held, and then for the events
+    /// [parked behind it](mod@crate::subscription#parked-in-sequence), in order, until one fails, which stays parked.
     ///
     /// # Errors
     ///
     /// [`Failed`](SubscriptionError::Failed) if that fails again, which is counted; the event stays where it is.
+    /// [`Behind`](SubscriptionError::Behind) if another parked event comes first.
     /// [`NotParked`](SubscriptionError::NotParked) if it is neither parked nor the next.
     pub async fn retry(&self, position: impl Into<Position>) -> Result<(), SubscriptionError> {
         self.order(What::Retry(position.into())).await
