@@ -55,7 +55,7 @@ pub(crate) struct Row {
     pub(crate) rows: Rows,
 }
 
-/// What becomes of an event that it cannot apply: what `Projection::POISON` is.
+/// The treatment of an event that it cannot apply: the value of `Projection::POISON`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Poison {
     Hold,

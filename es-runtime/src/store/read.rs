@@ -83,7 +83,7 @@ impl ReadStream {
 }
 
 impl ReadStream {
-    /// Whether the event is one of those that are asked for, but for the limit. For stores.
+    /// Returns whether the event matches the query, apart from the limit. For stores.
     pub fn wants(&self, event: &RecordedEvent) -> bool {
         event.stream == self.stream && (self.from..=self.to).contains(&event.version)
     }
@@ -132,7 +132,7 @@ impl ReadLog {
 }
 
 impl ReadLog {
-    /// Whether the event is one of those that are asked for, but for the limit. For stores.
+    /// Returns whether the event matches the query, apart from the limit. For stores.
     pub fn wants(&self, event: &RecordedEvent) -> bool {
         (self.from..=self.to).contains(&event.position) && self.only.as_ref().is_none_or(|only| only.matches(event))
     }

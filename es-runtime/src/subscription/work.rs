@@ -12,7 +12,7 @@ use crate::{Error, Position, metrics};
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::Subscribe::handle_many).
 #[derive(Debug)]
 pub struct Stopped {
-    /// How many of the batch were done, from the first on. The next one is to blame.
+    /// The number of events of the batch that are done, from the first on. The next one is to blame.
     pub done: usize,
     /// The last failure of a projection or a subscription.
     pub error: Error,
