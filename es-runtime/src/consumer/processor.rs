@@ -22,7 +22,7 @@ const FAIRNESS: Duration = Duration::from_millis(50);
 /// But not longer than this, so that what a killed process ran is taken up in time.
 const MOST_FAIR: Duration = Duration::from_secs(1);
 /// How long after a reader and the log were found not to go together they are looked at again.
-const DIVERGED: Duration = Duration::from_secs(30);
+const APART: Duration = Duration::from_secs(30);
 
 /// What a reader does with the log. Everything that has to do with its lease, with pauses and with orders is the processor's.
 pub(crate) trait Reader: Send {
@@ -40,15 +40,13 @@ pub(crate) trait Reader: Send {
     /// It has the lease now.
     fn enter(&mut self, tenure: &Tenure);
 
-    /// Follows the log until something ends that.
+    /// Does what it is told first, and follows the log until something ends that.
     fn work(
         &mut self,
         tenure: &Tenure,
+        order: Option<OrderOf<Self>>,
         calls: &mut Calls<OrderOf<Self>>,
     ) -> impl Future<Output = Ended<OrderOf<Self>>> + Send;
-
-    /// Does what it is told.
-    fn obey(&mut self, what: &Self::What, lease: &Lease) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// It has the lease no more; `lease` if it is to be given back now, with all that is worth noting noted.
     fn leave(&mut self, lease: Option<&Lease>) -> impl Future<Output = ()> + Send;
@@ -85,8 +83,8 @@ pub(crate) enum Ended<O> {
     Call(Call<O>),
     /// It holds before an event, as was said.
     Held,
-    /// What it has done is not of this log.
-    Diverged(Box<dyn std::error::Error + Send + Sync>),
+    /// It and the log do not go together, or never did: looked at again after a while.
+    Apart(Status, Box<dyn std::error::Error + Send + Sync>),
     /// The store failed, or something in this process: the same may go well later.
     Failed(StoreError),
 }
@@ -221,11 +219,7 @@ impl<R: Reader> Processor<R> {
         let patience = || backoff(Duration::from_millis(50), Duration::from_secs(10));
         let (mut order, mut failing) = (order, patience());
         loop {
-            if let Some(order) = order.take() {
-                let answer = guarded("what was ordered", self.reader.obey(&order.what, &tenure.lease)).await;
-                order.reply(answer);
-            }
-            let ended = self.reader.work(tenure, &mut self.calls).await;
+            let ended = self.reader.work(tenure, order.take(), &mut self.calls).await;
             if self.reader.has_progressed() {
                 failing = patience();
             }
@@ -233,9 +227,9 @@ impl<R: Reader> Processor<R> {
                 Ended::Call(call) => Some(call),
                 // Given back, so that a process with a build that can go on gets its turn.
                 Ended::Held => return End::Pause(next(holding)),
-                Ended::Diverged(error) => {
-                    self.reader.fail(Status::Diverged, &*error, None);
-                    return End::Pause(DIVERGED);
+                Ended::Apart(status, error) => {
+                    self.reader.fail(status, &*error, None);
+                    return End::Pause(APART);
                 }
                 Ended::Failed(error) if error.kind() == StoreErrorKind::Closed => return End::Stop,
                 Ended::Failed(error) => {

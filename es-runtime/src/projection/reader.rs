@@ -59,8 +59,12 @@ impl Reader for ProjectionReader {
         self.reporter = Some(Reporter::start(&cursors.store, standing, self.beside(), &tenure.lease));
     }
 
-    async fn work(&mut self, tenure: &Tenure, calls: &mut Calls<Order>) -> Ended<Order> {
+    async fn work(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls<Order>) -> Ended<Order> {
         let lease = &tenure.lease;
+        if let Some(order) = order {
+            let answer = guarded("what was ordered", self.obey(&order.what, lease)).await;
+            order.reply(answer);
+        }
         let mut is_stuck = false;
         loop {
             let building = match self.build_under_way(lease).await {
@@ -93,22 +97,11 @@ impl Reader for ProjectionReader {
             };
             return match trouble {
                 Trouble::LeaseLost => Ended::Call(Call::Lost),
-                Trouble::Diverged(error) => Ended::Diverged(Box::new(error)),
+                Trouble::Diverged(error) => Ended::Apart(Status::Diverged, Box::new(error)),
                 Trouble::Store(error) | Trouble::Moved(error) => Ended::Failed(error),
                 Trouble::Held { .. } => Ended::Held,
             };
         }
-    }
-
-    async fn obey(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
-        let mut answer = self.obeying(what, lease).await;
-        // A commit that was cut off for the order may have come through since, and moved the checkpoint. No other one is under way.
-        if answer.as_ref().is_err_and(was_moved) {
-            answer = self.obeying(what, lease).await;
-        }
-        self.worker.limit = FIRST;
-        self.worker.trial.pardon(None);
-        answer
     }
 
     async fn leave(&mut self, lease: Option<&Lease>) {
@@ -177,6 +170,17 @@ impl Reader for ProjectionReader {
 }
 
 impl ProjectionReader {
+    async fn obey(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
+        let mut answer = self.obeying(what, lease).await;
+        // A commit that was cut off for the order may have come through since, and moved the checkpoint. No other one is under way.
+        if answer.as_ref().is_err_and(was_moved) {
+            answer = self.obeying(what, lease).await;
+        }
+        self.worker.limit = FIRST;
+        self.worker.trial.pardon(None);
+        answer
+    }
+
     fn beside(&self) -> Option<&Arc<Standing>> {
         self.rebuilder.as_ref().map(|rebuilder| &rebuilder.worker.standing)
     }

@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::consumer::{ENDED, Sequences, Trial, Waiter};
+use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
 use crate::projection::Poison;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
@@ -126,13 +126,13 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             orders,
         };
         let trial = Trial::new(&cursor.cursors.store, &cursor.standing.trial, self.attempts.min(ENDED));
-        let handler = Handler {
+        let calls = Calls {
+            stop: cursor.stop.clone(),
+            orders: received,
+        };
+        let reader = Handler {
             trial,
             sequences: Sequences::default(),
-            calls: Calls {
-                stop: cursor.stop.clone(),
-                orders: received,
-            },
             waiter: Waiter::new(cursor.cursors.log.wakes()),
             cursor,
             manner: Manner {
@@ -145,10 +145,18 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             },
             buffer: self.subscribe.buffer,
             done: Position::ZERO,
+            looked_at: Position::ZERO,
+        };
+        let processor = Processor {
+            reader,
+            calls,
+            // Handlers take what is free, without a look at what others have.
+            leases: Arc::default(),
+            index: 0,
         };
         let subscriptions = &self.subscribe.runtime.0.subscriptions;
         let standing = Arc::clone(&handle.standing);
-        subscriptions.run(standing, Some(handle.clone()), handler.live());
+        subscriptions.run(standing, Some(handle.clone()), processor.live());
         Ok(handle)
     }
 }

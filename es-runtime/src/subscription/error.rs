@@ -98,11 +98,6 @@ impl SubscriptionError {
         }
     }
 
-    /// Whether the store was closed.
-    pub(crate) fn is_closed(&self) -> bool {
-        matches!(self, Self::Store(error) if error.kind() == crate::StoreErrorKind::Closed)
-    }
-
     /// Whether the same may go well a little later.
     pub(crate) fn is_transient(&self) -> bool {
         use crate::StoreErrorKind::{Closed, Corrupt};

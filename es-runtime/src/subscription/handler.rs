@@ -1,33 +1,29 @@
-//! The task of a subscription with a handler: waits for the lease, works under it, gives it back.
+//! A subscription with a handler as a reader of the log.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::ExponentialBackoff;
 use futures_util::future::{Either, select};
 use tokio::sync::mpsc;
-use tokio::time::sleep;
 
-use super::calls::{Call, Calls, Order};
+use super::calls::{Call, Calls, Order, What};
 use super::handling::{Handling, Intake, Manner};
 use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
-use super::{Cursor, SubscriptionError};
-use crate::consumer::{STANDBY, Sequences, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
+use super::{Cursor, Standing, SubscriptionError};
+use crate::consumer::{Ended, Reader, Sequences, Tenancy, Tenure, Trial, Waiter, count_parked, guarded};
 use crate::projection::Status;
-use crate::{Position, StoreError, metrics};
+use crate::store::Lease;
+use crate::{Position, StoreError, StoreErrorKind, metrics};
 
 /// For how long the cursor may stay behind what is done.
 pub(super) const SOON: Duration = Duration::from_millis(100);
-/// How long after the cursor and the log were found not to go together they are looked at again.
-const DIVERGED: Duration = Duration::from_secs(30);
 
 pub(crate) struct Handler<T> {
     pub(crate) cursor: Arc<Cursor>,
     pub(crate) manner: Manner<T>,
     pub(crate) buffer: Buffer,
-    pub(crate) calls: Calls,
     pub(crate) waiter: Waiter,
     /// How often the handler was tried with an event, and what came of that.
     pub(crate) trial: Trial,
@@ -35,6 +31,8 @@ pub(crate) struct Handler<T> {
     pub(crate) sequences: Sequences,
     /// Up to here everything is done, or is not wanted.
     pub(crate) done: Position,
+    /// Where that was when it was looked at last.
+    pub(crate) looked_at: Position,
 }
 
 /// Why the log is not followed any more.
@@ -60,132 +58,78 @@ impl<E: Into<SubscriptionError>> From<E> for Trouble {
     }
 }
 
-/// What ends work under a lease.
-enum End {
-    Stop,
-    Lost,
-    /// To be tried again after this long, by whoever is there.
-    Pause(Duration),
-}
+impl<T: Send + 'static> Reader for Handler<T> {
+    type What = What;
+    type Error = SubscriptionError;
 
-impl<T: Send + 'static> Handler<T> {
-    pub(crate) async fn live(mut self) {
-        let patience = || backoff(Duration::from_secs(1), Duration::from_secs(60));
-        let (mut pause, mut holding) = (Duration::ZERO, patience());
-        while let Some((tenure, order)) = self.stand_by(pause).await {
-            let before = self.done;
-            let end = match guarded("running it", async {
-                Ok::<_, StoreError>(self.own(&tenure, order, &mut holding).await)
-            })
-            .await
-            {
-                Ok(end) => end,
-                Err(error) => {
-                    self.cursor.standing.fail(Status::Retrying, &error, None);
-                    End::Pause(next(&mut holding))
-                }
-            };
-            self.cursor.standing.state().owns = false;
-            if self.done > before {
-                holding = patience();
-            }
-            pause = match end {
-                End::Lost => {
-                    drop(tenure);
-                    STANDBY
-                }
-                End::Stop => {
-                    self.give_back(tenure).await;
-                    break;
-                }
-                End::Pause(length) => {
-                    self.give_back(tenure).await;
-                    length
-                }
-            };
+    fn tenancy(&self) -> Tenancy<'_> {
+        let Standing {
+            reader, owner, metrics, ..
+        } = &*self.cursor.standing;
+        Tenancy {
+            store: &self.cursor.cursors.store,
+            lease: reader,
+            owner,
+            metrics,
         }
-        self.cursor.standing.is(Status::Stopped);
     }
 
-    /// Gives the lease back, so that nobody takes what was not tried for what has ended this process.
-    async fn give_back(&mut self, tenure: Tenure) {
-        if let Err(error) = guarded("closing a trial", self.trial.close(&tenure.lease)).await {
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn enter(&mut self, _: &Tenure) {
+        self.cursor.standing.state().owns = true;
+    }
+
+    async fn work(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls) -> Ended<Order> {
+        // The work of a large `Manner` would be a part of every future that awaits it.
+        match Box::pin(self.follow(tenure, order, calls)).await {
+            Trouble::Call(call) => call.into(),
+            Trouble::Held => Ended::Held,
+            Trouble::Error(SubscriptionError::Store(error)) if error.kind() != StoreErrorKind::Corrupt => {
+                Ended::Failed(error)
+            }
+            Trouble::Error(error @ SubscriptionError::Checkpoint(_)) => Ended::Apart(Status::Diverged, Box::new(error)),
+            Trouble::Error(error) => Ended::Apart(Status::Retrying, Box::new(error)),
+        }
+    }
+
+    async fn leave(&mut self, lease: Option<&Lease>) {
+        self.cursor.standing.state().owns = false;
+        let Some(lease) = lease else { return };
+        // So that nobody takes what was not tried for what has ended this process.
+        if let Err(error) = guarded("closing a trial", self.trial.close(lease)).await {
             let subscription = self.cursor.name();
             tracing::debug!(subscription, %error, "an attempt that was not made stays noted");
         }
-        tenure.end(&*self.cursor.cursors.store).await;
     }
 
-    /// Waits until it has the lease; `None` if it is to stop. For an order that comes meanwhile the lease is asked for at once.
-    async fn stand_by(&mut self, first: Duration) -> Option<(Tenure, Option<Order>)> {
-        let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
-        let mut pause = first;
-        loop {
-            let order = match self.calls.or(None, sleep(pause)).await {
-                Ok(()) => None,
-                Err(Call::Order(order)) => Some(order),
-                Err(Call::Stop | Call::Lost) => return None,
-            };
-            // To the end, also if it is to stop: a lease whose answer nobody awaits would be held by nobody until it runs out.
-            let (answer, length) = match self.cursor.take().await {
-                Ok(Some(tenure)) => return Some((tenure, order)),
-                Ok(None) => {
-                    self.cursor.standing.is(Status::Standby);
-                    let name = self.cursor.name().to_owned();
-                    (SubscriptionError::Elsewhere(name), STANDBY)
-                }
-                Err(error) if error.is_closed() => return None,
-                Err(error) => {
-                    self.cursor.standing.fail(Status::Retrying, &error, None);
-                    (error, next(&mut failing))
-                }
-            };
-            if let Some(order) = order {
-                order.reply(Err(answer));
-            }
-            pause = length;
-        }
+    fn position(&self) -> Option<Position> {
+        Some(self.done)
     }
 
-    /// Works under the lease.
-    async fn own(&mut self, tenure: &Tenure, order: Option<Order>, holding: &mut ExponentialBackoff) -> End {
-        let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
-        let mut order = order;
-        loop {
-            let before = self.done;
-            let trouble = Box::pin(self.follow(tenure, order.take())).await;
-            if self.done > before {
-                failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
-            }
-            let called = match trouble {
-                Trouble::Call(call) => Some(call),
-                // Given back, so that a process with a build that can take it gets its turn.
-                Trouble::Held => return End::Pause(next(holding)),
-                Trouble::Error(error) if error.is_transient() => {
-                    self.cursor.standing.fail(Status::Retrying, &error, None);
-                    self.calls.or(Some(tenure), sleep(next(&mut failing))).await.err()
-                }
-                Trouble::Error(error) if error.is_closed() => return End::Stop,
-                Trouble::Error(error) => {
-                    let status = match error {
-                        SubscriptionError::Checkpoint(_) => Status::Diverged,
-                        _ => Status::Retrying,
-                    };
-                    self.cursor.standing.fail(status, &error, None);
-                    return End::Pause(DIVERGED);
-                }
-            };
-            match called {
-                None => {}
-                Some(Call::Stop) => return End::Stop,
-                Some(Call::Lost) => return End::Lost,
-                Some(Call::Order(given)) => order = Some(given),
-            }
-        }
+    fn has_progressed(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.looked_at, self.done);
+        self.done > before
     }
 
+    fn elsewhere(&self) -> SubscriptionError {
+        SubscriptionError::Elsewhere(self.cursor.name().to_owned())
+    }
+
+    fn show(&self, status: Status) {
+        self.cursor.standing.is(status);
+    }
+
+    fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>) {
+        self.cursor.standing.fail(status, error, position);
+    }
+}
+
+impl<T: Send + 'static> Handler<T> {
     /// Handles what is there, and then what comes, after the order.
-    async fn follow(&mut self, tenure: &Tenure, order: Option<Order>) -> Trouble {
+    async fn follow(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls) -> Trouble {
         let window = match self.window(tenure).await {
             Ok(window) => window,
             Err(error) => {
@@ -200,7 +144,6 @@ impl<T: Send + 'static> Handler<T> {
             cursor,
             manner,
             buffer,
-            calls,
             waiter,
             trial,
             sequences,

@@ -30,12 +30,12 @@ async fn start(events: &MemoryStore, cursors: &Arc<SqliteStore>) -> Runtime {
 /// Subscribes with a handler that passes on where each event stands.
 async fn handle(runtime: &Runtime) -> mpsc::UnboundedReceiver<Position> {
     let (sender, handled) = mpsc::unbounded_channel();
-    let handler = move |posting: Recorded<AccountEvent>| {
+    let pass_on = move |posting: Recorded<AccountEvent>| {
         let sender = sender.clone();
         async move { sender.send(posting.position) }
     };
     let subscribe = runtime.subscribe("mails").aggregate::<Account>().from_start();
-    subscribe.handle(handler).start().await.unwrap();
+    subscribe.handle(pass_on).start().await.unwrap();
     handled
 }
 
