@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use es_runtime::{
-    ExecuteError, ExpectedVersion, KeyOf, NewEvent, Receipt, RetryPolicy, Runtime, StoreErrorKind, StreamId,
+    AppendError, ExecuteError, ExpectedVersion, KeyOf, LoadError, NewEvent, Receipt, RetryPolicy, Runtime,
+    StoreErrorKind, StreamId,
 };
 
 use crate::check::{Among, Checked, Stop, holds, present, same};
@@ -148,7 +149,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
         let result = one_attempt(&intercept, String::new())
             .await
             .among(format_args!("{kind:?}"))?;
-        let right = matches!(&result, Err(ExecuteError::Store(error)) if error.kind() == kind);
+        let right = matches!(&result, Err(ExecuteError::Append(AppendError::Store(error))) if error.kind() == kind);
         holds(
             right,
             "a command whose append fails",
@@ -162,7 +163,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
     let result = one_attempt(&intercept, too_long)
         .await
         .among("an event above the limit")?;
-    let right = matches!(result, Err(ExecuteError::LimitExceeded(_)));
+    let right = matches!(result, Err(ExecuteError::Append(AppendError::LimitExceeded(_))));
     holds(
         right,
         "a command whose event is above the limit",
@@ -178,7 +179,8 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
     let runtime = runtime_over(&intercept, 10).await?;
     let command = Count::default();
     let result = runtime.execute(counter(), command.clone()).await;
-    let right = matches!(&result, Err(ExecuteError::UnknownEvent(unknown)) if unknown.name == "unknown");
+    let right =
+        matches!(&result, Err(ExecuteError::Load(LoadError::UnknownEvent(unknown))) if unknown.name == "unknown");
     holds(
         right,
         "a command to a stream with an event of unknown name",

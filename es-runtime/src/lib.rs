@@ -51,7 +51,7 @@ pub use runtime::{
     ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
     Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
-pub use store::{EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
+pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 

@@ -110,12 +110,12 @@ fn outcome_of_receipts(events: usize, repeated: bool) -> &'static str {
 /// What became of a command that failed, by who has to do something about it.
 fn outcome_of<E>(error: &ExecuteError<E>) -> &'static str {
     match error {
+        ExecuteError::Conflict { .. } => "conflict",
         ExecuteError::Refused(_)
         | ExecuteError::Invalid(_)
         | ExecuteError::NotFound { .. }
         | ExecuteError::AlreadyExists { .. }
         | ExecuteError::IdempotencyMismatch { .. } => "refused",
-        ExecuteError::Conflict { .. } => "conflict",
         _ => "failed",
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use es_runtime::prelude::*;
 use es_runtime::projection::{CommandError, ProjectionStore, ReadError};
 use es_runtime::subscription::{Deliveries, SubscriptionError, SubscriptionHandle};
-use es_runtime::{Recorded, StoreError, StoreErrorKind};
+use es_runtime::{AppendError, LoadError, Recorded, StoreError, StoreErrorKind};
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::ledger::sqlite::Ledger;
@@ -160,7 +160,7 @@ fn what_waits_is_told_on_postgres() {
         assert_read_ended(read);
         assert_ended(&runtime.health().await.unwrap_err());
         let error = runtime.execute(account, Deposit { amount: 1 }).await.unwrap_err();
-        let ExecuteError::Store(error) = error else {
+        let ExecuteError::Load(LoadError::Store(error)) = error else {
             panic!("{error}")
         };
         assert_ended(&error);
@@ -206,7 +206,7 @@ fn an_append_does_not_wait_for_an_inline_projection_whose_task_has_ended() {
         let plain = Runtime::builder(store).start().await.unwrap();
         let account = account_with(&plain, 5).await;
         let error = runtime.execute(account, Deposit { amount: 1 }).await.unwrap_err();
-        let ExecuteError::ProjectionBehind { source, .. } = error else {
+        let ExecuteError::Append(AppendError::ProjectionBehind { source, .. }) = error else {
             panic!("{error}")
         };
         assert_read_ended::<()>(Err(*source));

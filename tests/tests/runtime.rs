@@ -339,7 +339,7 @@ es_tests::on_every_store! {
                 if event.stream == id.stream_id() && event.version == 2 && event.position == head
                     && event.name == name && event.shape_version == shape_version), "{error}");
             let error = runtime.execute(id, Deposit { amount: 1 }).await.unwrap_err();
-            assert!(matches!(error, ExecuteError::UnknownEvent(_)), "{error}");
+            assert!(matches!(error, ExecuteError::Load(LoadError::UnknownEvent(_))), "{error}");
         }
         let append = Append::new(id.stream_id(), ExpectedVersion::Any, vec![foreign("deposited", 1)]);
         store.append(append).await.unwrap();
