@@ -9,6 +9,7 @@ mod command_enum;
 mod context;
 pub mod docs;
 mod error;
+mod error_class;
 mod event;
 mod id;
 mod json;

@@ -111,11 +111,7 @@ fn outcome_of_receipts(events: usize, repeated: bool) -> &'static str {
 fn outcome_of<E>(error: &ExecuteError<E>) -> &'static str {
     match error {
         ExecuteError::Conflict { .. } => "conflict",
-        ExecuteError::Refused(_)
-        | ExecuteError::Invalid(_)
-        | ExecuteError::NotFound { .. }
-        | ExecuteError::AlreadyExists { .. }
-        | ExecuteError::IdempotencyMismatch { .. } => "refused",
+        error if error.is_callers_fault() => "refused",
         _ => "failed",
     }
 }

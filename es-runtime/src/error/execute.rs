@@ -8,7 +8,15 @@ use crate::{
     UnknownEvent, UnreadableEvent, Version,
 };
 
+// The classes of errors, in the words in which `description` tells them.
+pub(crate) const RETRYABLE: &str = "the same call may succeed later";
+pub(crate) const CALLERS_FAULT: &str = "the call itself is wrong";
+pub(crate) const OTHER: &str = "the call failed";
+
 /// Why a command was not executed, or is not known to have been. `E` is the domain's own refusal.
+///
+/// [`is_retryable`](Self::is_retryable) and [`is_callers_fault`](Self::is_callers_fault) say what to answer without a match:
+/// the guide [Web service](crate::docs::web_service) shows how.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ExecuteError<E> {
@@ -174,6 +182,7 @@ impl<E: fmt::Display> fmt::Display for ExecuteError<E> {
     }
 }
 
+// By hand for the sake of `description`, which no derive writes.
 impl<E: StdError + 'static> StdError for ExecuteError<E> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
@@ -192,6 +201,11 @@ impl<E: StdError + 'static> StdError for ExecuteError<E> {
             | Self::IdempotencyMismatch { .. }
             | Self::InTransaction { .. } => None,
         }
+    }
+
+    /// Tells the class, for [`Error`](crate::Error), which does not know `E` and so cannot downcast.
+    fn description(&self) -> &str {
+        self.class_in_words()
     }
 }
 
