@@ -102,7 +102,7 @@ pub enum LoadError {
 
 /// Any error, for programs that report errors rather than match them: `?` turns every error into it.
 ///
-/// `Debug`, which is what `fn main() -> es_runtime::Result<()>` prints, shows the chain of causes.
+/// `Debug`, which is what `fn main() -> es_runtime::Result<()>` prints, shows the message and then each cause in a line of its own.
 pub struct Error(pub(crate) Box<dyn StdError + Send + Sync>);
 
 /// A `Result` whose error is [any error](Error) unless it is named.
@@ -135,28 +135,22 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)?;
-        let (said, mut cause) = (self.0.to_string(), self.0.source());
-        while let Some(error) = cause {
-            let next = error.to_string();
-            if !said.contains(&next) {
-                write!(f, "\n  caused by: {next}")?;
-            }
-            cause = error.source();
-        }
-        Ok(())
+        unsaid_causes(&*self.0).try_for_each(|cause| write!(f, "\n  caused by: {cause}"))
     }
 }
 
 /// The text of the error with those of its causes, except what it says already.
 pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
+    unsaid_causes(error).fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// The causes of the error, from the outermost, without those that the error or a cause before them quotes.
+fn unsaid_causes(error: &(dyn StdError + 'static)) -> impl Iterator<Item = String> {
+    let mut said = vec![error.to_string()];
+    let causes = std::iter::successors(error.source(), |error| (*error).source()).map(ToString::to_string);
+    causes.filter(move |cause| {
+        let is_new = !said.iter().any(|said| said.contains(cause.as_str()));
+        said.push(cause.clone());
+        is_new
+    })
 }
