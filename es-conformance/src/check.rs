@@ -3,8 +3,8 @@
 use std::fmt::{self, Debug, Display};
 use std::panic::Location;
 
-use es_runtime::projection::store::{CheckpointError, CommitError};
 use es_runtime::store::AppendError;
+use es_runtime::store::{CheckpointError, CommitError};
 use es_runtime::{ExpectedVersion, StartError, StoreError, StreamId, Version};
 
 /// The end of a case: the promise is kept, or it stopped before.

@@ -146,7 +146,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
         StoreErrorKind::Closed,
     ] {
         let intercept = Intercept::planned(&store, [Act::Fail(kind)]);
-        let result = one_attempt(&intercept, String::new())
+        let result = one_attempt(&intercept, String::new(), 1)
             .await
             .among(format_args!("{kind:?}"))?;
         let right = matches!(&result, Err(ExecuteError::Append(AppendError::Store(error))) if error.kind() == kind);
@@ -160,7 +160,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
 
     let intercept = Intercept::planned(&store, []);
     let too_long = "x".repeat(store.limits().payload);
-    let result = one_attempt(&intercept, too_long)
+    let result = one_attempt(&intercept, too_long, 0)
         .await
         .among("an event above the limit")?;
     let right = matches!(result, Err(ExecuteError::Append(AppendError::LimitExceeded(_))));
@@ -199,13 +199,13 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
     )
 }
 
-/// Executes a command, which must end after one attempt.
-async fn one_attempt(intercept: &Wrapped<Intercept>, note: String) -> Checked<Outcome> {
+/// Executes a command, which must end after one attempt, in which so many appends come to the store.
+async fn one_attempt(intercept: &Wrapped<Intercept>, note: String, appends: usize) -> Checked<Outcome> {
     let runtime = runtime_over(intercept, 10).await?;
     let command = Count::noting(note);
     let result = runtime.execute(counter(), command.clone()).await;
     same("the states that the handler was called with", command.seen(), vec![1])?;
-    same("the number of appends", intercept.0.appends().len(), 1)?;
+    same("the number of appends", intercept.0.appends().len(), appends)?;
     Ok(result)
 }
 

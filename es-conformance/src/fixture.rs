@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, Position};
 
 use crate::{Capability, SqlTables};

@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineReader};
-use es_runtime::projection::store::Commit;
-use es_runtime::store::{Append, AppendError, Appended};
+use es_runtime::store::{Advance, Append, AppendError, Appended};
 use es_runtime::{ExpectedVersion, NewEvent, Position, StreamId, Version};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
 use crate::idempotency::key;
 use crate::projections::LONG;
+use crate::projections::moves;
 use crate::sample::{event, events, stream};
 use crate::scale::scaled;
-use crate::sql::{Tables, moves, numbers, schema, written};
+use crate::sql::{Tables, numbers, schema, written};
 use crate::sql_tables::{SqlInline, SqlStep};
 use crate::subject::{Projections, Subject, at_once, joined};
 
@@ -58,11 +58,11 @@ impl Inline {
         let lease = present("the lease of the projection", lease)?;
         let from = store.checkpoint(name).await?;
         let from = from.map_or(Position::ZERO, |checkpoint| checkpoint.position);
-        let commit = Commit {
+        let advance = Advance {
             reader: name.clone(),
             ..moves(&lease, from, to)
         };
-        written(self.tables.run_steps(&projection.schema, steps, Some(commit)).await)
+        written(self.tables.run_steps(&projection.schema, steps, Some(advance)).await)
     }
 
     /// Says of the projection that it was once as new as the log.
@@ -70,11 +70,11 @@ impl Inline {
         let store = self.store();
         let lease = store.acquire(&projection.reader, "task", LONG).await?;
         let lease = present("the lease of the projection", lease)?;
-        let mark = Commit {
+        let mark = Advance {
             reader: projection.mark.clone(),
             ..moves(&lease, 0, 0)
         };
-        Ok(store.commit(mark).await?)
+        Ok(store.advance(mark).await?)
     }
 
     /// Appends with steps of both.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use es_runtime::projection::store::{CommitError, Lease, LeaseState, Report};
+use es_runtime::store::{CommitError, Lease, LeaseState, Report};
 use es_runtime::{Position, StoreErrorKind};
 
 use crate::check::{Checked, Stop, holds, present, same};
@@ -36,16 +36,10 @@ async fn good_for_nothing(store: &Projections, lease: &Lease, holder: &Lease) ->
         "a commit under a lease that was lost",
         store.commit(stale.clone()).await,
     )?;
-    let elsewhere = es_runtime::projection::store::Commit {
-        from: Position(77),
-        to: Position(78),
-        ..stale
-    };
+    let mut elsewhere = stale;
+    (elsewhere.advance.from, elsewhere.advance.to) = (Position(77), Position(78));
     lost("one from a wrong checkpoint as well", store.commit(elsewhere).await)?;
-    lost(
-        "a lost owner that forgets",
-        store.forget(READER, Some(&table()), lease).await,
-    )?;
+    lost("a lost owner that forgets", store.clear(&table(), READER, lease).await)?;
     same("that a lost lease was renewed", store.renew(lease, LONG).await?, false)?;
     store.release(lease).await?;
     same(

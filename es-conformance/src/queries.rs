@@ -1,6 +1,6 @@
 //! G: what can be asked of rows.
 
-use es_runtime::projection::store::{Compare, FieldValue, RowChange, RowCursor, RowFilter, RowQuery, RowTable};
+use es_runtime::store::{Compare, FieldValue, RowChange, RowCursor, RowFilter, RowQuery, RowTable};
 
 use crate::check::{Among, Checked, holds, same};
 use crate::projections::{change, commit, filled, leased};
@@ -99,7 +99,7 @@ pub(crate) async fn g20_queries_mean_the_same(subject: &Subject<'_>) -> Checked 
     for (table, to) in [(&indexed, 1), (&plain, 2)] {
         store.create_table(table).await?;
         let mut commit = commit(&lease, to - 1, to, rows.clone());
-        commit.table = Some(table.clone());
+        commit.table = table.clone();
         store.commit(commit).await?;
         orders(&store, table).await.among(&table.projection)?;
         filters(&store, table).await.among(&table.projection)?;

@@ -2,9 +2,7 @@
 
 use std::cmp::Ordering;
 
-use es_runtime::projection::store::{
-    Compare, FieldValue, RowChange, RowCount, RowFilter, RowGroup, RowQuery, RowTable,
-};
+use es_runtime::store::{Compare, FieldValue, RowChange, RowCount, RowFilter, RowGroup, RowQuery, RowTable};
 use serde_json::{Value, json};
 
 use crate::check::{Among, Checked, same};
@@ -245,7 +243,7 @@ pub(crate) async fn g38_random_rows_are_found_ordered_and_counted(subject: &Subj
     for (table, to) in [(&indexed, 1), (&plain, 2)] {
         store.create_table(table).await?;
         let mut commit = commit(&lease, to - 1, to, rows.iter().map(Known::change).collect());
-        commit.table = Some(table.clone());
+        commit.table = table.clone();
         store.commit(commit).await?;
         for _ in 0..scaled(60, 2_000) {
             let asked = ask(&store, table, &rows, &mut random).await;

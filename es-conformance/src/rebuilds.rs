@@ -1,14 +1,12 @@
 //! G: what is built beside, and takes the place of what is shown.
 
 use es_runtime::Position;
-use es_runtime::projection::store::{
-    Commit, CommitError, Difference, Differences, Lease, Parked, Replace, Row, RowTable,
-};
 use es_runtime::store::ReadLog;
+use es_runtime::store::{Commit, CommitError, Difference, Differences, Lease, Parked, Replace, Row, RowTable};
 use futures_util::TryStreamExt as _;
 
 use crate::check::{Checked, Stop, holds, same};
-use crate::projections::{READER, all_rows, change, checkpoint, commit, filled, leased, table};
+use crate::projections::{READER, all_rows, change, checkpoint, commit, filled, leased, of, table};
 use crate::scale::scaled;
 use crate::subject::{Projections, Subject};
 
@@ -35,12 +33,8 @@ fn replace(lease: &Lease, from: u64, to: u64) -> Replace {
 }
 
 /// A commit of the one beside.
-fn built(lease: &Lease, from: u64, to: u64, rows: Vec<es_runtime::projection::store::RowChange>) -> Commit {
-    Commit {
-        reader: BESIDE.to_owned(),
-        table: Some(beside()),
-        ..commit(lease, from, to, rows)
-    }
+fn built(lease: &Lease, from: u64, to: u64, rows: Vec<es_runtime::store::RowChange>) -> Commit {
+    of(BESIDE, beside(), commit(lease, from, to, rows))
 }
 
 async fn parked(store: &Projections, position: u64) -> Checked<Parked> {
@@ -71,7 +65,7 @@ pub(crate) async fn g23_rebuilt_rows_replace_shown_ones(subject: &Subject<'_>) -
         1,
         vec![change("gone", "{}", 1), change("kept", r#"{"count":1}"#, 1)],
     );
-    first.park = vec![parked(&store, 1).await?];
+    first.advance.park = vec![parked(&store, 1).await?];
     store.commit(first).await?;
 
     for round in 1..=rounds {
@@ -83,7 +77,7 @@ pub(crate) async fn g23_rebuilt_rows_replace_shown_ones(subject: &Subject<'_>) -
             .collect();
         rows.push(change("kept", r#"{"count":1}"#, 1));
         let mut build = built(&lease, 0, to, rows);
-        build.park = vec![parked(&store, to).await?];
+        build.advance.park = vec![parked(&store, to).await?];
         store.commit(build).await?;
         let watching = {
             let reader = reader.clone();
@@ -245,12 +239,9 @@ pub(crate) async fn g26_versions_are_listed_and_dropped(subject: &Subject<'_>) -
     }
     same("the versions", store.versions(READER).await?, vec![1, 2, 10])?;
     store.commit(commit(&lease, 0, 1, vec![change("a", "{}", 1)])).await?;
-    let mut of_second = Commit {
-        reader: "second".to_owned(),
-        table: Some(second.clone()),
-        ..commit(&lease, 0, 2, vec![change("a", "{}", 2)])
-    };
-    of_second.park = vec![parked(&store, 2).await?];
+    let rows = vec![change("a", "{}", 2)];
+    let mut of_second = of("second", second.clone(), commit(&lease, 0, 2, rows));
+    of_second.advance.park = vec![parked(&store, 2).await?];
     store.commit(of_second).await?;
 
     for _ in 0..2 {

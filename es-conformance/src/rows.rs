@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use es_runtime::projection::store::{
+use es_runtime::store::{
     Commit, CommitError, Compare, FieldValue, Lease, Parked, Row, RowChange, RowCursor, RowQuery, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 
 use crate::check::{Checked, holds, present, same};
-use crate::projections::{LONG, READER, all_rows, append, change, checkpoint, commit, filled, leased, table};
+use crate::projections::{LONG, READER, all_rows, append, change, checkpoint, commit, filled, leased, of, table};
 use crate::queries::filter;
 use crate::subject::{Projections, Subject, at_once};
 
@@ -66,7 +66,7 @@ pub(crate) async fn g19_rows_come_back_as_written(subject: &Subject<'_>) -> Chec
         vec![],
     )?;
     let mut beside = commit(&lease, 2, 3, vec![change("A", "{}", 3)]);
-    beside.table = Some(next.clone());
+    beside.table = next.clone();
     store.commit(beside).await?;
     same("the rows of the first version", all_rows(&store).await?, listed.clone())?;
 
@@ -221,6 +221,8 @@ async fn bad_commits(store: &Projections, lease: &Lease) -> Checked {
         attempts: 1,
     };
     let ok = |rows| commit(lease, 0, 1, rows);
+    let mut parking = ok(vec![]);
+    parking.advance.park = vec![nul];
     let bad = [
         ("an empty key", ok(vec![change("", "1", 1)])),
         ("a long key", ok(vec![change(&long, "1", 1)])),
@@ -230,27 +232,8 @@ async fn bad_commits(store: &Projections, lease: &Lease) -> Checked {
         ("a row with something behind it", ok(vec![change("b", "{} 1", 1)])),
         ("a row that is not UTF-8", ok(vec![change("b", &b"\"\xff\""[..], 1)])),
         ("a deep row", ok(vec![change("b", deep, 1)])),
-        (
-            "rows without a table",
-            Commit {
-                table: None,
-                ..ok(vec![change("b", "1", 1)])
-            },
-        ),
-        (
-            "a reader without a name",
-            Commit {
-                reader: String::new(),
-                ..ok(vec![])
-            },
-        ),
-        (
-            "a NUL in an error",
-            Commit {
-                park: vec![nul],
-                ..ok(vec![])
-            },
-        ),
+        ("a reader without a name", of("", table(), ok(vec![]))),
+        ("a NUL in an error", parking),
     ];
     for (what, commit) in bad {
         let result = store.commit(commit).await;

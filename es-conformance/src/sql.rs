@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{SqlSchema, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, Parked, RowTable};
+use es_runtime::store::{Advance, CommitError, Parked, RowTable};
 use es_runtime::{Position, StoreErrorKind};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
-use crate::projections::{LONG, READER, append, checkpoint, commit, leased};
+use crate::projections::{LONG, READER, append, checkpoint, leased, moves};
 use crate::scale::scaled;
 use crate::sql_tables::{SqlStep, SqlTables};
 use crate::subject::{Projections, Subject, at_once, joined};
@@ -31,14 +31,6 @@ async fn filled(subject: &Subject<'_>, length: u64) -> Checked<(Tables, Projecti
     tables.create_schema(&schema).await?;
     append(&store, length).await?;
     Ok((tables, store, schema))
-}
-
-/// A commit that moves the checkpoint, and nothing else.
-pub(crate) fn moves(lease: &Lease, from: impl Into<Position>, to: impl Into<Position>) -> Commit {
-    Commit {
-        table: None,
-        ..commit(lease, from, to, Vec::new())
-    }
 }
 
 fn inserts(numbers: impl IntoIterator<Item = i64>) -> Vec<SqlStep> {
@@ -261,7 +253,7 @@ pub(crate) async fn g31_forgotten_tables_begin_anew(subject: &Subject<'_>) -> Ch
     let lease = leased(&store, "writer").await?;
     let elsewhere = store.acquire("another reader", "writer", LONG).await?;
     let elsewhere = present("a free lease", elsewhere)?;
-    let other = Commit {
+    let other = Advance {
         reader: "another reader".to_owned(),
         ..moves(&elsewhere, 0, 2)
     };
@@ -273,7 +265,7 @@ pub(crate) async fn g31_forgotten_tables_begin_anew(subject: &Subject<'_>) -> Ch
         error: "it is unlucky".to_owned(),
         attempts: 1,
     };
-    let parks = Commit {
+    let parks = Advance {
         park: vec![parked],
         ..moves(&lease, 0, 3)
     };
@@ -311,7 +303,7 @@ pub(crate) async fn g37_tables_of_old_versions_are_dropped(subject: &Subject<'_>
     let second = schema(&tables, 2);
     tables.create_schema(&second).await?;
     let lease = leased(&store, "writer").await?;
-    let moves_second = Commit {
+    let moves_second = Advance {
         reader: "second".to_owned(),
         ..moves(&lease, 0, 2)
     };

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_runtime::StoreError;
 use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Advance, CommitError, Lease, ProjectionStore};
 use es_runtime::store::{Append, Appended};
 
 /// A [`SqlStore`](es_runtime::projection::sql::SqlStore) as the cases use it: with one table of numbers for each version of a
@@ -25,7 +25,7 @@ pub trait SqlTables: Send + Sync {
         &self,
         schema: &SqlSchema,
         steps: Vec<SqlStep>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError>;
 
     /// Makes [`InlineSteps`](es_runtime::projection::sql::InlineSteps) of these, and has the store

@@ -4,8 +4,11 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use es_runtime::projection::store::ProjectionStore;
-use es_runtime::store::{Append, AppendError, Appended, ListStreams, ReadLog, ReadStream, StreamAppended, StreamInfo};
+use es_runtime::store::ProjectionStore;
+use es_runtime::store::{
+    Append, AppendError, Appended, Checked as CheckedStore, ListStreams, ReadLog, ReadStream, StreamAppended,
+    StreamInfo,
+};
 use es_runtime::testing::ManualClock;
 use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
 use futures_util::TryStreamExt;
@@ -44,7 +47,7 @@ impl<'a> Subject<'a> {
 
     /// A handle with a clock of its own.
     pub(crate) async fn open_with(&self, clock: ManualClock) -> Store {
-        Store(self.fixture.open(Arc::new(clock)).await)
+        Store(Arc::new(CheckedStore::new(self.fixture.open(Arc::new(clock)).await)))
     }
 
     /// A handle of the store that keeps projections.
@@ -55,7 +58,8 @@ impl<'a> Subject<'a> {
     /// A handle with a clock of its own.
     pub(crate) async fn projections_with(&self, clock: ManualClock) -> Checked<Projections> {
         let store = self.fixture.open_projections(Arc::new(clock)).await;
-        Ok(Projections(present("the store as one that keeps projections", store)?))
+        let store = present("the store as one that keeps projections", store)?;
+        Ok(Projections(Arc::new(CheckedStore::new(store))))
     }
 
     /// A handle of the store that runs SQL projections.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
-    WriteCap,
+    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
+    StreamInfo, WriteCap,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
@@ -64,6 +64,11 @@ pub trait Wrap: Send + Sync + 'static {
     /// See [`EventStore::read_log`].
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         self.inner().read_log(query)
+    }
+
+    /// See [`EventStore::positions`].
+    fn positions(&self) -> Positions {
+        self.inner().positions()
     }
 
     /// See [`EventStore::wakes`].
@@ -153,6 +158,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         self.0.read_log(query)
+    }
+
+    fn positions(&self) -> Positions {
+        self.0.positions()
     }
 
     fn wakes(&self) -> Wakes {

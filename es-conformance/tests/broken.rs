@@ -2,7 +2,7 @@
 
 use es_conformance::broken::{BROKEN, Broken, honest, honest_with_tables};
 use es_conformance::{Capability, Case, Fixture, Verdict, cases};
-use es_runtime::store::{Append, Positions, ReadLog, ReadStream, log_in_order, stream_in_order};
+use es_runtime::store::{Append, Checked, EventStore as _, ReadLog, ReadStream};
 use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, StoreErrorKind, StreamId, SystemClock};
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -54,14 +54,14 @@ const OUT_OF_ORDER: [&str; 5] = [
 #[tokio::test]
 async fn events_out_of_order_are_corrupt_to_the_check_of_every_store() {
     for broken in BROKEN.iter().filter(|broken| OUT_OF_ORDER.contains(&broken.name)) {
-        let store = broken.fixture().open(std::sync::Arc::new(SystemClock)).await;
+        let store = Checked::new(broken.fixture().open(std::sync::Arc::new(SystemClock)).await);
         let stream = StreamId::new("account", "alice");
         let append = Append::new(stream.clone(), ExpectedVersion::Any, (0..9).map(|_| event()).collect());
         store.append(append).await.unwrap();
 
-        let (log, events) = (ReadLog::new(), ReadStream::new(stream));
-        let read: Result<Vec<_>, _> = log_in_order(&log, Positions::Gapless, store.read_log(log.clone()))
-            .chain(stream_in_order(&events, store.read_stream(events.clone())))
+        let read: Result<Vec<_>, _> = store
+            .read_log(ReadLog::new())
+            .chain(store.read_stream(ReadStream::new(stream)))
             .try_collect()
             .await;
         let kind = read.map_err(|error| error.kind());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture};
-use es_runtime::projection::store::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, MemoryStore, Position};
 
 struct Memory(MemoryStore);

@@ -3,10 +3,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use es_runtime::projection::ProjectionStore;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
+    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
+    ReadLog, ReadStream, RowStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
     AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
@@ -108,7 +107,6 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.limits.check(&append)?;
         match self.lane.append(Encoded::new(append)?).await? {
             Reply::Appended(appended) => Ok(appended),
             Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
@@ -171,16 +169,19 @@ impl EventStore for PostgresStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::read_stream(&self.reader, query))
+        pages::read_stream(&self.reader, query)
     }
 
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::load_stream(&self.reader, query))
+        pages::load_stream(&self.reader, query)
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let events = pages::read_log(&self.reader, &self.schema, query.clone());
-        log_in_order(&query, Positions::Gapless, events)
+        pages::read_log(&self.reader, &self.schema, query)
+    }
+
+    fn positions(&self) -> Positions {
+        Positions::Gapless
     }
 
     /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is
@@ -189,7 +190,11 @@ impl EventStore for PostgresStore {
         self.wake.wakes()
     }
 
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
+        Some(self)
+    }
+
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         Some(self)
     }
 

@@ -10,7 +10,7 @@ use deadpool_postgres::{Manager, Pool};
 use es_conformance::{SqlInline, SqlStep, SqlTables as _};
 use es_postgres::PostgresStore;
 use es_runtime::projection::sql::{InlineReader, SqlSchema, SqlStore as _};
-use es_runtime::projection::store::{Commit, Lease, ProjectionStore, RowTable};
+use es_runtime::store::{Advance, Commit, CursorStore, Lease, ProjectionStore, RowStore, RowTable};
 use es_runtime::store::{EventFilter, EventKind, ListStreams, ReadLog, ReadStream};
 use es_runtime::{EventStore, ExpectedVersion, Position, StoreError};
 use futures_core::stream::BoxStream;
@@ -73,16 +73,7 @@ async fn what_is_given_up_is_cancelled_and_its_connection_not_used_again() {
         owner: "one".to_owned(),
         epoch: 1,
     };
-    let commit = Commit {
-        reader: "balances".to_owned(),
-        lease: lease.clone(),
-        from: Position(0),
-        to: Position(1),
-        table: None,
-        rows: Vec::new(),
-        park: Vec::new(),
-        unpark: Vec::new(),
-    };
+    let advance = Advance::new("balances", &lease, Position(0), Position(1));
     let schema = SqlSchema {
         projection: "totals".into(),
         version: 1,
@@ -122,8 +113,8 @@ async fn what_is_given_up_is_cancelled_and_its_connection_not_used_again() {
         ("streams", called(first(store.streams(ListStreams::new("test"))))),
         ("checkpoint", called(store.checkpoint("balances"))),
         ("acquire", called(store.acquire("balances", "one", LONG))),
-        ("commit", called(ProjectionStore::commit(&store, commit))),
-        ("forget", called(store.forget("balances", Some(&table), &lease))),
+        ("advance", called(store.advance(advance))),
+        ("clear", called(store.clear(&table, "balances", &lease))),
         ("differences", called(store.differences(&table, &table, 1))),
         ("create_schema", called(store.create_schema(&schema))),
         (

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_postgres::PostgresStore;
 use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, SqlStore as _, WriteError};
-use es_runtime::projection::store::CommitError;
+use es_runtime::store::CommitError;
 use es_runtime::store::{AppendError, ReadLog, ReadStream};
 use es_runtime::{EventStore, ExpectedVersion, StoreError, StoreErrorKind};
 use futures_util::TryStreamExt;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture, SqlTables, Transaction, Work};
 use es_postgres::PostgresStore;
-use es_runtime::projection::store::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, ExpectedVersion, Position};
 use support::Database;
 use tokio_postgres::Client;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use es_postgres::doctor::{self, Risk};
 use es_postgres::{PostgresStore, Schema, schema};
 use es_runtime::projection::sql::{SqlSchema, SqlStore as _};
-use es_runtime::projection::store::{
-    CheckpointError, Commit, CommitError, Lease, ProjectionStore, RowChange, RowQuery, RowTable,
+use es_runtime::store::{
+    Advance, CheckpointError, Commit, CommitError, CursorStore, Lease, ProjectionStore, RowChange, RowQuery, RowStore,
+    RowTable,
 };
-use es_runtime::{EventStore, Position, StoreErrorKind};
+use es_runtime::{EventId, EventStore, Position, StoreErrorKind};
 use support::{Database, append};
 use tokio_postgres::Client;
 
@@ -27,18 +28,16 @@ fn table() -> RowTable {
 
 fn commit(lease: &Lease, from: u64, to: u64) -> Commit {
     Commit {
-        reader: "balances".to_owned(),
-        lease: lease.clone(),
-        from: Position(from),
-        to: Position(to),
-        table: Some(table()),
+        advance: Advance {
+            event: (to > 0).then(|| EventId(uuid::Uuid::from_u128(to.into()))),
+            ..Advance::new("balances", lease, Position(from), Position(to))
+        },
+        table: table(),
         rows: vec![RowChange {
             key: "alice".to_owned(),
             data: Some(r#"{"owner":"Alice","cents":5}"#.into()),
             position: Position(to),
         }],
-        park: Vec::new(),
-        unpark: Vec::new(),
     }
 }
 
@@ -75,7 +74,7 @@ async fn projections_need_few_rights() {
     store.commit(commit(&lease, 0, 3)).await.unwrap();
     assert_eq!(store.list_rows(&table(), &RowQuery::default()).await.unwrap().len(), 1);
     assert!(store.renew(&lease, LONG).await.unwrap());
-    store.forget("balances", Some(&table()), &lease).await.unwrap();
+    store.clear(&table(), "balances", &lease).await.unwrap();
     store.release(&lease).await.unwrap();
 
     let direct = support::connect(&config).await;
@@ -118,7 +117,7 @@ async fn a_log_with_a_new_epoch_voids_its_checkpoints() {
         matches!(&refused, CommitError::Store(error) if error.kind() == StoreErrorKind::Rejected),
         "{refused:?}"
     );
-    store.forget("balances", Some(&table()), &lease).await.unwrap();
+    store.clear(&table(), "balances", &lease).await.unwrap();
     store.commit(commit(&lease, 0, 3)).await.unwrap();
     assert_eq!(store.checkpoint("balances").await.unwrap().unwrap().position, 3);
 }
@@ -133,7 +132,7 @@ async fn who_takes_a_lease_over_waits_for_the_commit_under_way() {
     committing.batch_execute("BEGIN").await.unwrap();
     let moved = committing
         .query_one(
-            "SELECT outcome FROM es.move_checkpoint('balances', 'balances', 'one', $1, 0, 2)",
+            "SELECT outcome FROM es.move_checkpoint('balances', 'balances', 'one', $1, 0, 2, NULL)",
             &[&lease.epoch.cast_signed()],
         )
         .await
@@ -221,12 +220,7 @@ async fn a_schema_that_others_depend_on_stays() {
         .await
         .unwrap();
     let readers = ["balances".to_owned()];
-    let begun = Commit {
-        table: None,
-        rows: Vec::new(),
-        ..commit(&lease, 0, 0)
-    };
-    store.commit(begun).await.unwrap();
+    store.advance(commit(&lease, 0, 0).advance).await.unwrap();
 
     let refused = store.drop_table(&table(), &readers, &lease).await.unwrap_err();
     let CommitError::Store(error) = refused else {

@@ -5,8 +5,8 @@ mod support;
 use std::time::Duration;
 
 use es_postgres::{PostgresStore, Schema};
-use es_runtime::projection::store::{
-    Commit, Compare, FieldValue, ProjectionStore, RowChange, RowFilter, RowQuery, RowTable,
+use es_runtime::store::{
+    Advance, Commit, Compare, CursorStore, FieldValue, RowChange, RowFilter, RowQuery, RowStore, RowTable,
 };
 use es_runtime::store::{ReadLog, ReadStream};
 use es_runtime::{EventStore, Position, StoreErrorKind};
@@ -103,21 +103,16 @@ async fn works(store: &PostgresStore) -> es_runtime::Result<()> {
         position: Position(4),
     };
     let commit = Commit {
-        reader: "texts".to_owned(),
-        lease,
-        from: Position(0),
-        to: Position(4),
-        table: Some(table.clone()),
+        advance: Advance::new("texts", &lease, Position(0), Position(4)),
+        table: table.clone(),
         rows: vec![
             row("backslash", r#"{"text":"a\\u0000b"}"#),
             row("nul", r#"{"text":"\u0000"}"#),
             row("number", r#"{"text":7}"#),
             row("quote", r#"{"text":"it's\t\u00fc"}"#),
         ],
-        park: Vec::new(),
-        unpark: Vec::new(),
     };
-    ProjectionStore::commit(store, commit).await?;
+    RowStore::commit(store, commit).await?;
     for (compare, value, found) in [
         (
             Compare::AtMost,

@@ -10,9 +10,8 @@ use std::error::Error as StdError;
 
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
-use crate::projection::store::{CheckpointError, CommitError};
 use crate::projection::{CommandError, LiveError, ReadError, Unprojectable};
-use crate::store::AppendError;
+use crate::store::{AppendError, CheckpointError, CommitError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,

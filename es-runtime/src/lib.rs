@@ -6,6 +6,7 @@ extern crate self as es_runtime;
 mod aggregate;
 mod command;
 mod command_enum;
+mod consumer;
 mod context;
 pub mod docs;
 mod error;

@@ -1,26 +1,25 @@
-mod elsewhere;
-mod projections;
+mod cursors;
+mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use cursors::Cursors;
 use foldhash::HashMap;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
+use rows::Tables;
 use uuid::Uuid;
 
-use crate::projection::ProjectionStore;
 use crate::store::{
-    Append, AppendError, AppendRef, Appended, Direction, EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord,
-    ListStreams, Positions, ReadLog, ReadStream, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
-    log_in_order, stream_in_order,
+    Append, AppendError, AppendRef, Appended, CursorStore, Direction, EventFilter, EventKind, EventStore,
+    IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StoreError, StreamAppend,
+    StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{
-    AppendId, Clock, EventId, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource,
-    Wakes,
+    AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
 };
-use projections::Projections;
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
 /// the durability. Clones share the events.
@@ -100,7 +99,6 @@ impl EventStore for MemoryStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.limits.check(&append)?;
         let mut log = self.log();
         if let Some(appended) = log.repeated(&append)? {
             return Ok(appended);
@@ -131,19 +129,26 @@ impl EventStore for MemoryStore {
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         let cursor = Cursor::new(query.from.0, query.to.0, query.direction);
         let stream = query.stream.clone();
-        let events = self.read(cursor, query.limit, None, move |log| log.stream(&stream));
-        stream_in_order(&query, events)
+        self.read(cursor, query.limit, None, move |log| log.stream(&stream))
+    }
+
+    fn positions(&self) -> Positions {
+        Positions::Gapless
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        log_in_order(&query.clone(), Positions::Gapless, self.events(query))
+        self.events(query)
     }
 
     fn wakes(&self) -> Wakes {
         self.wakes.wakes()
     }
 
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
+        Some(self)
+    }
+
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         Some(self)
     }
 
@@ -258,9 +263,8 @@ struct Log {
     appends: Appends,
     keys: HashMap<String, (Uuid, AppendId)>,
     kinds: Kinds,
-    projections: Projections,
-    /// Events of a log that is elsewhere, where checkpoints stand in it.
-    elsewhere: BTreeMap<Position, EventId>,
+    cursors: Cursors,
+    tables: Tables,
     /// By category and name.
     write_caps: BTreeMap<(String, String), u32>,
 }
@@ -372,11 +376,6 @@ impl Log {
             log: self,
             positions: Some(self.streams.get(stream).map_or(&[], Vec::as_slice)),
         }
-    }
-
-    /// The event at this position.
-    fn at(&self, position: Position) -> Option<&RecordedEvent> {
-        self.events.get(usize_of(position.0.checked_sub(1)?))
     }
 
     fn last_recorded_at(&self) -> Timestamp {
@@ -517,17 +516,9 @@ impl Log {
             let position = Position(self.events.len() as u64).next();
             positions.push(position.0);
             self.kinds.note(stream.category(), &event.name, event.shape_version);
-            self.events.push(RecordedEvent {
-                id: event.id,
-                stream: stream.clone(),
-                version: version_of(positions),
-                position,
-                recorded_at,
-                name: event.name,
-                shape_version: event.shape_version,
-                payload: event.payload,
-                metadata: event.metadata,
-            });
+            let version = version_of(positions);
+            self.events
+                .push(event.recorded(stream.clone(), version, position, recorded_at));
         }
         StreamAppended {
             version: version_of(positions),

@@ -77,6 +77,29 @@ pub struct NewEvent {
     pub metadata: Metadata,
 }
 
+impl NewEvent {
+    /// The event as it is recorded at this place. For stores.
+    pub fn recorded(
+        self,
+        stream: StreamId,
+        version: Version,
+        position: Position,
+        recorded_at: Timestamp,
+    ) -> RecordedEvent {
+        RecordedEvent {
+            id: self.id,
+            stream,
+            version,
+            position,
+            recorded_at,
+            name: self.name,
+            shape_version: self.shape_version,
+            payload: self.payload,
+            metadata: self.metadata,
+        }
+    }
+}
+
 /// What folding an event takes: its stored form, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {

@@ -1,14 +1,20 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 mod append;
+mod checked;
+mod cursors;
 mod error;
 mod in_order;
 mod kinds;
 mod limits;
 mod read;
+mod row_query;
+mod rows;
+mod shared;
 mod signal;
 
-use std::sync::Arc;
+use std::future::ready;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
@@ -17,16 +23,24 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
+pub use checked::Checked;
+pub use cursors::{
+    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
+};
 pub use error::{StoreError, StoreErrorKind};
-pub use in_order::{Placed, Positions, log_in_order, stream_in_order};
+pub use in_order::{Placed, Positions};
 pub use kinds::{EventKind, WriteCap};
 pub use limits::{LimitExceeded, Limits};
 pub use read::{CategoryFilter, Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
+pub use row_query::{
+    Compare, FieldValue, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable, Zone, field_path,
+};
+pub use rows::{Commit, Difference, Differences, Replace, RowStore};
 pub use signal::{WakeSource, Wakes};
 
 pub(crate) use limits::{DEPTH, depth_above};
+pub(crate) use row_query::{field_of, path_of, rejected};
 
-use crate::projection::ProjectionStore;
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
 /// Where streams of events are kept. Object safe: the runtime holds an `Arc<dyn EventStore>`.
@@ -34,8 +48,12 @@ use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 /// `es-conformance` checks what these methods promise, on every store alike.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
-    /// What an append may hold. Checked before any I/O.
-    fn limits(&self) -> &Limits;
+    /// What an append may hold: [`Limits::default`] unless the store says otherwise. The runtime refuses what is larger, and what is
+    /// not well formed, before it calls [`append`](Self::append).
+    fn limits(&self) -> &Limits {
+        static DEFAULT: LazyLock<Limits> = LazyLock::new(Limits::default);
+        &DEFAULT
+    }
 
     /// Appends to one or several streams, each at its expected version: all of it or nothing. `Ok` means durable and visible
     /// to every later read.
@@ -61,10 +79,19 @@ pub trait EventStore: Send + Sync + 'static {
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError>;
 
     /// The version of a stream's last event; 0 if it has none.
-    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError>;
+    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
+        let last = self
+            .read_stream(ReadStream::new(stream.clone()).backwards().limit(1))
+            .try_next()
+            .await?;
+        Ok(last.map_or(Version::ZERO, |event| event.version))
+    }
 
     /// The position of the last event; 0 if there is none.
-    async fn head(&self) -> Result<Position, StoreError>;
+    async fn head(&self) -> Result<Position, StoreError> {
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(Position::ZERO, |event| event.position))
+    }
 
     /// Reads events of one stream by version.
     ///
@@ -76,6 +103,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// order, and with the same promises. Every command loads its state by this.
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
         self.read_stream(query).map_ok(StoredEvent::from).boxed()
+    }
+
+    /// How positions are given out: whoever reads the log holds the store to it.
+    fn positions(&self) -> Positions {
+        Positions::Rising
     }
 
     /// Reads events of all streams by position: once each, in commit order, and none is skipped however writers interleave.
@@ -90,9 +122,13 @@ pub trait EventStore: Send + Sync + 'static {
         Wakes::never()
     }
 
-    /// This store as one that keeps cursors and read models beside the events, for [subscriptions](crate::subscription); `None`
-    /// if it does not.
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    /// This store as one that keeps how far readers have come, for [subscriptions](crate::subscription); `None` if it does not.
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
+        None
+    }
+
+    /// This store as one that keeps rows beside the events, for [projections](mod@crate::projection); `None` if it does not.
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         None
     }
 
@@ -105,17 +141,32 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// How many events of this kind are stored. Reads the whole log, or as much of it as the store must: for the rare question,
     /// not for every start.
-    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError>;
+    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
+        let of_name = EventFilter::Categories(vec![CategoryFilter {
+            category: kind.category.clone().into(),
+            names: Some(vec![kind.name.clone().into()]),
+        }]);
+        let of_kind = self.read_log(ReadLog::new().only(of_name));
+        let of_kind = of_kind.try_filter(|event| ready(event.shape_version == kind.shape_version));
+        of_kind.try_fold(0, async |count, _| Ok(count + 1)).await
+    }
 
     /// Every cap on what may be written, in the order of category and name.
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError>;
+    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Caps what may be written of an event, in place of the cap that it had. A store only keeps the caps: whoever appends
     /// reads them and holds to them, as the [`Runtime`](crate::Runtime) does.
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError>;
+    async fn set_write_cap(&self, _cap: WriteCap) -> Result<(), StoreError> {
+        let message = "this store keeps no write caps";
+        Err(StoreError::new(StoreErrorKind::Rejected, message))
+    }
 
     /// Lifts the cap of an event. Does nothing if it has none.
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError>;
+    async fn lift_write_cap(&self, _category: &str, _name: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Does what was requested, then gives back what the store holds. Every later call answers
     /// [`Closed`](StoreErrorKind::Closed). A store that holds nothing has nothing to do.
@@ -131,77 +182,13 @@ pub trait EventStore: Send + Sync + 'static {
     }
 }
 
-#[async_trait]
-impl<S: EventStore + ?Sized> EventStore for Arc<S> {
-    fn limits(&self) -> &Limits {
-        (**self).limits()
-    }
+/// A store that keeps projections beside the events, for functions that take any such store.
+#[diagnostic::on_unimplemented(
+    message = "store `{Self}` keeps no projections",
+    label = "keeps no rows",
+    note = "it does not implement `CursorStore` and `RowStore`: `#[projection(memory)]` keeps the rows in each process, over the events of \
+            any store"
+)]
+pub trait ProjectionStore: EventStore + CursorStore + RowStore {}
 
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        (**self).append(append).await
-    }
-
-    async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
-        (**self).resolve(append).await
-    }
-
-    async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
-        (**self).find_key(key).await
-    }
-
-    async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
-        (**self).version(stream).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        (**self).head().await
-    }
-
-    fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        (**self).read_stream(query)
-    }
-
-    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        (**self).load_stream(query)
-    }
-
-    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        (**self).read_log(query)
-    }
-
-    fn wakes(&self) -> Wakes {
-        (**self).wakes()
-    }
-
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
-        Arc::clone(&*self).projection_store()
-    }
-
-    fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
-        (**self).streams(query)
-    }
-
-    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
-        (**self).stored_events().await
-    }
-
-    async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
-        (**self).count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        (**self).write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        (**self).set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        (**self).lift_write_cap(category, name).await
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        (**self).close().await
-    }
-}
+impl<S: EventStore + CursorStore + RowStore + ?Sized> ProjectionStore for S {}

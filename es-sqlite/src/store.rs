@@ -4,11 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
-use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StreamInfo, WriteCap, log_in_order, stream_in_order,
+    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
+    ReadLog, ReadStream, RowStore, StreamInfo, WriteCap,
 };
 use es_runtime::{Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, WakeSource, Wakes};
 use futures_core::stream::BoxStream;
@@ -95,7 +94,6 @@ impl SqliteStore {
         append: Append,
         inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        self.handle.limits.check(&append)?;
         let (request, answer) = AppendRequest::new(append, inline);
         self.handle
             .request(Request::Append(request))
@@ -270,16 +268,19 @@ impl EventStore for SqliteStore {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::read(self.handle.pool.clone(), query))
+        pages::read(self.handle.pool.clone(), query)
     }
 
     fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
-        stream_in_order(&query.clone(), pages::read(self.handle.pool.clone(), LoadStream(query)))
+        pages::read(self.handle.pool.clone(), LoadStream(query))
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let events = pages::read_log(self.handle.pool.clone(), query.clone());
-        log_in_order(&query, Positions::Gapless, events)
+        pages::read_log(self.handle.pool.clone(), query)
+    }
+
+    fn positions(&self) -> Positions {
+        Positions::Gapless
     }
 
     /// Hints at what is appended through this handle, at once, and at what other processes append, within 50 ms: as long as somebody
@@ -290,7 +291,11 @@ impl EventStore for SqliteStore {
         wakes
     }
 
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
+        Some(self)
+    }
+
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         Some(self)
     }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_conformance::{Capability, Fixture, SqlTables, Transaction, Work};
-use es_runtime::projection::store::ProjectionStore;
 use es_runtime::store::Append;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Clock, EventStore, Position};
 use es_sqlite::{Durability, SqliteStore};
 use rusqlite::Connection;

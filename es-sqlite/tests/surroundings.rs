@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{append, log};
-use es_runtime::projection::ProjectionStore;
-use es_runtime::store::{AppendError, EventStore};
+use es_runtime::store::ProjectionStore;
+use es_runtime::store::{AppendError, CursorStore, EventStore};
 use es_runtime::{ExpectedVersion, StoreErrorKind};
 use es_sqlite::SqliteStore;
 use rusqlite::Connection;

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
-use es_runtime::projection::store::{RowQuery, RowTable};
+use es_runtime::store::ProjectionStore;
 use es_runtime::store::ReadLog;
+use es_runtime::store::{RowQuery, RowTable};
 use futures_util::TryStreamExt as _;
 
 use crate::bank::{Account, Deposited, Opened, Withdrawn};

@@ -5,15 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use es_runtime::projection::ProjectionStore;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, Replace, Row, RowChange,
-    RowCount, RowGroup, RowQuery, RowTable,
-};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, ReadLog, ReadStream, StreamInfo,
-    WriteCap,
+    Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
+    Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked, Positions, ProjectionStore, ReadLog,
+    ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable, StreamInfo, WriteCap,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
@@ -299,8 +295,16 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         hints.as_ref().map_or_else(|| self.store.wakes(), WakeSource::wakes)
     }
 
-    fn projection_store(self: Arc<Self>) -> Option<Arc<dyn ProjectionStore>> {
+    fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
         Some(self)
+    }
+
+    fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
+        Some(self)
+    }
+
+    fn positions(&self) -> Positions {
+        self.store.positions()
     }
 
     async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
@@ -338,7 +342,7 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
         &self,
         schema: &SqlSchema,
         steps: Arc<Steps<T>>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
         self.or_fails(Fault::CommitRefused).await?;
         self.or_panics(Fault::PanicBeforeCommit);
@@ -348,8 +352,8 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
             return Err(CommitError::Indeterminate(failure()).into());
         }
         self.dawdle().await;
-        let to = commit.as_ref().map(|commit| commit.to);
-        self.store.run_steps(schema, steps, commit).await?;
+        let to = advance.as_ref().map(|advance| advance.to);
+        self.store.run_steps(schema, steps, advance).await?;
         self.committed(to.unwrap_or_default());
         self.or_panics(Fault::PanicAfterCommit);
         if self.meets(Fault::AnswerLost) {
@@ -383,8 +387,35 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
     }
 }
 
+impl<S: ?Sized> Faulty<S> {
+    /// Writes up to `to`, if nothing is planned to come between.
+    async fn write(
+        &self,
+        to: Position,
+        rows: &[RowChange],
+        writing: impl Future<Output = Result<(), CommitError>>,
+    ) -> Result<(), CommitError> {
+        self.or_fails(Fault::CommitRefused).await?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            return Err(CommitError::Indeterminate(failure()));
+        }
+        self.dawdle().await;
+        if self.refuses(rows) {
+            return Err(StoreError::new(StoreErrorKind::Rejected, "a rule forbids such rows").into());
+        }
+        writing.await?;
+        self.committed(to);
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(CommitError::Indeterminate(failure()));
+        }
+        Ok(())
+    }
+}
+
 #[async_trait::async_trait]
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
+impl<S: ProjectionStore + ?Sized> CursorStore for Faulty<S> {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
         if self.plan.stands_by.load(Ordering::SeqCst) {
             return Ok(None);
@@ -421,48 +452,22 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
         self.store.checkpoint(reader).await
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        self.or_fails(Fault::CommitRefused).await?;
-        self.or_panics(Fault::PanicBeforeCommit);
-        if self.meets(Fault::CommitLost) {
-            return Err(CommitError::Indeterminate(failure()));
-        }
-        self.dawdle().await;
-        if self.refuses(&commit.rows) {
-            return Err(StoreError::new(StoreErrorKind::Rejected, "a rule forbids such rows").into());
-        }
-        let to = commit.to;
-        self.store.commit(commit).await?;
-        self.committed(to);
-        self.or_panics(Fault::PanicAfterCommit);
-        if self.meets(Fault::AnswerLost) {
-            return Err(CommitError::Indeterminate(failure()));
-        }
-        Ok(())
+    async fn advance(&self, advance: Advance) -> Result<(), CommitError> {
+        self.write(advance.to, &[], self.store.advance(advance)).await
     }
 
-    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
         self.thaw().await;
-        self.store.forget(reader, table, lease).await
+        self.store.forget(reader, lease).await
     }
 
-    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
-        self.thaw().await;
-        self.store.replace(replace).await
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        self.store.parked(reader, after, limit).await
     }
+}
 
-    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
-        self.store.drop_table(table, readers, lease).await
-    }
-
-    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
-        self.store.versions(projection).await
-    }
-
-    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
-        self.store.differences(old, new, limit).await
-    }
-
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> RowStore for Faulty<S> {
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
         self.store.create_table(table).await
     }
@@ -480,7 +485,30 @@ impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
         self.store.count_rows(table, count).await
     }
 
-    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        self.store.parked(reader, after, limit).await
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let rows = commit.rows.clone();
+        self.write(commit.advance.to, &rows, self.store.commit(commit)).await
+    }
+
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.clear(table, reader, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.thaw().await;
+        self.store.replace(replace).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.store.differences(old, new, limit).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.store.versions(projection).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.store.drop_table(table, readers, lease).await
     }
 }

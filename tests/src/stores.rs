@@ -9,7 +9,7 @@ macro_rules! on_every_store {
     ($($(#[$doc:meta])* async fn $name:ident($store:ident: _, $clock:ident: _) $body:block)+) => {
         mod promises {
             use super::*;
-            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::projection::ProjectionStore>, $clock: es_runtime::testing::ManualClock) $body)+
+            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::store::ProjectionStore>, $clock: es_runtime::testing::ManualClock) $body)+
         }
 
         mod memory {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{
     AnyRefusal, AppendError, EventStore, ExecuteError, LoadError, RetryPolicy, Runtime, StoreError, StoreErrorKind,
 };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{LiveError, ProjectionStore};
+use es_runtime::projection::LiveError;
+use es_runtime::store::ProjectionStore;
 use es_runtime::store::ReadLog;
 use es_runtime::{LoadError, Metadata, RecordedEvent};
 use es_tests::bank::{Account, Deposit, Deposited, InsufficientFunds, Open, Opened, Withdraw, Withdrawn, account_with};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
-use es_runtime::projection::store::{Lease, Parked, RowTable};
-use es_runtime::projection::{ProjectionStore, Status};
+use es_runtime::projection::Status;
+use es_runtime::store::{Lease, Parked, RowTable};
 use es_runtime::{Position, Recorded, Timestamp};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use es_tests::balances::Store;

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
 use es_runtime::store::Append;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{
     AppendId, DecodeError, Decoded, EncodeError, Event, EventEnum as _, EventId, ExpectedVersion, Key as _, LoadError,
     Metadata, NewEvent, Position, UnknownEvent, UnreadableEvent, UpcastPanic, Version,

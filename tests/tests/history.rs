@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use es_runtime::MemoryStore;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_tests::history::{self, History, Size, check};
 use es_tests::scaled;
 

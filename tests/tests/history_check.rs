@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use es_runtime::MemoryStore;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_tests::history::plan::What;
 use es_tests::history::record::{Answer, Receipt, Record};
 use es_tests::history::{History, Size, check, in_process};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::store::ReadLog;
 use es_runtime::{
     AnyPast, AppendError, ImportError, Imported, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version,

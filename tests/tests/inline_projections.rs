@@ -285,7 +285,7 @@ es_tests::on_both_databases! {
 /// Where the store is to which the process appends.
 const ADDRESS: &str = "ES_TESTS_APPENDING";
 
-async fn start<S: es_runtime::projection::ProjectionStore, P: Project<S>>(store: S) -> Runtime {
+async fn start<S: es_runtime::store::ProjectionStore, P: Project<S>>(store: S) -> Runtime {
     builder(store).projection::<P>().start().await.unwrap()
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{CommandError, ProjectionStore, ReadError};
+use es_runtime::projection::{CommandError, ReadError};
+use es_runtime::store::{CursorStore, ProjectionStore};
 use es_runtime::subscription::{Deliveries, SubscriptionError, SubscriptionHandle};
 use es_runtime::{AppendError, LoadError, Recorded, StoreError, StoreErrorKind};
 use es_sqlite::SqliteStore;
@@ -78,7 +79,7 @@ fn assert_ended(error: &StoreError) {
 
 #[track_caller]
 fn assert_read_ended<T: std::fmt::Debug>(read: Result<T, ReadError>) {
-    use es_runtime::projection::store::CheckpointError;
+    use es_runtime::store::CheckpointError;
     match read {
         Err(ReadError::Store(error) | ReadError::Checkpoint(CheckpointError::Store(error))) => assert_ended(&error),
         other => panic!("{other:?}"),
@@ -175,7 +176,7 @@ fn rows_that_were_never_built_are_not_waited_for() {
         let plain = Runtime::builder(store.clone()).start().await.unwrap();
         account_with(&plain, 5).await;
         // Another runtime has the lease, and does nothing with it.
-        let lease = ProjectionStore::acquire(&store, "balance@1", "another", HOUR)
+        let lease = CursorStore::acquire(&store, "balance@1", "another", HOUR)
             .await
             .unwrap();
         assert!(lease.is_some());

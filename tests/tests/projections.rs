@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::store::Compare;
 use es_runtime::projection::{AnyKey, Status};
 use es_runtime::store::Append;
+use es_runtime::store::Compare;
 use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, ReadError};
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Open, Opened, Withdraw, Withdrawn, account_with};

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::store::Compare;
 use es_runtime::projection::{ProjectionHealth, Status};
+use es_runtime::store::Compare;
 use es_tests::balances::{Sent, Settle, Settled, Store, Transfer, folded};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use es_runtime::projection::{Project, ProjectionStore};
+use es_runtime::projection::Project;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Position, Runtime};
 use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Deposit, Withdraw, account_with};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::store::{Compare, FieldValue, RowGroup};
+use es_runtime::store::{Compare, FieldValue, RowGroup};
 use es_runtime::{Page, ReadError};
 use es_tests::balances::Store;
 use es_tests::waits::caught_up;

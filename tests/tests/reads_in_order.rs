@@ -1,11 +1,15 @@
 //! What reads in order is passed on, whatever is asked for; what does not is an error at the first event that is out of place.
 
+use std::sync::Arc;
+
 use es_runtime::prelude::*;
 use es_runtime::store::{
-    Append, Direction, EventFilter, EventStore, Positions, ReadLog, ReadStream, log_in_order, stream_in_order,
+    Append, AppendError, AppendRef, Appended, Checked, Direction, EventFilter, EventKind, EventStore, KeyRecord,
+    ListStreams, Positions, ReadLog, ReadStream, StreamInfo,
 };
 use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, RecordedEvent, StoreError, StoreErrorKind, StreamId};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 fn alice() -> StreamId {
@@ -51,12 +55,68 @@ async fn outcome(events: impl futures_util::Stream<Item = Result<RecordedEvent, 
     (passed, failed)
 }
 
-async fn of_log(query: &ReadLog, numbering: Positions, events: Vec<RecordedEvent>) -> Outcome {
-    outcome(log_in_order(query, numbering, stream::iter(events.into_iter().map(Ok)))).await
+/// A store that answers every read with the same events.
+struct Stubborn {
+    events: Vec<RecordedEvent>,
+    positions: Positions,
 }
 
+impl Stubborn {
+    fn checked(events: Vec<RecordedEvent>, positions: Positions) -> Checked<Self> {
+        Checked::new(Arc::new(Self { events, positions }))
+    }
+
+    fn read(&self) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        stream::iter(self.events.iter().cloned().map(Ok)).boxed()
+    }
+}
+
+#[async_trait::async_trait]
+impl EventStore for Stubborn {
+    async fn append(&self, _: Append) -> Result<Appended, AppendError> {
+        unreachable!("nothing is appended")
+    }
+
+    async fn resolve(&self, _: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        Ok(None)
+    }
+
+    async fn find_key(&self, _: &str) -> Result<Option<KeyRecord>, StoreError> {
+        Ok(None)
+    }
+
+    fn read_stream(&self, _: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        self.read()
+    }
+
+    fn positions(&self) -> Positions {
+        self.positions
+    }
+
+    fn read_log(&self, _: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        self.read()
+    }
+
+    fn streams(&self, _: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {
+        stream::empty().boxed()
+    }
+
+    async fn stored_events(&self) -> Result<Vec<EventKind>, StoreError> {
+        Ok(Vec::new())
+    }
+}
+
+async fn of_log(query: &ReadLog, positions: Positions, events: Vec<RecordedEvent>) -> Outcome {
+    outcome(Stubborn::checked(events, positions).read_log(query.clone())).await
+}
+
+/// The events of the stream, and what folding takes of them: checked alike.
 async fn of_alice(query: &ReadStream, events: Vec<RecordedEvent>) -> Outcome {
-    outcome(stream_in_order(query, stream::iter(events.into_iter().map(Ok)))).await
+    let store = Stubborn::checked(events, Positions::Gapless);
+    let (passed, failed) = outcome(store.read_stream(query.clone())).await;
+    let loaded: Result<Vec<_>, _> = store.load_stream(query.clone()).try_collect().await;
+    assert_eq!(loaded.map_err(|error| error.kind()).err(), failed);
+    (passed, failed)
 }
 
 /// Every range and limit, both ways.

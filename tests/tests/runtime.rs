@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::store::{Append, ReadLog};
 use es_runtime::testing::ManualClock;
 use es_runtime::{

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use es_benches::per_second;
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Position, Recorded};
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, account_with};

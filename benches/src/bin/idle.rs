@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Deposited, Opened, account_with};
 use es_tests::stores;

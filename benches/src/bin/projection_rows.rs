@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use es_benches::per_second;
 use es_postgres::PostgresStore;
-use es_runtime::projection::store::{Commit, Lease, ProjectionStore, RowChange, RowTable};
 use es_runtime::store::Append;
+use es_runtime::store::{Advance, Commit, Lease, ProjectionStore, RowChange, RowTable};
 use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, Position, StreamId};
 use es_sqlite::SqliteStore;
 use futures_util::{SinkExt, pin_mut};
@@ -178,11 +178,8 @@ impl<'s, S: ProjectionStore> Projection<'s, S> {
         let from = self.at;
         self.at = from.next();
         Commit {
-            reader: self.lease.name.clone(),
-            lease: self.lease.clone(),
-            from,
-            to: self.at,
-            table: Some(self.table.clone()),
+            advance: Advance::new(&self.lease.name, &self.lease, from, self.at),
+            table: self.table.clone(),
             rows: rows(keys, number)
                 .map(|(key, data)| RowChange {
                     key,
@@ -190,8 +187,6 @@ impl<'s, S: ProjectionStore> Projection<'s, S> {
                     position: self.at,
                 })
                 .collect(),
-            park: Vec::new(),
-            unpark: Vec::new(),
         }
     }
 }

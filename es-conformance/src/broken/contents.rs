@@ -1,10 +1,8 @@
 //! Faults in what is stored.
 
 use async_trait::async_trait;
-use es_runtime::store::{Append, AppendError, Appended, ReadStream, StreamAppended};
-use es_runtime::{
-    Clock as _, EventStore, Limits, MemoryStore, Position, RecordedEvent, StoreError, StreamId, SystemClock, Version,
-};
+use es_runtime::store::{Append, AppendError, Appended, ReadStream};
+use es_runtime::{EventStore, MemoryStore, RecordedEvent, StoreError, StreamId};
 use futures_util::stream::BoxStream;
 
 use super::faulty;
@@ -60,66 +58,4 @@ pub(super) fn folds_case() -> Box<dyn Fixture> {
     }
 
     faulty(|store, _| FoldsCase(store))
-}
-
-pub(super) fn ignores_limits() -> Box<dyn Fixture> {
-    struct IgnoresLimits {
-        store: MemoryStore,
-        told: Limits,
-    }
-
-    impl Wrap for IgnoresLimits {
-        fn inner(&self) -> &dyn EventStore {
-            &self.store
-        }
-
-        fn limits(&self) -> &Limits {
-            &self.told
-        }
-    }
-
-    fn none() -> Limits {
-        let mut limits = Limits::default();
-        limits.payload = usize::MAX;
-        limits.payload_depth = usize::MAX / 4;
-        limits.events = usize::MAX;
-        limits.bytes = usize::MAX;
-        limits
-    }
-
-    faulty(|store, _| IgnoresLimits {
-        store: store.with_limits(none()),
-        told: Limits::default(),
-    })
-}
-
-pub(super) fn accepts_empty_appends() -> Box<dyn Fixture> {
-    struct AcceptsEmptyAppends(MemoryStore);
-
-    #[async_trait]
-    impl Wrap for AcceptsEmptyAppends {
-        fn inner(&self) -> &dyn EventStore {
-            &self.0
-        }
-
-        async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-            if append.key.is_some() || append.events().next().is_some() {
-                return self.0.append(append).await;
-            }
-            let nothing = |stream| StreamAppended {
-                stream,
-                events: 0,
-                version: Version::ZERO,
-                position: Position::ZERO,
-            };
-            Ok(Appended {
-                id: append.id,
-                repeated: false,
-                recorded_at: SystemClock.now(),
-                streams: append.streams.into_iter().map(|part| nothing(part.stream)).collect(),
-            })
-        }
-    }
-
-    faulty(|store, _| AcceptsEmptyAppends(store))
 }

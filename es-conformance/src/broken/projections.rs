@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, ProjectionStore, Replace, Row, RowChange,
-    RowCount, RowGroup, RowQuery, RowTable,
+use es_runtime::store::{
+    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, ProjectionStore,
+    Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{Clock, EventStore, MemoryStore, Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -87,27 +87,33 @@ macro_rules! fault {
 fault!(
     moves_the_checkpoint_first,
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        let moved = Commit {
-            rows: Vec::new(),
-            ..commit.clone()
-        };
-        self.0.commit(moved).await?;
+        self.0.advance(commit.advance.clone()).await?;
         tokio::time::sleep(Duration::from_millis(1)).await;
-        let rows = Commit {
-            from: commit.to,
-            park: Vec::new(),
-            unpark: Vec::new(),
-            ..commit
+        let Advance {
+            reader,
+            lease,
+            to,
+            event,
+            ..
+        } = &commit.advance;
+        let stays = Advance {
+            event: *event,
+            ..Advance::new(reader, lease, *to, *to)
         };
-        self.0.commit(rows).await
+        self.0
+            .commit(Commit {
+                advance: stays,
+                ..commit
+            })
+            .await
     }
 );
 
 fault!(
     parks_at_the_checkpoint_only,
-    async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
-        commit.park.retain(|parked| parked.position <= commit.to);
-        self.0.commit(commit).await
+    async fn advance(&self, mut advance: Advance) -> Result<(), CommitError> {
+        advance.park.retain(|parked| parked.position <= advance.to);
+        self.0.advance(advance).await
     }
 );
 
@@ -115,10 +121,11 @@ fault!(
     tears_rows,
     async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
         let rest = commit.rows.split_off(commit.rows.len() / 2);
+        let Advance {
+            reader, lease, from, ..
+        } = &commit.advance;
         let half = Commit {
-            to: commit.from,
-            park: Vec::new(),
-            unpark: Vec::new(),
+            advance: Advance::new(reader, lease, *from, *from),
             ..commit.clone()
         };
         self.0.commit(half).await?;
@@ -131,8 +138,10 @@ fault!(
     does_not_compare_checkpoints,
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         match self.0.commit(commit.clone()).await {
-            Err(CommitError::Moved { actual, .. }) if actual <= commit.to => {
-                self.0.commit(Commit { from: actual, ..commit }).await
+            Err(CommitError::Moved { actual, .. }) if actual <= commit.advance.to => {
+                let mut anyway = commit;
+                anyway.advance.from = actual;
+                self.0.commit(anyway).await
             }
             result => result,
         }
@@ -144,7 +153,9 @@ fault!(
     async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
         loop {
             match self.0.commit(commit.clone()).await {
-                Err(CommitError::NotParked { position, .. }) => commit.unpark.retain(|other| *other != position),
+                Err(CommitError::NotParked { position, .. }) => {
+                    commit.advance.unpark.retain(|other| *other != position);
+                }
                 result => return result,
             }
         }
@@ -154,7 +165,7 @@ fault!(
 fault!(
     stays_where_nothing_changed,
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        if commit.rows.is_empty() && commit.park.is_empty() && commit.unpark.is_empty() {
+        if commit.rows.is_empty() && commit.advance.park.is_empty() && commit.advance.unpark.is_empty() {
             return Ok(());
         }
         self.0.commit(commit).await
@@ -162,15 +173,13 @@ fault!(
 );
 
 fault!(
-    trusts_checkpoints,
+    forgets_the_event_at_a_checkpoint,
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
-        match self.0.checkpoint(reader).await {
-            Err(CheckpointError::Diverged { position, .. }) => Ok(Some(Checkpoint {
-                position,
-                updated_at: Timestamp::MIN,
-            })),
-            result => result,
-        }
+        let checkpoint = self.0.checkpoint(reader).await?;
+        Ok(checkpoint.map(|checkpoint| Checkpoint {
+            event: None,
+            ..checkpoint
+        }))
     }
 );
 
@@ -190,8 +199,8 @@ fault!(
 
 fault!(
     leaves_rows_behind,
-    async fn forget(&self, reader: &str, _: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
-        self.0.forget(reader, None, lease).await
+    async fn clear(&self, _: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.0.forget(reader, lease).await
     }
 );
 
@@ -201,7 +210,7 @@ fault!(
         self.0.create_table(table).await?;
         let lease = self.0.acquire("creation", "creator", Duration::ZERO).await?;
         if let Some(lease) = lease {
-            let cleared = self.0.forget("nobody", Some(table), &lease).await;
+            let cleared = self.0.clear(table, "nobody", &lease).await;
             cleared.map_err(|error| {
                 StoreError::new(StoreErrorKind::Unavailable, "the table is not cleared").caused_by(error)
             })?;
@@ -220,14 +229,9 @@ fault!(
             position: row.position,
         };
         let cleared = Commit {
-            reader: replace.reader.clone(),
-            lease: replace.lease.clone(),
-            from: replace.from,
-            to: replace.from,
-            table: Some(replace.table.clone()),
+            advance: Advance::new(&replace.reader, &replace.lease, replace.from, replace.from),
+            table: replace.table.clone(),
             rows: keys.into_iter().map(gone).collect(),
-            park: Vec::new(),
-            unpark: Vec::new(),
         };
         self.0.commit(cleared).await?;
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -363,8 +367,8 @@ pub(super) fn does_not_fence() -> Box<dyn Fixture> {
 
         async fn commit(&self, mut commit: Commit) -> Result<(), CommitError> {
             let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(last) = given.get(&commit.lease.name) {
-                commit.lease = last.clone();
+            if let Some(last) = given.get(&commit.advance.lease.name) {
+                commit.advance.lease = last.clone();
             }
             self.store.commit(commit).await
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
-use es_runtime::projection::store::{CheckpointError, Commit, CommitError, Lease, ProjectionStore, RowTable};
-use es_runtime::store::{Append, AppendError, Appended, ReadLog};
+use es_runtime::store::{Advance, Append, AppendError, Appended, CursorStore, ReadLog, RowStore};
+use es_runtime::store::{CheckpointError, CommitError, Lease, ProjectionStore, RowTable};
 use es_runtime::{Clock, EventStore, MemoryStore, Position, RecordedEvent, StoreError, StoreErrorKind};
 use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
@@ -158,7 +158,7 @@ impl SqlTables for Tables {
         &self,
         schema: &SqlSchema,
         steps: Vec<SqlStep>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
         let mut tables = self.created.lock().await;
         let missing = || StoreError::new(StoreErrorKind::Rejected, "there is no such table");
@@ -173,11 +173,11 @@ impl SqlTables for Tables {
                 error,
             });
         }
-        let Some(commit) = commit else { return Ok(()) };
+        let Some(advance) = advance else { return Ok(()) };
         if self.fault == Fault::StepsFirst {
             table.numbers.clone_from(&numbers);
         }
-        self.store.commit(commit).await?;
+        self.store.advance(advance).await?;
         table.numbers = numbers;
         Ok(())
     }
@@ -235,7 +235,7 @@ impl SqlTables for Tables {
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
         let mut tables = self.created.lock().await;
-        self.store.forget(reader, None, lease).await?;
+        self.store.forget(reader, lease).await?;
         if let Some(table) = tables.get_mut(&schema.name())
             && self.fault != Fault::KeepsRows
         {
@@ -337,10 +337,10 @@ impl Tables {
             .await
             .map_err(|error| failed(&error))?;
         let from = from.map_or(Position::ZERO, |checkpoint| checkpoint.position);
-        let commit = Commit {
+        let advance = Advance {
             reader: projection.reader.clone(),
-            ..crate::sql::moves(&lease, from, to)
+            ..crate::projections::moves(&lease, from, to)
         };
-        self.store.commit(commit).await.map_err(|error| failed(&error))
+        self.store.advance(advance).await.map_err(|error| failed(&error))
     }
 }

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
-    Row, RowCount, RowGroup, RowQuery, RowTable,
+use es_runtime::store::{
+    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, LeaseState, Parked,
+    ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -15,94 +15,104 @@ pub trait WrapProjections: Wrap {
     /// The store behind.
     fn projections(&self) -> &dyn ProjectionStore;
 
-    /// See [`ProjectionStore::acquire`].
+    /// See [`CursorStore::acquire`].
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
         self.projections().acquire(lease, owner, ttl).await
     }
 
-    /// See [`ProjectionStore::renew`].
+    /// See [`CursorStore::renew`].
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
         self.projections().renew(lease, ttl).await
     }
 
-    /// See [`ProjectionStore::release`].
+    /// See [`CursorStore::release`].
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.projections().release(lease).await
     }
 
-    /// See [`ProjectionStore::report`].
+    /// See [`CursorStore::report`].
     async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
         self.projections().report(lease, text).await
     }
 
-    /// See [`ProjectionStore::lease`].
+    /// See [`CursorStore::lease`].
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
         self.projections().lease(name).await
     }
 
-    /// See [`ProjectionStore::checkpoint`].
+    /// See [`CursorStore::checkpoint`].
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
         self.projections().checkpoint(reader).await
     }
 
-    /// See [`ProjectionStore::commit`].
+    /// See [`CursorStore::advance`].
+    async fn advance(&self, advance: Advance) -> Result<(), CommitError> {
+        self.projections().advance(advance).await
+    }
+
+    /// See [`RowStore::commit`].
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
         self.projections().commit(commit).await
     }
 
-    /// See [`ProjectionStore::forget`].
-    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
-        self.projections().forget(reader, table, lease).await
+    /// See [`CursorStore::forget`].
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.projections().forget(reader, lease).await
     }
 
-    /// See [`ProjectionStore::replace`].
+    /// See [`RowStore::clear`].
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.projections().clear(table, reader, lease).await
+    }
+
+    /// See [`RowStore::replace`].
     async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
         self.projections().replace(replace).await
     }
 
-    /// See [`ProjectionStore::drop_table`].
+    /// See [`RowStore::drop_table`].
     async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
         self.projections().drop_table(table, readers, lease).await
     }
 
-    /// See [`ProjectionStore::versions`].
+    /// See [`RowStore::versions`].
     async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
         self.projections().versions(projection).await
     }
 
-    /// See [`ProjectionStore::differences`].
+    /// See [`RowStore::differences`].
     async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
         self.projections().differences(old, new, limit).await
     }
 
-    /// See [`ProjectionStore::create_table`].
+    /// See [`RowStore::create_table`].
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
         self.projections().create_table(table).await
     }
 
-    /// See [`ProjectionStore::rows`].
+    /// See [`RowStore::rows`].
     async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
         self.projections().rows(table, keys).await
     }
 
-    /// See [`ProjectionStore::list_rows`].
+    /// See [`RowStore::list_rows`].
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
         self.projections().list_rows(table, query).await
     }
 
-    /// See [`ProjectionStore::count_rows`].
+    /// See [`RowStore::count_rows`].
     async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
         self.projections().count_rows(table, count).await
     }
 
-    /// See [`ProjectionStore::parked`].
+    /// See [`CursorStore::parked`].
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
         self.projections().parked(reader, after, limit).await
     }
 }
 
 #[async_trait]
-impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
+impl<W: WrapProjections> CursorStore for Wrapped<W> {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
         self.0.acquire(lease, owner, ttl).await
     }
@@ -127,30 +137,21 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
         self.0.checkpoint(reader).await
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        self.0.commit(commit).await
+    async fn advance(&self, advance: Advance) -> Result<(), CommitError> {
+        self.0.advance(advance).await
     }
 
-    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
-        self.0.forget(reader, table, lease).await
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.0.forget(reader, lease).await
     }
 
-    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
-        self.0.replace(replace).await
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        self.0.parked(reader, after, limit).await
     }
+}
 
-    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
-        self.0.drop_table(table, readers, lease).await
-    }
-
-    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
-        self.0.versions(projection).await
-    }
-
-    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
-        self.0.differences(old, new, limit).await
-    }
-
+#[async_trait]
+impl<W: WrapProjections> RowStore for Wrapped<W> {
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
         self.0.create_table(table).await
     }
@@ -167,7 +168,27 @@ impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
         self.0.count_rows(table, count).await
     }
 
-    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        self.0.parked(reader, after, limit).await
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        self.0.commit(commit).await
+    }
+
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.0.clear(table, reader, lease).await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.0.replace(replace).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        self.0.differences(old, new, limit).await
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        self.0.versions(projection).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        self.0.drop_table(table, readers, lease).await
     }
 }

@@ -22,10 +22,9 @@ CREATE TABLE "es".parked (
 -- ready      it may
 -- lost       another owner has the lease
 -- elsewhere  it does not stand at `from_position`, but at `actual`
--- no_event   there is no event at `to_position`
 -- other_log  the log was given a new epoch since
 CREATE FUNCTION "es".check_checkpoint(
-    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint,
+    of_reader text, held text, holder text, held_epoch bigint, from_position bigint,
     OUT outcome text, OUT actual bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER
@@ -47,15 +46,13 @@ BEGIN
     outcome := CASE
         WHEN actual <> from_position THEN 'elsewhere'
         WHEN of_point <> of_log AND from_position > 0 THEN 'other_log'
-        WHEN to_position > 0
-             AND NOT EXISTS (SELECT FROM "es".recorded_events AS e WHERE e.position = to_position) THEN 'no_event'
         ELSE 'ready' END;
 END $$;
 
 -- Moves a checkpoint under a lease, as a part of the transaction that did the events before it. Beside the outcomes of
 -- check_checkpoint(), `moved`.
 CREATE FUNCTION "es".move_checkpoint(
-    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint,
+    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint, to_event uuid,
     OUT outcome text, OUT actual bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER
@@ -63,14 +60,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     SELECT k.outcome, k.actual INTO outcome, actual
-      FROM "es".check_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS k;
+      FROM "es".check_checkpoint(of_reader, held, holder, held_epoch, from_position) AS k;
     IF outcome <> 'ready' THEN
         RETURN;
     END IF;
     INSERT INTO "es".checkpoints AS c (reader, position, event_id, epoch, updated_at)
-    SELECT of_reader, to_position, (SELECT e.event_id FROM "es".recorded_events AS e WHERE e.position = to_position),
-           l.epoch, clock_timestamp()
-      FROM "es".log AS l
+    SELECT of_reader, to_position, to_event, l.epoch, clock_timestamp() FROM "es".log AS l
         ON CONFLICT (reader) DO UPDATE
        SET position = excluded.position, event_id = excluded.event_id, epoch = excluded.epoch, updated_at = excluded.updated_at
      -- A first commit that came between is seen only now.

@@ -41,7 +41,7 @@ END $$;
 -- not_parked  an event that is to be parked no more is not: at `actual`
 -- no_table    the table of the rows is not there
 CREATE FUNCTION "es".commit_batch(
-    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint,
+    of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint, to_event uuid,
     row_table text, keys text[], data json[], positions bigint[], deleted text[],
     parked bigint[], parked_events uuid[], errors text[], attempts bigint[], unparked bigint[],
     OUT outcome text, OUT actual bigint
@@ -52,7 +52,7 @@ SET jit = off
 AS $$
 BEGIN
     SELECT k.outcome, k.actual INTO outcome, actual
-      FROM "es".check_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS k;
+      FROM "es".check_checkpoint(of_reader, held, holder, held_epoch, from_position) AS k;
     IF outcome <> 'ready' THEN
         RETURN;
     END IF;
@@ -71,7 +71,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT m.outcome, m.actual INTO outcome, actual
-      FROM "es".move_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS m;
+      FROM "es".move_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position, to_event) AS m;
     IF outcome <> 'moved' THEN
         RETURN;
     END IF;
@@ -145,7 +145,7 @@ SET jit = off
 AS $$
 BEGIN
     SELECT k.outcome, k.actual INTO outcome, actual
-      FROM "es".check_checkpoint(by_reader, held, holder, held_epoch, to_position, to_position) AS k;
+      FROM "es".check_checkpoint(by_reader, held, holder, held_epoch, to_position) AS k;
     IF outcome <> 'ready' THEN
         outcome := CASE outcome WHEN 'elsewhere' THEN 'behind' ELSE outcome END;
         RETURN;
@@ -155,7 +155,8 @@ BEGIN
         RETURN;
     END IF;
     SELECT m.outcome, m.actual INTO outcome, actual
-      FROM "es".move_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position) AS m;
+      FROM "es".move_checkpoint(of_reader, held, holder, held_epoch, from_position, to_position,
+                                (SELECT c.event_id FROM "es".checkpoints AS c WHERE c.reader = by_reader)) AS m;
     IF outcome <> 'moved' THEN
         RETURN;
     END IF;

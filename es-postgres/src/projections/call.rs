@@ -1,5 +1,5 @@
 use es_runtime::Position;
-use es_runtime::projection::store::{Commit, CommitError, Lease, RowTable};
+use es_runtime::store::{Advance, CommitError, Lease, RowChange, RowTable};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -7,16 +7,17 @@ use super::{lost, no_table, rejected};
 use crate::error::Problem;
 use crate::rows::{Json, column, number};
 
-/// The statement that does a commit, for a schema called `es`.
+/// The statement that moves a checkpoint and writes rows, for a schema called `es`.
 pub(super) const COMMIT: &str = "SELECT outcome, actual FROM \"es\".commit_batch(\
-     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 
-/// A commit as the arguments of [`COMMIT`].
+/// What a reader did, as the arguments of [`COMMIT`].
 pub(super) struct Call<'a> {
-    commit: &'a Commit,
+    advance: &'a Advance,
     epoch: i64,
     from: i64,
     to: i64,
+    event: Option<Uuid>,
     table: Option<String>,
     keys: Vec<&'a str>,
     data: Vec<Json<'a>>,
@@ -30,8 +31,8 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(commit: &'a Commit) -> Self {
-        let mut changes: Vec<_> = commit.rows.iter().collect();
+    pub(super) fn new(advance: &'a Advance, table: Option<&RowTable>, rows: &'a [RowChange]) -> Self {
+        let mut changes: Vec<_> = rows.iter().collect();
         // Commits that meet in some rows lock them in one order. An index is written from left to right, too.
         changes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         let (mut keys, mut data, mut positions, mut deleted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -46,32 +47,34 @@ impl<'a> Call<'a> {
             }
         }
         Self {
-            commit,
-            epoch: column(commit.lease.epoch),
-            from: column(commit.from.0),
-            to: column(commit.to.0),
-            table: commit.table.as_ref().map(RowTable::name),
+            advance,
+            epoch: column(advance.lease.epoch),
+            from: column(advance.from.0),
+            to: column(advance.to.0),
+            event: advance.event.map(|event| event.0),
+            table: table.map(RowTable::name),
             keys,
             data,
             positions,
             deleted,
-            parked: commit.park.iter().map(|parked| column(parked.position.0)).collect(),
-            events: commit.park.iter().map(|parked| parked.event.0).collect(),
-            errors: commit.park.iter().map(|parked| &*parked.error).collect(),
-            attempts: commit.park.iter().map(|parked| parked.attempts.into()).collect(),
-            unparked: commit.unpark.iter().map(|position| column(position.0)).collect(),
+            parked: advance.park.iter().map(|parked| column(parked.position.0)).collect(),
+            events: advance.park.iter().map(|parked| parked.event.0).collect(),
+            errors: advance.park.iter().map(|parked| &*parked.error).collect(),
+            attempts: advance.park.iter().map(|parked| parked.attempts.into()).collect(),
+            unparked: advance.unpark.iter().map(|position| column(position.0)).collect(),
         }
     }
 
-    pub(super) fn arguments(&self) -> [&(dyn ToSql + Sync); 16] {
-        let Lease { name, owner, .. } = &self.commit.lease;
+    pub(super) fn arguments(&self) -> [&(dyn ToSql + Sync); 17] {
+        let Lease { name, owner, .. } = &self.advance.lease;
         [
-            &self.commit.reader,
+            &self.advance.reader,
             name,
             owner,
             &self.epoch,
             &self.from,
             &self.to,
+            &self.event,
             &self.table,
             &self.keys,
             &self.data,
@@ -107,27 +110,22 @@ impl<'a> Answer<'a> {
         Position(number(self.actual.unwrap_or(0)))
     }
 
-    /// Whether `commit` is done.
-    pub(super) fn of(&self, commit: Commit) -> Result<(), CommitError> {
-        let reader = commit.reader;
-        match (self.outcome, commit.table) {
+    /// Whether it is done: what moves the checkpoint, with rows of this table.
+    pub(super) fn of(&self, advance: Advance, table: Option<&RowTable>) -> Result<(), CommitError> {
+        let reader = advance.reader;
+        match (self.outcome, table) {
             ("done", _) => Ok(()),
-            ("lost", _) => Err(lost(&commit.lease)),
+            ("lost", _) => Err(lost(&advance.lease)),
             ("elsewhere", _) => Err(CommitError::Moved {
                 reader,
-                expected: commit.from,
+                expected: advance.from,
                 actual: self.actual(),
             }),
             ("not_parked", _) => Err(CommitError::NotParked {
                 reader,
                 position: self.actual(),
             }),
-            ("no_table", Some(table)) => Err(no_table(&table).into()),
-            ("no_event", _) => Err(rejected(format!(
-                "there is no event at {} for the checkpoint of `{reader}`",
-                commit.to
-            ))
-            .into()),
+            ("no_table", Some(table)) => Err(no_table(table).into()),
             (outcome, _) => Err(rejected(format!(
                 "the checkpoint of `{reader}` cannot be moved ({outcome}): read it again"
             ))

@@ -3,7 +3,7 @@
 use deadpool_postgres::Transaction;
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineSteps, WriteError};
-use es_runtime::projection::store::CommitError;
+use es_runtime::store::CommitError;
 use es_runtime::store::{Append, AppendError, Appended};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio_postgres::Error;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Object;
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Difference, Differences, Lease, LeaseState, Parked,
-    ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowTable, check_name,
+use es_runtime::store::{
+    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences, Lease, LeaseState,
+    Parked, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -40,9 +40,8 @@ const REPORT: &str = "SELECT \"es\".report_lease($1, $2, $3, $4)";
 const LEASE: &str = "SELECT CASE WHEN l.expires_at > clock_timestamp() THEN l.owner END, l.epoch, \
      r.content, r.epoch, r.reported_at FROM \"es\".leases AS l LEFT JOIN \"es\".reports AS r ON r.lease = l.name \
      WHERE l.name = $1 AND l.epoch > 0";
-const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, e.event_id, c.epoch <> l.epoch \
-     FROM \"es\".checkpoints AS c CROSS JOIN \"es\".log AS l \
-     LEFT JOIN \"es\".recorded_events AS e ON e.position = c.position WHERE c.reader = $1";
+const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, c.epoch <> l.epoch \
+     FROM \"es\".checkpoints AS c CROSS JOIN \"es\".log AS l WHERE c.reader = $1";
 const FORGET: &str = "SELECT \"es\".forget_reader($1, $2, $3, $4, $5), NULL::bigint";
 const REPLACE: &str = "SELECT outcome, actual FROM \"es\".replace_rows($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const CREATE: &str = "SELECT \"es\".create_rows($1, $2, $3)";
@@ -109,6 +108,22 @@ impl PostgresStore {
         client.give_back();
         answer.map_err(|error| failed(error.into(), Phase::Sent))
     }
+
+    /// Removes what a reader has, and the rows of its table.
+    async fn begin_anew(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
+        let name = table.map(RowTable::name);
+        let row = self
+            .send(
+                FORGET,
+                &[&reader, &lease.name, &lease.owner, &column(lease.epoch), &name],
+            )
+            .await?;
+        match (Answer::read(&row)?.outcome, table) {
+            ("lost", _) => Err(lost(lease)),
+            ("no_table", Some(table)) => Err(no_table(table).into()),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn lost(lease: &Lease) -> CommitError {
@@ -146,10 +161,8 @@ fn micros(ttl: Duration) -> i64 {
 }
 
 #[async_trait]
-impl ProjectionStore for PostgresStore {
+impl CursorStore for PostgresStore {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
-        check_name("lease", lease)?;
-        check_name("owner", owner)?;
         let taken = async {
             let rows = self.ask(TAKE, &[&lease, &owner, &micros(ttl)]).await?;
             rows[0].read::<Option<i64>>(0)
@@ -180,7 +193,6 @@ impl ProjectionStore for PostgresStore {
     }
 
     async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
-        Report::check(text)?;
         let reported = async {
             let arguments: Arguments<'_> = &[&lease.name, &lease.owner, &column(lease.epoch), &text];
             self.ask(REPORT, arguments).await?[0].read::<bool>(0)
@@ -189,7 +201,6 @@ impl ProjectionStore for PostgresStore {
     }
 
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
-        check_name("lease", name)?;
         let reading = async {
             let rows = self.ask(LEASE, &[&name]).await?;
             let Some(row) = rows.first() else { return Ok(None) };
@@ -211,60 +222,129 @@ impl ProjectionStore for PostgresStore {
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
-        check_name("reader", reader)?;
         let reading = async {
             let rows = self.ask(CHECKPOINT, &[&reader]).await?;
             let Some(row) = rows.first() else { return Ok(None) };
+            let event: Option<Uuid> = row.read(1)?;
             let checkpoint = Checkpoint {
                 position: Position(row.number(0)?),
+                event: event.map(EventId),
                 updated_at: row.read::<Time>(2)?.0,
             };
-            let stored: Option<Uuid> = row.read(1)?;
-            let found: Option<Uuid> = row.read(3)?;
-            let is_other_log: bool = row.read(4)?;
-            Ok::<_, Problem>(Some((checkpoint, stored, found, is_other_log)))
+            let is_other_log: bool = row.read(3)?;
+            Ok::<_, Problem>(Some((checkpoint, is_other_log)))
         };
         let read = reading
             .await
             .map_err(|problem| problem.while_doing("read a checkpoint"))?;
         match read {
-            None => Ok(None),
-            Some((checkpoint, Some(expected), found, is_other_log)) if found != Some(expected) || is_other_log => {
-                Err(CheckpointError::Diverged {
-                    reader: reader.to_owned(),
-                    position: checkpoint.position,
-                    expected: EventId(expected),
-                    found: found.map(EventId),
-                })
-            }
-            Some((checkpoint, ..)) => Ok(Some(checkpoint)),
+            Some((
+                Checkpoint {
+                    position,
+                    event: Some(event),
+                    ..
+                },
+                true,
+            )) => Err(CheckpointError::Diverged {
+                reader: reader.to_owned(),
+                position,
+                expected: event,
+                found: Some(event),
+            }),
+            read => Ok(read.map(|(checkpoint, _)| checkpoint)),
         }
+    }
+
+    async fn advance(&self, advance: Advance) -> Result<(), CommitError> {
+        let row = self.send(COMMIT, &Call::new(&advance, None, &[]).arguments()).await?;
+        Answer::read(&row)?.of(advance, None)
+    }
+
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.begin_anew(reader, None, lease).await
+    }
+
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        let reading = async {
+            let rows = self
+                .ask(PARKED, &[&reader, &column(after.0), &i64::from(limit)])
+                .await?;
+            let parked = rows.iter().map(|row| {
+                let attempts: i64 = row.read(3)?;
+                Ok(Parked {
+                    position: Position(row.number(0)?),
+                    event: EventId(row.read(1)?),
+                    error: row.read(2)?,
+                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                })
+            });
+            parked.collect::<Result<_, Problem>>()
+        };
+        reading
+            .await
+            .map_err(|problem| problem.while_doing("read parked events"))
+    }
+}
+
+#[async_trait]
+impl RowStore for PostgresStore {
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
+        let paths = table::index_paths(table)?;
+        let created = self
+            .ask(CREATE, &[&table.name(), &table::index_names(table), &paths])
+            .await;
+        created
+            .map(drop)
+            .map_err(|problem| problem.while_doing("create the table of a projection"))
+    }
+
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
+        let reading = async {
+            let found = self.reader.rows(&table::rows(&self.schema, table), &[&keys]).await?;
+            let read = found.iter().map(|found| row(found).map(|row| (row.key.clone(), row)));
+            read.collect::<Result<HashMap<_, _>, Problem>>()
+        };
+        let found = reading.await.map_err(|problem| unread(table, problem))?;
+        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
+    }
+
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
+        let (sql, parameters) = table::list(&self.schema, table, query)?;
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
+        let found = self.reader.rows(&sql, &parameters).await;
+        let rows = found.and_then(|found| found.iter().map(row).collect());
+        rows.map_err(|problem| unread(table, problem))
+    }
+
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
+        let (sql, parameters) = table::count(&self.schema, table, count)?;
+        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
+        let found = self.reader.rows(&sql, &parameters).await;
+        let groups = found.and_then(|found| {
+            let group = |row: &tokio_postgres::Row| {
+                Ok::<_, Problem>(RowGroup {
+                    value: row.try_get::<_, Option<&[u8]>>(0)?.and_then(table::value_of),
+                    count: row.number(1)?,
+                })
+            };
+            found.iter().map(group).collect::<Result<Vec<_>, _>>()
+        });
+        groups.map(RowGroup::sorted).map_err(|problem| unread(table, problem))
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        commit.check()?;
-        let row = self.send(COMMIT, &Call::new(&commit).arguments()).await?;
-        Answer::read(&row)?.of(commit)
+        let Commit { advance, table, rows } = commit;
+        let row = self
+            .send(COMMIT, &Call::new(&advance, Some(&table), &rows).arguments())
+            .await?;
+        Answer::read(&row)?.of(advance, Some(&table))
     }
 
-    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
-        check_name("reader", reader)?;
-        let name = table.map(RowTable::name);
-        let row = self
-            .send(
-                FORGET,
-                &[&reader, &lease.name, &lease.owner, &column(lease.epoch), &name],
-            )
-            .await?;
-        match (Answer::read(&row)?.outcome, table) {
-            ("lost", _) => Err(lost(lease)),
-            ("no_table", Some(table)) => Err(no_table(table).into()),
-            _ => Ok(()),
-        }
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        self.begin_anew(reader, Some(table), lease).await
     }
 
     async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
-        replace.check()?;
         let lease = &replace.lease;
         let arguments: Arguments<'_> = &[
             &replace.reader,
@@ -303,22 +383,7 @@ impl ProjectionStore for PostgresStore {
         }
     }
 
-    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
-        table.check()?;
-        let dropped = self.on_connection(async |client: &mut Object| self.drop_of(client, table, readers, lease).await);
-        Ok(dropped.await?)
-    }
-
-    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
-        let names = self.names_of_versions(projection).await;
-        let names = names.map_err(|problem| problem.while_doing("list the tables of a projection"))?;
-        let versions = names.iter().filter_map(|name| RowTable::version_of(projection, name));
-        Ok(versions.collect::<BTreeSet<u32>>().into_iter().collect())
-    }
-
     async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
-        old.check()?;
-        new.check()?;
         let sql = table::differences(old, new);
         // One row at least, for the count.
         let found = self.long(&sql, &[&i64::from(limit.max(1))]).await;
@@ -347,75 +412,15 @@ impl ProjectionStore for PostgresStore {
         })
     }
 
-    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
-        table.check()?;
-        let paths = table::index_paths(table)?;
-        let created = self
-            .ask(CREATE, &[&table.name(), &table::index_names(table), &paths])
-            .await;
-        created
-            .map(drop)
-            .map_err(|problem| problem.while_doing("create the table of a projection"))
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let names = self.names_of_versions(projection).await;
+        let names = names.map_err(|problem| problem.while_doing("list the tables of a projection"))?;
+        let versions = names.iter().filter_map(|name| RowTable::version_of(projection, name));
+        Ok(versions.collect::<BTreeSet<u32>>().into_iter().collect())
     }
 
-    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError> {
-        table.check()?;
-        let reading = async {
-            let found = self.reader.rows(&table::rows(&self.schema, table), &[&keys]).await?;
-            let read = found.iter().map(|found| row(found).map(|row| (row.key.clone(), row)));
-            read.collect::<Result<HashMap<_, _>, Problem>>()
-        };
-        let found = reading.await.map_err(|problem| unread(table, problem))?;
-        Ok(keys.iter().map(|key| found.get(key).cloned()).collect())
-    }
-
-    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
-        table.check()?;
-        query.check()?;
-        let (sql, parameters) = table::list(&self.schema, table, query)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
-        let found = self.reader.rows(&sql, &parameters).await;
-        let rows = found.and_then(|found| found.iter().map(row).collect());
-        rows.map_err(|problem| unread(table, problem))
-    }
-
-    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
-        table.check()?;
-        count.check()?;
-        let (sql, parameters) = table::count(&self.schema, table, count)?;
-        let parameters: Vec<&(dyn ToSql + Sync)> = parameters.iter().map(|parameter| &**parameter as _).collect();
-        let found = self.reader.rows(&sql, &parameters).await;
-        let groups = found.and_then(|found| {
-            let group = |row: &tokio_postgres::Row| {
-                Ok::<_, Problem>(RowGroup {
-                    value: row.try_get::<_, Option<&[u8]>>(0)?.and_then(table::value_of),
-                    count: row.number(1)?,
-                })
-            };
-            found.iter().map(group).collect::<Result<Vec<_>, _>>()
-        });
-        groups.map(RowGroup::sorted).map_err(|problem| unread(table, problem))
-    }
-
-    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        check_name("reader", reader)?;
-        let reading = async {
-            let rows = self
-                .ask(PARKED, &[&reader, &column(after.0), &i64::from(limit)])
-                .await?;
-            let parked = rows.iter().map(|row| {
-                let attempts: i64 = row.read(3)?;
-                Ok(Parked {
-                    position: Position(row.number(0)?),
-                    event: EventId(row.read(1)?),
-                    error: row.read(2)?,
-                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                })
-            });
-            parked.collect::<Result<_, Problem>>()
-        };
-        reading
-            .await
-            .map_err(|problem| problem.while_doing("read parked events"))
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        let dropped = self.on_connection(async |client: &mut Object| self.drop_of(client, table, readers, lease).await);
+        Ok(dropped.await?)
     }
 }

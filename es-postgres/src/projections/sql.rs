@@ -7,8 +7,7 @@ use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Steps, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, check_name};
-use es_runtime::store::{Append, AppendError, Appended};
+use es_runtime::store::{Advance, Append, AppendError, Appended, CommitError, Lease};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -204,12 +203,12 @@ impl PostgresStore {
         client: &mut Object,
         place: &Place,
         steps: &Steps<PgTransaction<'static>>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), Failure> {
         let transaction = self.begin(client, place).await?;
         let applied = self.apply(&transaction, place, steps).await?;
         applied.map_err(|(event, error)| failed(event, error))?;
-        let Some(commit) = commit else {
+        let Some(advance) = advance else {
             // What is checked at the end is checked now, and then all is rolled back.
             let checked = self
                 .answered(BEFORE, transaction.batch_execute("SET CONSTRAINTS ALL IMMEDIATE"))
@@ -219,7 +218,9 @@ impl PostgresStore {
         let sql = self.schema.render(COMMIT);
         let row = async {
             let statement = transaction.prepare_cached(&sql).await?;
-            transaction.query_one(&statement, &Call::new(&commit).arguments()).await
+            transaction
+                .query_one(&statement, &Call::new(&advance, None, &[]).arguments())
+                .await
         };
         let row = self.answered(BEFORE, row).await.map_err(|failure| match failure {
             Failure::Problem(problem, _) if problem.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
@@ -227,7 +228,7 @@ impl PostgresStore {
             }
             failure => failure,
         })?;
-        Answer::read(&row)?.of(commit)?;
+        Answer::read(&row)?.of(advance, None)?;
         self.answered(Phase::Sent, transaction.commit())
             .await
             .map_err(of_an_event)
@@ -379,13 +380,10 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         &self,
         schema: &SqlSchema,
         steps: Arc<Steps<PgTransaction<'static>>>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
-        if let Some(commit) = &commit {
-            commit.check()?;
-        }
         let place = self.schema_of(schema)?;
-        let ran = self.on_connection(async |client: &mut Object| self.run(client, &place, &steps, commit).await);
+        let ran = self.on_connection(async |client: &mut Object| self.run(client, &place, &steps, advance).await);
         Ok(ran.await?)
     }
 
@@ -394,7 +392,6 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         append: Append,
         steps: Vec<InlineSteps<PgTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        self.limits.check(&append)?;
         let places = steps.iter().map(|of| self.schema_of(&of.projection.schema));
         let inline = Inline {
             places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,
@@ -405,7 +402,6 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
-        check_name("reader", reader)?;
         let place = self.schema_of(schema)?;
         let emptied = self.on_connection(async |client: &mut Object| self.empty(client, &place, reader, lease).await);
         Ok(emptied.await?)

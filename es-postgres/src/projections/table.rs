@@ -1,9 +1,7 @@
 //! The SQL of one table of rows.
 
 use es_runtime::StoreError;
-use es_runtime::projection::store::{
-    Compare, FieldValue, RowCount, RowCursor, RowFilter, RowQuery, RowTable, Zone, path,
-};
+use es_runtime::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowQuery, RowTable, Zone, field_path};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -116,7 +114,7 @@ pub(crate) fn index_paths(table: &RowTable) -> Result<Vec<String>, StoreError> {
 }
 
 fn array(field: &str) -> Result<String, StoreError> {
-    let names = path(field)?.into_iter().map(|name| format!("\"{name}\""));
+    let names = field_path(field)?.into_iter().map(|name| format!("\"{name}\""));
     Ok(format!("{{{}}}", names.collect::<Vec<_>>().join(",")))
 }
 
@@ -264,7 +262,7 @@ pub(crate) fn value_of(key: &[u8]) -> Option<FieldValue> {
 
 #[cfg(test)]
 mod tests {
-    use es_runtime::projection::store::RowGroup;
+    use es_runtime::store::RowGroup;
 
     use super::*;
 

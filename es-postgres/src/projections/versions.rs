@@ -1,7 +1,7 @@
 //! The versions of a projection: those that have a table of rows, or a schema with tables of their own, and how one is dropped.
 
 use deadpool_postgres::Object;
-use es_runtime::projection::store::{Lease, RowTable};
+use es_runtime::store::{Lease, RowTable};
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::call::Answer;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Advance, CommitError, Lease, ProjectionStore};
 use es_runtime::store::{Append, Appended};
 use es_runtime::{Result, StoreError};
 use futures_util::future::BoxFuture;
@@ -67,10 +67,10 @@ impl SqlTables for Tables {
         &self,
         schema: &SqlSchema,
         steps: Vec<SqlStep>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
         let steps = steps_of(steps.into_iter().enumerate());
-        self.0.run_steps(schema, Arc::new(steps), commit).await
+        self.0.run_steps(schema, Arc::new(steps), advance).await
     }
 
     async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {

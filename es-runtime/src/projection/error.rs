@@ -2,8 +2,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Misfit;
-use super::store::{CheckpointError, Commit};
 use crate::nearest::listed;
+use crate::store::{CheckpointError, Commit};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
 /// Why an event was not applied to the rows of a projection.

@@ -9,8 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::segment::Segment;
-use super::store::ProjectionStore;
-use crate::store::{EventFilter, ReadLog};
+use crate::store::{EventFilter, EventStore, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// Events of one transaction: at most so many, of so many bytes (and one event more), read within so long. The more they are, the
@@ -36,7 +35,7 @@ pub(crate) struct Batch {
 impl Feed {
     /// The events of the segment that the filter lets through, behind `after` and up to `to`.
     pub(crate) fn new(
-        store: Arc<dyn ProjectionStore>,
+        log: Arc<dyn EventStore>,
         filter: EventFilter,
         segment: Segment,
         after: Position,
@@ -44,7 +43,7 @@ impl Feed {
     ) -> Self {
         let (sender, batches) = mpsc::channel(1);
         let query = ReadLog::new().from(after.next()).to(to).only(filter);
-        let reader = tokio::spawn(async move { read(&*store, query, segment, &sender).await });
+        let reader = tokio::spawn(async move { read(&*log, query, segment, &sender).await });
         Self { batches, reader }
     }
 
@@ -63,12 +62,12 @@ impl Drop for Feed {
 }
 
 async fn read(
-    store: &dyn ProjectionStore,
+    log: &dyn EventStore,
     query: ReadLog,
     segment: Segment,
     batches: &mpsc::Sender<Result<Batch, StoreError>>,
 ) {
-    let mut events = store.read_log(query);
+    let mut events = log.read_log(query);
     if !segment.is_whole() {
         // Before anything of the others is decoded.
         events = Box::pin(events.try_filter(move |event| ready(segment.takes(&event.stream))));

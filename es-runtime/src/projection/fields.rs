@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use super::rows::{Compare, FieldValue, RowFilter, RowQuery, path, path_of};
 use super::{ReadError, Row};
 use crate::nearest::{listed, nearest_first};
+use crate::store::{Compare, FieldValue, RowFilter, RowQuery, field_path, path_of};
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,7 +149,7 @@ impl<P: Row> Fields<P> {
     fn find(field: &str) -> Result<(Cow<'static, str>, Field), ReadError> {
         let names = match names_of::<P>(field) {
             Some(names) => names,
-            None => path(field)?,
+            None => field_path(field)?,
         };
         match field_of::<P>(&names) {
             Ok(is) => Ok((path_of(&names).into(), is)),

@@ -8,9 +8,8 @@ use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
-use super::store::{Commit, CommitError, Lease, ProjectionStore, Row, RowChange, RowTable};
 use super::{Misfit, Unprojectable};
-use crate::store::EventFilter;
+use crate::store::{Advance, Commit, CommitError, EventFilter, Lease, Row, RowChange, RowStore, RowTable};
 use crate::{Position, RecordedEvent, StoreError};
 
 /// Applies events, for one projection. Everything that is written of it goes through here, so that it may be rows, or what
@@ -26,8 +25,8 @@ pub(crate) trait Fold: Send + Sync {
     /// Takes up the events, and says whether they change anything. Nothing of it counts before it is written.
     async fn fold(&mut self, events: &[RecordedEvent]) -> Result<bool, FoldError>;
 
-    /// Writes what was taken up last, and `commit`, in one transaction. Nothing was taken up after a [`reset`](Self::reset).
-    async fn write(&mut self, commit: Commit) -> Result<(), WriteError>;
+    /// Writes what was taken up last, and moves the checkpoint, in one transaction. Nothing was taken up after a [`reset`](Self::reset).
+    async fn write(&mut self, advance: Advance) -> Result<(), WriteError>;
 
     /// Whether the event can be applied. Nothing is written.
     async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), FoldError>;
@@ -75,7 +74,7 @@ impl From<StoreError> for FoldError {
 
 /// Folds events into the rows of `P`.
 pub(crate) struct RowFold<P: 'static> {
-    store: Arc<dyn ProjectionStore>,
+    store: Arc<dyn RowStore>,
     table: RowTable,
     sources: Sources<Change<P>>,
     cache: Rows<P>,
@@ -97,7 +96,7 @@ struct Open<P> {
 }
 
 impl<P: RowProjection> RowFold<P> {
-    pub(crate) fn new(store: Arc<dyn ProjectionStore>, table: RowTable) -> Self {
+    pub(crate) fn new(store: Arc<dyn RowStore>, table: RowTable) -> Self {
         Self {
             store,
             table,
@@ -267,11 +266,11 @@ impl<P: RowProjection> Fold for RowFold<P> {
         Ok(!self.changes.is_empty())
     }
 
-    async fn write(&mut self, commit: Commit) -> Result<(), WriteError> {
+    async fn write(&mut self, advance: Advance) -> Result<(), WriteError> {
         let commit = Commit {
-            table: Some(self.table.clone()),
+            advance,
+            table: self.table.clone(),
             rows: std::mem::take(&mut self.changes),
-            ..commit
         };
         Ok(self.store.commit(commit).await?)
     }
@@ -295,6 +294,6 @@ impl<P: RowProjection> Fold for RowFold<P> {
     }
 
     async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
-        self.store.forget(reader, Some(&self.table), lease).await
+        self.store.clear(&self.table, reader, lease).await
     }
 }

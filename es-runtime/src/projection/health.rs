@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::Differences;
+use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 

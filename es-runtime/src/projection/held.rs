@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use super::command::What;
 use super::report::Seen;
 use super::standing::Standing;
-use super::store::{LeaseState, ProjectionStore};
 use super::{ReadError, Status};
+use crate::store::{CursorStore, LeaseState};
 use crate::{Position, StoreError};
 
 /// The event before which a projection holds.
@@ -63,7 +63,7 @@ impl Standing {
     ///
     /// Who runs it says so, or has said so when the lease was left. In that case this build may still be able to apply the event, so
     /// that its own task has a turn first: at once, whatever it waits for.
-    pub(crate) async fn held(&self, store: &dyn ProjectionStore, at: Position) -> Result<Option<Hold>, StoreError> {
+    pub(crate) async fn held(&self, store: &dyn CursorStore, at: Position) -> Result<Option<Hold>, StoreError> {
         let own = self.own_hold().filter(|hold| hold.position > at);
         if own.is_some() && self.state().done.is_some() {
             return Ok(own);

@@ -7,22 +7,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use backon::ExponentialBackoff;
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::command::{Order, What};
-use super::guard::guarded;
-use super::lease::Tenure;
 use super::partition;
 use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
 use super::standing::Standing;
-use super::store::{CheckpointError, CommitError, Lease, ProjectionStore};
-use super::worker::{FIRST, Trouble, Worker, refused};
+use super::worker::{Trouble, Worker, refused};
 use super::{CommandError, Failure, Status};
+use crate::consumer::{FIRST, Tenure, backoff, guarded, next};
 use crate::error::chain;
+use crate::store::{CheckpointError, CommitError, CursorStore, Lease};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
 /// How long after a lease was found taken it is asked for again.
@@ -80,7 +79,12 @@ impl Life {
         while let Some((tenure, order)) = self.stand_by(pause).await {
             self.leases.fetch_add(1, Ordering::Relaxed);
             let before = self.position();
-            let reporter = Reporter::start(&self.worker.store, &self.worker.standing, self.beside(), &tenure.lease);
+            let reporter = Reporter::start(
+                &self.worker.cursors.store,
+                &self.worker.standing,
+                self.beside(),
+                &tenure.lease,
+            );
             let end = match guarded("running it", async {
                 Ok::<_, StoreError>(self.own(&tenure, order, &mut holding).await)
             })
@@ -130,7 +134,7 @@ impl Life {
                 tracing::debug!(projection, %error, "an attempt that was cut off stays noted");
             }
         }
-        tenure.end(&*self.worker.store).await;
+        tenure.end(&*self.worker.cursors.store).await;
     }
 
     fn beside(&self) -> Option<&Arc<Standing>> {
@@ -152,7 +156,7 @@ impl Life {
     /// Waits until it has the lease; `None` if it is to stop. An order that comes meanwhile is asked the lease for at once, and
     /// goes with it.
     async fn stand_by(&mut self, first: Duration) -> Option<(Tenure, Option<Order>)> {
-        let store = Arc::clone(&self.worker.store);
+        let store = Arc::clone(&self.worker.cursors.store);
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(5));
         let mut pause = first;
         loop {
@@ -199,7 +203,7 @@ impl Life {
     }
 
     /// Takes the lease. `None` if another owner has it.
-    async fn take(&self, store: &Arc<dyn ProjectionStore>) -> Result<Option<Tenure>, StoreError> {
+    async fn take(&self, store: &Arc<dyn CursorStore>) -> Result<Option<Tenure>, StoreError> {
         let standing = &self.worker.standing;
         let Some(tenure) = Tenure::take(store, &standing.reader, &self.owner, &standing.metrics).await? else {
             return Ok(None);
@@ -221,7 +225,7 @@ impl Life {
         let is_under_way = rebuilder.is_under_way().await?;
         let done = rebuilder.outcome.take().filter(|_| !is_under_way);
         let standing = &self.worker.standing;
-        let (said, last) = said_before(&*self.worker.store, &lease.name).await?;
+        let (said, last) = said_before(&*self.worker.cursors.store, &lease.name).await?;
         standing.update(|state| {
             let how = state.rebuild.or(said).unwrap_or_default();
             state.rebuild = is_under_way.then_some(how);
@@ -253,10 +257,10 @@ impl Life {
 
     /// Has all rows built anew: beside those that are shown, if any are.
     async fn rebuild(&mut self, how: Rebuild, lease: &Lease) -> Result<(), CommandError> {
-        let Worker { store, standing, .. } = &self.worker;
-        let is_shown = match standing.read_mark(&**store).await {
+        let Worker { cursors, standing, .. } = &self.worker;
+        let is_shown = match standing.read_mark(cursors).await {
             Ok(None) | Err(CheckpointError::Diverged { .. }) => false,
-            Ok(Some(_)) => match store.checkpoint(&standing.reader).await {
+            Ok(Some(_)) => match cursors.checkpoint(&standing.reader).await {
                 Ok(_) => true,
                 Err(CheckpointError::Diverged { .. }) => false,
                 Err(error) => return Err(error.into()),
@@ -267,7 +271,7 @@ impl Life {
             Some(rebuilder) if is_shown => {
                 standing.update(|state| state.rebuild = Some(how));
                 // Before it begins, so that whoever takes it over knows how.
-                report_now(&**store, standing, None, lease).await?;
+                report_now(&*cursors.store, standing, None, lease).await?;
                 rebuilder.begin(lease).await
             }
             rebuilder => {
@@ -280,7 +284,7 @@ impl Life {
                     state.status = Status::CatchingUp;
                 });
                 // Before the rows go, so that nobody reads of an event that may now be applied.
-                report_now(&**store, standing, None, lease).await?;
+                report_now(&*cursors.store, standing, None, lease).await?;
                 self.worker.throttle = how.throttle;
                 self.worker.rebuild(lease).await
             }
@@ -494,19 +498,6 @@ pub(crate) fn failure(
         attempts: before.map_or(0, |before| before.attempts).saturating_add(1),
         at,
     }
-}
-
-pub(crate) fn backoff(first: Duration, longest: Duration) -> ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(first)
-        .with_max_delay(longest)
-        .with_jitter()
-        .without_max_times()
-        .build()
-}
-
-pub(crate) fn next(backoff: &mut ExponentialBackoff) -> Duration {
-    backoff.next().unwrap_or(DIVERGED)
 }
 
 /// Waits until the projection is to stop.

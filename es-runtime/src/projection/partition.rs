@@ -5,15 +5,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::fold::Fold;
-use super::lease::TTL;
-use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, CommitError, Lease, Parked, ProjectionStore};
-use super::worker::checkpoint;
+use super::standing::Standing;
+use crate::consumer::{Cursors, TTL, position_of};
+use crate::store::{Advance, CheckpointError, CommitError, CursorStore, Lease, Parked};
 use crate::{EventId, Position, StartError, StoreError, StoreErrorKind};
 
 /// Into how many segments a version of a projection is partitioned, as the store has it noted: in the one event that is parked under
 /// this name. `None` if it is not noted, as of one that is not partitioned, or was never started.
-pub(crate) async fn noted(store: &dyn ProjectionStore, name: &str) -> Result<Option<u32>, StoreError> {
+pub(crate) async fn noted(store: &dyn CursorStore, name: &str) -> Result<Option<u32>, StoreError> {
     let Some(note) = store.parked(name, Position::ZERO, 1).await?.pop() else {
         return Ok(None);
     };
@@ -32,19 +31,19 @@ pub(crate) async fn noted(store: &dyn ProjectionStore, name: &str) -> Result<Opt
 /// lease once, before it begins, finds that there is no such checkpoint, and leaves a note; whoever takes a lease from then on
 /// [finds](check) it.
 pub(crate) async fn declare(
-    store: &dyn ProjectionStore,
+    cursors: &Cursors,
     standing: &Standing,
     fold: &dyn Fold,
     owner: &str,
 ) -> Result<(), StartError> {
     let deadline = Instant::now() + TTL * 2;
     loop {
-        if is_declared(store, standing).await? {
+        if is_declared(cursors, standing).await? {
             return Ok(());
         }
-        if let Some(lease) = store.acquire(&standing.root, owner, TTL).await? {
-            let declared = declare_under(store, standing, fold, &lease).await;
-            store.release(&lease).await?;
+        if let Some(lease) = cursors.store.acquire(&standing.root, owner, TTL).await? {
+            let declared = declare_under(cursors, standing, fold, &lease).await;
+            cursors.store.release(&lease).await?;
             return declared;
         }
         // Declared by another process at this moment, or run by one of which it is not partitioned.
@@ -56,36 +55,36 @@ pub(crate) async fn declare(
 }
 
 async fn declare_under(
-    store: &dyn ProjectionStore,
+    cursors: &Cursors,
     standing: &Standing,
     fold: &dyn Fold,
     lease: &Lease,
 ) -> Result<(), StartError> {
-    if is_declared(store, standing).await? {
+    if is_declared(cursors, standing).await? {
         return Ok(());
     }
     // No event counts yet.
     fold.begin(&standing.root, lease).await.map_err(unwritten)?;
     // That nothing was left to build while there were no events tells nothing of the segments.
-    store.forget(&standing.mark, None, lease).await.map_err(unwritten)?;
-    let mut note = checkpoint(standing.note.clone(), Position::ZERO, Position::ZERO, lease);
+    cursors.store.forget(&standing.mark, lease).await.map_err(unwritten)?;
+    let mut note = Advance::new(&standing.note, lease, Position::ZERO, Position::ZERO);
     note.park.push(Parked {
         position: Position(1),
         event: EventId(uuid::Uuid::nil()),
         error: standing.segment.of.to_string(),
         attempts: 0,
     });
-    store.commit(note).await.map_err(unwritten)
+    cursors.store.advance(note).await.map_err(unwritten)
 }
 
 /// Whether nothing is left to declare.
-async fn is_declared(store: &dyn ProjectionStore, standing: &Standing) -> Result<bool, StartError> {
+async fn is_declared(cursors: &Cursors, standing: &Standing) -> Result<bool, StartError> {
     let of = standing.segment.of;
-    match noted(store, &standing.note).await? {
+    match noted(&*cursors.store, &standing.note).await? {
         Some(noted) if noted == of => Ok(true),
         Some(noted) => Err(differs(standing, noted)),
         None if of == 1 => Ok(true),
-        None => match store.checkpoint(&standing.root).await {
+        None => match cursors.checkpoint(&standing.root).await {
             Ok(checkpoint) if position_of(checkpoint.clone()) == Position::ZERO => Ok(false),
             Ok(_) | Err(CheckpointError::Diverged { .. }) => Err(differs(standing, 1)),
             Err(CheckpointError::Store(error)) => Err(error.into()),
@@ -94,7 +93,7 @@ async fn is_declared(store: &dyn ProjectionStore, standing: &Standing) -> Result
 }
 
 /// Whether this reader may write, asked under its lease: without one, another process might declare something else meanwhile.
-pub(crate) async fn check(store: &dyn ProjectionStore, standing: &Standing) -> Result<(), StoreError> {
+pub(crate) async fn check(store: &dyn CursorStore, standing: &Standing) -> Result<(), StoreError> {
     let noted = noted(store, &standing.note).await?.unwrap_or(1);
     if noted == standing.segment.of {
         return Ok(());

@@ -4,10 +4,11 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
-use super::kept::Keep;
 use super::sql::{self, AddInline, SqlFold, SqlProjection, SqlStore, SqlTables, When};
 use super::standing::Standing;
-use super::{Fields, Poison, ProjectionStore, RowProjection};
+use super::storage::Keep;
+use super::{Fields, Poison, RowProjection};
+use crate::projection::Storage;
 
 /// A projection that runs on store `S`: [`Builder::projection`](crate::Builder::projection). Row projections run on every store
 /// that keeps rows, and those that keep their rows in memory on every other one too.
@@ -34,8 +35,8 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
             poison: P::POISON,
             rebuilds_beside: P::SEGMENTS == 1,
             inline: None,
-            store: <P::Rows as Keep<S>>::beside,
-            fold: |_, store, standing| Box::new(RowFold::<P>::new(store, standing.table.clone())),
+            storage: <P::Rows as Keep<S>>::storage,
+            fold: |_, storage, standing| Box::new(RowFold::<P>::new(Arc::clone(&storage.rows), standing.table.clone())),
         }
     }
 }
@@ -61,7 +62,7 @@ impl<S> Plan<S> {
             poison: P::POISON,
             rebuilds_beside: false,
             inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
-            store: |store| Arc::clone(store) as Arc<dyn ProjectionStore>,
+            storage: Storage::in_store,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
     }
@@ -82,9 +83,9 @@ pub struct Plan<S> {
     pub(crate) rebuilds_beside: bool,
     /// Puts it among the inline projections, if it is one.
     pub(crate) inline: Option<AddInline<S>>,
-    pub(crate) store: fn(&Arc<S>) -> Arc<dyn ProjectionStore>,
+    pub(crate) storage: fn(&Arc<S>) -> Storage,
     pub(crate) fold: MakeFold<S>,
 }
 
-/// From the runtime's store, and the one in which the projection is kept.
-type MakeFold<S> = fn(&Arc<S>, Arc<dyn ProjectionStore>, &Standing) -> Box<dyn Fold>;
+/// From the runtime's store, and what keeps the projection.
+type MakeFold<S> = fn(&Arc<S>, &Storage, &Standing) -> Box<dyn Fold>;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::guard::guarded;
-use super::life::{backoff, failure, next};
-use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, CommitError, Difference, Lease, Replace};
-use super::worker::{Trouble, Worker, checkpoint, refused};
+use super::life::failure;
+use super::standing::Standing;
+use super::worker::{Trouble, Worker, refused};
 use super::{CommandError, Rebuilt, Status};
+use crate::consumer::{backoff, guarded, next, position_of};
+use crate::store::{Advance, CheckpointError, CommitError, Difference, Lease, Replace};
 use crate::{Position, StoreError};
 
 /// With how many events left to apply the rows that are shown may stand still until they are replaced.
@@ -53,8 +53,8 @@ impl Rebuilder {
         let forgotten = self.worker.trial.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         // From now on a build is under way, whoever has the lease.
-        let begun = checkpoint(reader.clone(), Position::ZERO, Position::ZERO, lease);
-        let begun = self.worker.store.commit(begun).await;
+        let begun = Advance::new(reader, lease, Position::ZERO, Position::ZERO);
+        let begun = self.worker.cursors.advance(begun).await;
         begun.map_err(|error| refused(name, error))?;
         tracing::info!(
             projection = name,
@@ -65,7 +65,7 @@ impl Rebuilder {
 
     /// Whether a build is under way.
     pub(crate) async fn is_under_way(&self) -> Result<bool, StoreError> {
-        match self.worker.store.checkpoint(&self.worker.standing.reader).await {
+        match self.worker.cursors.checkpoint(&self.worker.standing.reader).await {
             Ok(checkpoint) => Ok(checkpoint.is_some()),
             // It is begun anew.
             Err(CheckpointError::Diverged { .. }) => Ok(true),
@@ -109,11 +109,11 @@ impl Rebuilder {
 
     async fn catch_up(&mut self, lease: &Lease) -> Result<(), Trouble> {
         loop {
-            let head = self.worker.store.head().await?;
+            let head = self.worker.cursors.log.head().await?;
             self.worker.advance(head, lease).await?;
             self.worker.standing.update(|state| state.failure = None);
             // A log that was restored meanwhile may end before.
-            let left = self.worker.store.head().await?.0.saturating_sub(head.0);
+            let left = self.worker.cursors.log.head().await?.0.saturating_sub(head.0);
             if left <= HARDLY_ANY {
                 return Ok(());
             }
@@ -123,7 +123,7 @@ impl Rebuilder {
     /// Brings both to the same event, compares them if asked, and puts what was built in the place of what is shown.
     pub(crate) async fn finish(&mut self, shown: &mut Worker, how: Rebuild, lease: &Lease) -> Result<Rebuilt, Trouble> {
         self.worker.throttle = None;
-        let head = shown.store.head().await?;
+        let head = shown.cursors.log.head().await?;
         match shown.advance(head, lease).await {
             // It may be for the very event before which it holds that it is built anew.
             Ok(()) | Err(Trouble::Held { .. }) => {}
@@ -133,7 +133,7 @@ impl Rebuilder {
         let (Standing { reader, table, .. }, beside) = (&*shown.standing, &*self.worker.standing);
         let mut differences = None;
         if how.compare {
-            let mut found = shown.store.differences(table, &beside.table, TOLD).await?;
+            let mut found = shown.rows.differences(table, &beside.table, TOLD).await?;
             found.first.iter_mut().for_each(shorten);
             differences = Some(found);
         }
@@ -147,7 +147,7 @@ impl Rebuilder {
             self.discard(lease).await?;
             return Ok(rebuilt);
         }
-        let stands = async |reader: &str| Ok::<_, Trouble>(position_of(shown.store.checkpoint(reader).await?));
+        let stands = async |reader: &str| Ok::<_, Trouble>(position_of(shown.cursors.checkpoint(reader).await?));
         let replace = Replace {
             lease: lease.clone(),
             reader: reader.clone(),
@@ -158,7 +158,7 @@ impl Rebuilder {
             to: stands(&beside.reader).await?,
         };
         self.outcome = Some(rebuilt.clone());
-        shown.store.replace(replace).await?;
+        shown.rows.replace(replace).await?;
         self.outcome = None;
         self.worker.standing.metrics.leave();
         Ok(rebuilt)
@@ -170,7 +170,7 @@ impl Rebuilder {
             reader, trial, table, ..
         } = &*self.worker.standing;
         let readers = [reader.clone(), trial.clone()];
-        self.worker.store.drop_table(table, &readers, lease).await?;
+        self.worker.rows.drop_table(table, &readers, lease).await?;
         self.worker.standing.metrics.leave();
         Ok(())
     }

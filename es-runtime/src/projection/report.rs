@@ -9,8 +9,8 @@ use tokio::time::{sleep, timeout};
 
 use super::held::Hold;
 use super::standing::Standing;
-use super::store::{Lease, LeaseState, ProjectionStore, Report};
 use super::{Failure, Rebuild, Rebuilt, Status};
+use crate::store::{CursorStore, Lease, LeaseState, Report};
 use crate::{StoreError, StoreErrorKind};
 
 /// How often is reported at most. Nothing is written if there is nothing new to say.
@@ -77,7 +77,7 @@ impl Said {
 
 /// Reports for as long as this lives.
 pub(crate) struct Reporter {
-    store: Arc<dyn ProjectionStore>,
+    store: Arc<dyn CursorStore>,
     standing: Arc<Standing>,
     beside: Option<Arc<Standing>>,
     lease: Lease,
@@ -87,7 +87,7 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// `beside` is what is said of rows that are built beside.
     pub(crate) fn start(
-        store: &Arc<dyn ProjectionStore>,
+        store: &Arc<dyn CursorStore>,
         standing: &Arc<Standing>,
         beside: Option<&Arc<Standing>>,
         lease: &Lease,
@@ -123,7 +123,7 @@ impl Drop for Reporter {
 }
 
 /// What was not reported is reported the next time; it is no reason to stop.
-async fn keep_reporting(store: &dyn ProjectionStore, standing: &Standing, beside: Option<&Standing>, lease: &Lease) {
+async fn keep_reporting(store: &dyn CursorStore, standing: &Standing, beside: Option<&Standing>, lease: &Lease) {
     let mut last = None;
     loop {
         sleep(INTERVAL).await;
@@ -136,7 +136,7 @@ async fn keep_reporting(store: &dyn ProjectionStore, standing: &Standing, beside
 
 /// Reports how it is at this moment.
 pub(crate) async fn report_now(
-    store: &dyn ProjectionStore,
+    store: &dyn CursorStore,
     standing: &Standing,
     beside: Option<&Standing>,
     lease: &Lease,
@@ -144,7 +144,7 @@ pub(crate) async fn report_now(
     report(store, lease, &Said::of(standing, beside)).await
 }
 
-async fn report(store: &dyn ProjectionStore, lease: &Lease, said: &Said) -> Result<(), StoreError> {
+async fn report(store: &dyn CursorStore, lease: &Lease, said: &Said) -> Result<(), StoreError> {
     let text = serde_json::to_string(said).unwrap_or_else(|_| unreachable!("numbers and text have a JSON form"));
     match timeout(PATIENCE, store.report(lease, &text)).await {
         // Whoever has lost the lease learns it elsewhere.
@@ -155,7 +155,7 @@ async fn report(store: &dyn ProjectionStore, lease: &Lease, said: &Said) -> Resu
 
 /// How rows were built beside when it was last reported, and what came of the last time.
 pub(crate) async fn said_before(
-    store: &dyn ProjectionStore,
+    store: &dyn CursorStore,
     lease: &str,
 ) -> Result<(Option<Rebuild>, Option<Rebuilt>), StoreError> {
     let report = store.lease(lease).await?.and_then(|lease| lease.report);

@@ -16,13 +16,12 @@ use super::partition::declare;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
 use super::sql::Appends;
-use super::standing::{Standing, position_of};
-use super::store::{Checkpoint, CheckpointError, ProjectionStore};
-use super::trial::{ENDED, Trial};
-use super::wake::Waiter;
-use super::worker::{FIRST, Worker};
+use super::standing::Standing;
+use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
-use crate::store::{EventFilter, ReadLog};
+use crate::consumer::{ENDED, FIRST, Trial, Waiter, position_of};
+use crate::projection::Storage;
+use crate::store::{Checkpoint, CheckpointError, EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
 
 /// The projections of a runtime, each with its task. When it is dropped, the tasks end by themselves.
@@ -43,7 +42,7 @@ pub(crate) struct Running {
     pub(crate) segments: Arc<[Arc<Standing>]>,
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
-    pub(crate) store: Arc<dyn ProjectionStore>,
+    pub(crate) storage: Storage,
     /// Which events it needs.
     filter: EventFilter,
 }
@@ -55,14 +54,15 @@ impl Running {
     /// Whether nothing that it needs lies behind its checkpoint, and it is marked as built.
     async fn is_level(&self) -> Result<bool, StoreError> {
         // Before the checkpoint, which others move while this looks.
-        let head = self.store.head().await?;
-        let checkpoint = match self.store.checkpoint(&self.standing.reader).await {
+        let cursors = &self.storage.cursors;
+        let head = cursors.log.head().await?;
+        let checkpoint = match cursors.checkpoint(&self.standing.reader).await {
             Ok(checkpoint) => position_of(checkpoint),
             // The task says so.
             Err(CheckpointError::Diverged { .. }) => return Ok(false),
             Err(CheckpointError::Store(error)) => return Err(error),
         };
-        if !self.standing.is_marked(&*self.store).await? {
+        if !self.standing.is_marked(cursors).await? {
             return Ok(false);
         }
         let behind = ReadLog::new()
@@ -70,7 +70,7 @@ impl Running {
             .to(head)
             .only(self.filter.clone())
             .limit(1);
-        Ok(self.store.read_log(behind).try_next().await?.is_none())
+        Ok(cursors.log.read_log(behind).try_next().await?.is_none())
     }
 
     /// What keeps the task of this runtime from going on, if it does not by itself. What others say does not count: another build may
@@ -109,7 +109,7 @@ impl Running {
         // All at once, so that one that holds is not found behind those that are slow.
         let waits = segments
             .iter()
-            .map(|segment| segment.reach(&*self.store, position, deadline, waited));
+            .map(|segment| segment.reach(&self.storage.cursors, position, deadline, waited));
         try_join_all(waits).await.map(drop)
     }
 
@@ -117,7 +117,7 @@ impl Running {
     pub(crate) async fn check_diverged(&self) -> Result<(), CheckpointError> {
         let diverged = |segment: &&Arc<Standing>| segment.state().status == Status::Diverged;
         for segment in self.segments.iter().filter(diverged) {
-            self.store.checkpoint(&segment.reader).await?;
+            self.storage.cursors.checkpoint(&segment.reader).await?;
         }
         Ok(())
     }
@@ -128,10 +128,11 @@ impl Running {
     ///
     /// [`ReadError::Held`] if one of them does not go on.
     async fn done(&self) -> Result<Position, ReadError> {
+        let cursors = &self.storage.cursors;
         let mut done = Position(u64::MAX);
         for segment in &*self.segments {
-            let at = position_of(self.store.checkpoint(&segment.reader).await?);
-            if let Some(hold) = segment.held(&*self.store, at).await? {
+            let at = position_of(cursors.checkpoint(&segment.reader).await?);
+            if let Some(hold) = segment.held(&*cursors.store, at).await? {
                 return Err(hold.of(segment.name));
             }
             done = done.min(at);
@@ -141,16 +142,17 @@ impl Running {
 
     /// Waits until the rows may be shown, and gives the mark that says so; `None` if there is no event to wait for.
     pub(crate) async fn ready(&self, deadline: Instant) -> Result<Option<Checkpoint>, ReadError> {
-        let Self { standing, store, .. } = self;
+        let Self { standing, storage, .. } = self;
+        let cursors = &storage.cursors;
         let mut pause = Standing::SHORTEST;
         loop {
             if let Some(mark) = standing.last_mark() {
                 return Ok(Some(mark));
             }
-            if standing.read_mark(&**store).await?.is_some() {
+            if standing.read_mark(cursors).await?.is_some() {
                 continue;
             }
-            let total = store.head().await?;
+            let total = cursors.log.head().await?;
             if total == Position::ZERO {
                 return Ok(None);
             }
@@ -178,7 +180,7 @@ impl Running {
             return Ok(&self.standing);
         }
         let query = ReadLog::new().from(position).to(position);
-        let event = self.store.read_log(query).try_next().await?;
+        let event = self.storage.cursors.log.read_log(query).try_next().await?;
         Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
@@ -210,23 +212,24 @@ impl Projections {
         let mut inline = None;
         for plan in plans {
             let own = store;
-            let store = (plan.store)(own);
+            let storage = (plan.storage)(own);
             let segments: Arc<[_]> = plan.segments.iter().map(|(standing, _)| Arc::clone(standing)).collect();
             let standing = Arc::clone(&segments[0]);
-            let fold = |standing: &Standing| (plan.fold)(own, Arc::clone(&store), standing);
+            let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
             first.set_up().await?;
-            declare(&*store, &standing, &*first, &owner).await?;
+            declare(&storage.cursors, &standing, &*first, &owner).await?;
             if let Some(add) = plan.inline {
                 inline = Some(add(own, &standing, inline));
             }
             let work = |standing: &Arc<Standing>| Worker {
-                trial: Trial::new(&store, &standing.trial, ENDED),
-                store: Arc::clone(&store),
+                trial: Trial::new(&storage.cursors.store, &standing.trial, ENDED),
+                cursors: storage.cursors.clone(),
+                rows: Arc::clone(&storage.rows),
                 standing: Arc::clone(standing),
                 fold: fold(standing),
                 poison: plan.poison,
-                waiter: Waiter::new(store.wakes()),
+                waiter: Waiter::new(storage.cursors.log.wakes()),
                 clock: Arc::clone(clock),
                 limit: FIRST,
                 throttle: throttle.map(|throttle| (throttle / standing.segment.of).max(1)),
@@ -251,7 +254,7 @@ impl Projections {
                 standing,
                 segments,
                 beside,
-                store,
+                storage,
             });
         }
         // Only now, so that none runs if one could not be set up.

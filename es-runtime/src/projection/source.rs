@@ -4,11 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::guard::text_of;
 use super::row::{ApplyRow, Misfit};
-use super::store::Commit;
 use super::{Meta, Projection, Unprojectable};
-use crate::store::{CategoryFilter, EventFilter};
+use crate::consumer::text_of;
+use crate::store::{CategoryFilter, Commit, EventFilter};
 use crate::{Applied, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent, StreamId};
 
 /// An event that projection `P` applies. Made from its type, by [`of`](Self::of).

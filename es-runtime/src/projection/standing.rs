@@ -8,8 +8,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::command::{Order, What};
 use super::held::Asked;
 use super::segment::Segment;
-use super::store::{Checkpoint, CheckpointError, ProjectionStore, RowTable};
 use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
+use crate::consumer::{Cursors, position_of};
+use crate::store::{Checkpoint, CheckpointError, RowTable};
 use crate::{Position, StoreError, metrics, outlived};
 
 /// What the tasks and the callers of a runtime know of one of its projections, or of one segment of it.
@@ -249,7 +250,7 @@ impl Standing {
     /// `waited` from when it was asked.
     pub(crate) async fn reach(
         &self,
-        store: &dyn ProjectionStore,
+        cursors: &Cursors,
         position: Position,
         deadline: Instant,
         waited: Duration,
@@ -260,7 +261,7 @@ impl Standing {
             let local = state.borrow_and_update().done.filter(|_| !self.inline);
             let at = match local {
                 Some(done) => done,
-                None => position_of(store.checkpoint(&self.reader).await?),
+                None => position_of(cursors.checkpoint(&self.reader).await?),
             };
             if at >= position {
                 return Ok(());
@@ -269,7 +270,7 @@ impl Standing {
             let obstacle = if local.is_some() {
                 self.holds_here()
             } else if self.says_held() || pause >= Self::ASKING || is_over {
-                self.held(store, at).await?
+                self.held(&*cursors.store, at).await?
             } else {
                 None
             };
@@ -299,8 +300,8 @@ impl Standing {
     }
 
     /// The mark as it is now, which is kept.
-    pub(crate) async fn read_mark(&self, store: &dyn ProjectionStore) -> Result<Option<Checkpoint>, CheckpointError> {
-        let mark = store.checkpoint(&self.mark).await?;
+    pub(crate) async fn read_mark(&self, cursors: &Cursors) -> Result<Option<Checkpoint>, CheckpointError> {
+        let mark = cursors.checkpoint(&self.mark).await?;
         self.seen_mark
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -309,8 +310,8 @@ impl Standing {
     }
 
     /// Whether the mark is there, of this log or of another one.
-    pub(crate) async fn is_marked(&self, store: &dyn ProjectionStore) -> Result<bool, StoreError> {
-        match self.read_mark(store).await {
+    pub(crate) async fn is_marked(&self, cursors: &Cursors) -> Result<bool, StoreError> {
+        match self.read_mark(cursors).await {
             Ok(mark) => Ok(mark.is_some()),
             Err(CheckpointError::Diverged { .. }) => Ok(true),
             Err(CheckpointError::Store(error)) => Err(error),
@@ -362,8 +363,4 @@ fn trial_of(reader: &str) -> String {
 /// The name of the checkpoint of rows that are built beside.
 fn beside_of(reader: &str) -> String {
     format!("{reader} new")
-}
-
-pub(crate) fn position_of(checkpoint: Option<Checkpoint>) -> Position {
-    checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position)
 }

@@ -13,16 +13,14 @@ use tokio::time::Instant;
 use super::feed::{EVENTS, Feed};
 use super::fold::Fold;
 use super::sql::WriteError;
-use super::standing::{Standing, position_of};
-use super::store::{CheckpointError, Commit, CommitError, Lease, Parked, ProjectionStore};
-use super::trial::{Trial, Turn};
-use super::wake::Waiter;
-use super::{Poison, Status, Unprojectable, count_parked};
+use super::standing::Standing;
+use super::{Poison, Status, Unprojectable};
+use crate::consumer::{Cursors, Trial, Turn, Waiter, count_parked, position_of};
 use crate::error::chain;
+use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
 pub(crate) use orders::refused;
-
 use pace::Pace;
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
@@ -37,7 +35,9 @@ const TELLING: Duration = Duration::from_secs(5);
 /// Applies events to one projection. Everything here is done by one task, and may be dropped at any await: what is in memory is
 /// read anew when it is taken up again.
 pub(crate) struct Worker {
-    pub(crate) store: Arc<dyn ProjectionStore>,
+    pub(crate) cursors: Cursors,
+    /// Where the rows are that are built beside others.
+    pub(crate) rows: Arc<dyn RowStore>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
     pub(crate) trial: Trial,
@@ -54,9 +54,6 @@ pub(crate) struct Worker {
 
 /// How many events are written at once at most: all that were read together.
 pub(crate) const LIMIT: usize = EVENTS;
-
-/// How many are at first. Those that take little time are doubled, so that what is killed again and again gets on all the same.
-pub(crate) const FIRST: usize = 1_000;
 
 /// How long it may take to write events before half of them are tried the next time.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -143,15 +140,15 @@ impl Worker {
     pub(crate) async fn follow(&mut self, lease: &Lease) -> Result<Infallible, Trouble> {
         let mut place = self.place().await?;
         self.begin(&place, lease).await?;
-        let mut is_marked = self.standing.read_mark(&*self.store).await?.is_some();
+        let mut is_marked = self.standing.read_mark(&self.cursors).await?.is_some();
         if metrics::ON
-            && let Ok(parked) = count_parked(&*self.store, &self.standing.reader).await
+            && let Ok(parked) = count_parked(&*self.cursors.store, &self.standing.reader).await
         {
             self.standing.metrics.has_parked(parked);
         }
         self.standing.update(|state| state.status = Status::CatchingUp);
         loop {
-            let head = self.store.head().await?;
+            let head = self.cursors.log.head().await?;
             if head < place.done {
                 // The log was restored to an earlier point: the checkpoint tells whether it is one of this log.
                 place = self.place().await?;
@@ -201,7 +198,7 @@ impl Worker {
             return Ok(());
         }
         // From then on the first append may write rows at any moment.
-        if self.standing.inline && self.standing.is_marked(&*self.store).await? {
+        if self.standing.inline && self.standing.is_marked(&self.cursors).await? {
             return Ok(());
         }
         self.fold.begin(&self.standing.reader, lease).await
@@ -210,7 +207,7 @@ impl Worker {
     /// Where the projection stands, as the store has it.
     async fn place(&mut self) -> Result<Place, CheckpointError> {
         self.fold.reset();
-        let stored = position_of(self.store.checkpoint(&self.standing.reader).await?);
+        let stored = position_of(self.cursors.checkpoint(&self.standing.reader).await?);
         self.standing.update(|state| state.done = Some(stored));
         let now = Instant::now();
         Ok(Place {
@@ -250,16 +247,16 @@ impl Worker {
             self.catch_up(&mut place, head, self.throttle, lease).await?;
         }
         if place.stored < place.done {
-            let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
-            self.store.commit(commit).await?;
+            let commit = Advance::new(&self.standing.reader, lease, place.stored, place.done);
+            self.cursors.advance(commit).await?;
         }
         Ok(())
     }
 
     /// Its events behind `after` and up to `to`.
     fn feed(&self, after: Position, to: Position) -> Feed {
-        let (store, filter) = (Arc::clone(&self.store), self.fold.filter());
-        Feed::new(store, filter, self.standing.segment, after, to)
+        let (log, filter) = (Arc::clone(&self.cursors.log), self.fold.filter());
+        Feed::new(log, filter, self.standing.segment, after, to)
     }
 
     /// Applies all events up to `head`, so many in a second at most.
@@ -395,8 +392,9 @@ impl Worker {
         let (timer, began) = (metrics::Timer::start(), Instant::now());
         let changes = self.fold.fold(events).await?;
         if changes || self.trial.is_careful() {
-            let commit = self.commit(place, to, Aside::default(), lease);
-            if let Err(error) = self.fold.write(commit).await {
+            let mut advance = self.moved(place, to, Aside::default(), lease);
+            advance.event = events.last().filter(|last| last.position == to).map(|last| last.id);
+            if let Err(error) = self.write_with(advance).await {
                 return Err(if changes {
                     self.blame(error, events.len(), lease).await
                 } else {
@@ -415,6 +413,12 @@ impl Worker {
         self.standing.metrics.worked(timer);
         self.done(place, to, events.len());
         Ok(())
+    }
+
+    /// Writes what was folded last together with the new checkpoint.
+    async fn write_with(&mut self, mut advance: Advance) -> Result<(), WriteError> {
+        self.cursors.identify(&mut advance).await?;
+        self.fold.write(advance).await
     }
 
     /// The error of a write of what so many events change. If the store will refuse it again, one of several events is to blame, and
@@ -458,7 +462,7 @@ impl Worker {
             park: vec![parked(event, &error, attempts)],
             ..Aside::default()
         };
-        self.store.commit(self.commit(place, position, aside, lease)).await?;
+        self.cursors.advance(self.moved(place, position, aside, lease)).await?;
         self.trial.done(1);
         self.standing.metrics.parked();
         self.written(place, position);
@@ -467,11 +471,11 @@ impl Worker {
     }
 
     /// What is written when the checkpoint goes to `to`, but for what is folded.
-    fn commit(&self, place: &Place, to: Position, aside: Aside, lease: &Lease) -> Commit {
-        Commit {
+    fn moved(&self, place: &Place, to: Position, aside: Aside, lease: &Lease) -> Advance {
+        Advance {
             park: aside.park,
             unpark: aside.unpark,
-            ..checkpoint(self.standing.reader.clone(), place.stored, to, lease)
+            ..Advance::new(&self.standing.reader, lease, place.stored, to)
         }
     }
 
@@ -504,8 +508,8 @@ impl Worker {
         if waited < CHECKPOINT {
             return Ok(CHECKPOINT.saturating_sub(waited));
         }
-        let commit = checkpoint(self.standing.reader.clone(), place.stored, place.done, lease);
-        self.store.commit(commit).await?;
+        let commit = Advance::new(&self.standing.reader, lease, place.stored, place.done);
+        self.cursors.advance(commit).await?;
         place.stored = place.done;
         place.stored_at = Instant::now();
         Ok(Duration::MAX)
@@ -515,37 +519,25 @@ impl Worker {
     async fn mark(&mut self, done: Position, lease: &Lease) -> Result<(), Trouble> {
         let mut is_own = true;
         for mark in self.standing.marks() {
-            let is_there = self.store.checkpoint(&mark).await?.is_some();
+            let is_there = self.cursors.checkpoint(&mark).await?.is_some();
             if is_own && !is_there {
-                self.store.commit(checkpoint(mark, Position::ZERO, done, lease)).await?;
+                self.cursors
+                    .advance(Advance::new(mark, lease, Position::ZERO, done))
+                    .await?;
             } else if !is_there {
                 return Ok(());
             }
             is_own = false;
         }
-        let commit = checkpoint(self.standing.mark.clone(), Position::ZERO, done, lease);
-        match self.store.commit(commit).await {
+        let commit = Advance::new(&self.standing.mark, lease, Position::ZERO, done);
+        match self.cursors.advance(commit).await {
             // Two were the last at once.
             Err(CommitError::Moved { .. }) if !self.standing.segment.is_whole() => {}
             marked => marked?,
         }
-        self.standing.read_mark(&*self.store).await?;
+        self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
-    }
-}
-
-/// Moves a checkpoint, and nothing else.
-pub(crate) fn checkpoint(reader: String, from: Position, to: Position, lease: &Lease) -> Commit {
-    Commit {
-        reader,
-        lease: lease.clone(),
-        from,
-        to,
-        table: None,
-        rows: Vec::new(),
-        park: Vec::new(),
-        unpark: Vec::new(),
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use super::RetryPolicy;
 use super::event_check::Registered;
 use crate::projection::{Plan, Project};
+use crate::store::CursorStore;
 use crate::{Clock, EventSourced, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
@@ -16,6 +17,7 @@ pub struct Builder<S> {
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
     pub(super) build_rate: Option<u32>,
+    pub(super) cursors: Option<Arc<dyn CursorStore>>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -29,6 +31,7 @@ impl<S: EventStore> Builder<S> {
             allows_unreadable: false,
             plans: Vec::new(),
             build_rate: None,
+            cursors: None,
         }
     }
 
@@ -76,6 +79,13 @@ impl<S: EventStore> Builder<S> {
     /// version leaves the store time for commands. As many as it can unless set.
     pub fn throttle_builds(mut self, events_per_second: u32) -> Self {
         self.build_rate = Some(events_per_second);
+        self
+    }
+
+    /// Keeps how far [subscriptions](crate::subscription) have come in another store than the events: one that more than this log's
+    /// readers may use, as their names are told apart by nothing else. It is yours to close.
+    pub fn cursors(mut self, cursors: Arc<dyn CursorStore>) -> Self {
+        self.cursors = Some(cursors);
         self
     }
 

@@ -5,7 +5,8 @@ use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::projection::{ENDED, Poison, Trial, Waiter};
+use crate::consumer::{ENDED, Trial, Waiter};
+use crate::projection::Poison;
 use crate::subscription::{Callback, Calls, Handler, Place, SubscriptionError, SubscriptionHandle};
 use crate::{Error, Position};
 
@@ -66,18 +67,18 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
         let cursor = self.subscribe.cursor().await?;
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {
-            store: Arc::clone(&cursor.store),
+            store: Arc::clone(&cursor.cursors.store),
             standing: Arc::clone(&cursor.standing),
             orders,
         };
-        let trial = Trial::new(&cursor.store, &cursor.standing.trial, self.attempts.min(ENDED));
+        let trial = Trial::new(&cursor.cursors.store, &cursor.standing.trial, self.attempts.min(ENDED));
         let handler = Handler {
             trial,
             calls: Calls {
                 stop: cursor.stop.clone(),
                 orders: received,
             },
-            waiter: Waiter::new(cursor.store.wakes()),
+            waiter: Waiter::new(cursor.cursors.log.wakes()),
             cursor,
             reading: self.subscribe.reading,
             call: self.call,

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::read::{Reading, Shown, reading_setters, shown};
 use super::{Runtime, Start, Started};
 use crate::Position;
-use crate::projection::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
 use crate::projection::{Fields, ReadError, RowProjection};
+use crate::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup, RowQuery};
 
 /// Rows in the order that was asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,16 +107,16 @@ impl<P: RowProjection> List<'_, P> {
             filters: Fields::<P>::filters(self.query.filters.clone())?,
             group_by,
         };
-        let (store, table) = self.reading.place();
-        self.reading.read(None, || store.count_rows(table, &count)).await
+        let (rows, table) = self.reading.place();
+        self.reading.read(None, || rows.count_rows(table, &count)).await
     }
 }
 
 impl<P: RowProjection> List<'_, P> {
     async fn run(self) -> Result<Page<P>, ReadError> {
         let query = &Fields::<P>::query(self.query)?;
-        let (store, table) = self.reading.place();
-        let rows = self.reading.read(None, || store.list_rows(table, query)).await?;
+        let (rows, table) = self.reading.place();
+        let rows = self.reading.read(None, || rows.list_rows(table, query)).await?;
         let is_full = query.limit.is_some_and(|limit| rows.len() == limit as usize);
         let next = rows.last().filter(|_| is_full).map(|last| query.cursor(last));
         let rows = rows.into_iter().map(shown).collect::<Result<_, _>>()?;

@@ -33,11 +33,23 @@ mod write;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::consumer::Cursors;
+use crate::projection::Projections;
+use crate::store::{AppendRef, Appended, ListStreams};
+use crate::subscription::Subscriptions;
+use crate::{
+    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
+};
+
 pub use append::AppendEvents;
 pub use atomically::Atomically;
+use atomically::Commands;
 pub use builder::Builder;
+use cache::Cache;
+use caps::Caps;
 pub use caps::{CapError, UnwritableEvent};
 pub use dry_run::DryRun;
+use event_check::Registered;
 pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use execute_within::ExecuteWithin;
@@ -55,18 +67,6 @@ pub use retry::RetryPolicy;
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
-
-use atomically::Commands;
-use cache::Cache;
-use caps::Caps;
-use event_check::Registered;
-
-use crate::projection::Projections;
-use crate::store::{AppendRef, Appended, ListStreams};
-use crate::subscription::Subscriptions;
-use crate::{
-    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
-};
 
 /// What a builder does when it is awaited.
 ///
@@ -94,6 +94,8 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     store: Arc<dyn EventStore>,
+    /// How far subscriptions have come; `None` if no store keeps that.
+    cursors: Option<Cursors>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cache: Cache,

@@ -8,12 +8,12 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::projection::store::{CheckpointError, Lease, Parked};
+use crate::consumer::{Cursors, all_parked, count_parked, position_of};
 use crate::projection::{
-    Build, CommandError, Health, OfVersion, Projection, ProjectionHealth, ProjectionStore, ReadError, Rebuild, Running,
-    Seen, SegmentHealth, Standing, Status, What, all_parked, count_parked, noted, position_of, refused,
+    Build, CommandError, Health, OfVersion, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen,
+    SegmentHealth, Standing, Status, What, noted, refused,
 };
-use crate::store::ReadLog;
+use crate::store::{CheckpointError, Lease, Parked, ReadLog};
 use crate::{Position, StoreError};
 
 /// What is done with one projection: [`Runtime::projection`].
@@ -37,7 +37,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     pub async fn parked(&self) -> Result<Vec<Parked>, StoreError> {
         let mut all = Vec::new();
         for segment in &*self.running.segments {
-            all.extend(all_parked(&*self.running.store, &segment.reader).await?);
+            all.extend(all_parked(&*self.running.storage.cursors.store, &segment.reader).await?);
         }
         all.sort_by_key(|parked| parked.position);
         Ok(all)
@@ -107,7 +107,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     /// The versions of this projection of which the store has rows or tables, in ascending order: this one, those of older builds, and
     /// those of newer ones.
     pub async fn versions(&self) -> Result<Vec<u32>, StoreError> {
-        self.running.store.versions(self.running.standing.name).await
+        self.running.storage.rows.versions(self.running.standing.name).await
     }
 
     /// Drops the rows or tables of another version, with its checkpoint and parked events. A build that still reads them fails then:
@@ -118,7 +118,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     /// [`Elsewhere`](CommandError::Elsewhere) if a process runs that version; [`InUse`](CommandError::InUse) if it is one of this
     /// runtime's.
     pub async fn drop_version(&self, version: u32) -> Result<(), CommandError> {
-        let Running { standing, store, .. } = self.running;
+        let Running { standing, storage, .. } = self.running;
         let projection = standing.name;
         let is_own = |own: &Running| own.standing.name == projection && own.standing.version == version;
         if self.runtime.0.projections.all().iter().any(is_own) {
@@ -128,7 +128,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
         let dropped = self.drop_under(version, &mut leases).await;
         let mut released = Ok(());
         for lease in &leases {
-            released = released.and(store.release(lease).await);
+            released = released.and(storage.cursors.store.release(lease).await);
         }
         dropped?;
         Ok(released?)
@@ -136,24 +136,24 @@ impl<P: Projection> ProjectionHandle<'_, P> {
 
     /// Drops it under leases that are given back by the caller: all that the version has.
     async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), CommandError> {
-        let Running { standing, store, .. } = self.running;
+        let Running { standing, storage, .. } = self.running;
         let (projection, owner) = (standing.name, &self.runtime.0.projections.owner);
         let mut take = async |name: &str| {
-            let lease = store.acquire(name, owner, DROPPING).await?;
+            let lease = storage.cursors.store.acquire(name, owner, DROPPING).await?;
             leases.push(lease.ok_or(CommandError::Elsewhere { projection })?);
             Ok::<_, CommandError>(())
         };
         let OfVersion { root, note, .. } = standing.of_version(version, 1);
         take(&root).await?;
         // Under the lease, without which nobody partitions it.
-        let segments = noted(&**store, &note).await?.unwrap_or(1);
+        let segments = noted(&*storage.cursors.store, &note).await?.unwrap_or(1);
         let of_version = standing.of_version(version, segments);
         for segment in of_version.segments.iter().filter(|segment| **segment != root) {
             take(segment).await?;
         }
         let mut dropped = Ok(());
         for table in of_version.tables {
-            dropped = dropped.and(store.drop_table(&table, &of_version.readers, &leases[0]).await);
+            dropped = dropped.and(storage.rows.drop_table(&table, &of_version.readers, &leases[0]).await);
         }
         dropped.map_err(|error| refused(projection, error))
     }
@@ -338,11 +338,11 @@ impl Runtime {
         let Running {
             standing,
             beside,
-            store,
+            storage,
             ..
         } = running;
         running.check_runs()?;
-        let (ready, is_diverged) = match store.checkpoint(&standing.mark).await {
+        let (ready, is_diverged) = match storage.cursors.checkpoint(&standing.mark).await {
             Ok(mark) => (mark.is_some(), false),
             Err(CheckpointError::Diverged { .. }) => (false, true),
             Err(CheckpointError::Store(error)) => return Err(error),
@@ -350,9 +350,9 @@ impl Runtime {
         let mut segments = Vec::with_capacity(running.segments.len());
         let mut beside_of = None;
         for segment in &*running.segments {
-            let lease = store.lease(&segment.reader).await?;
+            let lease = storage.cursors.store.lease(&segment.reader).await?;
             let seen = Seen::new(segment, beside.as_deref(), &self.0.projections.owner, lease);
-            segments.push(self.segment_health(&**store, segment, &seen, head).await?);
+            segments.push(self.segment_health(&storage.cursors, segment, &seen, head).await?);
             beside_of = beside.as_deref().map(|beside| (beside, seen));
         }
         let behind = segments.iter().min_by_key(|segment| segment.position);
@@ -367,7 +367,7 @@ impl Runtime {
         if let Some((beside, seen)) = beside_of {
             if ready && seen.rebuilds {
                 build = Some(Build {
-                    done: built(&**store, beside).await?,
+                    done: built(&storage.cursors, beside).await?,
                     total: head,
                     rate: seen.build_rate,
                     last_error: seen.build_failure,
@@ -406,13 +406,13 @@ impl Runtime {
 
     async fn segment_health(
         &self,
-        store: &dyn ProjectionStore,
+        cursors: &Cursors,
         segment: &Standing,
         seen: &Seen,
         head: Position,
     ) -> Result<SegmentHealth, StoreError> {
         let done = segment.state().done;
-        let (stored, is_diverged) = match store.checkpoint(&segment.reader).await {
+        let (stored, is_diverged) = match cursors.checkpoint(&segment.reader).await {
             Ok(stored) => (stored, false),
             Err(CheckpointError::Diverged { .. }) => (None, true),
             Err(CheckpointError::Store(error)) => return Err(error),
@@ -431,7 +431,7 @@ impl Runtime {
             panics: seen.panics,
             owner: seen.owner.clone(),
             runs_here: seen.runs_here,
-            parked: count_parked(store, &segment.reader).await?,
+            parked: count_parked(&*cursors.store, &segment.reader).await?,
         })
     }
 
@@ -450,8 +450,8 @@ impl Runtime {
 }
 
 /// How far rows are that are built beside.
-async fn built(store: &dyn ProjectionStore, beside: &Standing) -> Result<Position, StoreError> {
-    match store.checkpoint(&beside.reader).await {
+async fn built(cursors: &Cursors, beside: &Standing) -> Result<Position, StoreError> {
+    match cursors.checkpoint(&beside.reader).await {
         Ok(built) => Ok(position_of(built)),
         // It is begun anew.
         Err(CheckpointError::Diverged { .. }) => Ok(Position::ZERO),

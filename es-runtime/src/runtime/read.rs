@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{Runtime, Start, Started};
 use crate::nearest::nearest_first;
-use crate::projection::store::{Row, RowTable};
-use crate::projection::{KeyOfRow, ProjectionStore, ReadError, RowProjection, Running, Standing};
+use crate::projection::{KeyOfRow, ReadError, RowProjection, Running, Standing};
+use crate::store::{Row, RowStore, RowTable};
 use crate::{Position, StoreError};
 
 /// A row of a projection, with its key.
@@ -48,8 +48,8 @@ impl Reading {
     }
 
     /// Where the rows are.
-    pub(super) fn place(&self) -> (&dyn ProjectionStore, &RowTable) {
-        (&*self.projection.store, &self.projection.standing.table)
+    pub(super) fn place(&self) -> (&dyn RowStore, &RowTable) {
+        (&*self.projection.storage.rows, &self.projection.standing.table)
     }
 
     /// That rows may be grouped by this field, which the user calls `field`.
@@ -78,7 +78,7 @@ impl Reading {
         key: Option<&str>,
         ask: impl Fn() -> BoxFuture<'s, Result<T, StoreError>> + Send,
     ) -> Result<T, ReadError> {
-        let Running { standing, store, .. } = &self.projection;
+        let Running { standing, storage, .. } = &self.projection;
         let deadline = Instant::now() + self.timeout;
         if self.after > Position::ZERO {
             self.projection.reach(self.after, key, deadline, self.timeout).await?;
@@ -90,7 +90,7 @@ impl Reading {
                 return Ok(T::default());
             };
             let answer = ask().await?;
-            if standing.read_mark(&**store).await?.as_ref() == Some(&mark) {
+            if storage.cursors.store.checkpoint(&standing.mark).await?.as_ref() == Some(&mark) {
                 return Ok(answer);
             }
         }

@@ -7,7 +7,9 @@ use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
+use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
+use crate::store::Checked;
 use crate::subscription::Subscriptions;
 use crate::{EventStore, StoreError};
 
@@ -95,13 +97,19 @@ impl<S: EventStore> Builder<S> {
         }
         crate::metrics::describe();
         let (store, caps) = (Arc::new(self.store), Caps::default());
-        store.head().await?;
-        caps.reload(&*store, &self.aggregates).await?;
-        check_readable(&*store, &self.aggregates, self.allows_unreadable).await?;
+        let log: Arc<dyn EventStore> = Arc::new(Checked::new(Arc::clone(&store)));
+        let cursors = match self.cursors {
+            Some(cursors) => Some(Cursors::elsewhere(Arc::clone(&log), Arc::new(Checked::new(cursors)))),
+            None => Cursors::of(&log),
+        };
+        log.head().await?;
+        caps.reload(&*log, &self.aggregates).await?;
+        check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         projections.level().await?;
         Ok(Runtime(Arc::new(Inner {
-            store,
+            store: log,
+            cursors,
             clock: self.clock,
             retry: self.retry,
             cache: Cache::new(self.cached),

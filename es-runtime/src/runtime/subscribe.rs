@@ -2,9 +2,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Recorded, Runtime};
-use crate::projection::store::CheckpointError;
-use crate::projection::{Status, count_parked, position_of};
-use crate::store::EventFilter;
+use crate::consumer::{count_parked, position_of};
+use crate::projection::Status;
+use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
     Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
@@ -57,11 +57,11 @@ impl Runtime {
     }
 
     async fn subscription_health(&self, standing: &Standing, head: Position) -> Result<SubscriptionHealth, StoreError> {
-        let Some(store) = Arc::clone(&self.0.store).projection_store() else {
-            unreachable!("it was started on this store")
+        let Some(cursors) = &self.0.cursors else {
+            unreachable!("it was started on these")
         };
         let state = standing.state().clone();
-        let (status, position) = match store.checkpoint(&standing.reader).await {
+        let (status, position) = match cursors.checkpoint(&standing.reader).await {
             Ok(checkpoint) => (state.status, position_of(checkpoint)),
             Err(CheckpointError::Diverged { position, .. }) => (Status::Diverged, position),
             Err(CheckpointError::Store(error)) => return Err(error),
@@ -74,7 +74,7 @@ impl Runtime {
             lag: self.age_of_next(position, head).await?,
             last_error: state.failure,
             owner: state.owns.then(|| standing.owner.clone()),
-            parked: count_parked(&*store, &standing.reader).await?,
+            parked: count_parked(&*cursors.store, &standing.reader).await?,
         })
     }
 }
@@ -175,9 +175,8 @@ impl<T: Send + 'static> Subscribe<'_, T> {
 
     fn any_cursor(&self, beginning: Option<Position>) -> Result<Cursor, SubscriptionError> {
         let inner = &self.runtime.0;
-        let store = Arc::clone(&inner.store).projection_store();
         Ok(Cursor {
-            store: store.ok_or(SubscriptionError::Unsupported)?,
+            cursors: inner.cursors.clone().ok_or(SubscriptionError::Unsupported)?,
             standing: Subscriptions::standing(&self.name, &inner.clock),
             beginning,
             stop: inner.subscriptions.stopped(),

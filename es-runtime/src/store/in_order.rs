@@ -49,7 +49,7 @@ impl Placed for StoredEvent {
 
 /// Passes on what `query` reads of a stream, as long as its versions follow one another without a gap and its positions rise with
 /// them. Ends with [`Corrupt`](StoreErrorKind::Corrupt) where they do not.
-pub fn stream_in_order<'a, E: Placed + 'a>(
+pub(super) fn stream_in_order<'a, E: Placed + 'a>(
     query: &ReadStream,
     events: impl Stream<Item = Result<E, StoreError>> + Send + 'a,
 ) -> BoxStream<'a, Result<E, StoreError>> {
@@ -69,7 +69,7 @@ pub fn stream_in_order<'a, E: Placed + 'a>(
 
 /// Passes on what `query` reads of the log, as long as its positions rise strictly and, if the store gives them out without gaps,
 /// none is missing. Ends with [`Corrupt`](StoreErrorKind::Corrupt) where they do not.
-pub fn log_in_order<'a>(
+pub(super) fn log_in_order<'a>(
     query: &ReadLog,
     numbering: Positions,
     events: impl Stream<Item = Result<RecordedEvent, StoreError>> + Send + 'a,

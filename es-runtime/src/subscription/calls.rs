@@ -6,7 +6,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::SubscriptionError;
 use crate::Position;
-use crate::projection::{Tenure, stopped};
+use crate::consumer::Tenure;
+use crate::projection::stopped;
 
 /// What comes from outside to the task of a handler.
 pub(crate) struct Calls {

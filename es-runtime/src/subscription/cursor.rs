@@ -7,13 +7,14 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Standing, SubscriptionError};
-use crate::projection::store::{Commit, CommitError, Lease, Parked};
-use crate::projection::{ProjectionStore, STANDBY, Status, Tenure, backoff, next, position_of, stopped};
+use crate::consumer::{Cursors, Tenure, backoff, next, position_of};
+use crate::projection::{STANDBY, Status, stopped};
+use crate::store::{Advance, CommitError, Lease, Parked};
 use crate::{Position, StoreError, StoreErrorKind};
 
 /// Where a subscription stands in the store.
 pub(crate) struct Cursor {
-    pub(crate) store: Arc<dyn ProjectionStore>,
+    pub(crate) cursors: Cursors,
     pub(crate) standing: Arc<Standing>,
     /// Where it begins, if it never did.
     pub(crate) beginning: Option<Position>,
@@ -28,7 +29,7 @@ impl Cursor {
 
     /// Whether it can begin.
     pub(crate) async fn check(&self) -> Result<(), SubscriptionError> {
-        let checkpoint = self.store.checkpoint(&self.standing.reader).await?;
+        let checkpoint = self.cursors.checkpoint(&self.standing.reader).await?;
         if checkpoint.is_none() && self.beginning.is_none() {
             return Err(SubscriptionError::NoBeginning(self.name().to_owned()));
         }
@@ -40,7 +41,7 @@ impl Cursor {
         let Standing {
             reader, owner, metrics, ..
         } = &*self.standing;
-        let tenure = Tenure::take(&self.store, reader, owner, metrics).await?;
+        let tenure = Tenure::take(&self.cursors.store, reader, owner, metrics).await?;
         if tenure.is_some() {
             self.standing.state().owns = true;
         }
@@ -75,7 +76,7 @@ impl Cursor {
 
     /// Where it stands. One that never did is put where it is to begin.
     pub(crate) async fn begin(&self, lease: &Lease) -> Result<Position, SubscriptionError> {
-        let checkpoint = self.store.checkpoint(&self.standing.reader).await?;
+        let checkpoint = self.cursors.checkpoint(&self.standing.reader).await?;
         match (checkpoint, self.beginning) {
             (None, None) => Err(SubscriptionError::NoBeginning(self.name().to_owned())),
             (None, Some(beginning)) => {
@@ -107,17 +108,17 @@ impl Cursor {
             return Err(SubscriptionError::Elsewhere(self.name().to_owned()));
         };
         let Standing { reader, trial, .. } = &*self.standing;
-        let mut forgotten = self.store.forget(trial, None, &tenure.lease).await;
+        let mut forgotten = self.cursors.store.forget(trial, &tenure.lease).await;
         if forgotten.is_ok() {
-            forgotten = self.store.forget(reader, None, &tenure.lease).await;
+            forgotten = self.cursors.store.forget(reader, &tenure.lease).await;
         }
-        tenure.end(&*self.store).await;
+        tenure.end(&*self.cursors.store).await;
         forgotten.map_err(|error| SubscriptionError::of_commit(self.name(), error))
     }
 
     /// Why the log ends before what was read of it: as a rule, because the store was restored to an earlier point.
     pub(crate) async fn is_behind(&self, head: Position, read_to: Position) -> SubscriptionError {
-        let checkpoint = self.store.checkpoint(&self.standing.reader).await;
+        let checkpoint = self.cursors.checkpoint(&self.standing.reader).await;
         checkpoint.err().map_or_else(
             || {
                 let message = format!(
@@ -144,16 +145,11 @@ impl Cursor {
         unpark: Vec<Position>,
         lease: &Lease,
     ) -> Result<(), CommitError> {
-        let commit = Commit {
-            reader: self.standing.reader.clone(),
-            lease: lease.clone(),
-            from,
-            to,
-            table: None,
-            rows: Vec::new(),
+        let advance = Advance {
             park,
             unpark,
+            ..Advance::new(&self.standing.reader, lease, from, to)
         };
-        self.store.commit(commit).await
+        self.cursors.advance(advance).await
     }
 }

@@ -1,4 +1,4 @@
-use crate::projection::store::{CheckpointError, CommitError};
+use crate::store::{CheckpointError, CommitError};
 use crate::{Position, StoreError, UnknownEvent, UnreadableEvent};
 
 /// Why a subscription was not started, does not go on, or did not take an acknowledgement.

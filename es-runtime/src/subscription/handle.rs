@@ -5,8 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::calls::{Order, What};
 use super::{Standing, SubscriptionError};
-use crate::projection::store::Parked;
-use crate::projection::{ProjectionStore, all_parked};
+use crate::consumer::all_parked;
+use crate::store::{CursorStore, Parked};
 use crate::{Position, StoreError};
 
 /// What is done with a subscription that has a handler: [`Runtime::subscription`](crate::Runtime::subscription). How it is,
@@ -16,7 +16,7 @@ use crate::{Position, StoreError};
 /// another does, the answer is [`Elsewhere`](SubscriptionError::Elsewhere).
 #[derive(Clone)]
 pub struct SubscriptionHandle {
-    pub(crate) store: Arc<dyn ProjectionStore>,
+    pub(crate) store: Arc<dyn CursorStore>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) orders: mpsc::Sender<Order>,
 }

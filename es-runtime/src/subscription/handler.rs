@@ -12,12 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
+use crate::consumer::{Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
 use crate::error::chain;
-use crate::projection::store::{CommitError, Lease, Parked};
-use crate::projection::{
-    Poison, STANDBY, Status, Tenure, Trial, Turn, Unprojectable, Waiter, backoff, count_parked, guarded, next, text_of,
-};
-use crate::store::ReadLog;
+use crate::projection::{Poison, STANDBY, Status, Unprojectable};
+use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
 
 /// For how long the cursor may stay behind what is done.
@@ -157,7 +155,7 @@ impl<T: Send + 'static> Handler<T> {
             let subscription = self.cursor.name();
             tracing::debug!(subscription, %error, "an attempt that was not made stays noted");
         }
-        tenure.end(&*self.cursor.store).await;
+        tenure.end(&*self.cursor.cursors.store).await;
     }
 
     /// Waits until it has the lease; `None` if it is to stop. For an order that comes meanwhile the lease is asked for at once.
@@ -237,23 +235,26 @@ impl<T: Send + 'static> Handler<T> {
 
     /// Handles what is there, and then what comes.
     async fn follow(&mut self, tenure: &Tenure) -> Result<Infallible, Trouble> {
-        let (store, lease, with) = (Arc::clone(&self.cursor.store), &tenure.lease, Some(tenure));
+        let (log, lease, with) = (Arc::clone(&self.cursor.cursors.log), &tenure.lease, Some(tenure));
         self.place = Place::at(self.cursor.begin(lease).await?);
         self.cursor.standing.is(Status::CatchingUp);
         if metrics::ON
-            && let Ok(parked) = self.calls.or(with, count_parked(&*store, &lease.name)).await?
+            && let Ok(parked) = self
+                .calls
+                .or(with, count_parked(&*self.cursor.cursors.store, &lease.name))
+                .await?
         {
             self.cursor.standing.metrics.has_parked(parked);
         }
         loop {
-            let head = self.calls.or(with, store.head()).await??;
+            let head = self.calls.or(with, log.head()).await??;
             if head < self.place.done {
                 return Err(self.cursor.is_behind(head, self.place.done).await.into());
             }
             if head > self.place.done {
                 self.waiter.found();
-                let mut log = store.read_log(self.reading.query(self.place.done, head));
-                while let Some(event) = self.calls.or(with, log.try_next()).await?? {
+                let mut events = log.read_log(self.reading.query(self.place.done, head));
+                while let Some(event) = self.calls.or(with, events.try_next()).await?? {
                     self.stand(head, Some(event.recorded_at));
                     self.handle(event, tenure).await?;
                     if self.place.stored_at.elapsed() >= SOON {
@@ -467,13 +468,13 @@ impl<T: Send + 'static> Handler<T> {
         lease: &Lease,
     ) -> Result<(RecordedEvent, Option<Parked>), SubscriptionError> {
         self.place = Place::at(self.cursor.begin(lease).await?);
-        let store = &self.cursor.store;
+        let cursors = &self.cursor.cursors;
         let before = Position(position.0.saturating_sub(1));
-        let parked = store.parked(&self.cursor.standing.reader, before, 1).await?;
+        let parked = cursors.store.parked(&self.cursor.standing.reader, before, 1).await?;
         let parked = parked.into_iter().find(|parked| parked.position == position);
         let mut log = match &parked {
-            Some(_) => store.read_log(ReadLog::new().from(position).to(position)),
-            None => store.read_log(self.reading.query(self.place.done, position)),
+            Some(_) => cursors.log.read_log(ReadLog::new().from(position).to(position)),
+            None => cursors.log.read_log(self.reading.query(self.place.done, position)),
         };
         while let Some(event) = log.try_next().await? {
             if event.position == position {

@@ -13,9 +13,10 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
+use crate::consumer::{Tenure, Waiter, backoff, guarded, next, position_of};
 use crate::error::chain;
-use crate::projection::store::{CommitError, Lease};
-use crate::projection::{Status, Tenure, Waiter, backoff, guarded, next, position_of, stopped};
+use crate::projection::{Status, stopped};
+use crate::store::{CommitError, Lease};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
@@ -118,7 +119,7 @@ impl<T: Send + 'static> Task<T> {
             return Ok(());
         };
         let worked = self.own(&tenure).await;
-        tenure.end(&*self.cursor.store).await;
+        tenure.end(&*self.cursor.cursors.store).await;
         worked
     }
 
@@ -128,7 +129,7 @@ impl<T: Send + 'static> Task<T> {
         let (lease, shared) = (&tenure.lease, Arc::clone(&source.shared));
         let lost = || SubscriptionError::LeaseLost(cursor.name().to_owned());
         let mut over = pin!(over(cursor.stop.clone(), tenure, &shared.window));
-        let mut waiter = Waiter::new(cursor.store.wakes());
+        let mut waiter = Waiter::new(cursor.cursors.log.wakes());
         let mut from = match select(pin!(cursor.begin_at_last(lease)), &mut over).await {
             Either::Left((begun, _)) => begun?,
             Either::Right((Over::Stop, _)) => return Ok(()),
@@ -212,14 +213,14 @@ impl<T> Source<T> {
     /// Sends every event up to the head.
     async fn catch_up(&self, cursor: &Cursor, waiter: &mut Waiter) -> Result<(), SubscriptionError> {
         let window = &self.shared.window;
-        let (head, read_to) = (cursor.store.head().await?, window.read_to());
+        let (head, read_to) = (cursor.cursors.log.head().await?, window.read_to());
         window.ends_at(head);
         if head < read_to {
             return Err(cursor.is_behind(head, read_to).await);
         }
         if head > read_to {
             waiter.found();
-            let mut log = cursor.store.read_log(self.reading.query(read_to, head));
+            let mut log = cursor.cursors.log.read_log(self.reading.query(read_to, head));
             while let Some(event) = log.try_next().await? {
                 self.send(event).await;
             }
@@ -369,7 +370,7 @@ impl Ledger {
             // Taken: if this fails or is dropped, it is not known where the cursor stands.
             let stored = match self.stored.take() {
                 Some(stored) => stored,
-                None => position_of(cursor.store.checkpoint(&cursor.standing.reader).await?),
+                None => position_of(cursor.cursors.checkpoint(&cursor.standing.reader).await?),
             };
             if to > stored {
                 match cursor.advance(stored, to, lease).await {

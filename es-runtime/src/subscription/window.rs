@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use crate::projection::Held;
+use crate::consumer::Held;
 use crate::{Position, Timestamp};
 
 /// What was delivered, and is not done.

@@ -2,8 +2,7 @@
 
 use es_runtime::Position;
 use es_runtime::projection::sql::{InlineError, InlineReader, InlineSteps, WriteError};
-use es_runtime::projection::store::CommitError;
-use es_runtime::store::AppendError;
+use es_runtime::store::{AppendError, CommitError};
 
 use super::sql::SqliteTransaction;
 use super::writer::{Outcome, ProjectionWriter};
@@ -37,7 +36,8 @@ impl ProjectionWriter<'_> {
         last: Position,
     ) -> Result<(), Problem> {
         for InlineSteps { projection, .. } in inline {
-            self.stand(&projection.reader, last)?;
+            let event = self.event_at(last)?;
+            self.stand(&projection.reader, last, event)?;
         }
         self.keep()
     }

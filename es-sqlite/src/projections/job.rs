@@ -1,4 +1,4 @@
-use es_runtime::projection::store::CommitError;
+use es_runtime::store::CommitError;
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 

@@ -11,9 +11,9 @@ mod writer;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Commit, CommitError, Differences, Lease, LeaseState, Parked, ProjectionStore, Replace,
-    Report, Row, RowCount, RowGroup, RowQuery, RowTable, check_name,
+use es_runtime::store::{
+    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, LeaseState, Parked,
+    Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{Position, StoreError};
 use tokio::sync::oneshot;
@@ -55,10 +55,8 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl ProjectionStore for SqliteStore {
+impl CursorStore for SqliteStore {
     async fn acquire(&self, lease: &str, owner: &str, ttl: Duration) -> Result<Option<Lease>, StoreError> {
-        check_name("lease", lease)?;
-        check_name("owner", owner)?;
         let (name, owner) = (lease.to_owned(), owner.to_owned());
         let asked = (name.clone(), owner.clone());
         let is_leased = self
@@ -89,64 +87,41 @@ impl ProjectionStore for SqliteStore {
     }
 
     async fn report(&self, lease: &Lease, text: &str) -> Result<bool, StoreError> {
-        Report::check(text)?;
         let (lease, text) = (lease.clone(), text.to_owned());
         self.write(text.len(), 1, move |writer| writer.report(&lease, &text).map(Ok))
             .await
     }
 
     async fn lease(&self, name: &str) -> Result<Option<LeaseState>, StoreError> {
-        check_name("lease", name)?;
         let name = name.to_owned();
         self.read(move |reader| reader.projections.lease(&name)).await
     }
 
     async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
-        check_name("reader", reader)?;
         let name = reader.to_owned();
-        self.read(move |reader| reader.projections.checkpoint(&name)).await?
+        Ok(self.read(move |reader| reader.projections.checkpoint(&name)).await?)
     }
 
-    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
-        commit.check()?;
-        let data = commit.rows.iter().filter_map(|row| row.data.as_ref());
-        let size = data.map(|data| data.len() + ROW_BYTES).sum();
-        self.write(size, commit.rows.len(), move |writer| writer.commit(&commit))
+    async fn advance(&self, advance: Advance) -> Result<(), CommitError> {
+        self.write(0, 1, move |writer| writer.advance(&advance)).await
+    }
+
+    async fn forget(&self, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        let (reader, lease) = (reader.to_owned(), lease.clone());
+        self.write(0, 1, move |writer| writer.forget(&reader, None, &lease))
             .await
     }
 
-    async fn forget(&self, reader: &str, table: Option<&RowTable>, lease: &Lease) -> Result<(), CommitError> {
-        check_name("reader", reader)?;
-        let (reader, table, lease) = (reader.to_owned(), table.cloned(), lease.clone());
-        self.write(0, 1, move |writer| writer.forget(&reader, table.as_ref(), &lease))
+    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
+        let name = reader.to_owned();
+        self.read(move |reader| reader.projections.parked(&name, after, limit))
             .await
     }
+}
 
-    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
-        replace.check()?;
-        self.write(0, 1, move |writer| writer.replace(&replace)).await
-    }
-
-    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
-        table.check()?;
-        let (table, readers, lease) = (table.clone(), readers.to_vec(), lease.clone());
-        self.write(0, 1, move |writer| writer.drop_table(&table, &readers, &lease))
-            .await
-    }
-
-    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
-        let projection = projection.to_owned();
-        self.read(move |reader| reader.projections.versions(&projection)).await
-    }
-
-    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
-        let (old, new) = (old.clone(), new.clone());
-        self.read(move |reader| reader.projections.differences(&old, &new, limit))
-            .await?
-    }
-
+#[async_trait]
+impl RowStore for SqliteStore {
     async fn create_table(&self, table: &RowTable) -> Result<(), StoreError> {
-        table.check()?;
         let table = table.clone();
         self.write(0, 1, move |writer| writer.create_table(&table)).await
     }
@@ -157,22 +132,47 @@ impl ProjectionStore for SqliteStore {
     }
 
     async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError> {
-        query.check()?;
         let (table, query) = (table.clone(), query.clone());
         self.read(move |reader| reader.projections.list(&table, &query)).await?
     }
 
     async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError> {
-        count.check()?;
         let (table, count) = (table.clone(), count.clone());
         self.read(move |reader| reader.projections.count(&table, &count))
             .await?
     }
 
-    async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
-        check_name("reader", reader)?;
-        let name = reader.to_owned();
-        self.read(move |reader| reader.projections.parked(&name, after, limit))
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let data = commit.rows.iter().filter_map(|row| row.data.as_ref());
+        let size = data.map(|data| data.len() + ROW_BYTES).sum();
+        self.write(size, commit.rows.len(), move |writer| writer.commit(&commit))
+            .await
+    }
+
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        let (reader, table, lease) = (reader.to_owned(), table.clone(), lease.clone());
+        self.write(0, 1, move |writer| writer.forget(&reader, Some(&table), &lease))
+            .await
+    }
+
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError> {
+        self.write(0, 1, move |writer| writer.replace(&replace)).await
+    }
+
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError> {
+        let (old, new) = (old.clone(), new.clone());
+        self.read(move |reader| reader.projections.differences(&old, &new, limit))
+            .await?
+    }
+
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError> {
+        let projection = projection.to_owned();
+        self.read(move |reader| reader.projections.versions(&projection)).await
+    }
+
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError> {
+        let (table, readers, lease) = (table.clone(), readers.to_vec(), lease.clone());
+        self.write(0, 1, move |writer| writer.drop_table(&table, &readers, &lease))
             .await
     }
 }

@@ -1,9 +1,9 @@
 //! What is read for projections.
 
 use bytes::Bytes;
-use es_runtime::projection::store::{
-    Checkpoint, CheckpointError, Difference, Differences, FieldValue, LeaseState, Parked, Report, Row, RowCount,
-    RowGroup, RowQuery, RowTable,
+use es_runtime::store::{
+    Checkpoint, Difference, Differences, FieldValue, LeaseState, Parked, Report, Row, RowCount, RowGroup, RowQuery,
+    RowTable,
 };
 use es_runtime::{EventId, Position, StoreError};
 use rusqlite::types::ValueRef;
@@ -57,29 +57,15 @@ impl<'c> ProjectionReader<'c> {
         }))
     }
 
-    pub(crate) fn checkpoint(&mut self, reader: &str) -> Result<Result<Option<Checkpoint>, CheckpointError>, Problem> {
-        let sql = "SELECT c.position, c.event_id, c.updated_at, e.event_id
-                   FROM checkpoints AS c LEFT JOIN recorded_events AS e ON e.position = c.position
-                   WHERE c.reader = ?1";
+    pub(crate) fn checkpoint(&mut self, reader: &str) -> Result<Option<Checkpoint>, Problem> {
+        let sql = "SELECT position, event_id, updated_at FROM checkpoints WHERE reader = ?1";
         let mut found = self.statements.get(sql)?.query([reader])?;
-        let Some(row) = found.next()? else {
-            return Ok(Ok(None));
-        };
-        let checkpoint = Checkpoint {
+        let Some(row) = found.next()? else { return Ok(None) };
+        Ok(Some(Checkpoint {
             position: Position(rows::number(row.get(0)?)),
+            event: event_id(row, 1)?,
             updated_at: rows::time(row, 2)?,
-        };
-        let stored = event_id(row, 1)?;
-        let found = event_id(row, 3)?;
-        Ok(match stored {
-            Some(expected) if found != stored => Err(CheckpointError::Diverged {
-                reader: reader.to_owned(),
-                position: checkpoint.position,
-                expected,
-                found,
-            }),
-            _ => Ok(Some(checkpoint)),
-        })
+        }))
     }
 
     pub(crate) fn rows(

@@ -7,8 +7,7 @@ use es_runtime::StoreError;
 use es_runtime::projection::sql::{
     Blocking, InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError,
 };
-use es_runtime::projection::store::{Commit, CommitError, Lease, check_name};
-use es_runtime::store::{Append, Appended};
+use es_runtime::store::{Advance, Append, Appended, CommitError, Lease};
 use rusqlite::{Connection, Params, Row};
 
 use super::job::Doubt;
@@ -75,12 +74,9 @@ impl SqlStore<SqliteTransaction<'static>> for SqliteStore {
         &self,
         _: &SqlSchema,
         steps: Arc<Steps<SqliteTransaction<'static>>>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
-        if let Some(commit) = &commit {
-            commit.check()?;
-        }
-        self.write(0, steps.len(), move |writer| writer.run_steps(&steps, commit.as_ref()))
+        self.write(0, steps.len(), move |writer| writer.run_steps(&steps, advance.as_ref()))
             .await
     }
 
@@ -93,7 +89,6 @@ impl SqlStore<SqliteTransaction<'static>> for SqliteStore {
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
-        check_name("reader", reader)?;
         let (schema, reader, lease) = (schema.clone(), reader.to_owned(), lease.clone());
         self.write(0, 1, move |writer| writer.forget_schema(&schema, &reader, &lease))
             .await

@@ -3,7 +3,7 @@
 use es_runtime::StoreError;
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{SqlSchema, Steps, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease};
+use es_runtime::store::{Advance, CommitError, Lease};
 use futures_util::FutureExt as _;
 use rusqlite::{ErrorCode, OptionalExtension as _, ffi};
 
@@ -12,21 +12,21 @@ use super::writer::{Outcome, ProjectionWriter, lost, rejected};
 use crate::error::Problem;
 
 impl ProjectionWriter<'_> {
-    /// Runs the steps, and writes what the projection did; without `commit` all of it is undone.
+    /// Runs the steps, and writes what the projection did; without `advance` all of it is undone.
     pub(crate) fn run_steps(
         &mut self,
         steps: &Steps<SqliteTransaction<'static>>,
-        commit: Option<&Commit>,
+        advance: Option<&Advance>,
     ) -> Outcome<(), WriteError> {
-        if let Some(commit) = commit
-            && let Err(refused) = self.check(commit)?
+        if let Some(advance) = advance
+            && let Err(refused) = self.check(advance)?
         {
             return Ok(Err(refused.into()));
         }
         self.savepoint()?;
-        match (self.run(steps)?, commit) {
-            (Ok(()), Some(commit)) => {
-                self.record(commit)?;
+        match (self.run(steps)?, advance) {
+            (Ok(()), Some(advance)) => {
+                self.record(advance)?;
                 self.keep()?;
                 Ok(Ok(()))
             }

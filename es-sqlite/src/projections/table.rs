@@ -1,9 +1,7 @@
 //! The SQL of one table of rows.
 
 use es_runtime::StoreError;
-use es_runtime::projection::store::{
-    Compare, FieldValue, RowCount, RowCursor, RowFilter, RowQuery, RowTable, Zone, path,
-};
+use es_runtime::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowQuery, RowTable, Zone, field_path};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use uuid::Uuid;
 
@@ -210,7 +208,7 @@ fn expression(field: &str) -> Result<String, StoreError> {
 /// The path as a literal. Names that are plain words are written so, as people do.
 fn json_path(field: &str) -> Result<String, StoreError> {
     let mut json_path = "'$".to_owned();
-    for name in path(field)? {
+    for name in field_path(field)? {
         let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if is_plain {
             json_path.extend([".", name]);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use es_runtime::projection::store::{Commit, CommitError, Lease, Replace, RowTable};
-use es_runtime::{Position, StoreError, StoreErrorKind};
+use es_runtime::store::{Advance, Commit, CommitError, Lease, Replace, RowChange, RowTable};
+use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::sql::SqliteTransaction;
@@ -117,29 +117,43 @@ impl<'c> ProjectionWriter<'c> {
     }
 
     pub(crate) fn commit(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
-        if let Err(refused) = self.check(commit)? {
+        if let Err(refused) = self.check(&commit.advance)? {
             return Ok(Err(refused));
         }
-        self.record(commit)?;
+        if let Err(absent) = self.check_table(&commit.table)? {
+            return Ok(Err(absent.into()));
+        }
+        self.write_rows(&commit.table, &commit.rows)?;
+        self.record(&commit.advance)?;
         Ok(Ok(()))
     }
 
-    /// Writes a commit that nothing speaks against any more.
-    pub(super) fn record(&mut self, commit: &Commit) -> Result<(), Problem> {
-        if let Some(table) = &commit.table {
-            let sql = TableSql::new(table);
-            let (upsert, delete) = (sql.upsert(), sql.delete());
-            for row in &commit.rows {
-                match &row.data {
-                    Some(data) => {
-                        let row = (&row.key, rows::payload(data), rows::column(row.position.0));
-                        self.statements.get(&upsert)?.execute(row)?
-                    }
-                    None => self.statements.get(&delete)?.execute([&row.key])?,
-                };
-            }
+    fn write_rows(&mut self, table: &RowTable, rows: &[RowChange]) -> Result<(), Problem> {
+        let sql = TableSql::new(table);
+        let (upsert, delete) = (sql.upsert(), sql.delete());
+        for row in rows {
+            match &row.data {
+                Some(data) => {
+                    let row = (&row.key, rows::payload(data), rows::column(row.position.0));
+                    self.statements.get(&upsert)?.execute(row)?
+                }
+                None => self.statements.get(&delete)?.execute([&row.key])?,
+            };
         }
-        for parked in &commit.park {
+        Ok(())
+    }
+
+    pub(crate) fn advance(&mut self, advance: &Advance) -> Outcome<(), CommitError> {
+        if let Err(refused) = self.check(advance)? {
+            return Ok(Err(refused));
+        }
+        self.record(advance)?;
+        Ok(Ok(()))
+    }
+
+    /// Writes what nothing speaks against any more.
+    pub(super) fn record(&mut self, advance: &Advance) -> Result<(), Problem> {
+        for parked in &advance.park {
             self.statements
                 .get(
                     "INSERT INTO parked (reader, position, event_id, error, attempts) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -147,31 +161,34 @@ impl<'c> ProjectionWriter<'c> {
                                                attempts = excluded.attempts",
                 )?
                 .execute((
-                    &commit.reader,
+                    &advance.reader,
                     rows::column(parked.position.0),
                     parked.event.0.as_bytes(),
                     &parked.error,
                     parked.attempts,
                 ))?;
         }
-        for position in &commit.unpark {
+        for position in &advance.unpark {
             self.statements
                 .get("DELETE FROM parked WHERE reader = ?1 AND position = ?2")?
-                .execute((&commit.reader, rows::column(position.0)))?;
+                .execute((&advance.reader, rows::column(position.0)))?;
         }
-        self.stand(&commit.reader, commit.to)
+        self.stand(&advance.reader, advance.to, advance.event)
     }
 
     /// Writes where the reader stands.
-    pub(super) fn stand(&mut self, reader: &str, position: Position) -> Result<(), Problem> {
+    pub(super) fn stand(&mut self, reader: &str, position: Position, event: Option<EventId>) -> Result<(), Problem> {
         let sql = concat!(
             "INSERT INTO checkpoints (reader, position, event_id, updated_at)
-             VALUES (?1, ?2, (SELECT event_id FROM recorded_events WHERE position = ?2), ",
+             VALUES (?1, ?2, ?3, ",
             now!(),
             ") ON CONFLICT (reader) DO UPDATE
              SET position = excluded.position, event_id = excluded.event_id, updated_at = excluded.updated_at"
         );
-        self.statements.get(sql)?.execute((reader, rows::column(position.0)))?;
+        let event = event.as_ref().map(|event| event.0.as_bytes());
+        self.statements
+            .get(sql)?
+            .execute((reader, rows::column(position.0), event))?;
         Ok(())
     }
 
@@ -255,38 +272,28 @@ impl<'c> ProjectionWriter<'c> {
         Ok(())
     }
 
-    /// Everything that can speak against a commit.
-    pub(super) fn check(&mut self, commit: &Commit) -> Outcome<(), CommitError> {
-        if !self.holds(&commit.lease)? {
-            return Ok(Err(lost(&commit.lease)));
+    /// Everything that can speak against it.
+    pub(super) fn check(&mut self, advance: &Advance) -> Outcome<(), CommitError> {
+        if !self.holds(&advance.lease)? {
+            return Ok(Err(lost(&advance.lease)));
         }
-        let actual = self.position(&commit.reader)?;
-        if actual != commit.from {
+        let actual = self.position(&advance.reader)?;
+        if actual != advance.from {
             return Ok(Err(CommitError::Moved {
-                reader: commit.reader.clone(),
-                expected: commit.from,
+                reader: advance.reader.clone(),
+                expected: advance.from,
                 actual,
             }));
         }
-        if commit.to > Position::ZERO && !self.is_event(commit.to)? {
-            return Ok(Err(rejected(format!(
-                "there is no event at {} for the checkpoint of `{}`",
-                commit.to, commit.reader
-            ))
-            .into()));
-        }
-        for position in &commit.unpark {
-            if !self.is_parked(&commit.reader, *position)? {
+        for position in &advance.unpark {
+            if !self.is_parked(&advance.reader, *position)? {
                 return Ok(Err(CommitError::NotParked {
-                    reader: commit.reader.clone(),
+                    reader: advance.reader.clone(),
                     position: *position,
                 }));
             }
         }
-        match &commit.table {
-            None => Ok(Ok(())),
-            Some(table) => Ok(self.check_table(table)?.map_err(CommitError::from)),
-        }
+        Ok(Ok(()))
     }
 
     pub(super) fn holds(&mut self, lease: &Lease) -> Result<bool, Problem> {
@@ -305,9 +312,13 @@ impl<'c> ProjectionWriter<'c> {
         Ok(Position(rows::number(position.unwrap_or(0))))
     }
 
-    fn is_event(&mut self, position: Position) -> Result<bool, Problem> {
-        let sql = "SELECT 1 FROM recorded_events WHERE position = ?1";
-        Ok(self.statements.get(sql)?.exists([rows::column(position.0)])?)
+    pub(super) fn event_at(&mut self, position: Position) -> Result<Option<EventId>, Problem> {
+        let sql = "SELECT event_id FROM recorded_events WHERE position = ?1";
+        let mut found = self.statements.get(sql)?.query([rows::column(position.0)])?;
+        Ok(match found.next()? {
+            Some(row) => Some(EventId(rows::uuid(row, 0)?)),
+            None => None,
+        })
     }
 
     fn is_parked(&mut self, reader: &str, position: Position) -> Result<bool, Problem> {

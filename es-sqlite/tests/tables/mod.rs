@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
-use es_runtime::projection::store::{Commit, CommitError, Lease, ProjectionStore};
+use es_runtime::store::{Advance, CommitError, Lease, ProjectionStore};
 use es_runtime::store::{Append, Appended};
 use es_runtime::{Result, StoreError};
 use es_sqlite::{SqliteStore, SqliteTransaction};
@@ -80,10 +80,10 @@ impl SqlTables for Tables {
         &self,
         schema: &SqlSchema,
         steps: Vec<SqlStep>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError> {
         let steps = steps_of(schema, steps.into_iter().enumerate());
-        self.0.run_steps(schema, Arc::new(steps), commit).await
+        self.0.run_steps(schema, Arc::new(steps), advance).await
     }
 
     async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use es_runtime::Health;
 use es_runtime::prelude::*;
 use es_runtime::projection::SegmentHealth;
-use es_runtime::projection::store::Parked;
+use es_runtime::store::Parked;
 use serde_json::{Value, json};
 
 use crate::balance::Balance;

@@ -8,7 +8,7 @@ use es_postgres::PostgresStore;
 #[cfg(feature = "postgres")]
 use es_runtime::StoreError;
 use es_runtime::prelude::*;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{Builder, Projection, RetryPolicy};
 use es_sqlite::SqliteStore;
 

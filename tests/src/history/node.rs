@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use es_conformance::__private::Random;
-use es_runtime::projection::{Project, ProjectionStore};
+use es_runtime::projection::Project;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{EventStore, Runtime};
 use tokio::task::JoinSet;
 

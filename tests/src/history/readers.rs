@@ -57,7 +57,7 @@ async fn page(store: &dyn EventStore, from: Position) -> Result<Vec<Seen>, Store
 
 /// Whether the store keeps cursors.
 pub(super) fn can_subscribe(runtime: &Runtime) -> bool {
-    Arc::clone(runtime.store()).projection_store().is_some()
+    Arc::clone(runtime.store()).cursor_store().is_some()
 }
 
 /// Takes what is delivered, and stands by where another process does, until it is aborted or the runtime is shut down.

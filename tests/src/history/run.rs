@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_conformance::__private::Random;
-use es_runtime::projection::ProjectionStore;
+use es_runtime::store::ProjectionStore;
 use es_runtime::{EventStore, Runtime};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use es_runtime::KeyOf;
 use es_runtime::prelude::*;
-use es_runtime::projection::store::{RowQuery, RowTable};
 use es_runtime::store::ReadLog;
-use futures_util::TryStreamExt as _;
-
+use es_runtime::store::{RowQuery, RowTable};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposited, Opened, Withdrawn};
+use futures_util::TryStreamExt as _;
 
 /// How far the account may be overdrawn was said.
 #[event]

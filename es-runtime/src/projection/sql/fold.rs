@@ -6,8 +6,7 @@ use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, Steps, WriteError};
 use crate::projection::fold::{Fold, FoldError};
 use crate::projection::source::{Numbered, Sources};
-use crate::projection::store::{Commit, CommitError, Lease};
-use crate::store::EventFilter;
+use crate::store::{Advance, CommitError, EventFilter, Lease};
 use crate::{RecordedEvent, StoreError};
 
 /// Has the methods of `P` write what events change.
@@ -32,9 +31,9 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> SqlFold<S, P> {
         }
     }
 
-    async fn run(&mut self, commit: Option<Commit>) -> Result<(), WriteError> {
+    async fn run(&mut self, advance: Option<Advance>) -> Result<(), WriteError> {
         let steps = Arc::new(Steps::new(std::mem::take(&mut self.steps)));
-        self.store.run_steps(&self.schema, steps, commit).await
+        self.store.run_steps(&self.schema, steps, advance).await
     }
 }
 
@@ -58,11 +57,12 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> Fold for SqlFold<S, P> {
         Ok(!self.steps.is_empty())
     }
 
-    async fn write(&mut self, commit: Commit) -> Result<(), WriteError> {
+    async fn write(&mut self, advance: Advance) -> Result<(), WriteError> {
         if self.steps.is_empty() {
-            return Ok(self.store.commit(commit).await?);
+            return Ok(self.store.advance(advance).await?);
         }
-        self.run(Some(commit)).await
+        advance.check()?;
+        self.run(Some(advance)).await
     }
 
     async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), FoldError> {

@@ -9,8 +9,10 @@ use tokio::time::{Instant, sleep_until};
 
 use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, SqlTransaction, Steps};
+use crate::consumer::{Cursors, position_of};
+use crate::projection::Storage;
 use crate::projection::source::{Numbered, Sources};
-use crate::projection::standing::{Standing, position_of};
+use crate::projection::standing::Standing;
 use crate::projection::{ReadError, Unprojectable};
 use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
 use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
@@ -80,6 +82,7 @@ pub(crate) fn add<S: SqlStore<P::Tx>, P: SqlProjection + SqlTables>(
     let before = before.map(|before| (before as Box<dyn Any>).downcast::<InlineAppends<S, P::Tx>>());
     let mut appends = match before {
         None => Box::new(InlineAppends {
+            cursors: Storage::in_store(store).cursors,
             store: Arc::clone(store),
             projections: Vec::new(),
         }),
@@ -106,6 +109,7 @@ pub(crate) fn add<S: SqlStore<P::Tx>, P: SqlProjection + SqlTables>(
 /// Appends to `S`, with inline projections whose methods take a `T`.
 struct InlineAppends<S, T: SqlTransaction> {
     store: Arc<S>,
+    cursors: Cursors,
     projections: Vec<Projected<T>>,
 }
 
@@ -164,11 +168,11 @@ impl<S: SqlStore<T>, T: SqlTransaction> InlineAppends<S, T> {
             projection: behind.name,
             source: Box::new(source),
         };
-        let head = self.store.head().await?;
+        let head = self.cursors.log.head().await?;
         loop {
-            let at = self.store.checkpoint(&behind.reader).await;
+            let at = self.cursors.checkpoint(&behind.reader).await;
             let at = position_of(at.map_err(|error| lagging(error.into()))?);
-            if let Some(hold) = behind.held(&*self.store, at).await? {
+            if let Some(hold) = behind.held(&*self.cursors.store, at).await? {
                 return Err(lagging(hold.of(behind.name)));
             }
             behind.check_runs().map_err(|error| lagging(error.into()))?;
@@ -199,8 +203,9 @@ impl<S: SqlStore<T>, T: SqlTransaction> Appends for InlineAppends<S, T> {
             .filter(|projection| projection.takes_in(&append))
             .collect();
         if taking.is_empty() {
-            return self.store.append(append).await;
+            return self.cursors.log.append(append).await;
         }
+        self.store.limits().check(&append)?;
         let events = as_recorded(&append)?;
         let deadline = Instant::now() + PATIENCE;
         let mut pause = Duration::from_millis(1);
@@ -257,17 +262,8 @@ fn as_recorded(append: &Append) -> Result<Vec<RecordedEvent>, AppendError> {
         };
         for event in events {
             version = version.next();
-            recorded.push(RecordedEvent {
-                id: event.id,
-                stream: stream.clone(),
-                version,
-                position: Position::ZERO,
-                recorded_at: Timestamp::MIN,
-                name: event.name.clone(),
-                shape_version: event.shape_version,
-                payload: event.payload.clone(),
-                metadata: event.metadata.clone(),
-            });
+            let event = event.clone();
+            recorded.push(event.recorded(stream.clone(), version, Position::ZERO, Timestamp::MIN));
         }
     }
     Ok(recorded)

@@ -6,9 +6,9 @@ use futures_core::future::BoxFuture;
 use futures_util::FutureExt as _;
 
 use super::{ApplySql, MetaOf, SqlTransaction, When};
+use crate::consumer::text_of;
 use crate::projection::Unprojectable;
 use crate::projection::source::{Numbered, contain, own};
-use crate::projection::text_of;
 use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
 
 /// What one event writes. `#[projection]` makes one of each event that a method takes; tests of a store write their own.

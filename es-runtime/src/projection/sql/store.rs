@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use super::{InlineError, InlineSteps, SqlProjection, SqlTables, SqlTransaction, Steps};
 use crate::StoreError;
 use crate::projection::Unprojectable;
-use crate::projection::store::{Commit, CommitError, Lease, ProjectionStore};
-use crate::store::{Append, Appended};
+use crate::store::{Advance, Append, Appended, CommitError, Lease, ProjectionStore};
 
 /// A store that runs methods of the user within its own transactions: those that take a `T`.
 #[diagnostic::on_unimplemented(
@@ -25,12 +24,12 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
     /// statements than these.
     async fn create_schema(&self, schema: &SqlSchema) -> Result<(), StoreError>;
 
-    /// Runs the steps one after the other, and writes `commit`, in one transaction; without a `commit` everything is undone.
+    /// Runs the steps one after the other, and moves the checkpoint, in one transaction; without an `advance` everything is undone.
     ///
     /// # Errors
     ///
     /// [`WriteError::Poison`] if a step fails for a reason that does not pass; what passes is a [`CommitError::Store`]. For
-    /// `commit` as for [`ProjectionStore::commit`]. After every error nothing is written, but if it is
+    /// `advance` as for [`RowStore::commit`]. After every error nothing is written, but if it is
     /// [`Indeterminate`](CommitError::Indeterminate).
     ///
     /// # Cancel safety
@@ -40,7 +39,7 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
         &self,
         schema: &SqlSchema,
         steps: Arc<Steps<T>>,
-        commit: Option<Commit>,
+        advance: Option<Advance>,
     ) -> Result<(), WriteError>;
 
     /// Appends as [`append`](crate::EventStore::append) does, and in the same transaction runs the steps of each inline projection and
@@ -64,7 +63,7 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
     ///
     /// # Errors
     ///
-    /// As for [`ProjectionStore::commit`].
+    /// As for [`RowStore::commit`].
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError>;
 }
 
@@ -102,7 +101,7 @@ impl SqlSchema {
 
     /// That the tables were created by other statements. For stores.
     pub fn is_another(&self) -> StoreError {
-        crate::projection::rows::rejected(format!(
+        crate::store::rejected(format!(
             "the schema of projection `{}` has changed since the tables of its version {} were created: raise its version, or take the change back",
             self.projection, self.version
         ))

@@ -3,12 +3,11 @@
 use futures_util::TryStreamExt as _;
 
 use super::{Aside, Place, Trouble, Worker};
+use crate::consumer::Turn;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
-use crate::projection::store::{CommitError, Lease, Parked};
-use crate::projection::trial::Turn;
 use crate::projection::{CommandError, Status};
-use crate::store::ReadLog;
+use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 impl Worker {
@@ -18,13 +17,13 @@ impl Worker {
         // Before the rows go, so that nobody who waits for them takes them for there.
         self.standing.update(|state| state.done = Some(Position::ZERO));
         // The mark first: whoever reads a row now finds it gone when he looks again.
-        let forgotten = self.store.forget(mark, None, lease).await;
+        let forgotten = self.cursors.store.forget(mark, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.trial.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        self.standing.read_mark(&*self.store).await?;
+        self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = name, "a projection is built anew");
         Ok(())
     }
@@ -71,7 +70,7 @@ impl Worker {
             unpark: vec![event.position],
             ..Aside::default()
         };
-        match self.fold.write(self.commit(place, place.stored, aside, lease)).await {
+        match self.write_with(self.moved(place, place.stored, aside, lease)).await {
             Ok(()) => Ok(()),
             Err(error) => Err(self.blame(error, 1, lease).await),
         }
@@ -79,7 +78,7 @@ impl Worker {
 
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
         let projection = self.standing.name;
-        if position <= place.stored || position > self.store.head().await? {
+        if position <= place.stored || position > self.cursors.log.head().await? {
             return Err(CommandError::NotParked { projection, position });
         }
         self.trial.pardon(Some(position));
@@ -124,8 +123,7 @@ impl Worker {
         aside: Aside,
         lease: &Lease,
     ) -> Result<(), CommandError> {
-        let commit = self.commit(place, to, aside, lease);
-        let committed = self.store.commit(commit).await;
+        let committed = self.cursors.advance(self.moved(place, to, aside, lease)).await;
         committed.map_err(|error| refused(self.standing.name, error))
     }
 
@@ -189,13 +187,13 @@ impl Worker {
 
     async fn parked(&self, position: Position) -> Result<Option<Parked>, StoreError> {
         let before = Position(position.0.saturating_sub(1));
-        let parked = self.store.parked(&self.standing.reader, before, 1).await?;
+        let parked = self.cursors.store.parked(&self.standing.reader, before, 1).await?;
         Ok(parked.into_iter().find(|parked| parked.position == position))
     }
 
     async fn event(&self, position: Position) -> Result<RecordedEvent, StoreError> {
         let query = ReadLog::new().from(position).to(position);
-        let event = self.store.read_log(query).try_next().await?;
+        let event = self.cursors.log.read_log(query).try_next().await?;
         event.ok_or_else(|| {
             let message = format!("the parked event at position {position} is not in the log");
             StoreError::new(StoreErrorKind::Corrupt, message)

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::store::{Lease, ProjectionStore};
+use crate::store::{CursorStore, Lease};
 use crate::{StoreError, metrics};
 
 /// How long a lease holds without being renewed. With the time between two attempts of others to take it, it is how long nobody
@@ -27,7 +27,7 @@ pub(crate) struct Held(watch::Receiver<Option<Instant>>);
 impl Tenure {
     /// Takes the lease. `None` if another owner has it.
     pub(crate) async fn take(
-        store: &Arc<dyn ProjectionStore>,
+        store: &Arc<dyn CursorStore>,
         name: &str,
         owner: &str,
         metrics: &metrics::Reader,
@@ -54,7 +54,7 @@ impl Tenure {
     }
 
     /// Gives it back.
-    pub(crate) async fn end(self, store: &dyn ProjectionStore) {
+    pub(crate) async fn end(self, store: &dyn CursorStore) {
         self.renewal.abort();
         if let Err(error) = store.release(&self.lease).await {
             // It runs out by itself.
@@ -106,7 +106,7 @@ impl Held {
 }
 
 /// Renews the lease until it is lost. What fails is tried again: writing is fenced by the lease's epoch, whatever is believed here.
-async fn renew(store: Arc<dyn ProjectionStore>, lease: Lease, held: watch::Sender<Option<Instant>>) {
+async fn renew(store: Arc<dyn CursorStore>, lease: Lease, held: watch::Sender<Option<Instant>>) {
     let mut pause = until_next_turn();
     loop {
         sleep(pause).await;

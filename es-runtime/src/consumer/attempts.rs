@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ProjectionStore;
-use super::store::{Commit, CommitError, Lease, Parked};
-use super::worker::{FIRST, checkpoint};
+use crate::store::{Advance, CommitError, CursorStore, Lease, Parked};
 use crate::{EventId, Position, RecordedEvent, StoreError};
+
+/// So many events are tried one by one after a suspicion, and so many together at first.
+pub(crate) const FIRST: usize = 1_000;
 
 /// How many processes an event may end on its own before it is not tried any more.
 pub(crate) const ENDED: u32 = 3;
@@ -20,7 +21,7 @@ const SUSPICIOUS: u32 = 2;
 /// The first events of a tenure are noted, and nothing else once they are done. Where that did not end well twice, each of the next events
 /// is noted before it is tried alone.
 pub(crate) struct Trial {
-    store: Arc<dyn ProjectionStore>,
+    store: Arc<dyn CursorStore>,
     /// Under this name the note is kept: the one event that is parked there.
     reader: String,
     /// How many processes an event may end.
@@ -128,7 +129,7 @@ impl Note {
 
 impl Trial {
     /// Keeps its note under the name `reader`.
-    pub(crate) fn new(store: &Arc<dyn ProjectionStore>, reader: &str, most: u32) -> Self {
+    pub(crate) fn new(store: &Arc<dyn CursorStore>, reader: &str, most: u32) -> Self {
         Self {
             store: Arc::clone(store),
             reader: reader.to_owned(),
@@ -257,12 +258,12 @@ impl Trial {
     pub(crate) async fn forget(&mut self, lease: &Lease) -> Result<(), CommitError> {
         self.enter(lease);
         (self.is_known, self.mode) = (false, Mode::Fresh);
-        self.store.forget(&self.reader, None, lease).await
+        self.store.forget(&self.reader, lease).await
     }
 
     /// What is written to see whether the store lets itself be written to.
-    pub(crate) fn nothing(&self, lease: &Lease) -> Commit {
-        checkpoint(self.reader.clone(), Position::ZERO, Position::ZERO, lease)
+    pub(crate) fn nothing(&self, lease: &Lease) -> Advance {
+        Advance::new(&self.reader, lease, Position::ZERO, Position::ZERO)
     }
 
     /// Whether something is noted as tried of which nobody knows yet what came of it.
@@ -296,12 +297,12 @@ impl Trial {
         // If this fails or is dropped, it is read again.
         self.is_known = false;
         self.note = note;
-        let commit = Commit {
+        let advance = Advance {
             park: self.note.iter().map(Note::parked).collect(),
             unpark: old.filter(|_| old != new).into_iter().collect(),
             ..self.nothing(lease)
         };
-        self.store.commit(commit).await?;
+        self.store.advance(advance).await?;
         self.is_known = true;
         Ok(())
     }
@@ -327,7 +328,7 @@ mod tests {
     }
 
     impl Process {
-        async fn start(store: &Arc<dyn ProjectionStore>, owner: &str) -> Self {
+        async fn start(store: &Arc<dyn CursorStore>, owner: &str) -> Self {
             if let Some(state) = store.lease("reader").await.unwrap()
                 && let Some(before) = state.owner
             {
@@ -369,7 +370,7 @@ mod tests {
         }
     }
 
-    fn store() -> Arc<dyn ProjectionStore> {
+    fn store() -> Arc<dyn CursorStore> {
         Arc::new(MemoryStore::new())
     }
 

@@ -63,7 +63,7 @@ impl RowTable {
                 Self::LONGEST_NAME - 1
             )));
         }
-        self.indexes.iter().try_for_each(|field| path(field).map(drop))
+        self.indexes.iter().try_for_each(|field| field_path(field).map(drop))
     }
 }
 
@@ -74,7 +74,7 @@ impl RowTable {
 ///
 /// [`Rejected`](StoreErrorKind::Rejected) if the path is empty, has an empty name in it, is longer than 200 bytes, or holds
 /// what cannot stand in the paths of every database: `"` other than around a name, `\` and control characters.
-pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
+pub fn field_path(field: &str) -> Result<Vec<&str>, StoreError> {
     let bad = || {
         rejected(format!(
             "{field:?} is not the path of a field: write names with `.` between them, such as `address.city`"
@@ -100,7 +100,7 @@ pub fn path(field: &str) -> Result<Vec<&str>, StoreError> {
     Ok(names)
 }
 
-/// The path of these names, as [`path`] reads it.
+/// The path of these names, as [`field_path`] reads it.
 pub(crate) fn path_of(names: &[&str]) -> String {
     let quoted = names.iter().map(|name| {
         if name.contains('.') {
@@ -172,7 +172,7 @@ impl RowQuery {
     /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, a value is NaN, or the cursor is of another order.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Some(field) = &self.order_by {
-            path(field)?;
+            field_path(field)?;
         }
         if let Some(cursor) = &self.after {
             if cursor.order_by != self.order_by || (cursor.order_by.is_none() && cursor.value.is_some()) {
@@ -228,7 +228,7 @@ impl RowCount {
     /// [`Rejected`](StoreErrorKind::Rejected) if a [`path`] is none, or a value is NaN.
     pub fn check(&self) -> Result<(), StoreError> {
         if let Some(field) = &self.group_by {
-            path(field)?;
+            field_path(field)?;
         }
         check_filters(&self.filters)
     }
@@ -265,7 +265,7 @@ impl RowGroup {
 
 fn check_filters(filters: &[RowFilter]) -> Result<(), StoreError> {
     filters.iter().try_for_each(|filter| {
-        path(&filter.field)?;
+        field_path(&filter.field)?;
         check_value(&filter.value)
     })
 }
@@ -436,7 +436,7 @@ pub struct RowCursor {
 /// The value of a row's field, if it compares.
 pub(crate) fn field_of(data: &[u8], field: &str) -> Option<FieldValue> {
     let row: Value = serde_json::from_slice(data).ok()?;
-    let mut names = path(field).ok()?.into_iter();
+    let mut names = field_path(field).ok()?.into_iter();
     let value = names.try_fold(&row, |value, name| value.as_object()?.get(name))?;
     match value {
         Value::Bool(bool) => Some(FieldValue::Bool(*bool)),
@@ -496,16 +496,16 @@ mod tests {
             "\"\"",
             &*"n".repeat(201),
         ] {
-            assert!(path(field).is_err(), "{field:?}");
+            assert!(field_path(field).is_err(), "{field:?}");
         }
     }
 
     #[test]
     fn a_path_reads_as_it_was_written() {
         for names in [&["a"][..], &["a", "b c"], &["a.b"], &["a.b", "c", "d.e"]] {
-            assert_eq!(path(&path_of(names)).unwrap(), names);
+            assert_eq!(field_path(&path_of(names)).unwrap(), names);
         }
-        assert_eq!(path("a.\"b\".c").unwrap(), ["a", "b", "c"]);
+        assert_eq!(field_path("a.\"b\".c").unwrap(), ["a", "b", "c"]);
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! How far readers have come in a log, wherever that is kept.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+
+use crate::store::{Advance, Checkpoint, CheckpointError, CommitError, CursorStore, EventStore, ReadLog};
+use crate::{EventId, Position, StoreError, StoreErrorKind};
+
+/// A log, and the store of the cursors of its readers.
+#[derive(Clone)]
+pub(crate) struct Cursors {
+    pub(crate) log: Arc<dyn EventStore>,
+    pub(crate) store: Arc<dyn CursorStore>,
+    /// Whether they are two stores, of which one may be restored to an earlier point without the other.
+    is_elsewhere: bool,
+}
+
+impl Cursors {
+    /// Those that the store of the log keeps; `None` if it keeps none.
+    pub(crate) fn of(log: &Arc<dyn EventStore>) -> Option<Self> {
+        Some(Self::together(Arc::clone(log), Arc::clone(log).cursor_store()?))
+    }
+
+    /// Those that are kept in the database of the log.
+    pub(crate) fn together(log: Arc<dyn EventStore>, store: Arc<dyn CursorStore>) -> Self {
+        Self {
+            log,
+            store,
+            is_elsewhere: false,
+        }
+    }
+
+    /// Those that another store keeps.
+    pub(crate) fn elsewhere(log: Arc<dyn EventStore>, store: Arc<dyn CursorStore>) -> Self {
+        Self {
+            log,
+            store,
+            is_elsewhere: true,
+        }
+    }
+
+    /// How far the reader has come.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Diverged`] if the event that stood at the checkpoint does not stand there now.
+    pub(crate) async fn checkpoint(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        let Some(checkpoint) = self.store.checkpoint(reader).await? else {
+            return Ok(None);
+        };
+        if let Some(expected) = checkpoint.event {
+            let found = self.event_at(checkpoint.position).await?;
+            if found != Some(expected) {
+                return Err(CheckpointError::Diverged {
+                    reader: reader.to_owned(),
+                    position: checkpoint.position,
+                    expected,
+                    found,
+                });
+            }
+        }
+        Ok(Some(checkpoint))
+    }
+
+    /// Moves a checkpoint. The event at the new place is looked up, unless it is named already.
+    pub(crate) async fn advance(&self, mut advance: Advance) -> Result<(), CommitError> {
+        self.identify(&mut advance).await?;
+        self.store.advance(advance).await
+    }
+
+    /// Names the event to which the checkpoint is to move, before that is written.
+    pub(crate) async fn identify(&self, advance: &mut Advance) -> Result<(), StoreError> {
+        if self.is_elsewhere {
+            // No transaction holds the two stores together: what was followed may not be there any more.
+            self.checkpoint(&advance.reader).await.map_err(|error| match error {
+                CheckpointError::Store(error) => error,
+                diverged @ CheckpointError::Diverged { .. } => {
+                    StoreError::new(StoreErrorKind::Unavailable, "the log is not the one that was followed")
+                        .caused_by(diverged)
+                }
+            })?;
+        }
+        if advance.event.is_none() && advance.to > Position::ZERO {
+            advance.event = self.event_at(advance.to).await?;
+            if advance.event.is_none() {
+                let message = format!(
+                    "there is no event at {} for the checkpoint of `{}`",
+                    advance.to, advance.reader
+                );
+                return Err(StoreError::new(StoreErrorKind::Rejected, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The event that stands at `position` now.
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        let query = ReadLog::new().from(position).to(position);
+        Ok(self.log.read_log(query).try_next().await?.map(|event| event.id))
+    }
+}
+
+pub(crate) fn position_of(checkpoint: Option<Checkpoint>) -> Position {
+    checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position)
+}

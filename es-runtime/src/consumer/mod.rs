@@ -1,0 +1,17 @@
+//! Readers of the log: projections and subscriptions.
+
+mod attempts;
+mod backoff;
+mod cursors;
+mod guard;
+mod lease;
+mod parked;
+mod wait;
+
+pub(crate) use attempts::{ENDED, FIRST, Trial, Turn};
+pub(crate) use backoff::{backoff, next};
+pub(crate) use cursors::{Cursors, position_of};
+pub(crate) use guard::{guarded, text_of};
+pub(crate) use lease::{Held, TTL, Tenure};
+pub(crate) use parked::{all_parked, count_parked};
+pub(crate) use wait::Waiter;

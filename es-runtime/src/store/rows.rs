@@ -1,0 +1,199 @@
+//! What a store keeps of projections: tables of rows, each written together with the checkpoint of its reader.
+
+use async_trait::async_trait;
+use foldhash::{HashSet, HashSetExt};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::cursors::check_name;
+use super::row_query::rejected;
+use super::{Advance, CommitError, Lease, Limits, Row, RowChange, RowCount, RowGroup, RowQuery, RowTable, depth_above};
+use crate::{Position, StoreError};
+
+/// Keeps tables of rows. What a projection did with a batch of events is one transaction: its rows, its checkpoint and the proof
+/// that it is still the one to write them. The checkpoint is that of the [`CursorStore`](super::CursorStore) which is this same store.
+///
+/// `es-conformance` checks what these methods promise, on every store alike.
+#[async_trait]
+pub trait RowStore: Send + Sync + 'static {
+    /// Creates the table and its indexes, if they are not there. Several processes may do it at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if the database does not let us.
+    async fn create_table(&self, table: &RowTable) -> Result<(), StoreError>;
+
+    /// The rows with these keys as of one moment, in the order in which they are asked for.
+    async fn rows(&self, table: &RowTable, keys: &[String]) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// The rows that a query asks for, in its order.
+    async fn list_rows(&self, table: &RowTable, query: &RowQuery) -> Result<Vec<Row>, StoreError>;
+
+    /// Counts rows: all of them together, or those with an equal value of a field, in the order of the values and those whose field
+    /// [does not compare](super::FieldValue) last. No group is empty, but that of all rows may be.
+    async fn count_rows(&self, table: &RowTable, count: &RowCount) -> Result<Vec<RowGroup>, StoreError>;
+
+    /// Writes what a reader did with the events after `from` up to `to`, its rows and its checkpoint: all of it or nothing. A lease
+    /// that has run out is good until another owner takes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if the table was not [created](Self::create_table).
+    ///
+    /// [`CommitError::Indeterminate`] if the outcome could not be learnt: read the checkpoint, which has moved if it was written.
+    /// After every other error nothing is.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the commit done as a whole or not at all.
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError>;
+
+    /// Removes the rows of the table, and the checkpoint and the parked events of the reader, so that it begins anew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError>;
+
+    /// Puts what was built beside in the place of what is shown: rows, checkpoint and parked events, in one transaction. Whoever
+    /// reads rows reads all of them before it or all of them after it. What was built beside is gone then.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit); [`CommitError::Moved`] also if the one beside does not stand at `to`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it done as a whole or not at all.
+    async fn replace(&self, replace: Replace) -> Result<(), CommitError>;
+
+    /// The rows whose data differ, as of one moment: how many, and the first `limit` of them in the order of their keys' bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) if one of the tables was not created.
+    async fn differences(&self, old: &RowTable, new: &RowTable, limit: u32) -> Result<Differences, StoreError>;
+
+    /// The versions of a projection that have a table, in ascending order.
+    async fn versions(&self, projection: &str) -> Result<Vec<u32>, StoreError>;
+
+    /// Drops the table, if it is there, and forgets these readers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    async fn drop_table(&self, table: &RowTable, readers: &[String], lease: &Lease) -> Result<(), CommitError>;
+}
+
+/// What a reader did with a stretch of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// How its checkpoint moves.
+    pub advance: Advance,
+    /// The table of `rows`.
+    pub table: RowTable,
+    /// The rows that change, each key once.
+    pub rows: Vec<RowChange>,
+}
+
+impl Commit {
+    /// How many bytes a key of a row may have.
+    pub const LONGEST_KEY: usize = 1024;
+
+    /// Checks that each part can be stored in every database as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected), for the first thing found.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.advance.check()?;
+        self.table.check()?;
+        let mut keys = HashSet::with_capacity(self.rows.len());
+        for row in &self.rows {
+            let key = &*row.key;
+            if key.is_empty() || key.len() > Self::LONGEST_KEY || key.contains('\0') {
+                return Err(rejected(format!(
+                    "{key:?} cannot be the key of a row: use 1 to {} bytes without NUL",
+                    Self::LONGEST_KEY
+                )));
+            }
+            if !keys.insert(key) {
+                return Err(rejected(format!("key {key:?} stands twice in one commit")));
+            }
+            if let Some(data) = &row.data {
+                let most = Limits::default().payload_depth;
+                let no_json = |error: Box<dyn std::error::Error + Send + Sync>| {
+                    rejected(format!("the row of key {key:?} is not JSON")).caused_by(error)
+                };
+                // Parsing alone does not look into strings.
+                let text = std::str::from_utf8(data).map_err(|error| no_json(Box::new(error)))?;
+                let _: IgnoredAny = serde_json::from_str(text).map_err(|error| no_json(Box::new(error)))?;
+                if depth_above(data, most) > most {
+                    return Err(rejected(format!("the row of key {key:?} is deeper than {most} levels")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was built beside takes the place of what is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// The lease under which both were written.
+    pub lease: Lease,
+    /// The reader whose rows are shown.
+    pub reader: String,
+    /// Its table.
+    pub table: RowTable,
+    /// Where its checkpoint stands.
+    pub from: Position,
+    /// The reader that has built rows beside.
+    pub beside: String,
+    /// Its table.
+    pub table_beside: RowTable,
+    /// Where its checkpoint stands: not below `from`.
+    pub to: Position,
+}
+
+impl Replace {
+    /// Checks that both can be named so in every database, and that nothing goes back.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) with what is wrong.
+    pub fn check(&self) -> Result<(), StoreError> {
+        check_name("reader", &self.reader)?;
+        check_name("reader", &self.beside)?;
+        check_name("lease", &self.lease.name)?;
+        self.table.check()?;
+        self.table_beside.check()?;
+        if self.to < self.from || self.table == self.table_beside || self.reader == self.beside {
+            return Err(rejected(format!(
+                "`{}` at {} cannot be replaced by `{}` at {}: it would go back",
+                self.reader, self.from, self.beside, self.to
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// How the rows of two tables differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// How many rows differ.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<Difference>,
+}
+
+/// A row that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Its key.
+    pub key: String,
+    /// What it holds in the old table, in JSON; `None` if it is not there.
+    pub old: Option<String>,
+    /// What it holds in the new one.
+    pub new: Option<String>,
+}
