@@ -134,7 +134,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)?;
+        fmt::Display::fmt(&self.0, f)?;
         unsaid_causes(&*self.0).try_for_each(|cause| write!(f, "\n  caused by: {cause}"))
     }
 }
