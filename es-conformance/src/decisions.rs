@@ -122,8 +122,9 @@ pub(crate) async fn a20_retry_budget_exhausted_returns_conflict(subject: &Subjec
     let runtime = runtime_over(&intercept, 4).await?;
     let command = Count::default();
     let result = runtime.execute(counter(), command.clone()).await;
-    let right = matches!(&result, Err(ExecuteError::Conflict { attempts: 4, actual, .. }) if *actual == 5);
-    let expected = "Conflict { actual: 5, attempts: 4 }";
+    let right = matches!(&result, Err(error @ ExecuteError::Conflict { attempts: 4, actual, .. })
+        if *actual == 5 && error.is_retryable());
+    let expected = "Conflict { actual: 5, attempts: 4 }, which is retryable";
     holds(
         right,
         "a command that meets a conflict at each of 4 attempts",
@@ -245,14 +246,31 @@ async fn cut_for_good(store: &Store) -> Checked {
     let runtime = runtime_over(&intercept, 10).await?;
     let request = || runtime.execute(counter(), Count::default()).idempotency_key("request");
     let append = match request().await {
-        Err(ExecuteError::Indeterminate { append, .. }) => append,
-        other => return Err(Stop::broken("the command", "Indeterminate", format_args!("{other:?}"))),
+        Err(ExecuteError::Indeterminate {
+            append, keyed: true, ..
+        }) => append,
+        other => {
+            return Err(Stop::broken(
+                "the command",
+                "Indeterminate of a request with a key",
+                format_args!("{other:?}"),
+            ));
+        }
     };
     let appended = present("the append that the error names", runtime.resolve(&append).await?)?;
     same("its version", appended.streams[0].version.0, 4)?;
     let receipt = done("the same request again", request().await)?;
     same("its version", (receipt.version.0, receipt.repeated), (4, true))?;
-    same("what is stored", kept(store).await?.len(), 4)
+    same("what is stored", kept(store).await?.len(), 4)?;
+
+    let intercept = Intercept::planned(store, [Act::CutAfterCommit]);
+    intercept.0.fail_resolves(1);
+    let runtime = runtime_over(&intercept, 10).await?;
+    let result = runtime.execute(counter(), Count::default()).await;
+    let right =
+        matches!(&result, Err(error @ ExecuteError::Indeterminate { keyed: false, .. }) if !error.is_retryable());
+    let expected = "Indeterminate, which is not retryable: the same again would be a second command";
+    holds(right, "a command without an idempotency key", expected, result)
 }
 
 pub(crate) async fn l10_runtime_dropped_without_shutdown(subject: &Subject<'_>) -> Checked {

@@ -10,7 +10,7 @@ use es_runtime::prelude::*;
 use es_runtime::projection::{CommandError, ReadError};
 use es_runtime::store::{CursorStore, ProjectionStore};
 use es_runtime::subscription::{Deliveries, SubscriptionError, SubscriptionHandle};
-use es_runtime::{AppendError, LoadError, Recorded, StoreError, StoreErrorKind};
+use es_runtime::{AppendError, Recorded, StoreError, StoreErrorKind};
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::ledger::sqlite::Ledger;
@@ -161,7 +161,7 @@ fn what_waits_is_told_on_postgres() {
         assert_read_ended(read);
         assert_ended(&runtime.health().await.unwrap_err());
         let error = runtime.execute(account, Deposit { amount: 1 }).await.unwrap_err();
-        let ExecuteError::Load(LoadError::Store(error)) = error else {
+        let ExecuteError::Append(AppendError::Store(error)) = error else {
             panic!("{error}")
         };
         assert_ended(&error);
