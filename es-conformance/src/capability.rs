@@ -21,6 +21,8 @@ pub enum Capability {
     TxProjections,
     /// It runs methods that write tables of their own in the transaction of the checkpoint, or in that of an append.
     SqlProjections,
+    /// It keeps the latest state of entities.
+    States,
     /// It keeps an outbox.
     Outbox,
     /// It tells readers of new events.
@@ -46,6 +48,7 @@ impl fmt::Display for Capability {
             Self::Snapshots => "SNAPSHOTS",
             Self::TxProjections => "TX_PROJECTIONS",
             Self::SqlProjections => "SQL_PROJECTIONS",
+            Self::States => "STATES",
             Self::Outbox => "OUTBOX",
             Self::PushWake => "PUSH_WAKE",
             Self::Tenants => "TENANTS",

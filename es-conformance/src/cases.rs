@@ -2,7 +2,8 @@ use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
     append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
-    leases, limits, mixed, multi_stream, order, projections, queries, random_rows, reads, rebuilds, rows, sql,
+    leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads, rebuilds,
+    rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -149,6 +150,18 @@ macro_rules! __cases {
             leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
             leases::o06_report_is_told_to_everybody [TxProjections] "what the owner of a lease reports, and whether it still has it, is told through every handle, and stays when it ends";
             leases::o07_lost_owner_reports_nothing [TxProjections] "whoever lost a lease or gave it back reports nothing, and what was reported stands";
+            states::p01_save_is_atomic [States] "of a save in which one change does not fit, or which is dropped, all is kept or nothing";
+            states::p02_next_demands_the_next_sequence [States] "under `Next` a gap, an older sequence and an unknown entity that is not at 1 are conflicts that tell the kept sequence";
+            states::p03_same_change_again_is_done [States] "the kept change again is done and there once; another one of its sequence is a conflict";
+            states::p04_newer_never_goes_back [States] "under `Newer` older and equal changes are left out, whatever the order in which they come";
+            random_states::p05_load_gives_the_latest_of_each [States] "after a random history a load gives each entity's latest change at least once, and nothing of another namespace; also behind a store that compacts late";
+            random_states::p06_load_is_bounded [States] "a load of many and of large entities ends its pages anywhere, may be left at any point, and misses nothing that was there before";
+            states::p07_deleted_stays_a_tombstone [States] "a deleted entity is told from one that was never there, and its sequence goes on";
+            states::p08_purge_removes_only_what_is_named [States] "a purge removes the entities, or the older tombstones, that it names, which then begin at 1 again";
+            state_races::p09_two_writers_one_wins [States] "of 16 savers of one sequence one succeeds and 15 conflict, every time";
+            state_races::p10_opposite_orders_do_not_deadlock [States] "saves of the same entities in opposite orders succeed or conflict, and never deadlock";
+            state_races::p11_acked_saves_survive_kill [States, Durable] "every save that a process acknowledged before it was killed is there, as a whole";
+            state_limits::p12_names_limits_bytes [States] "names and payloads that some database could not keep are refused by every store; all others come back byte for byte";
         }
     };
 }

@@ -129,7 +129,7 @@ async fn killed(subject: &Subject<'_>, name: &str, random: &mut Random) -> Check
 }
 
 /// Waits for what a process says without blocking the others.
-async fn heard(hear: impl FnOnce() -> io::Result<Vec<Said>> + Send + 'static) -> Checked<Vec<Said>> {
+pub(crate) async fn heard(hear: impl FnOnce() -> io::Result<Vec<Said>> + Send + 'static) -> Checked<Vec<Said>> {
     tokio::task::spawn_blocking(hear)
         .await
         .map_err(io::Error::other)

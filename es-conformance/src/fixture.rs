@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_runtime::store::Append;
-use es_runtime::store::ProjectionStore;
+use es_runtime::store::{Append, ProjectionStore, StateStore};
 use es_runtime::{Clock, EventStore, Position};
 
 use crate::{Capability, SqlTables};
@@ -34,6 +33,16 @@ pub trait Fixture: Send + Sync {
     async fn open_sql(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn SqlTables>> {
         let _ = clock;
         None
+    }
+
+    /// Opens the store as [`open`](Self::open) does, if it keeps states: as the store of events says, unless written otherwise.
+    async fn open_states(&self, clock: Arc<dyn Clock>) -> Option<Arc<dyn StateStore>> {
+        self.open(clock).await.state_store()
+    }
+
+    /// The same in another process, at what [`address`](Self::address) gave in the first.
+    async fn open_states_at(&self, address: &str, clock: Arc<dyn Clock>) -> Option<Arc<dyn StateStore>> {
+        self.open_at(address, clock).await.state_store()
     }
 
     /// Removes the events above `to`, as the restore of an older backup would, and leaves the rest as it is. Whether it did.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::Unprojectable;
 use es_runtime::projection::sql::{InlineError, InlineReader};
-use es_runtime::store::{Advance, Append, AppendError, Appended};
+use es_runtime::store::{Advance, Append, AppendError, Appended, ReadLog};
 use es_runtime::{ExpectedVersion, NewEvent, Position, StreamId, Version};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
@@ -58,8 +58,10 @@ impl Inline {
         let lease = present("the lease of the projection", lease)?;
         let from = store.checkpoint(name).await?;
         let from = from.map_or(Position::ZERO, |checkpoint| checkpoint.position);
+        let at = store.events().read_positions(ReadLog::new().from(to).to(to)).await?;
         let advance = Advance {
             reader: name.clone(),
+            event: at.first().map(|event| event.id),
             ..moves(&lease, from, to)
         };
         written(self.tables.run_steps(&projection.schema, steps, Some(advance)).await)
@@ -86,6 +88,8 @@ impl Inline {
     ) -> Result<Appended, InlineError> {
         let inline = self.projections.iter().cloned().zip([first, second]);
         let inline = inline.map(|(projection, steps)| SqlInline { projection, steps });
+        // The runtime checks it before it hands it on, too.
+        self.store().limits().check(&append)?;
         self.tables.append_with(append, inline.collect()).await
     }
 

@@ -29,6 +29,7 @@ mod projections;
 mod queries;
 mod random;
 mod random_rows;
+mod random_states;
 mod reads;
 mod rebuilds;
 mod rows;
@@ -37,6 +38,9 @@ mod sample;
 mod scale;
 mod sql;
 mod sql_tables;
+mod state_limits;
+mod state_races;
+mod states;
 mod subject;
 pub mod wrap;
 

@@ -5,13 +5,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use es_runtime::store::Append;
+use es_runtime::store::{Append, Checked, Demand, StateStore};
 use es_runtime::{ExpectedVersion, StreamId, SystemClock, Version};
 
 use crate::Fixture;
 use crate::random::Random;
 use crate::run::runtime;
 use crate::sample::{stream, with_payload};
+use crate::state_races::PARTS;
+use crate::states::change;
 use crate::subject::Store;
 
 /// Where the store is that a writer process appends to.
@@ -20,6 +22,8 @@ const ADDRESS: &str = "ES_CONFORMANCE_ADDRESS";
 const NAME: &str = "ES_CONFORMANCE_WRITER";
 /// How many appends each of its tasks does, if it is not killed before.
 const APPENDS: &str = "ES_CONFORMANCE_APPENDS";
+/// Set if it saves states instead.
+const SAVES: &str = "ES_CONFORMANCE_SAVES";
 
 /// How many tasks of a writer append at once.
 pub(crate) const TASKS: u64 = 4;
@@ -40,7 +44,9 @@ pub(crate) enum Said {
         /// Whether an append of the process had failed before this one was called.
         after_failure: bool,
     },
-    /// An append failed.
+    /// A save of all parts of an entity was acknowledged.
+    Saved { entity: String, sequence: u64 },
+    /// An append or a save failed.
     Failed(String),
 }
 
@@ -53,6 +59,7 @@ impl Said {
                 events,
                 after_failure,
             } => format!("acknowledged {} {version} {events} {after_failure}\n", stream.id()),
+            Self::Saved { entity, sequence } => format!("saved {entity} {sequence}\n"),
             Self::Failed(why) => format!("failed {}\n", why.replace('\n', " ")),
         }
     }
@@ -62,6 +69,13 @@ impl Said {
         let line = line.strip_suffix('\n')?;
         if let Some(why) = line.strip_prefix("failed ") {
             return Some(Self::Failed(why.to_owned()));
+        }
+        if let Some(saved) = line.strip_prefix("saved ") {
+            let (entity, sequence) = saved.split_once(' ')?;
+            return Some(Self::Saved {
+                entity: entity.to_owned(),
+                sequence: sequence.parse().ok()?,
+            });
         }
         let mut words = line.strip_prefix("acknowledged ")?.split(' ');
         Some(Self::Acknowledged {
@@ -74,6 +88,10 @@ impl Said {
 }
 
 /// The body of the test that is a writer process, if it was started as one.
+///
+/// # Panics
+///
+/// If it is to save states, and the store keeps none.
 pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
     let Ok(address) = std::env::var(ADDRESS) else { return };
     let name = std::env::var(NAME).unwrap_or_default();
@@ -84,6 +102,14 @@ pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
     // Ends what the test harness wrote without a line end.
     say("\n");
     runtime().block_on(async {
+        if std::env::var(SAVES).is_ok() {
+            let states = fixture().open_states_at(&address, Arc::new(SystemClock)).await;
+            let states = states.unwrap_or_else(|| panic!("the store keeps no states"));
+            let states: Arc<dyn StateStore> = Arc::new(Checked::new(states));
+            let savers = (0..TASKS).map(|task| tokio::spawn(save(states.clone(), format!("{name}-{task}"), appends)));
+            futures_util::future::join_all(savers).await;
+            return;
+        }
         let store = Store(fixture().open_at(&address, Arc::new(SystemClock)).await);
         let failed = Arc::new(AtomicBool::new(false));
         let tasks = (0..TASKS).map(|task| {
@@ -125,6 +151,21 @@ async fn write(store: Store, name: String, appends: u64, failed: Arc<AtomicBool>
                 failed.store(true, Ordering::SeqCst);
                 Said::Failed(format!("{error} ({error:?})"))
             }
+        };
+        say(&said.line());
+    }
+}
+
+/// Saves the parts of an entity together, again and again, and says each result.
+async fn save(states: Arc<dyn StateStore>, entity: String, saves: u64) {
+    for sequence in 1..=saves {
+        let parts = PARTS.map(|part| change(&format!("{entity}{part}"), sequence, sequence));
+        let said = match states.save(parts.to_vec(), Demand::Next).await {
+            Ok(()) => Said::Saved {
+                entity: entity.clone(),
+                sequence,
+            },
+            Err(error) => Said::Failed(format!("{error} ({error:?})")),
         };
         say(&said.line());
     }
@@ -174,6 +215,11 @@ impl Writer {
             child,
             lines: BufReader::new(out),
         })
+    }
+
+    /// Starts it as one that saves states.
+    pub(crate) fn start_saver(test: &str, address: &str, name: &str, saves: u64) -> io::Result<Self> {
+        Self::start(test, address, name, saves, &[(SAVES.to_owned(), String::new())])
     }
 
     /// Hears what it says, and kills it with `SIGKILL` once it has said so many things, after a moment.

@@ -4,10 +4,9 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use es_runtime::store::ProjectionStore;
 use es_runtime::store::{
-    Append, AppendError, Appended, Checked as CheckedStore, ListStreams, ReadLog, ReadStream, StreamAppended,
-    StreamInfo,
+    Append, AppendError, Appended, Checked as CheckedStore, ListStreams, ProjectionStore, ReadLog, ReadStream,
+    StateStore, StreamAppended, StreamInfo,
 };
 use es_runtime::testing::ManualClock;
 use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
@@ -66,6 +65,22 @@ impl<'a> Subject<'a> {
     pub(crate) async fn sql(&self) -> Checked<Arc<dyn SqlTables>> {
         let store = self.fixture.open_sql(Arc::new(self.clock.clone())).await;
         present("the store as one that runs SQL projections", store)
+    }
+
+    /// A handle of the store that keeps states, as the runtime uses it.
+    pub(crate) async fn states(&self) -> Checked<Arc<dyn StateStore>> {
+        let states = self.fixture.open_states(Arc::new(self.clock.clone())).await;
+        let states = present("the store as one that keeps states", states)?;
+        Ok(Arc::new(CheckedStore::new(states)))
+    }
+
+    /// Starts a process that saves states.
+    pub(crate) fn saver(&self, name: &str, saves: u64) -> Checked<Writer> {
+        let (Some(test), Some(address)) = (self.writer_test, self.fixture.address()) else {
+            return Err(Stop::Skipped("no other process can open the store"));
+        };
+        Writer::start_saver(test, &address, name, saves)
+            .map_err(|error| Stop::broken("a saving process", "to start", error))
     }
 
     /// An outside transaction that has done `work` and is left open.

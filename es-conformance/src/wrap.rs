@@ -1,5 +1,6 @@
 //! Stores that stand in front of another one: faults, interference, counting.
 
+mod lagging;
 mod projections;
 
 use std::sync::Arc;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
-    StreamInfo, WriteCap,
+    StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
+pub use lagging::Lagging;
 pub use projections::WrapProjections;
 
 /// What stands in front of a store: passes every call on, except those that it overrides. [`Wrapped`] makes it a store.
@@ -74,6 +76,11 @@ pub trait Wrap: Send + Sync + 'static {
     /// See [`EventStore::wakes`].
     fn wakes(&self) -> Wakes {
         self.inner().wakes()
+    }
+
+    /// See [`EventStore::state_store`]. None, unless overridden.
+    fn state_store(&self) -> Option<Arc<dyn StateStore>> {
+        None
     }
 
     /// See [`EventStore::streams`].
@@ -166,6 +173,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     fn wakes(&self) -> Wakes {
         self.0.wakes()
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        self.0.state_store()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

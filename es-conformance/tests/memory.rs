@@ -16,6 +16,7 @@ impl Fixture for Memory {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::TxProjections,
+            Capability::States,
             Capability::PushWake,
         ]
     }

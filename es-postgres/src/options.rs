@@ -184,7 +184,7 @@ impl PostgresOptions {
             connector,
             schema: self.schema.clone(),
             patience: self.answer_timeout,
-            clock: self.clock,
+            clock: self.clock.clone(),
             append: batch::statement(&self.schema, !self.allowed.contains(&Risk::WeakDurability)),
             allowed: self.allowed,
         };
@@ -198,6 +198,7 @@ impl PostgresOptions {
             schema: self.schema,
             patience: self.answer_timeout,
             owns_pool: self.pool.is_none(),
+            clock: self.clock,
         })
     }
 

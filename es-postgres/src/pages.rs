@@ -1,8 +1,9 @@
 //! Reads of any length, a page at a time.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use es_runtime::store::{Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
+use es_runtime::store::{Direction, ListStreams, ReadStream, StreamInfo};
 use es_runtime::{RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -12,8 +13,7 @@ use tokio_postgres::types::ToSql;
 use crate::error::Problem;
 use crate::reader::{Page, Paged, Reader};
 use crate::rows::{Cells, column};
-use crate::schema::Schema;
-use crate::sql::{Filtered, Sql};
+use crate::sql::Sql;
 use crate::store::holds_nul;
 
 /// How many events a page has once it is known that they are not large. Long pages are not faster, and hold back the server's
@@ -24,113 +24,101 @@ pub(crate) const PAGE: u64 = 1000;
 /// the next one.
 const FIRST: u64 = 64;
 
-/// How many positions one statement looks through for events that a filter lets through, so that it comes to its end in time
-/// however few they are.
-const WINDOW: u64 = 50_000;
-
 /// How many bytes of rows are held at a time.
 pub(crate) const BYTES: usize = 4 << 20;
 
-/// Which events are still to be read: a range of numbers, versions or positions, that is met from one end.
-#[derive(Clone)]
-struct Rest {
-    /// The stream whose versions they are; without one they are positions.
-    stream: Option<StreamId>,
-    forwards: fn(&Sql) -> &str,
-    backwards: fn(&Sql) -> &str,
-    /// The statement that leaves out what is not wanted.
-    only: Option<Arc<Filtered>>,
-    low: u64,
-    high: u64,
-    direction: Direction,
+/// What is still to be read: a range of numbers, versions or positions, that is met from one end.
+pub(crate) struct Rest {
+    pub(crate) low: u64,
+    pub(crate) high: u64,
+    pub(crate) direction: Direction,
     left: u64,
     page: u64,
 }
 
 impl Rest {
+    pub(crate) fn new(reader: &Reader, (low, high): (u64, u64), direction: Direction, limit: Option<u64>) -> Self {
+        Self {
+            low,
+            high,
+            direction,
+            left: limit.unwrap_or(u64::MAX),
+            page: first(reader),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.left == 0 || self.low > self.high
     }
 
-    /// Fetches the next page, and what is left behind it.
-    async fn fetch<E: Paged>(mut self, reader: &Reader) -> Result<(Page<E>, Self), Problem> {
-        let limit = self.page.min(self.left);
-        if let Some(only) = self.only.clone() {
-            return self.fetch_only(reader, &only, limit).await;
-        }
-        let is_whole = self.low <= 1;
-        let (low, high, rows) = (column(self.low), column(self.high), column(limit));
-        let statement = match self.direction {
-            Direction::Forwards => (self.forwards)(&reader.sql),
-            Direction::Backwards => (self.backwards)(&reader.sql),
-        };
-        let page = match &self.stream {
-            Some(stream) => {
-                let (category, id) = (stream.category(), stream.id());
-                let page = reader
-                    .page(statement, &[&category, &id, &low, &high, &rows], limit, Some(stream))
-                    .await?;
-                if is_whole && page.events.is_empty() {
-                    reader.check_names().await?;
-                }
-                page
-            }
-            None => reader.page(statement, &[&low, &high, &rows], limit, None).await?,
-        };
-        self.go_behind(&page, limit);
-        Ok((page, self))
+    /// How many events the next page has at most.
+    pub(crate) fn limit(&self) -> u64 {
+        self.page.min(self.left)
     }
 
-    /// The same of what a filter lets through: what is found in one window.
-    async fn fetch_only<E: Paged>(
-        mut self,
-        reader: &Reader,
-        only: &Filtered,
-        limit: u64,
-    ) -> Result<(Page<E>, Self), Problem> {
-        let (low, high) = match self.direction {
-            Direction::Forwards => (self.low, self.high.min(self.low.saturating_add(WINDOW - 1))),
-            Direction::Backwards => (self.low.max(self.high.saturating_sub(WINDOW - 1)), self.high),
-        };
-        let (from, to, rows) = (column(low), column(high), column(limit));
-        let mut arguments: Vec<&(dyn ToSql + Sync)> = vec![&from, &to, &rows];
-        arguments.extend(
-            only.parameters
-                .iter()
-                .map(|parameter| &**parameter as &(dyn ToSql + Sync)),
-        );
-        let page = reader.page(&only.sql, &arguments, limit, None).await?;
-        let left = self.left;
-        self.go_behind(&page, limit);
-        if self.left == 0 {
-            // The window was looked through.
-            self.left = left - page.events.len() as u64;
-            match self.direction {
-                Direction::Forwards => self.low = high + 1,
-                Direction::Backwards if low == 0 => self.left = 0,
-                Direction::Backwards => self.high = low - 1,
-            }
-        }
-        Ok((page, self))
-    }
-
-    fn go_behind<E: Paged>(&mut self, page: &Page<E>, limit: u64) {
-        let read = page.events.len() as u64;
-        let Some(last) = page.events.last().filter(|_| read == limit || page.is_cut) else {
-            // There was no more when the page was read.
-            self.left = 0;
-            return;
-        };
-        let last = match self.stream {
-            Some(_) => last.version().0,
-            None => last.position().0,
-        };
+    /// Goes behind this number, when so many events of so many bytes were read in a page.
+    pub(crate) fn go_behind(&mut self, last: u64, read: usize, bytes: usize) {
+        self.left -= read as u64;
         match self.direction {
+            Direction::Forwards if last >= self.high => self.end(),
             Direction::Forwards => self.low = last + 1,
+            Direction::Backwards if last <= self.low => self.end(),
             Direction::Backwards => self.high = last - 1,
         }
-        self.left -= read;
-        self.page = fitting(page.size / page.events.len());
+        if let Some(bytes) = bytes.checked_div(read) {
+            self.page = fitting(bytes);
+        }
+    }
+
+    fn end(&mut self) {
+        self.left = 0;
+    }
+}
+
+/// A page, and the read of what is left behind it.
+pub(crate) type Fetched<P> = Result<(Vec<<P as Pages>::Event>, P), Problem>;
+
+/// A read, of which one page after the other is fetched.
+pub(crate) trait Pages: Sized + Send + 'static {
+    type Event: Send + 'static;
+
+    fn rest(&self) -> &Rest;
+
+    /// Fetches the next page.
+    fn fetch(self, reader: &Reader) -> impl Future<Output = Fetched<Self>> + Send;
+}
+
+/// A read of a stream, by version.
+struct OfStream<E> {
+    stream: StreamId,
+    statement: fn(&Sql) -> &str,
+    rest: Rest,
+    event: PhantomData<fn() -> E>,
+}
+
+impl<E: Paged> Pages for OfStream<E> {
+    type Event = E;
+
+    fn rest(&self) -> &Rest {
+        &self.rest
+    }
+
+    async fn fetch(mut self, reader: &Reader) -> Fetched<Self> {
+        let rest = &mut self.rest;
+        let (category, id) = (self.stream.category(), self.stream.id());
+        let (low, high, limit) = (column(rest.low), column(rest.high), rest.limit());
+        let arguments: [&(dyn ToSql + Sync); 5] = [&category, &id, &low, &high, &column(limit)];
+        let statement = (self.statement)(&reader.sql);
+        let page: Page<E> = reader.page(statement, &arguments, limit, Some(&self.stream)).await?;
+        if rest.low <= 1 && page.events.is_empty() {
+            reader.check_names().await?;
+        }
+        match page.events.last().filter(|_| page.is_full(limit)) {
+            Some(last) => rest.go_behind(last.version().0, page.events.len(), page.size),
+            // There was no more when the page was read.
+            None => rest.end(),
+        }
+        Ok((page.events, self))
     }
 }
 
@@ -168,77 +156,21 @@ fn of_stream<E: Paged>(
     if holds_nul(query.stream.category()) || holds_nul(query.stream.id()) {
         return stream::empty().boxed();
     }
-    events(
-        reader,
-        Rest {
-            stream: Some(query.stream),
-            forwards,
-            backwards,
-            only: None,
-            low: query.from.0,
-            high: query.to.0,
-            direction: query.direction,
-            left: query.limit.unwrap_or(u64::MAX),
-            page: first(reader),
+    let range = (query.from.0, query.to.0);
+    let read: OfStream<E> = OfStream {
+        stream: query.stream,
+        statement: match query.direction {
+            Direction::Forwards => forwards,
+            Direction::Backwards => backwards,
         },
-    )
-}
-
-pub(crate) fn read_log(
-    reader: &Arc<Reader>,
-    schema: &Schema,
-    query: ReadLog,
-) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
-    let rest = Rest {
-        stream: None,
-        forwards: |sql| &sql.log_forwards,
-        backwards: |sql| &sql.log_backwards,
-        only: None,
-        low: query.from.0,
-        high: query.to.0,
-        direction: query.direction,
-        left: query.limit.unwrap_or(u64::MAX),
-        page: first(reader),
+        rest: Rest::new(reader, range, query.direction, query.limit),
+        event: PhantomData,
     };
-    let is_of_nobody = |stream: &StreamId| holds_nul(stream.category()) || holds_nul(stream.id());
-    if rest.is_empty() || matches!(&query.only, Some(EventFilter::Stream(stream)) if is_of_nobody(stream)) {
-        return stream::empty().boxed();
-    }
-    let reader = Arc::clone(reader);
-    match &query.only {
-        None => events(&reader, rest),
-        Some(EventFilter::Stream(stream)) => {
-            let stream = stream.clone();
-            later(async move {
-                let (category, id) = (stream.category(), stream.id());
-                let part = (column(query.from.0), column(query.to.0));
-                let rows = reader
-                    .rows(&reader.sql.versions_between, &[&category, &id, &part.0, &part.1])
-                    .await?;
-                let mut read = ReadStream::new(stream.clone())
-                    .from(rows[0].number(0)?)
-                    .to(rows[0].number(1)?);
-                if read.to == Version::ZERO {
-                    reader.check_names().await?;
-                }
-                read.direction = query.direction;
-                read.limit = query.limit;
-                Ok(read_stream(&reader, read))
-            })
-        }
-        Some(EventFilter::Categories(categories)) => {
-            let only = Some(Arc::new(Sql::categories(schema, &query, categories)));
-            later(async move {
-                let head = reader.rows(&reader.sql.head, &[]).await?[0].number(0)?;
-                let high = rest.high.min(head);
-                Ok(events(&reader, Rest { only, high, ..rest }))
-            })
-        }
-    }
+    events(reader, read)
 }
 
 /// Events of which it must first be learnt which they are.
-fn later(
+pub(crate) fn later(
     found: impl Future<Output = Result<BoxStream<'static, Result<RecordedEvent, StoreError>>, Problem>> + Send + 'static,
 ) -> BoxStream<'static, Result<RecordedEvent, StoreError>> {
     stream::once(found)
@@ -247,14 +179,14 @@ fn later(
         .boxed()
 }
 
-fn events<E: Paged>(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Result<E, StoreError>> {
-    let state = (Arc::clone(reader), Next::Rest(rest));
+pub(crate) fn events<P: Pages>(reader: &Arc<Reader>, read: P) -> BoxStream<'static, Result<P::Event, StoreError>> {
+    let state = (Arc::clone(reader), Next::Rest(read));
     stream::try_unfold(state, |(reader, next)| async move {
-        let Some((page, rest)) = next.page(&reader).await? else {
+        let Some((page, read)) = next.page(&reader).await? else {
             return Ok(None);
         };
-        let next = Next::ahead(&reader, rest);
-        let events = stream::iter(page.events.into_iter().map(Ok));
+        let next = Next::ahead(&reader, read);
+        let events = stream::iter(page.into_iter().map(Ok));
         Ok::<_, Problem>(Some((events, (reader, next))))
     })
     .try_flatten()
@@ -263,25 +195,26 @@ fn events<E: Paged>(reader: &Arc<Reader>, rest: Rest) -> BoxStream<'static, Resu
 }
 
 /// The next page of a read: still to be asked for, or asked for already while the one before is being taken in.
-enum Next<E> {
-    Rest(Rest),
-    Ahead(Ahead<E>),
+enum Next<P: Pages> {
+    Rest(P),
+    Ahead(Ahead<P>),
 }
 
-impl<E: Paged> Next<E> {
+impl<P: Pages> Next<P> {
     /// Long reads have the next page fetched ahead. Nothing is known yet of the length of those that have just begun.
-    fn ahead(reader: &Arc<Reader>, rest: Rest) -> Self {
+    fn ahead(reader: &Arc<Reader>, read: P) -> Self {
+        let rest = read.rest();
         if rest.is_empty() || rest.page <= FIRST {
-            return Self::Rest(rest);
+            return Self::Rest(read);
         }
         let reader = Arc::clone(reader);
-        Self::Ahead(Ahead(tokio::spawn(async move { rest.fetch(&reader).await })))
+        Self::Ahead(Ahead(tokio::spawn(async move { read.fetch(&reader).await })))
     }
 
-    async fn page(self, reader: &Reader) -> Result<Option<(Page<E>, Rest)>, Problem> {
+    async fn page(self, reader: &Reader) -> Result<Option<(Vec<P::Event>, P)>, Problem> {
         match self {
-            Self::Rest(rest) if rest.is_empty() => Ok(None),
-            Self::Rest(rest) => rest.fetch(reader).await.map(Some),
+            Self::Rest(read) if read.rest().is_empty() => Ok(None),
+            Self::Rest(read) => read.fetch(reader).await.map(Some),
             Self::Ahead(mut ahead) => match (&mut ahead.0).await {
                 Ok(page) => page.map(Some),
                 Err(error) => Err(Problem::Silent(format!(
@@ -293,9 +226,9 @@ impl<E: Paged> Next<E> {
 }
 
 /// A page that is being fetched, by a task that ends with the read.
-struct Ahead<E>(JoinHandle<Result<(Page<E>, Rest), Problem>>);
+struct Ahead<P: Pages>(JoinHandle<Fetched<P>>);
 
-impl<E> Drop for Ahead<E> {
+impl<P: Pages> Drop for Ahead<P> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -317,8 +317,6 @@ pub(crate) trait Paged: Sized + Send + 'static {
 
     fn version(&self) -> Version;
 
-    fn position(&self) -> Position;
-
     fn take(row: Row) -> Result<Self::Taken, Problem>;
 
     /// The events of these rows, which are of this stream, if one is named.
@@ -335,10 +333,6 @@ impl Paged for StoredEvent {
 
     fn version(&self) -> Version {
         self.version
-    }
-
-    fn position(&self) -> Position {
-        self.position
     }
 
     fn take(row: Row) -> Result<Self, Problem> {
@@ -361,10 +355,6 @@ impl Paged for RecordedEvent {
 
     fn version(&self) -> Version {
         self.version
-    }
-
-    fn position(&self) -> Position {
-        self.position
     }
 
     fn take(row: Row) -> Result<Row, Problem> {
@@ -402,6 +392,13 @@ pub(crate) struct Page<E> {
     pub(crate) size: usize,
     /// Whether there were more in the answer.
     pub(crate) is_cut: bool,
+}
+
+impl<E> Page<E> {
+    /// Whether there may be more than what was read of the page, of which so many were asked for.
+    pub(crate) fn is_full(&self, limit: u64) -> bool {
+        self.is_cut || self.events.len() as u64 == limit
+    }
 }
 
 async fn rows(client: &ClientWrapper, sql: &str, arguments: Arguments<'_>) -> Result<Vec<Row>, Problem> {

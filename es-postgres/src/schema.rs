@@ -12,7 +12,7 @@ use crate::error::Problem;
 
 /// The number of the first step. Lower versions were made before the first release, and are refused. Until then, raise it with a
 /// change to the first step that a store which is there would miss.
-const FIRST: i32 = 8;
+const FIRST: i32 = 9;
 
 /// The version that this build reads and writes: the number of the last step.
 const VERSION: i32 = FIRST;
@@ -111,6 +111,7 @@ impl Schema {
             include_str!("../sql/schema/append_in_turn.sql"),
             include_str!("../sql/schema/resolve.sql"),
             include_str!("../sql/schema/write_caps.sql"),
+            include_str!("../sql/schema/states.sql"),
             include_str!("../sql/schema/leases.sql"),
             include_str!("../sql/schema/checkpoints.sql"),
             include_str!("../sql/schema/order_key.sql"),

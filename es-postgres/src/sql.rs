@@ -1,4 +1,4 @@
-use es_runtime::store::{CategoryFilter, Direction, ReadLog};
+use es_runtime::store::{CategoryFilter, Direction};
 use tokio_postgres::types::ToSql;
 
 use crate::names::Names;
@@ -6,9 +6,14 @@ use crate::rows::{EVENT_COLUMNS, STORED_COLUMNS};
 use crate::schema::Schema;
 use crate::store::holds_nul;
 
-/// A read of a part of the log.
+/// How many positions one statement looks through at most for events that a filter lets through, so that it comes to its end in time
+/// however few they are. The server expects this to cost less than what it would compile the plan for.
+pub(crate) const WINDOW: u64 = 5_000;
+
+/// A read of some events of the log.
 pub(crate) struct Filtered {
     pub(crate) sql: String,
+    /// What the statement takes beside the lowest and the highest position and the limit.
     pub(crate) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
 }
 
@@ -41,7 +46,6 @@ pub(crate) struct Sql {
 impl Sql {
     pub(crate) fn new(schema: &Schema) -> Self {
         let sql = |text: &str| schema.render(text);
-        let events = format!("SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e");
         let of_stream = "e.stream = (SELECT s.id FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2)";
         // Bounds that the planner does not see: else it takes the plan that it makes for each load for better than the one that it could
         // keep, and makes one each time, which takes longer than a short stream.
@@ -50,11 +54,6 @@ impl Sql {
                 "SELECT {columns} FROM \"es\".recorded_events AS e \
                  WHERE {of_stream} AND e.version BETWEEN (SELECT $3::bigint) AND (SELECT $4::bigint) \
                  ORDER BY e.version {order} LIMIT (SELECT $5::bigint)"
-            ))
-        };
-        let by_position = |order| {
-            sql(&format!(
-                "{events} WHERE e.position BETWEEN $1 AND $2 ORDER BY e.position {order} LIMIT $3"
             ))
         };
         Self {
@@ -67,19 +66,22 @@ impl Sql {
             find_key: sql("SELECT fingerprint, append_id FROM \"es\".idempotency_keys WHERE key = $1"),
             key_of: sql("SELECT key, fingerprint FROM \"es\".idempotency_keys WHERE append_id = $1"),
             events_of: sql(&format!(
-                "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f JOIN \"es\".recorded_events AS e \
-                 ON e.position BETWEEN f.position AND f.position + f.append_size - 1 \
+                "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f \
+                 CROSS JOIN generate_series(f.position, f.position + f.append_size - 1) AS place \
+                 CROSS JOIN LATERAL (SELECT * FROM \"es\".recorded_events AS e WHERE e.position = place LIMIT 1) AS e \
                  WHERE f.append_id = $1 AND f.append_size > 0 ORDER BY e.position"
             )),
             stream_forwards: by_version(EVENT_COLUMNS, "ASC"),
             stream_backwards: by_version(EVENT_COLUMNS, "DESC"),
             load_forwards: by_version(STORED_COLUMNS, "ASC"),
             load_backwards: by_version(STORED_COLUMNS, "DESC"),
-            log_forwards: by_position("ASC"),
-            log_backwards: by_position("DESC"),
+            log_forwards: sql(&of_log(Direction::Forwards, "", "")),
+            log_backwards: sql(&of_log(Direction::Backwards, "", "")),
             streams: sql(
+                // From a place in the index on, not what is of the category, of which the server would sort all.
                 "SELECT s.stream_id, (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) \
-                 FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id > $2 ORDER BY s.stream_id LIMIT $3",
+                 FROM (SELECT * FROM \"es\".streams AS s WHERE (s.category, s.stream_id) > ((SELECT $1), (SELECT $2)) \
+                 ORDER BY s.category, s.stream_id LIMIT (SELECT $3::bigint)) AS s WHERE s.category = $1 ORDER BY s.stream_id",
             ),
             kinds: sql("SELECT category, name, shape_version FROM \"es\".event_types"),
             count: sql(
@@ -92,66 +94,88 @@ impl Sql {
                  ON CONFLICT (category, name) DO UPDATE SET highest = excluded.highest",
             ),
             lift_cap: sql("DELETE FROM \"es\".write_caps WHERE category = $1 AND name = $2"),
-            // From the end of the stream, where most readers are.
             versions_between: sql(&format!(
-                "SELECT coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position < $3 \
-                 ORDER BY e.version DESC LIMIT 1), 0) + 1, \
-                 coalesce((SELECT e.version FROM \"es\".recorded_events AS e WHERE {of_stream} AND e.position <= $4 \
-                 ORDER BY e.version DESC LIMIT 1), 0)"
+                "SELECT {} + 1, {}",
+                versions_where("e.position < $3"),
+                versions_where("e.position <= $4")
             )),
             nameless: sql(
-                "WITH part AS MATERIALIZED (SELECT e.stream FROM \"es\".recorded_events AS e \
-                 WHERE e.version = 1 AND e.stream > $1 ORDER BY e.stream LIMIT $2) \
-                 SELECT max(p.stream), count(*), (SELECT q.stream FROM part AS q \
-                 WHERE NOT EXISTS (SELECT FROM \"es\".streams AS s WHERE s.id = q.stream) LIMIT 1) FROM part AS p",
+                "WITH part AS MATERIALIZED (SELECT e.stream, (SELECT s.id FROM \"es\".streams AS s WHERE s.id = e.stream) AS named \
+                 FROM \"es\".recorded_events AS e WHERE e.version = 1 AND e.stream > (SELECT $1::bigint) \
+                 ORDER BY e.stream LIMIT (SELECT $2::bigint)) \
+                 SELECT max(p.stream), count(*), min(p.stream) FILTER (WHERE p.named IS NULL) FROM part AS p",
             ),
-            names: sql("SELECT id, category, stream_id FROM \"es\".streams WHERE id = ANY ($1)"),
+            names: sql(
+                "SELECT s.id, s.category, s.stream_id FROM unnest($1::bigint[]) AS wanted \
+                 CROSS JOIN LATERAL (SELECT * FROM \"es\".streams AS s WHERE s.id = wanted LIMIT 1) AS s",
+            ),
         }
     }
 
-    /// The statement that reads the events between two positions, of some categories only, with what it takes beside positions
-    /// and limit.
-    pub(crate) fn categories(schema: &Schema, query: &ReadLog, categories: &[CategoryFilter]) -> Filtered {
-        let mut parameters: Vec<Box<dyn ToSql + Sync + Send>> = Vec::new();
-        let mut parameter = |value: Box<dyn ToSql + Sync + Send>| {
-            parameters.push(value);
-            // Behind the two positions and the limit.
-            format!("${}", parameters.len() + 3)
-        };
-        let of_each: Vec<String> = categories
-            .iter()
-            .filter(|of| !holds_nul(&of.category))
-            .map(|of| {
-                // A look into the index for each event, whatever the statistics say of a join.
-                let category = format!(
-                    "(SELECT s.category FROM \"es\".streams AS s WHERE s.id = e.stream) = {}",
-                    parameter(Box::new(of.category.to_string()))
-                );
-                let Some(names) = &of.names else { return category };
-                let names: Vec<String> = names
-                    .iter()
-                    .filter(|name| !holds_nul(name))
-                    .map(ToString::to_string)
-                    .collect();
-                format!("e.name = ANY ({}) AND {category}", parameter(Box::new(names)))
-            })
-            .collect();
-        let condition = match of_each.as_slice() {
-            [] => "false".to_owned(),
-            of_each => of_each.join(" OR "),
-        };
-        let order = match query.direction {
-            Direction::Forwards => "ASC",
-            Direction::Backwards => "DESC",
-        };
-        let sql = schema.render(&format!(
-            "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS e \
-             WHERE e.position BETWEEN $1 AND $2 AND ({condition}) ORDER BY e.position {order} LIMIT $3"
-        ));
+    /// The statement that reads the events between two positions that are of some categories.
+    pub(crate) fn categories(schema: &Schema, direction: Direction, categories: &[CategoryFilter]) -> Filtered {
+        let mut parameters = Vec::new();
+        let condition = format!("WHERE {}", condition(categories, &mut parameters));
+        // A look into the index for each event, whatever the statistics say of a join.
+        let category = ", (SELECT s.category FROM \"es\".streams AS s WHERE s.id = e.stream) AS category";
+        let sql = schema.render(&of_log(direction, category, &condition));
         Filtered { sql, parameters }
     }
 
     pub(crate) fn names(&self) -> Names {
         Names::new(self.names.clone())
     }
+}
+
+/// How many events of a stream the condition is true of, which is true up to one of them and false behind it. It halves the stream again and
+/// again, as no index has positions by stream. Null if an event is missing that it looks at.
+fn versions_where(condition: &str) -> String {
+    format!(
+        "(WITH RECURSIVE part AS (SELECT s.id AS stream, 0::bigint AS low, \
+         (SELECT max(e.version) FROM \"es\".recorded_events AS e WHERE e.stream = s.id) AS high \
+         FROM \"es\".streams AS s WHERE s.category = $1 AND s.stream_id = $2 \
+         UNION ALL SELECT p.stream, CASE WHEN e.is_in THEN p.middle ELSE p.low END, CASE WHEN e.is_in THEN p.high ELSE p.middle - 1 END \
+         FROM (SELECT *, (low + high + 1) / 2 AS middle FROM part WHERE low < high) AS p \
+         CROSS JOIN LATERAL (SELECT {condition} AS is_in FROM \"es\".recorded_events AS e \
+         WHERE e.stream = p.stream AND e.version = p.middle LIMIT 1) AS e) \
+         SELECT CASE WHEN count(*) = 0 THEN 0 WHEN bool_or(low = high) THEN max(low) END FROM part)"
+    )
+}
+
+/// The statement that reads the events between two positions.
+///
+/// Its bounds are hidden from the planner, as those of a stream are, and so near to each other that no plan reads much in vain, whatever the
+/// server knows of the tables: one that sorts what it has found sorts no more than was asked for. That these are few is said inside.
+fn of_log(direction: Direction, column: &str, condition: &str) -> String {
+    let order = match direction {
+        Direction::Forwards => "ASC",
+        Direction::Backwards => "DESC",
+    };
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM (SELECT e.*{column} FROM \"es\".recorded_events AS e \
+         WHERE e.position BETWEEN (SELECT $1::bigint) AND (SELECT $2::bigint) ORDER BY e.position {order} LIMIT {WINDOW}) AS e \
+         {condition} ORDER BY e.position {order} LIMIT (SELECT $3::bigint)"
+    )
+}
+
+/// Whether an event is of one of the categories, or of a stream that has lost its name, which may be one of them. Adds what it compares
+/// with to the parameters.
+fn condition(categories: &[CategoryFilter], parameters: &mut Vec<Box<dyn ToSql + Sync + Send>>) -> String {
+    let mut parameter = |value: Box<dyn ToSql + Sync + Send>| {
+        parameters.push(value);
+        // Behind the two positions and the limit.
+        format!("${}", parameters.len() + 3)
+    };
+    let mut of_each = vec!["e.category IS NULL".to_owned()];
+    for of in categories.iter().filter(|of| !holds_nul(&of.category)) {
+        let category = format!("e.category = {}", parameter(Box::new(of.category.to_string())));
+        let Some(names) = &of.names else {
+            of_each.push(category);
+            continue;
+        };
+        let names = names.iter().filter(|name| !holds_nul(name));
+        let names: Vec<String> = names.map(ToString::to_string).collect();
+        of_each.push(format!("{category} AND e.name = ANY ({})", parameter(Box::new(names))));
+    }
+    of_each.join(" OR ")
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StreamInfo, WriteCap,
+    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
-    AppendId, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
 };
 use futures_core::stream::BoxStream;
 
@@ -16,6 +16,7 @@ use crate::backend::{Backend, State};
 use crate::batch::Encoded;
 use crate::error::Problem;
 use crate::lane::Lane;
+use crate::log;
 use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
@@ -36,6 +37,8 @@ pub struct PostgresStore {
     pub(crate) schema: Schema,
     pub(crate) patience: Duration,
     pub(crate) owns_pool: bool,
+    /// Where the time of saving is taken from, if not from the server.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl PostgresStore {
@@ -177,7 +180,7 @@ impl EventStore for PostgresStore {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        pages::read_log(&self.reader, &self.schema, query)
+        log::read_log(&self.reader, &self.schema, query)
     }
 
     fn positions(&self) -> Positions {
@@ -195,6 +198,10 @@ impl EventStore for PostgresStore {
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
+        Some(self)
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Some(self)
     }
 

@@ -10,7 +10,7 @@ use deadpool_postgres::{Manager, Pool};
 use es_conformance::{SqlInline, SqlStep, SqlTables as _};
 use es_postgres::PostgresStore;
 use es_runtime::projection::sql::{InlineReader, SqlSchema, SqlStore as _};
-use es_runtime::store::{Advance, Commit, CursorStore, Lease, ProjectionStore, RowStore, RowTable};
+use es_runtime::store::{Advance, CursorStore, Lease, RowStore, RowTable};
 use es_runtime::store::{EventFilter, EventKind, ListStreams, ReadLog, ReadStream};
 use es_runtime::{EventStore, ExpectedVersion, Position, StoreError};
 use futures_core::stream::BoxStream;

@@ -39,6 +39,7 @@ impl Fixture for Postgres {
             Capability::MultiStream,
             Capability::TxProjections,
             Capability::SqlProjections,
+            Capability::States,
             Capability::PushWake,
         ]
     }
@@ -122,6 +123,7 @@ impl Fixture for Postgres {
             "event_types",
             "write_caps",
             "checkpoints",
+            "states",
         ] {
             let rows = client
                 .query(&format!("SELECT t::text FROM es.{table} AS t ORDER BY 1"), &[])

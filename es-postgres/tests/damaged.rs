@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use es_postgres::PostgresStore;
-use es_runtime::store::{EventFilter, EventStore, ReadLog, ReadStream};
+use es_runtime::store::{Checked, EventFilter, EventStore, ReadLog, ReadStream};
 use es_runtime::{StoreError, StoreErrorKind, Version};
 use futures_util::TryStreamExt;
 use support::{Database, append, stream};
@@ -21,11 +23,15 @@ async fn filled() -> (Database, PostgresStore) {
 }
 
 /// How the reads of a stream end, and those of the log.
-async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreErrorKind>); 7] {
+async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreErrorKind>); 9] {
     fn kind<T>(result: Result<T, StoreError>) -> Option<StoreErrorKind> {
         result.err().map(|error| error.kind())
     }
+    // As the runtime reads it.
+    let store = Checked::new(Arc::new(store.clone()));
     let query = ReadStream::new(stream(id));
+    let of_category = ReadLog::new().only(EventFilter::category(query.stream.category().to_owned()));
+    let of_another = ReadLog::new().only(EventFilter::category("another"));
     let in_log = ReadLog::new().only(EventFilter::Stream(stream(id)));
     [
         (
@@ -39,6 +45,14 @@ async fn kinds(store: &PostgresStore, id: &str) -> [(&'static str, Option<StoreE
         (
             "stream in the log",
             kind(store.read_log(in_log).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "category in the log",
+            kind(store.read_log(of_category).try_collect::<Vec<_>>().await),
+        ),
+        (
+            "another category in the log",
+            kind(store.read_log(of_another).try_collect::<Vec<_>>().await),
         ),
         (
             "stream",

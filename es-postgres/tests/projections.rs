@@ -8,8 +8,7 @@ use es_postgres::doctor::{self, Risk};
 use es_postgres::{PostgresStore, Schema, schema};
 use es_runtime::projection::sql::{SqlSchema, SqlStore as _};
 use es_runtime::store::{
-    Advance, CheckpointError, Commit, CommitError, CursorStore, Lease, ProjectionStore, RowChange, RowQuery, RowStore,
-    RowTable,
+    Advance, CheckpointError, Commit, CommitError, CursorStore, Lease, RowChange, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventId, EventStore, Position, StoreErrorKind};
 use support::{Database, append};

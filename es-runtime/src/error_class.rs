@@ -11,7 +11,7 @@ use std::error::Error as StdError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
 use crate::projection::{CommandError, LiveError, ReadError, Unprojectable};
-use crate::store::{AppendError, CheckpointError, CommitError};
+use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
@@ -93,6 +93,7 @@ classified!(
     ParseIdError,
     ParseTimestampError,
     ReadError,
+    SaveError,
     StartError,
     StoreError,
     SubscriptionError,
@@ -322,6 +323,17 @@ impl Classified for CommitError {
             Self::Indeterminate(_) => Class::Retry,
             Self::Moved { .. } | Self::NotParked { .. } => Class::Correct,
             Self::LeaseLost { .. } => Class::Other,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for SaveError {
+    fn class(&self) -> Class {
+        match self {
+            // The same change again is done, not refused.
+            Self::Indeterminate(_) => Class::Retry,
+            Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
             Self::Store(error) => error.class(),
         }
     }

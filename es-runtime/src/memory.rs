@@ -1,5 +1,6 @@
 mod cursors;
 mod rows;
+mod states;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +15,13 @@ use uuid::Uuid;
 
 use crate::store::{
     Append, AppendError, AppendRef, Appended, CursorStore, Direction, EventFilter, EventKind, EventStore,
-    IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StoreError, StreamAppend,
-    StreamAppended, StreamInfo, WriteCap,
+    IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StoreError,
+    StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{
     AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
 };
+use states::States;
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without
 /// the durability. Clones share the events.
@@ -36,6 +38,7 @@ use crate::{
 #[derive(Clone)]
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
+    states: States,
     wakes: WakeSource,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -52,6 +55,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             log: Arc::default(),
+            states: States::default(),
             wakes: WakeSource::new(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
@@ -149,6 +153,10 @@ impl EventStore for MemoryStore {
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
+        Some(self)
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Some(self)
     }
 

@@ -12,6 +12,7 @@ mod row_query;
 mod rows;
 mod shared;
 mod signal;
+mod states;
 
 use std::future::ready;
 use std::sync::{Arc, LazyLock};
@@ -37,6 +38,7 @@ pub use row_query::{
 };
 pub use rows::{Commit, Difference, Differences, Replace, RowStore};
 pub use signal::{WakeSource, Wakes};
+pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
@@ -129,6 +131,12 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// This store as one that keeps rows beside the events, for [projections](mod@crate::projection); `None` if it does not.
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
+        None
+    }
+
+    /// Returns this store as one that keeps the latest state of entities too; `None` if it does not. The runtime keeps its own notes there,
+    /// unless it is given [another store](crate::Builder::states) for them.
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         None
     }
 

@@ -73,6 +73,23 @@ CREATE TABLE write_caps (
     PRIMARY KEY (category, name)
 ) STRICT, WITHOUT ROWID;
 
+-- States
+
+-- The latest change of each entity. Not without row ids: a search compares whole rows then, and payloads may be long.
+CREATE TABLE states (
+    number    INTEGER PRIMARY KEY,
+    namespace TEXT    NOT NULL,
+    kind      TEXT    NOT NULL,
+    id        TEXT    NOT NULL,
+    sequence  INTEGER NOT NULL, -- of the change: 1, 2, 3 …
+    change    INTEGER NOT NULL, -- 0: created, 1: changed, 2: deleted
+    shape     INTEGER NOT NULL, -- of the payload: 64 bits
+    saved_at  INTEGER NOT NULL, -- microseconds since 1970-01-01T00:00:00Z
+    checksum  INTEGER NOT NULL, -- of all columns from namespace to payload: CRC-32
+    payload   TEXT,             -- JSON; NULL: deleted
+    UNIQUE (namespace, kind, id)
+) STRICT;
+
 -- Leases
 
 -- Who may write under a name. The clock is that of SQLite, whatever those of the processes say.

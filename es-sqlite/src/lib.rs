@@ -22,6 +22,7 @@ mod rows;
 mod schema;
 mod statement;
 mod statements;
+mod states;
 mod store;
 mod thread;
 mod transaction;

@@ -5,7 +5,7 @@ use futures_util::future;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::error::Problem;
-use crate::pool::Pool;
+use crate::pool::{Begun, Pool};
 use crate::reader::{Page, Reader};
 
 /// What can be read page by page: each page starts after the last item of the one before.
@@ -15,27 +15,60 @@ pub(crate) trait Paged: Sized + Send + 'static {
     /// Whether it can be told without reading that nothing comes.
     fn is_empty(&self) -> bool;
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<Self::Item>, Problem>;
+    /// The next items, of which there may be so many.
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<Self::Item>, Problem>;
 
     /// What is left after `items`, the last of which is `last`.
     fn after(self, items: u64, last: &Self::Item) -> Self;
 }
 
-/// Reads all pages. No page is read before its first item is asked for.
+/// How many rows the first page has at most, which is all that many a reader takes.
+const FIRST: u64 = 256;
+/// How many rows a page has at most.
+const MOST: u64 = 2048;
+
+/// Reads all pages. The first is not read before its first item is asked for, each other one while the one before is taken in.
 pub(crate) fn read<Q: Paged>(pool: Pool, query: Q) -> BoxStream<'static, Result<Q::Item, StoreError>> {
-    let pages = stream::try_unfold(Some(query), move |query| {
+    let pages = stream::try_unfold(Next::Rest(query), move |next| {
         let pool = pool.clone();
         async move {
-            match query.filter(|query| !query.is_empty()) {
-                None => Ok(None),
-                Some(query) => pool.read(move |reader| next_page(query, reader)).await.map(Some),
-            }
+            let begun = match next {
+                Next::Rest(query) => begin(&pool, Some(query), FIRST),
+                Next::Begun(begun) => begun,
+            };
+            let Some(BegunPage { page, rows }) = begun else {
+                return Ok(None);
+            };
+            let (items, rest) = page.result().await?;
+            let next = begin(&pool, rest, (2 * rows).min(MOST));
+            Ok(Some((items, Next::Begun(next))))
         }
     });
     pages
         .map_ok(|items| stream::iter(items.into_iter().map(Ok)))
         .try_flatten()
         .boxed()
+}
+
+/// The items of a page, and what is left to read.
+type Items<Q> = (Vec<<Q as Paged>::Item>, Option<Q>);
+
+/// What comes next: all of it, or what is being read, unless that was all.
+enum Next<Q: Paged> {
+    Rest(Q),
+    Begun(Option<BegunPage<Q>>),
+}
+
+/// A page of so many rows that is being read.
+struct BegunPage<Q: Paged> {
+    page: Begun<Items<Q>>,
+    rows: u64,
+}
+
+fn begin<Q: Paged>(pool: &Pool, query: Option<Q>, rows: u64) -> Option<BegunPage<Q>> {
+    let query = query.filter(|query| !query.is_empty())?;
+    let page = pool.begin(move |reader| next_page(query, reader, rows));
+    Some(BegunPage { page, rows })
 }
 
 /// Reads the log. The part of it that is one stream is read as that.
@@ -59,9 +92,8 @@ pub(crate) fn read_log(pool: Pool, query: ReadLog) -> BoxStream<'static, Result<
         .boxed()
 }
 
-/// The items of a page, and what is left to read.
-fn next_page<Q: Paged>(query: Q, reader: &mut Reader<'_>) -> Result<(Vec<Q::Item>, Option<Q>), Problem> {
-    let page = query.page(reader)?;
+fn next_page<Q: Paged>(query: Q, reader: &mut Reader<'_>, rows: u64) -> Result<Items<Q>, Problem> {
+    let page = query.page(reader, rows)?;
     let rest = match page.items.last() {
         Some(last) if !page.is_last => Some(query.after(page.items.len() as u64, last)),
         _ => None,
@@ -80,8 +112,8 @@ impl Paged for ReadStream {
         ReadStream::is_empty(self)
     }
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<RecordedEvent>, Problem> {
-        reader.stream_page(self)
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<RecordedEvent>, Problem> {
+        reader.stream_page(self, rows)
     }
 
     fn after(self, items: u64, last: &RecordedEvent) -> Self {
@@ -99,8 +131,8 @@ impl Paged for LoadStream {
         self.0.is_empty()
     }
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<StoredEvent>, Problem> {
-        reader.load_page(&self.0)
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<StoredEvent>, Problem> {
+        reader.load_page(&self.0, rows)
     }
 
     fn after(self, items: u64, last: &StoredEvent) -> Self {
@@ -125,10 +157,10 @@ impl Paged for ReadLog {
         ReadLog::is_empty(self)
     }
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<RecordedEvent>, Problem> {
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<RecordedEvent>, Problem> {
         match &self.only {
-            Some(EventFilter::Categories(categories)) => reader.categories_page(self, categories),
-            _ => reader.log_page(self),
+            Some(EventFilter::Categories(categories)) => reader.categories_page(self, categories, rows),
+            _ => reader.log_page(self, rows),
         }
     }
 
@@ -149,8 +181,8 @@ impl Paged for ListStreams {
         self.limit == Some(0)
     }
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<StreamInfo>, Problem> {
-        reader.list_page(self)
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<StreamInfo>, Problem> {
+        reader.list_page(self, rows)
     }
 
     fn after(mut self, items: u64, last: &StreamInfo) -> Self {

@@ -45,22 +45,49 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
     {
-        self.health.check()?;
+        self.begin(read).result().await
+    }
+
+    /// Has one of the threads begin to read.
+    pub(crate) fn begin<T, F>(&self, read: F) -> Begun<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Reader<'_>) -> Result<T, Problem> + Send + 'static,
+    {
+        let health = Arc::clone(&self.health);
         let (reply, answer) = oneshot::channel();
         let job = Box::new(move |reader: &mut Reader<'_>| {
             if !reply.is_closed() {
                 let _ = reply.send(read(reader));
             }
         });
-        self.jobs.push(job).map_err(|_| self.health.error())?;
-        match answer.await {
-            Ok(outcome) => outcome.map_err(|problem| problem.while_doing("read", self.health.path())),
-            Err(_) => Err(Problem::Damaged("reading panicked".to_owned()).while_doing("read", self.health.path())),
+        let pushed = health
+            .check()
+            .and_then(|()| self.jobs.push(job).map_err(|_| health.error()));
+        Begun {
+            answer: pushed.map(|()| answer),
+            health,
         }
     }
 
     /// Lets the threads end once they have done what is waiting.
     pub(crate) fn close(&self) {
         self.jobs.close();
+    }
+}
+
+/// What is being read. The thread does not begin with it any more once this is dropped.
+pub(crate) struct Begun<T> {
+    answer: Result<oneshot::Receiver<Result<T, Problem>>, StoreError>,
+    health: Arc<Health>,
+}
+
+impl<T> Begun<T> {
+    pub(crate) async fn result(self) -> Result<T, StoreError> {
+        let path = self.health.path();
+        match self.answer?.await {
+            Ok(outcome) => outcome.map_err(|problem| problem.while_doing("read", path)),
+            Err(_) => Err(Problem::Damaged("reading panicked".to_owned()).while_doing("read", path)),
+        }
     }
 }

@@ -13,9 +13,8 @@ use crate::projections::ProjectionReader;
 use crate::rows::{self, event_columns, stored_columns};
 use crate::statement::Prepared;
 use crate::statements::Statements;
+use crate::states::States;
 
-/// How many rows one page has at most.
-const PAGE: u64 = 512;
 /// A page ends after the event that brings it to so many bytes of payload.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -36,6 +35,7 @@ pub(crate) struct Reader<'c> {
     appends: Appends<'c>,
     absence: Absence<'c>,
     pub(crate) projections: ProjectionReader<'c>,
+    pub(crate) states: States<'c>,
 }
 
 /// A part of what is read, in the order asked for.
@@ -113,6 +113,7 @@ impl<'c> Reader<'c> {
             appends: Appends::new(connection),
             absence: Absence::new(connection),
             projections: ProjectionReader::new(connection),
+            states: States::new(connection),
         }
     }
 
@@ -121,7 +122,7 @@ impl<'c> Reader<'c> {
     }
 
     pub(crate) fn version(&mut self, stream: &StreamId) -> Result<Version, Problem> {
-        let last = self.load_page(&ReadStream::new(stream.clone()).backwards().limit(1))?;
+        let last = self.load_page(&ReadStream::new(stream.clone()).backwards(), 1)?;
         Ok(last.items.last().map_or(Version::ZERO, |event| event.version))
     }
 
@@ -160,13 +161,13 @@ impl<'c> Reader<'c> {
         Ok(caps.collect::<Result<_, _>>()?)
     }
 
-    pub(crate) fn stream_page(&mut self, query: &ReadStream) -> Result<Page<RecordedEvent>, Problem> {
+    pub(crate) fn stream_page(&mut self, query: &ReadStream, rows: u64) -> Result<Page<RecordedEvent>, Problem> {
         self.sure(query, |reader| {
             let statement = match query.direction {
                 Direction::Forwards => &mut reader.stream_forwards,
                 Direction::Backwards => &mut reader.stream_backwards,
             };
-            let wanted = wanted(query.limit);
+            let wanted = wanted(query.limit, rows);
             Page::collect(
                 of_stream(statement, query, wanted)?,
                 wanted,
@@ -176,14 +177,14 @@ impl<'c> Reader<'c> {
         })
     }
 
-    pub(crate) fn load_page(&mut self, query: &ReadStream) -> Result<Page<StoredEvent>, Problem> {
+    pub(crate) fn load_page(&mut self, query: &ReadStream, rows: u64) -> Result<Page<StoredEvent>, Problem> {
         let checksums = Checksums::of(&query.stream);
         self.sure(query, |reader| {
             let statement = match query.direction {
                 Direction::Forwards => &mut reader.load_forwards,
                 Direction::Backwards => &mut reader.load_backwards,
             };
-            let wanted = wanted(query.limit);
+            let wanted = wanted(query.limit, rows);
             Page::collect(
                 of_stream(statement, query, wanted)?,
                 wanted,
@@ -228,12 +229,12 @@ impl<'c> Reader<'c> {
         self.absence.is_sure(&query.stream, last, (query.from.0, query.to.0))
     }
 
-    pub(crate) fn log_page(&mut self, query: &ReadLog) -> Result<Page<RecordedEvent>, Problem> {
+    pub(crate) fn log_page(&mut self, query: &ReadLog, rows: u64) -> Result<Page<RecordedEvent>, Problem> {
         let statement = match query.direction {
             Direction::Forwards => &mut self.log_forwards,
             Direction::Backwards => &mut self.log_backwards,
         };
-        let wanted = wanted(query.limit);
+        let wanted = wanted(query.limit, rows);
         let rows = statement.get()?.query((
             rows::column(query.from.0),
             rows::column(query.to.0),
@@ -250,8 +251,9 @@ impl<'c> Reader<'c> {
         &mut self,
         query: &ReadLog,
         categories: &[CategoryFilter],
+        rows: u64,
     ) -> Result<Page<RecordedEvent>, Problem> {
-        let wanted = wanted(query.limit);
+        let wanted = wanted(query.limit, rows);
         let mut parameters: Vec<Value> = [query.from.0, query.to.0, wanted]
             .map(|number| Value::Integer(rows::column(number)))
             .into();
@@ -306,8 +308,8 @@ impl<'c> Reader<'c> {
         Ok(read)
     }
 
-    pub(crate) fn list_page(&mut self, query: &ListStreams) -> Result<Page<StreamInfo>, Problem> {
-        let wanted = wanted(query.limit);
+    pub(crate) fn list_page(&mut self, query: &ListStreams, rows: u64) -> Result<Page<StreamInfo>, Problem> {
+        let wanted = wanted(query.limit, rows);
         // No id is empty.
         let after = query.after.as_deref().unwrap_or_default();
         let rows = self.list.get()?.query((&query.category, after, rows::column(wanted)))?;
@@ -336,8 +338,8 @@ fn condition(categories: &[CategoryFilter], parameters: &mut Vec<Value>) -> Stri
     }
 }
 
-fn wanted(limit: Option<u64>) -> u64 {
-    limit.unwrap_or(PAGE).min(PAGE)
+fn wanted(limit: Option<u64>, rows: u64) -> u64 {
+    limit.map_or(rows, |limit| limit.min(rows))
 }
 
 fn of_stream<'s>(statement: &'s mut Prepared<'_>, query: &ReadStream, wanted: u64) -> Result<Rows<'s>, Problem> {
@@ -351,7 +353,7 @@ fn of_stream<'s>(statement: &'s mut Prepared<'_>, query: &ReadStream, wanted: u6
 }
 
 impl<T> Page<T> {
-    fn collect(
+    pub(crate) fn collect(
         mut rows: Rows<'_>,
         wanted: u64,
         size: impl Fn(&T) -> usize,

@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StreamInfo, WriteCap,
+    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
-use es_runtime::{Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, WakeSource, Wakes};
+use es_runtime::{
+    Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version, WakeSource, Wakes,
+};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
@@ -46,6 +48,7 @@ struct Handle {
     durability: Durability,
     requests: Arc<Queue<Request>>,
     wakes: WakeSource,
+    clock: Arc<dyn Clock>,
     pool: Pool,
     /// Looks for what other processes append.
     watcher: OnceLock<Thread>,
@@ -117,6 +120,15 @@ impl SqliteStore {
         self.handle.pool.read(read).await
     }
 
+    /// The time by which states are saved.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.handle.clock.now()
+    }
+
+    pub(crate) fn pool(&self) -> Pool {
+        self.handle.pool.clone()
+    }
+
     pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let path = path.to_owned();
         let handle = thread::aside("open", move || Handle::open(&path, &options)).await??;
@@ -136,6 +148,7 @@ impl Handle {
             durability: connections.durability,
             requests: Arc::new(Queue::new()),
             wakes: WakeSource::new(),
+            clock: Arc::clone(&options.clock),
             pool: Pool::new(Arc::clone(&health)),
             watcher: OnceLock::new(),
             threads: Mutex::new(Vec::new()),
@@ -296,6 +309,10 @@ impl EventStore for SqliteStore {
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
+        Some(self)
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Some(self)
     }
 

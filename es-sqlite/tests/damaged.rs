@@ -3,9 +3,10 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{event, stream};
-use es_runtime::store::{Append, EventFilter, EventStore, ReadLog, ReadStream};
+use es_runtime::store::{Append, Checked, EventFilter, EventStore, ReadLog, ReadStream};
 use es_runtime::testing::ManualClock;
 use es_runtime::{
     AppendId, EventId, ExpectedVersion, NewEvent, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, Version,
@@ -94,6 +95,13 @@ fn deposits() -> EventFilter {
     EventFilter::events("account", ["deposited"])
 }
 
+/// A store as the runtime reads it.
+type Store = Checked<SqliteStore>;
+
+async fn open(path: &Path) -> Store {
+    Checked::new(Arc::new(SqliteStore::open(path).await.unwrap()))
+}
+
 /// Far more than there is: a read that goes round comes to an end too.
 const ENDLESS: usize = 10_000;
 
@@ -104,7 +112,7 @@ async fn all<T>(events: impl futures_util::Stream<Item = Result<T, StoreError>>)
 }
 
 /// What each part of the content reads as: the parts are read whatever becomes of the others.
-async fn differences(store: &SqliteStore, right: &Content) -> Vec<String> {
+async fn differences(store: &Store, right: &Content) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut compare = |what: String, is_right: Result<bool, StoreError>| match is_right {
         Ok(true) => {}
@@ -144,7 +152,7 @@ async fn differences(store: &SqliteStore, right: &Content) -> Vec<String> {
     wrong
 }
 
-async fn content(store: &SqliteStore) -> Content {
+async fn content(store: &Store) -> Content {
     let mut content = Content {
         log: all(store.read_log(ReadLog::new())).await.unwrap(),
         backwards: all(store.read_log(ReadLog::new().backwards())).await.unwrap(),
@@ -182,7 +190,7 @@ async fn a_flipped_byte_reads_as_it_was_or_as_damage() {
     let path = directory.path().join("bank.db");
     filled(&path).await;
     let bytes = std::fs::read(&path).unwrap();
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await;
     let right = content(&store).await;
     store.close().await.unwrap();
 
@@ -196,6 +204,7 @@ async fn a_flipped_byte_reads_as_it_was_or_as_damage() {
         std::fs::write(&path, &damaged).unwrap();
         match SqliteStore::options().readers(1).open(&path).await {
             Ok(store) => {
+                let store = Checked::new(Arc::new(store));
                 let differences = differences(&store, &right).await;
                 if !differences.is_empty() {
                     wrong.push(format!(
@@ -275,7 +284,7 @@ async fn a_changed_row_reads_as_damage_and_nothing_else_reads_otherwise() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bank.db");
     filled(&path).await;
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await;
     let right = content(&store).await;
     store.close().await.unwrap();
     for (what, sql) in CHANGES {
@@ -284,7 +293,7 @@ async fn a_changed_row_reads_as_damage_and_nothing_else_reads_otherwise() {
         let connection = Connection::open(&copy).unwrap();
         connection.execute_batch(sql).unwrap();
         connection.close().unwrap();
-        let store = SqliteStore::open(&copy).await.unwrap();
+        let store = open(&copy).await;
         // The metadata are no part of what folding reads, and a backward read may come to the damage first or last.
         let log = all(store.read_log(ReadLog::new())).await;
         assert_eq!(log.unwrap_err().kind(), StoreErrorKind::Corrupt, "{what}");
@@ -310,7 +319,7 @@ async fn a_name_without_events_is_damage() {
     let name: String = connection
         .query_row("SELECT stream_id FROM streams WHERE id = 3", [], |row| row.get(0))
         .unwrap();
-    let store = SqliteStore::open(&path).await.unwrap();
+    let store = open(&path).await;
     let query = ReadStream::new(stream(&name));
     for failed in [
         all(store.read_stream(query.clone())).await.map(drop),
@@ -330,7 +339,7 @@ async fn a_stream_whose_name_is_gone_is_damage_to_every_read_of_it() {
     let copy = directory.path().join("copy.db");
     for (gone, is_open) in (0..STREAMS).zip([true, false].into_iter().cycle()) {
         std::fs::copy(&path, &copy).unwrap();
-        let mut store = SqliteStore::open(&copy).await.unwrap();
+        let mut store = open(&copy).await;
         let (gone, never) = (stream(&id(gone)), stream("never"));
         assert_eq!(store.version(&never).await.unwrap(), 0);
         if store.version(&gone).await.unwrap() == 0 {
@@ -346,7 +355,7 @@ async fn a_stream_whose_name_is_gone_is_damage_to_every_read_of_it() {
             .unwrap();
         connection.close().unwrap();
         if !is_open {
-            store = SqliteStore::open(&copy).await.unwrap();
+            store = open(&copy).await;
         }
         let query = ReadStream::new(gone.clone());
         for failed in [

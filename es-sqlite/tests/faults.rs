@@ -9,7 +9,6 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use common::{append, log};
-use es_runtime::store::ProjectionStore;
 use es_runtime::store::{Append, AppendError, AppendRef, CursorStore, EventStore};
 use es_runtime::{ExpectedVersion, StoreErrorKind};
 use es_sqlite::SqliteStore;

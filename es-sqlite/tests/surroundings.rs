@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::{append, log};
-use es_runtime::store::ProjectionStore;
 use es_runtime::store::{AppendError, CursorStore, EventStore};
 use es_runtime::{ExpectedVersion, StoreErrorKind};
 use es_sqlite::SqliteStore;

@@ -88,9 +88,9 @@ struct Plan {
 /// What was read of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
-    /// How often the head or the log was asked for.
+    /// How often the head or a stretch of the log was asked for.
     pub asked: u64,
-    /// How many events the log has given.
+    /// How many events of stretches the log has given.
     pub events: u64,
     /// The bytes of their payloads.
     pub bytes: u64,
@@ -263,6 +263,10 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        // A look at which event stands at a checkpoint follows nothing.
+        if query.from == query.to && query.limit == Some(1) {
+            return self.store.read_log(query);
+        }
         {
             let mut reads = lock(&self.plan.reads);
             reads.asked += 1;

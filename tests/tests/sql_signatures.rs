@@ -11,7 +11,7 @@ use es_runtime::prelude::*;
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 
-#[projection(name = "entries", schema = "sql/entries.sql")]
+#[projection(name = "entries", schema = "fragments/entries.sql")]
 struct Entries;
 
 #[projection]
@@ -35,7 +35,7 @@ impl Entries {
 
 type Tx<'t> = SqliteTransaction<'t>;
 
-#[projection(name = "copies", schema = "sql/entries.sql", version = 2)]
+#[projection(name = "copies", schema = "fragments/entries.sql", version = 2)]
 struct Copies;
 
 #[projection]

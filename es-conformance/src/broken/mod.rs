@@ -9,6 +9,7 @@ mod order;
 mod outcomes;
 mod projections;
 mod sql;
+mod states;
 mod storage;
 
 use std::sync::Arc;
@@ -186,6 +187,30 @@ broken! {
         caught by ["g35_inline_projection_that_is_behind_refuses"];
     sql::keeps_dropped_tables "forgets the readers of a version, and keeps the tables that methods wrote"
         caught by ["g37_tables_of_old_versions_are_dropped"];
+    states::takes_older_states "puts older changes of an entity in the place of newer ones under `Newer`"
+        caught by ["p04_newer_never_goes_back", "p05_load_gives_the_latest_of_each", "p07_deleted_stays_a_tombstone"];
+    states::overwrites_states "does not compare what is kept under `Next`"
+        caught by ["p02_next_demands_the_next_sequence", "p03_same_change_again_is_done", "p05_load_gives_the_latest_of_each", "p09_two_writers_one_wins"];
+    states::keeps_the_states_that_fit "keeps the changes of a save before the one that does not fit"
+        caught by ["p01_save_is_atomic", "p05_load_gives_the_latest_of_each"];
+    states::tears_dropped_saves "keeps a part of a save whose future is dropped"
+        caught by ["p01_save_is_atomic"];
+    states::compares_states_then_saves "compares what is kept first and saves later, whatever came between"
+        caught by ["p09_two_writers_one_wins"];
+    states::refuses_what_is_done "refuses the change that is kept already"
+        caught by ["p03_same_change_again_is_done", "p05_load_gives_the_latest_of_each"];
+    states::forgets_tombstones "removes an entity that is deleted"
+        caught by ["p03_same_change_again_is_done", "p05_load_gives_the_latest_of_each", "p07_deleted_stays_a_tombstone"];
+    states::loads_no_tombstones "leaves out deleted entities of a load"
+        caught by ["p05_load_gives_the_latest_of_each", "p07_deleted_stays_a_tombstone"];
+    states::loads_one_page "ends a load after 1,000 entities"
+        caught by ["p06_load_is_bounded"];
+    states::loads_a_neighbour "loads a namespace that begins as another one does along with it"
+        caught by ["p05_load_gives_the_latest_of_each"];
+    states::purges_what_lives "removes living entities with the tombstones"
+        caught by ["p05_load_gives_the_latest_of_each", "p08_purge_removes_only_what_is_named"];
+    states::trims_payloads "drops white space around payloads"
+        caught by ["p12_names_limits_bytes"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }
@@ -207,6 +232,11 @@ pub fn honest() -> Box<dyn Fixture> {
     }
 
     projections::faulty(|store, _| Honest(store))
+}
+
+/// The same with states, as the stores with a fault in these have.
+pub fn honest_with_states() -> Box<dyn Fixture> {
+    states::honest()
 }
 
 /// The same with tables that methods write, as the stores with a fault in these have.

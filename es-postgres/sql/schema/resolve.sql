@@ -9,14 +9,18 @@ AS $$
            json_to_recordset(a.streams) AS t(category text, stream_id text, events integer, version bigint, position bigint)
      WHERE a.append_id = wanted
     UNION ALL
-    (SELECT s.category, s.stream_id, count(*)::integer, max(e.version), max(e.position), max(e.recorded_at)
-      FROM "es".recorded_events AS f
-      JOIN "es".recorded_events AS e ON e.position BETWEEN f.position AND f.position + f.append_size - 1
-      JOIN "es".streams AS s ON s.id = e.stream
-     WHERE f.append_id = wanted AND f.append_size > 0
-       AND NOT EXISTS (SELECT FROM "es".appends AS a WHERE a.append_id = wanted)
-     GROUP BY s.id
-     ORDER BY min(e.position))
+    -- Each event is looked up by itself: how many follow in a range the server would only guess, and it guesses many.
+    (SELECT s.category, s.stream_id, t.events, t.version, t.position, t.recorded_at
+      FROM (SELECT e.stream, count(*)::integer AS events, max(e.version) AS version, min(e.position) AS first, max(e.position) AS position,
+                   max(e.recorded_at) AS recorded_at
+              FROM "es".recorded_events AS f
+             CROSS JOIN generate_series(f.position, f.position + f.append_size - 1) AS place
+             CROSS JOIN LATERAL (SELECT * FROM "es".recorded_events AS e WHERE e.position = place LIMIT 1) AS e
+             WHERE f.append_id = wanted AND f.append_size > 0
+               AND NOT EXISTS (SELECT FROM "es".appends AS a WHERE a.append_id = wanted)
+             GROUP BY e.stream) AS t
+     CROSS JOIN LATERAL (SELECT * FROM "es".streams AS s WHERE s.id = t.stream LIMIT 1) AS s
+     ORDER BY t.first)
 $$;
 
 -- The same, definitely: waits for appends that are being committed.

@@ -80,33 +80,42 @@ impl PostgresStore {
         sql: &str,
         arguments: Arguments<'_>,
     ) -> Result<tokio_postgres::Row, CommitError> {
-        let failed = |problem: Problem, phase: Phase| {
+        self.sent(patience, sql, arguments).await.map_err(|(problem, phase)| {
             let outcome = outcome(&problem, phase);
             let error = problem.while_doing("write what a projection did");
             match outcome {
                 Outcome::Indeterminate => CommitError::Indeterminate(error),
                 Outcome::Repeat | Outcome::BadValue | Outcome::NotCommitted => CommitError::Store(error),
             }
-        };
+        })
+    }
+
+    /// Sends a statement that writes and gives one row, once. Tells how far it had got when it fails.
+    pub(crate) async fn sent(
+        &self,
+        patience: Duration,
+        sql: &str,
+        arguments: Arguments<'_>,
+    ) -> Result<tokio_postgres::Row, (Problem, Phase)> {
         let client = self
             .reader
             .client()
             .await
-            .map_err(|problem| failed(problem, Phase::Connect))?;
+            .map_err(|problem| (problem, Phase::Connect))?;
         let sql = self.schema.render(sql);
         let preparing = self.reader.in_time(self.patience, client.prepare_cached(&sql)).await;
         let statement = match preparing {
             Ok(Ok(statement)) => statement,
             Ok(Err(error)) => {
                 client.give_back();
-                return Err(failed(error.into(), Phase::Connect));
+                return Err((error.into(), Phase::Connect));
             }
-            Err(silent) => return Err(failed(silent, Phase::Connect)),
+            Err(silent) => return Err((silent, Phase::Connect)),
         };
         let sending = self.reader.in_time(patience, client.query_one(&statement, arguments));
-        let answer = sending.await.map_err(|silent| failed(silent, Phase::Sent))?;
+        let answer = sending.await.map_err(|silent| (silent, Phase::Sent))?;
         client.give_back();
-        answer.map_err(|error| failed(error.into(), Phase::Sent))
+        answer.map_err(|error| (error.into(), Phase::Sent))
     }
 
     /// Removes what a reader has, and the rows of its table.

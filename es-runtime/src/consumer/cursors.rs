@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
 
 use crate::store::{Advance, Checkpoint, CheckpointError, CommitError, CursorStore, EventStore, ReadLog};
 use crate::{EventId, Position, StoreError, StoreErrorKind};
@@ -49,18 +50,35 @@ impl Cursors {
         let Some(checkpoint) = self.store.checkpoint(reader).await? else {
             return Ok(None);
         };
-        if let Some(expected) = checkpoint.event {
+        if checkpoint.event.is_some() {
             let found = self.event_at(checkpoint.position).await?;
-            if found != Some(expected) {
-                return Err(CheckpointError::Diverged {
-                    reader: reader.to_owned(),
-                    position: checkpoint.position,
-                    expected,
-                    found,
-                });
-            }
+            same_event(reader, &checkpoint, found)?;
         }
         Ok(Some(checkpoint))
+    }
+
+    /// The same for whoever does not follow the log: where the log is another store, that is left to the one who does.
+    pub(crate) async fn seen(&self, reader: &str) -> Result<Option<Checkpoint>, CheckpointError> {
+        if self.is_elsewhere {
+            self.store.checkpoint(reader).await
+        } else {
+            self.checkpoint(reader).await
+        }
+    }
+
+    /// Whether the reader's checkpoint is still as it was [seen](Self::seen), in one step.
+    pub(crate) async fn is_still(&self, reader: &str, seen: &Checkpoint) -> Result<bool, CheckpointError> {
+        let now = self.store.checkpoint(reader);
+        if self.is_elsewhere || seen.event.is_none() {
+            return Ok(now.await?.as_ref() == Some(seen));
+        }
+        let found = async { Ok(self.event_at(seen.position).await?) };
+        let (now, found) = try_join(now, found).await?;
+        if now.as_ref() != Some(seen) {
+            return Ok(false);
+        }
+        same_event(reader, seen, found)?;
+        Ok(true)
     }
 
     /// Moves a checkpoint. The event at the new place is looked up, unless it is named already.
@@ -96,8 +114,21 @@ impl Cursors {
 
     /// The event that stands at `position` now.
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        let query = ReadLog::new().from(position).to(position);
+        let query = ReadLog::new().from(position).to(position).limit(1);
         Ok(self.log.read_log(query).try_next().await?.map(|event| event.id))
+    }
+}
+
+/// That the event stands at the checkpoint that stood there when it was written.
+fn same_event(reader: &str, checkpoint: &Checkpoint, found: Option<EventId>) -> Result<(), CheckpointError> {
+    match checkpoint.event {
+        Some(expected) if found != Some(expected) => Err(CheckpointError::Diverged {
+            reader: reader.to_owned(),
+            position: checkpoint.position,
+            expected,
+            found,
+        }),
+        _ => Ok(()),
     }
 }
 

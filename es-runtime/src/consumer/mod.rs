@@ -2,16 +2,20 @@
 
 mod attempts;
 mod backoff;
+mod control;
 mod cursors;
 mod guard;
 mod lease;
 mod parked;
+mod processor;
 mod wait;
 
 pub(crate) use attempts::{ENDED, FIRST, Trial, Turn};
 pub(crate) use backoff::{backoff, next};
+pub(crate) use control::{Call, Calls, Order, stopped};
 pub(crate) use cursors::{Cursors, position_of};
 pub(crate) use guard::{guarded, text_of};
 pub(crate) use lease::{Held, TTL, Tenure};
 pub(crate) use parked::{all_parked, count_parked};
+pub(crate) use processor::{Ended, Processor, Reader, STANDBY, Tenancy};
 pub(crate) use wait::Waiter;

@@ -3,7 +3,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::*;
-use crate::store::AppendRef;
+use crate::store::{AppendRef, StateKey};
 use crate::{
     AppendId, ExpectedVersion, Misapplied, Position, Receipt, StreamId, Timestamp, UnknownEvent, UnreadableEvent,
     Version,
@@ -280,6 +280,13 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct NotParked = CommitError::NotParked { reader: "balance@1".to_owned(), position: Position(1) };
         Other LeaseLost = CommitError::LeaseLost { lease: "balance@1".to_owned() };
         => Store = CommitError::Store;
+    });
+    place!(table, SaveError {
+        Retry Indeterminate = SaveError::Indeterminate(lost());
+        Correct Conflict = SaveError::Conflict { key: StateKey::new("seats", "seat", "1"), kept: 1, given: 1 };
+        Correct LimitExceeded = SaveError::LimitExceeded(too_large());
+        Correct Rejected = SaveError::Rejected(lost());
+        => Store = SaveError::Store;
     });
     place!(table, InlineError {
         Retry Behind = InlineError::Behind { projection: 0 };

@@ -1,13 +1,8 @@
-use tokio::sync::oneshot;
-
 use super::{CommandError, Rebuild};
-use crate::Position;
+use crate::{Position, consumer};
 
 /// Tells a running projection what to do.
-pub(crate) struct Order {
-    pub(crate) what: What,
-    pub(crate) reply: oneshot::Sender<Result<(), CommandError>>,
-}
+pub(crate) type Order = consumer::Order<What, CommandError>;
 
 pub(crate) enum What {
     /// Try the held or parked event again.
@@ -20,11 +15,4 @@ pub(crate) enum What {
     CancelRebuild,
     /// Take the lease, if it is free, and go on as ever.
     TakeTurn,
-}
-
-impl Order {
-    /// Answers it. Nobody need wait for the answer any more.
-    pub(crate) fn reply(self, answer: Result<(), CommandError>) {
-        drop(self.reply.send(answer));
-    }
 }

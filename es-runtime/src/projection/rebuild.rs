@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::life::failure;
+use super::reader::failure;
 use super::standing::Standing;
 use super::worker::{Trouble, Worker, refused};
 use super::{CommandError, Rebuilt, Status};

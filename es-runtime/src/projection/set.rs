@@ -11,15 +11,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::life::Life;
 use super::partition::declare;
+use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
 use super::sql::Appends;
 use super::standing::Standing;
 use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
-use crate::consumer::{ENDED, FIRST, Trial, Waiter, position_of};
+use crate::consumer::{Calls, ENDED, FIRST, Processor, Trial, Waiter, position_of};
 use crate::projection::Storage;
 use crate::store::{Checkpoint, CheckpointError, EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
@@ -237,16 +237,26 @@ impl Projections {
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));
             for (standing, orders) in plan.segments {
-                lives.push(Life {
+                let index = standing.segment.index;
+                let reader = ProjectionReader {
                     worker: work(&standing),
                     rebuilder: beside.as_ref().map(|standing| Rebuilder {
                         worker: work(standing),
                         outcome: None,
                     }),
-                    orders,
-                    stop: stopped.clone(),
                     owner: Arc::clone(&owner),
-                    leases: Arc::clone(&leases),
+                    reporter: None,
+                };
+                let calls = Calls {
+                    stop: stopped.clone(),
+                    orders,
+                };
+                let leases = Arc::clone(&leases);
+                lives.push(Processor {
+                    reader,
+                    calls,
+                    leases,
+                    index,
                 });
             }
             running.push(Running {
@@ -258,8 +268,10 @@ impl Projections {
             });
         }
         // Only now, so that none runs if one could not be set up.
-        let start = |life: Life| {
-            let (standing, stop) = (Arc::clone(&life.worker.standing), life.stop.clone());
+        let start = |life: Processor<ProjectionReader>| {
+            let standing = Arc::clone(&life.reader.worker.standing);
+            standing.metrics.begin();
+            let stop = life.calls.stop.clone();
             let name = standing.name;
             let cut_off = move || {
                 // One that is late to stop is cut off too.

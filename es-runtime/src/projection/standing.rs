@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::command::{Order, What};
@@ -325,14 +325,11 @@ impl Standing {
 
     /// Has the projection's task do something.
     pub(crate) async fn order(&self, what: What) -> Result<(), CommandError> {
-        let (reply, answer) = oneshot::channel();
-        let order = Order { what, reply };
         let ended = || {
             self.check_runs()
                 .map_or_else(CommandError::from, |()| CommandError::ShutDown)
         };
-        self.orders.send(order).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        Order::give(&self.orders, what).await.unwrap_or_else(|| Err(ended()))
     }
 }
 

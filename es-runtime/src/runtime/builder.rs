@@ -3,13 +3,14 @@ use std::sync::Arc;
 use super::RetryPolicy;
 use super::event_check::Registered;
 use crate::projection::{Plan, Project};
-use crate::store::CursorStore;
+use crate::store::{CursorStore, StateStore};
 use crate::{Clock, EventSourced, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct Builder<S> {
     pub(super) store: S,
+    pub(super) states: Option<Arc<dyn StateStore>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) retry: RetryPolicy,
     pub(super) cached: usize,
@@ -24,6 +25,7 @@ impl<S: EventStore> Builder<S> {
     pub(super) fn new(store: S) -> Self {
         Self {
             store,
+            states: None,
             clock: Arc::new(SystemClock),
             retry: RetryPolicy::default(),
             cached: 10_000,
@@ -33,6 +35,14 @@ impl<S: EventStore> Builder<S> {
             build_rate: None,
             cursors: None,
         }
+    }
+
+    /// Keeps the latest state of entities in `states`, and not in the store of the events: what the runtime notes for itself, such as the
+    /// caps on what may be written, and what [`Runtime::states`](super::Runtime::states) gives. All processes that share the events should
+    /// share the states. It is yours to close.
+    pub fn states(mut self, states: Arc<dyn StateStore>) -> Self {
+        self.states = Some(states);
+        self
     }
 
     /// Takes [`Context::now`](crate::Context::now) from `clock`. A store has a clock of its own.

@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use crate::consumer::Cursors;
 use crate::projection::Projections;
-use crate::store::{AppendRef, Appended, ListStreams};
+use crate::store::{AppendRef, Appended, ListStreams, StateStore};
 use crate::subscription::Subscriptions;
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
@@ -96,6 +96,8 @@ struct Inner {
     store: Arc<dyn EventStore>,
     /// How far subscriptions have come; `None` if no store keeps that.
     cursors: Option<Cursors>,
+    /// The latest state of entities; `None` if no store keeps that.
+    states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
     cache: Cache,
@@ -207,6 +209,12 @@ impl Runtime {
     /// The store, for what the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store
+    }
+
+    /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
+    /// that keeps no states. The namespace `es` is the runtime's own.
+    pub fn states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
     }
 }
 

@@ -342,7 +342,7 @@ impl Runtime {
             ..
         } = running;
         running.check_runs()?;
-        let (ready, is_diverged) = match storage.cursors.checkpoint(&standing.mark).await {
+        let (ready, is_diverged) = match storage.cursors.seen(&standing.mark).await {
             Ok(mark) => (mark.is_some(), false),
             Err(CheckpointError::Diverged { .. }) => (false, true),
             Err(CheckpointError::Store(error)) => return Err(error),
@@ -412,7 +412,7 @@ impl Runtime {
         head: Position,
     ) -> Result<SegmentHealth, StoreError> {
         let done = segment.state().done;
-        let (stored, is_diverged) = match cursors.checkpoint(&segment.reader).await {
+        let (stored, is_diverged) = match cursors.seen(&segment.reader).await {
             Ok(stored) => (stored, false),
             Err(CheckpointError::Diverged { .. }) => (None, true),
             Err(CheckpointError::Store(error)) => return Err(error),
@@ -451,7 +451,7 @@ impl Runtime {
 
 /// How far rows are that are built beside.
 async fn built(cursors: &Cursors, beside: &Standing) -> Result<Position, StoreError> {
-    match cursors.checkpoint(&beside.reader).await {
+    match cursors.seen(&beside.reader).await {
         Ok(built) => Ok(position_of(built)),
         // It is begun anew.
         Err(CheckpointError::Diverged { .. }) => Ok(Position::ZERO),

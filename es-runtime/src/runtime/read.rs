@@ -90,7 +90,7 @@ impl Reading {
                 return Ok(T::default());
             };
             let answer = ask().await?;
-            if storage.cursors.store.checkpoint(&standing.mark).await?.as_ref() == Some(&mark) {
+            if storage.cursors.is_still(&standing.mark, &mark).await? {
                 return Ok(answer);
             }
         }

@@ -9,7 +9,7 @@ use super::event_check::{Readable, Registered, StoredKind, compare};
 use super::{Inner, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
-use crate::store::Checked;
+use crate::store::{Checked, StateStore};
 use crate::subscription::Subscriptions;
 use crate::{EventStore, StoreError};
 
@@ -102,6 +102,10 @@ impl<S: EventStore> Builder<S> {
             Some(cursors) => Some(Cursors::elsewhere(Arc::clone(&log), Arc::new(Checked::new(cursors)))),
             None => Cursors::of(&log),
         };
+        let states = match self.states {
+            Some(states) => Some(Arc::new(Checked::new(states)) as Arc<dyn StateStore>),
+            None => Arc::clone(&log).state_store(),
+        };
         log.head().await?;
         caps.reload(&*log, &self.aggregates).await?;
         check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
@@ -110,6 +114,7 @@ impl<S: EventStore> Builder<S> {
         Ok(Runtime(Arc::new(Inner {
             store: log,
             cursors,
+            states,
             clock: self.clock,
             retry: self.retry,
             cache: Cache::new(self.cached),

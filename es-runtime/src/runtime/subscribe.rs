@@ -61,7 +61,7 @@ impl Runtime {
             unreachable!("it was started on these")
         };
         let state = standing.state().clone();
-        let (status, position) = match cursors.checkpoint(&standing.reader).await {
+        let (status, position) = match cursors.seen(&standing.reader).await {
             Ok(checkpoint) => (state.status, position_of(checkpoint)),
             Err(CheckpointError::Diverged { position, .. }) => (Status::Diverged, position),
             Err(CheckpointError::Store(error)) => return Err(error),

@@ -9,8 +9,8 @@ use super::in_order::{log_in_order, stream_in_order};
 use super::{
     Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
     Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked, Positions, ReadLog,
-    ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StoreError, StreamInfo, Wakes,
-    WriteCap,
+    ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError,
+    StreamInfo, Wakes, WriteCap,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -19,7 +19,7 @@ use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 ///
 /// An event that is read out of order, or missing between two others, ends the read with
 /// [`Corrupt`](crate::StoreErrorKind::Corrupt).
-pub struct Checked<S: ?Sized>(Arc<S>);
+pub struct Checked<S: ?Sized>(pub(super) Arc<S>);
 
 impl<S: ?Sized> Checked<S> {
     /// Around `store`.
@@ -89,6 +89,11 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         let rows = Arc::clone(&self.0).row_store()?;
         Some(Arc::new(Checked(rows)))
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        let states = Arc::clone(&self.0).state_store()?;
+        Some(Arc::new(Checked(states)))
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

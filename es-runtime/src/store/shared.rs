@@ -9,8 +9,8 @@ use futures_core::stream::BoxStream;
 use super::{
     Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
     Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked, Positions, ReadLog,
-    ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StoreError, StreamInfo, Wakes,
-    WriteCap,
+    ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo,
+    Wakes, WriteCap,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -62,6 +62,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {
         Arc::clone(&*self).cursor_store()
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Arc::clone(&*self).state_store()
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Standing, SubscriptionError};
-use crate::consumer::{Cursors, Tenure, backoff, next, position_of};
-use crate::projection::{STANDBY, Status, stopped};
+use crate::consumer::{Cursors, STANDBY, Tenure, backoff, next, position_of, stopped};
+use crate::projection::Status;
 use crate::store::{Advance, CommitError, Lease, Parked};
 use crate::{Position, StoreError, StoreErrorKind};
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::calls::{Order, What};
 use super::{Standing, SubscriptionError};
@@ -61,9 +61,7 @@ impl SubscriptionHandle {
             Ok(()) => SubscriptionError::Ended(self.name().to_owned()),
             Err(error) => error.into(),
         };
-        let (reply, answer) = oneshot::channel();
-        self.orders.send(Order { what, reply }).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        Order::give(&self.orders, what).await.unwrap_or_else(|| Err(ended()))
     }
 }
 

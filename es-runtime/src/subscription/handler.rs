@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
-use crate::consumer::{Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
+use crate::consumer::{STANDBY, Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
 use crate::error::chain;
-use crate::projection::{Poison, STANDBY, Status, Unprojectable};
+use crate::projection::{Poison, Status, Unprojectable};
 use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
 

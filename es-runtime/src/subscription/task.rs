@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
-use crate::consumer::{Tenure, Waiter, backoff, guarded, next, position_of};
+use crate::consumer::{Tenure, Waiter, backoff, guarded, next, position_of, stopped};
 use crate::error::chain;
-use crate::projection::{Status, stopped};
+use crate::projection::Status;
 use crate::store::{CommitError, Lease};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 

@@ -18,21 +18,21 @@ use es_runtime::store::{
 use es_runtime::{Position, StoreError};
 use tokio::sync::oneshot;
 
-pub(crate) use job::Job;
+pub(crate) use job::{Doubt, Job};
 pub(crate) use reader::ProjectionReader;
 pub use sql::SqliteTransaction;
 pub(crate) use writer::ProjectionWriter;
 
 use crate::SqliteStore;
 use crate::error::Problem;
-use job::{Awaited, Doubt};
+use job::Awaited;
 
 /// What a row is taken to bring along beside its data.
 const ROW_BYTES: usize = 32;
 
 impl SqliteStore {
     /// Has the writer do it in a transaction.
-    async fn write<T, E, F>(&self, size: usize, rows: usize, work: F) -> Result<T, E>
+    pub(crate) async fn write<T, E, F>(&self, size: usize, rows: usize, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: Doubt + 'static,

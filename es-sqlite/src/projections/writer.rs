@@ -11,6 +11,7 @@ use super::table::TableSql;
 use crate::error::Problem;
 use crate::rows;
 use crate::statements::Statements;
+use crate::states::States;
 
 /// The time by the clock of SQLite, in microseconds.
 macro_rules! now {
@@ -30,6 +31,7 @@ pub(super) use is_held;
 
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
+    pub(crate) states: States<'c>,
     pub(super) statements: Statements<'c>,
     /// What methods of the user get, with their statements.
     pub(super) sql: SqliteTransaction<'c>,
@@ -41,6 +43,7 @@ pub(super) type Outcome<T, E> = Result<Result<T, E>, Problem>;
 impl<'c> ProjectionWriter<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
         Self {
+            states: States::new(connection),
             statements: Statements::new(connection),
             sql: SqliteTransaction::new(connection),
         }

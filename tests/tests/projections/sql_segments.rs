@@ -16,7 +16,7 @@ use es_tests::totals::{self, Totals};
 mod postgres {
     use super::*;
 
-    #[projection(name = "sums", segments = 4, schema = "sql_segments/postgres.sql")]
+    #[projection(name = "sums", segments = 4, schema = "schemas_segments/postgres.sql")]
     pub(super) struct Sums;
 
     #[projection]
@@ -62,7 +62,7 @@ mod postgres {
     pub(super) mod halves {
         use super::*;
 
-        #[projection(name = "sums", segments = 2, schema = "sql_segments/postgres.sql")]
+        #[projection(name = "sums", segments = 2, schema = "schemas_segments/postgres.sql")]
         pub(in super::super) struct Sums;
 
         #[projection]
@@ -78,7 +78,7 @@ mod postgres {
 mod sqlite {
     use super::*;
 
-    #[projection(name = "sums", segments = 4, schema = "sql_segments/sqlite.sql")]
+    #[projection(name = "sums", segments = 4, schema = "schemas_segments/sqlite.sql")]
     pub(super) struct Sums;
 
     #[projection]
@@ -127,7 +127,7 @@ mod sqlite {
     pub(super) mod halves {
         use super::*;
 
-        #[projection(name = "sums", segments = 2, schema = "sql_segments/sqlite.sql")]
+        #[projection(name = "sums", segments = 2, schema = "schemas_segments/sqlite.sql")]
         pub(in super::super) struct Sums;
 
         #[projection]

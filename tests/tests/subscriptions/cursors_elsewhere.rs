@@ -114,7 +114,7 @@ async fn a_log_that_is_restored_while_it_is_followed_is_noticed() {
         .checkpoint("subscription/mails")
         .await
         .unwrap()
-        .is_none_or(|at| at.position < 2)
+        .is_none_or(|at| at.position < Position(2))
     {
         tokio::task::yield_now().await;
     }

@@ -76,7 +76,7 @@ async fn projecting_process() {
 
 /// A process that projects.
 fn projecting(address: &str) -> Process {
-    Process::start("projecting_process", [(ADDRESS, address)], "projecting")
+    Process::start("killed::projecting_process", [(ADDRESS, address)], "projecting")
 }
 
 async fn each_event_counts_once_when_processes_are_killed(address: &str) {
@@ -180,7 +180,11 @@ async fn a_build_beside_goes_on_where_it_was_when_its_process_is_killed(address:
             .unwrap()
             .map(|at| at.position.0)
     };
-    let mut process = Process::start("projecting_process", [(ADDRESS, address), (REBUILDS, "")], "projecting");
+    let mut process = Process::start(
+        "killed::projecting_process",
+        [(ADDRESS, address), (REBUILDS, "")],
+        "projecting",
+    );
     let mut done = built().await.expect("it has begun");
     for _ in 0..scaled(2, 5) {
         let wanted = done + 40;

@@ -45,10 +45,10 @@ async fn memory_keeps_its_promises() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_keeps_its_promises() {
-    keeps_its_promises(&history::on_sqlite(size(), "history_process").await);
+    keeps_its_promises(&history::on_sqlite(size(), "history::history_process").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_its_promises() {
-    keeps_its_promises(&history::on_postgres(size(), "history_process").await);
+    keeps_its_promises(&history::on_postgres(size(), "history::history_process").await);
 }

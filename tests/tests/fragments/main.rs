@@ -133,7 +133,7 @@ macro_rules! ledger {
 
 ledger! {
     Ledger(Open => Opened, Add => Added, Noted, Negative, Result<Added, Negative>),
-    cents: i64, Rows, Copies, Totals, lower_case, "sql/entries.sql", no_thirteen
+    cents: i64, Rows, Copies, Totals, lower_case, "entries.sql", no_thirteen
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]

@@ -67,7 +67,7 @@ async fn each_event_is_handled_when_processes_are_killed(address: &str, book: &P
     };
     for kill in 0..scaled(8, 100) {
         let environment = [(ADDRESS, address), (BOOK, book.to_str().unwrap())];
-        let process = Process::start("handling_process", environment, "handling");
+        let process = Process::start("handlers_killed::handling_process", environment, "handling");
         assert!(
             process.says("owner", Duration::from_secs(60)),
             "the lease of the one before has run out"

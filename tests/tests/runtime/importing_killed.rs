@@ -60,7 +60,7 @@ async fn importing_process() {
 async fn an_import_that_is_killed_is_completed(address: &str) {
     let kills = scaled(4, 25);
     for _ in 0..kills {
-        let process = Process::start("importing_process", [(ADDRESS, address)], "importing");
+        let process = Process::start("importing_killed::importing_process", [(ADDRESS, address)], "importing");
         assert!(
             process.says("more is stored", Duration::from_secs(60)),
             "it goes on where the one before was"

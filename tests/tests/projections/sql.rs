@@ -265,7 +265,7 @@ mod sqlite {
     use super::*;
 
     /// Fails as it is told to.
-    #[projection(name = "fragile", schema = "sql/fragile_sqlite.sql")]
+    #[projection(name = "fragile", schema = "schemas/fragile_sqlite.sql")]
     pub(super) struct Fragile;
 
     #[projection]
@@ -278,7 +278,7 @@ mod sqlite {
     }
 
     /// Puts aside what it cannot apply.
-    #[projection(name = "careless", park, schema = "sql/careless_sqlite.sql")]
+    #[projection(name = "careless", park, schema = "schemas/careless_sqlite.sql")]
     pub(super) struct Careless;
 
     #[projection]
@@ -291,7 +291,7 @@ mod sqlite {
     }
 
     /// The same projection in another shape.
-    #[projection(name = "totals", version = 2, schema = "sql/second_sqlite.sql")]
+    #[projection(name = "totals", version = 2, schema = "schemas/second_sqlite.sql")]
     pub(super) struct SecondTotals;
 
     #[projection]
@@ -310,7 +310,7 @@ mod sqlite {
     }
 
     /// The same projection with another schema, though of the same version.
-    #[projection(name = "totals", schema = "sql/second_sqlite.sql")]
+    #[projection(name = "totals", schema = "schemas/second_sqlite.sql")]
     pub(super) struct ChangedTotals;
 
     #[projection]
@@ -321,7 +321,7 @@ mod sqlite {
         }
     }
 
-    #[projection(name = "misspelt", schema = "sql/misspelt.sql")]
+    #[projection(name = "misspelt", schema = "schemas/misspelt.sql")]
     pub(super) struct Misspelt;
 
     #[projection]
@@ -357,7 +357,7 @@ mod postgres {
     use super::*;
 
     /// Fails as it is told to.
-    #[projection(name = "fragile", schema = "sql/fragile_postgres.sql")]
+    #[projection(name = "fragile", schema = "schemas/fragile_postgres.sql")]
     pub(super) struct Fragile;
 
     #[projection]
@@ -371,7 +371,7 @@ mod postgres {
     }
 
     /// Puts aside what it cannot apply.
-    #[projection(name = "careless", park, schema = "sql/careless_postgres.sql")]
+    #[projection(name = "careless", park, schema = "schemas/careless_postgres.sql")]
     pub(super) struct Careless;
 
     #[projection]
@@ -385,7 +385,7 @@ mod postgres {
     }
 
     /// The same projection in another shape.
-    #[projection(name = "totals", version = 2, schema = "sql/second_postgres.sql")]
+    #[projection(name = "totals", version = 2, schema = "schemas/second_postgres.sql")]
     pub(super) struct SecondTotals;
 
     #[projection]
@@ -406,7 +406,7 @@ mod postgres {
     }
 
     /// The same projection with another schema, though of the same version.
-    #[projection(name = "totals", schema = "sql/second_postgres.sql")]
+    #[projection(name = "totals", schema = "schemas/second_postgres.sql")]
     pub(super) struct ChangedTotals;
 
     #[projection]
@@ -417,7 +417,7 @@ mod postgres {
         }
     }
 
-    #[projection(name = "misspelt", schema = "sql/misspelt.sql")]
+    #[projection(name = "misspelt", schema = "schemas/misspelt.sql")]
     pub(super) struct Misspelt;
 
     #[projection]
@@ -474,7 +474,7 @@ mod cut_off {
 
     static CUT: AtomicBool = AtomicBool::new(false);
 
-    #[projection(name = "cut_off", schema = "sql/fragile_postgres.sql")]
+    #[projection(name = "cut_off", schema = "schemas/fragile_postgres.sql")]
     struct CutOff;
 
     #[projection]
@@ -513,7 +513,7 @@ mod cut_off {
 mod ended {
     use super::*;
 
-    #[projection(name = "ender", schema = "sql/ender.sql")]
+    #[projection(name = "ender", schema = "schemas/ender.sql")]
     struct Ender;
 
     #[projection]
@@ -525,7 +525,7 @@ mod ended {
         }
     }
 
-    #[projection(name = "lenient", schema = "sql/if_not_exists.sql")]
+    #[projection(name = "lenient", schema = "schemas/if_not_exists.sql")]
     struct Lenient;
 
     #[projection]

@@ -119,7 +119,7 @@ impl Parking {
 mod sqlite {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "sql/seen_sqlite.sql")]
+    #[projection(name = "seen", park, schema = "schemas/seen_sqlite.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -157,7 +157,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "sql/seen_postgres.sql")]
+    #[projection(name = "seen", park, schema = "schemas/seen_postgres.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -330,7 +330,7 @@ impl Case<'_> {
         let book = self.book.to_str().unwrap();
         let environment = [(ADDRESS, self.address), (WORK, &work), (BOOK, book), (RETRIES, "")];
         let environment = environment.into_iter().take(if retries { 4 } else { 3 });
-        let process = Process::start("crashing_process", environment, "working");
+        let process = Process::start("crashing::crashing_process", environment, "working");
         let lives = process.says("settled", Duration::from_secs(60));
         drop(process);
         self.free_lease().await;

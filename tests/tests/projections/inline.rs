@@ -325,7 +325,7 @@ async fn appending_process() {
 async fn rows_are_the_fold_of_the_log_whenever_processes_are_killed(address: &str) {
     let store = stores::open(address).await;
     for kill in 0..scaled(8, 100) {
-        let process = Process::start("appending_process", [(ADDRESS, address)], "appending");
+        let process = Process::start("inline::appending_process", [(ADDRESS, address)], "appending");
         tokio::time::sleep(Duration::from_millis(kill * 7919 % 200)).await;
         process.kill();
         let (rows, log) = settled(address, &store).await;
@@ -372,7 +372,7 @@ mod postgres {
     static CUT: AtomicBool = AtomicBool::new(false);
 
     /// Loses its connection once, in the middle of a method.
-    #[projection(name = "cut_off", inline, schema = "sql/fragile_postgres.sql")]
+    #[projection(name = "cut_off", inline, schema = "schemas/fragile_postgres.sql")]
     struct CutOff;
 
     #[projection]
@@ -389,7 +389,7 @@ mod postgres {
     }
 
     /// Breaks a constraint that is checked at the commit.
-    #[projection(name = "deferred", inline, schema = "sql/deferred.sql")]
+    #[projection(name = "deferred", inline, schema = "schemas/deferred.sql")]
     struct Deferred;
 
     #[projection]
@@ -403,7 +403,7 @@ mod postgres {
     }
 
     /// Passes over the error of a statement, after which PostgreSQL does nothing more.
-    #[projection(name = "heedless", inline, schema = "sql/fragile_postgres.sql")]
+    #[projection(name = "heedless", inline, schema = "schemas/fragile_postgres.sql")]
     struct Heedless;
 
     #[projection]

@@ -17,9 +17,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-mod tallies;
-
-use tallies::{Changed, Limited, POISON, Tally, dump, folded, limit, start};
+use crate::tallies::{Changed, Limited, POISON, Tally, dump, folded, limit, start};
 
 /// The same version, not partitioned.
 mod whole {
@@ -446,7 +444,7 @@ async fn the_segments_of_a_killed_process_are_taken_over(address: &str) {
     for _ in 0..12 {
         accounts.push(account_with(&runtime, 100).await);
     }
-    let segmented = || Process::start("projecting_process", [(ADDRESS, address)], "projecting");
+    let segmented = || Process::start("segments::projecting_process", [(ADDRESS, address)], "projecting");
     let mut processes = vec![segmented(), segmented(), segmented()];
     for _ in 0..scaled(3, 30) {
         // Of those with a segment, the one that was there longest.

@@ -10,7 +10,7 @@ use es_tests::stores;
 use es_tests::waits::{becomes, caught_up};
 
 /// Breaks a constraint that is checked at the commit.
-#[projection(name = "deferred", schema = "sql/deferred.sql")]
+#[projection(name = "deferred", schema = "schemas/deferred.sql")]
 struct Deferred;
 
 #[projection]
@@ -24,7 +24,7 @@ impl Deferred {
 }
 
 /// Passes over the error of a statement, after which PostgreSQL does nothing more.
-#[projection(name = "heedless", schema = "sql/fragile_postgres.sql")]
+#[projection(name = "heedless", schema = "schemas/fragile_postgres.sql")]
 struct Heedless;
 
 #[projection]
@@ -43,7 +43,7 @@ impl Heedless {
 }
 
 /// Never waits; the table takes no 14.
-#[projection(name = "hasty", schema = "sql/fragile_postgres.sql")]
+#[projection(name = "hasty", schema = "schemas/fragile_postgres.sql")]
 struct Hasty;
 
 #[projection]
@@ -57,7 +57,7 @@ impl Hasty {
 }
 
 /// The same, and has a method that fails because of what another one has enqueued.
-#[projection(name = "hasty_and_slow", schema = "sql/fragile_postgres.sql")]
+#[projection(name = "hasty_and_slow", schema = "schemas/fragile_postgres.sql")]
 struct HastyAndSlow;
 
 #[projection]
@@ -75,7 +75,7 @@ impl HastyAndSlow {
 }
 
 /// Gives one of its statements what is no number.
-#[projection(name = "mistaken", schema = "sql/fragile_postgres.sql")]
+#[projection(name = "mistaken", schema = "schemas/fragile_postgres.sql")]
 struct Mistaken;
 
 #[projection]
@@ -92,7 +92,7 @@ impl Mistaken {
 }
 
 /// Takes what is there for one row too many.
-#[projection(name = "presuming", schema = "sql/fragile_postgres.sql")]
+#[projection(name = "presuming", schema = "schemas/fragile_postgres.sql")]
 struct Presuming;
 
 #[projection]
@@ -111,7 +111,7 @@ impl Presuming {
 }
 
 /// Asks, between many statements that it does not wait for, how many of them are done.
-#[projection(name = "noisy", schema = "sql/noisy_postgres.sql")]
+#[projection(name = "noisy", schema = "schemas/noisy_postgres.sql")]
 struct Noisy;
 
 const INSERT: &str = "INSERT INTO noisy (cents, behind) VALUES ($1, $2)";

@@ -1,0 +1,225 @@
+//! The table of states, as the writer and the readers see it.
+
+mod store;
+
+use bytes::Bytes;
+use es_runtime::Timestamp;
+use es_runtime::store::{Change, Demand, Purge, SaveError, StateChange, StateKey};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::crc::Crc;
+use crate::error::Problem;
+use crate::reader::Page;
+use crate::rows;
+use crate::statement::Prepared;
+
+/// How many entities one page of a load has at most.
+const PAGE: u64 = 512;
+
+pub(crate) struct States<'c> {
+    get: Prepared<'c>,
+    before: Prepared<'c>,
+    after: Prepared<'c>,
+    page: Prepared<'c>,
+    put: Prepared<'c>,
+    remove: Prepared<'c>,
+    remove_deleted: Prepared<'c>,
+}
+
+macro_rules! columns {
+    () => {
+        "namespace, kind, id, sequence, change, shape, saved_at, payload, checksum"
+    };
+}
+
+/// Whether the entry of the index next to a place is what its row says.
+macro_rules! neighbour {
+    ($part:literal) => {
+        concat!(
+            "SELECT (entry.namespace, entry.kind, entry.id) = (s.namespace, s.kind, s.id)
+             FROM (SELECT number, namespace, kind, id FROM states WHERE (namespace, kind, id) ",
+            $part,
+            " LIMIT 1) AS entry LEFT JOIN states AS s ON s.number = entry.number"
+        )
+    };
+}
+
+impl<'c> States<'c> {
+    pub(crate) fn new(connection: &'c Connection) -> Self {
+        let prepared = |sql| Prepared::new(connection, sql);
+        Self {
+            get: prepared(concat!(
+                "SELECT ",
+                columns!(),
+                " FROM states WHERE namespace = ?1 AND kind = ?2 AND id = ?3"
+            )),
+            before: prepared(neighbour!("< (?1, ?2, ?3) ORDER BY namespace DESC, kind DESC, id DESC")),
+            after: prepared(neighbour!("> (?1, ?2, ?3) ORDER BY namespace, kind, id")),
+            page: prepared(concat!(
+                "SELECT ",
+                columns!(),
+                " FROM states WHERE namespace = ?1 AND (kind, id) > (?2, ?3) ORDER BY kind, id LIMIT ?4"
+            )),
+            put: prepared(concat!(
+                "INSERT INTO states (",
+                columns!(),
+                ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 ON CONFLICT (namespace, kind, id) DO UPDATE
+                 SET sequence = excluded.sequence, change = excluded.change, shape = excluded.shape,
+                     saved_at = excluded.saved_at, payload = excluded.payload, checksum = excluded.checksum"
+            )),
+            remove: prepared("DELETE FROM states WHERE namespace = ?1 AND kind = ?2 AND id = ?3"),
+            remove_deleted: prepared("DELETE FROM states WHERE namespace = ?1 AND change = 2 AND saved_at < ?2"),
+        }
+    }
+
+    /// Writes the changes that fit, unless one is refused.
+    pub(crate) fn save(
+        &mut self,
+        changes: &[StateChange],
+        demand: Demand,
+        now: Timestamp,
+    ) -> Result<Result<(), SaveError>, Problem> {
+        let mut fitting = Vec::with_capacity(changes.len());
+        for change in changes {
+            match change.fits(self.get(&change.key)?.as_ref(), demand) {
+                Ok(true) => fitting.push(change),
+                Ok(false) => {}
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        for change in fitting {
+            let StateKey { namespace, kind, id } = &change.key;
+            self.put.get()?.execute((
+                namespace,
+                kind,
+                id,
+                rows::column(change.sequence),
+                number_of(change.change),
+                change.shape.cast_signed(),
+                now.as_micros(),
+                change.payload.as_deref().map(rows::payload),
+                checksum(change, now.as_micros()),
+            ))?;
+        }
+        Ok(Ok(()))
+    }
+
+    pub(crate) fn get(&mut self, key: &StateKey) -> Result<Option<StateChange>, Problem> {
+        let place = (&*key.namespace, &*key.kind, &*key.id);
+        let mut found = self.get.get()?.query(place)?;
+        if let Some(row) = found.next()? {
+            return change(row).map(Some);
+        }
+        drop(found);
+        // An entry of the index that was changed on the disk still stands where it stood: the search ended next to it.
+        check_neighbour(&mut self.before, place)?;
+        check_neighbour(&mut self.after, place)?;
+        Ok(None)
+    }
+
+    /// The entities of a namespace behind `after`.
+    pub(crate) fn page(&mut self, namespace: &str, after: Option<&StateKey>) -> Result<Page<StateChange>, Problem> {
+        // No name is empty.
+        let (kind, id) = after.map_or(("", ""), |after| (&after.kind, &after.id));
+        if after.is_none() {
+            // The entry of the first one may have been changed, as above.
+            check_neighbour(&mut self.before, (namespace, kind, id))?;
+        }
+        let rows = self.page.get()?.query((namespace, kind, id, rows::column(PAGE)))?;
+        let size = |change: &StateChange| change.payload.as_ref().map_or(0, Bytes::len);
+        let page = Page::collect(rows, PAGE, size, change)?;
+        if page.is_last {
+            // Or the last one.
+            let (kind, id) = page
+                .items
+                .last()
+                .map_or((kind, id), |last| (&last.key.kind, &last.key.id));
+            check_neighbour(&mut self.after, (namespace, kind, id))?;
+        }
+        Ok(page)
+    }
+
+    /// Removes what is to be purged, and tells how many entities that was.
+    pub(crate) fn purge(&mut self, purge: &Purge) -> Result<usize, Problem> {
+        match purge {
+            Purge::Entities(keys) => {
+                let remove = self.remove.get()?;
+                keys.iter().try_fold(0, |removed, StateKey { namespace, kind, id }| {
+                    Ok(removed + remove.execute((namespace, kind, id))?)
+                })
+            }
+            Purge::Tombstones { namespace, before } => {
+                Ok(self.remove_deleted.get()?.execute((namespace, before.as_micros()))?)
+            }
+        }
+    }
+}
+
+/// Checks that the entry which a statement finds next to a place is what its row says.
+fn check_neighbour(statement: &mut Prepared<'_>, place: (&str, &str, &str)) -> Result<(), Problem> {
+    let is_right: Option<Option<bool>> = statement.get()?.query_row(place, |row| row.get(0)).optional()?;
+    match is_right {
+        None | Some(Some(true)) => Ok(()),
+        Some(Some(false) | None) => Err(Problem::Damaged(
+            "the index of states does not go with the states".to_owned(),
+        )),
+    }
+}
+
+/// The change of a row, if it is as it was saved.
+fn change(row: &Row<'_>) -> Result<StateChange, Problem> {
+    let key = StateKey::new(text(row, 0)?, text(row, 1)?, text(row, 2)?);
+    let damaged = |key| {
+        Problem::Damaged(format!(
+            "the state of `{key}` is not as it was saved: its checksum differs"
+        ))
+    };
+    let payload = match row.get_ref(7)? {
+        ValueRef::Null => None,
+        _ => Some(Bytes::copy_from_slice(rows::bytes(row, 7)?)),
+    };
+    let change = StateChange {
+        sequence: rows::number(row.get(3)?),
+        change: match row.get(4)? {
+            0 => Change::Create,
+            1 => Change::Update,
+            2 => Change::Delete,
+            _ => return Err(damaged(key)),
+        },
+        shape: row.get::<_, i64>(5)?.cast_unsigned(),
+        payload,
+        key,
+    };
+    if row.get::<_, i64>(8)? != i64::from(checksum(&change, row.get(6)?)) {
+        return Err(damaged(change.key));
+    }
+    Ok(change)
+}
+
+fn text(row: &Row<'_>, index: usize) -> Result<String, Problem> {
+    Ok(row.get(index)?)
+}
+
+fn number_of(change: Change) -> u8 {
+    match change {
+        Change::Create => 0,
+        Change::Update => 1,
+        Change::Delete => 2,
+    }
+}
+
+/// Tells a change from one that the disk has changed. No payload and an empty one differ by what was done.
+fn checksum(change: &StateChange, saved_at: i64) -> u32 {
+    let StateKey { namespace, kind, id } = &change.key;
+    let named = [namespace.as_bytes(), kind.as_bytes(), id.as_bytes()];
+    let numbered = named
+        .into_iter()
+        .fold(Crc::new(), Crc::sized)
+        .number(change.sequence)
+        .number(number_of(change.change).into())
+        .number(change.shape);
+    let timed = numbered.fixed(&saved_at.to_le_bytes());
+    timed.sized(change.payload.as_deref().unwrap_or_default()).finish()
+}

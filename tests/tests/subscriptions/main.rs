@@ -1,0 +1,7 @@
+//! Subscriptions, on every store.
+
+mod bounds;
+mod cursors_elsewhere;
+mod handlers;
+mod handlers_killed;
+mod streams;
