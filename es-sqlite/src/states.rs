@@ -14,9 +14,6 @@ use crate::reader::Page;
 use crate::rows;
 use crate::statement::Prepared;
 
-/// How many entities one page of a load has at most.
-const PAGE: u64 = 512;
-
 pub(crate) struct States<'c> {
     get: Prepared<'c>,
     before: Prepared<'c>,
@@ -119,17 +116,22 @@ impl<'c> States<'c> {
         Ok(None)
     }
 
-    /// The entities of a namespace behind `after`.
-    pub(crate) fn page(&mut self, namespace: &str, after: Option<&StateKey>) -> Result<Page<StateChange>, Problem> {
+    /// The entities of a namespace behind `after`, of which there may be `most`.
+    pub(crate) fn page(
+        &mut self,
+        namespace: &str,
+        after: Option<&StateKey>,
+        most: u64,
+    ) -> Result<Page<StateChange>, Problem> {
         // No name is empty.
         let (kind, id) = after.map_or(("", ""), |after| (&after.kind, &after.id));
         if after.is_none() {
             // The entry of the first one may have been changed, as above.
             check_neighbour(&mut self.before, (namespace, kind, id))?;
         }
-        let rows = self.page.get()?.query((namespace, kind, id, rows::column(PAGE)))?;
+        let rows = self.page.get()?.query((namespace, kind, id, rows::column(most)))?;
         let size = |change: &StateChange| change.payload.as_ref().map_or(0, Bytes::len);
-        let page = Page::collect(rows, PAGE, size, change)?;
+        let page = Page::collect(rows, most, size, change)?;
         if page.is_last {
             // Or the last one.
             let (kind, id) = page

@@ -69,8 +69,8 @@ impl Paged for Load {
         false
     }
 
-    fn page(&self, reader: &mut Reader<'_>) -> Result<Page<StateChange>, Problem> {
-        reader.states.page(&self.namespace, self.after.as_ref())
+    fn page(&self, reader: &mut Reader<'_>, rows: u64) -> Result<Page<StateChange>, Problem> {
+        reader.states.page(&self.namespace, self.after.as_ref(), rows)
     }
 
     fn after(self, _: u64, last: &StateChange) -> Self {
