@@ -10,7 +10,7 @@ use std::error::Error as StdError;
 
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
-use crate::projection::{CommandError, LiveError, ReadError, Unprojectable};
+use crate::projection::{ControlError, LiveError, ReadError, Unprojectable};
 use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
@@ -80,7 +80,7 @@ classified!(
     AppendError,
     CapError,
     CheckpointError,
-    CommandError,
+    ControlError,
     CommitError,
     DecodeError,
     EncodeError,
@@ -279,7 +279,7 @@ impl Classified for Unprojectable {
     }
 }
 
-impl Classified for CommandError {
+impl Classified for ControlError {
     fn class(&self) -> Class {
         match self {
             // Where several processes answer, the next call may reach the one that runs it.

@@ -45,7 +45,7 @@ pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
-pub use projection::{CommandError, Health, InlineMeta, Meta, Projection, ReadError};
+pub use projection::{ControlError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AnyPast, AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, ExecuteWithin, FoldLive,

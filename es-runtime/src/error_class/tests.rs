@@ -223,16 +223,16 @@ fn readers(table: &mut Vec<Placed>) {
         };
         => Store = LiveError::Store;
     });
-    place!(table, CommandError {
-        Retry Elsewhere = CommandError::Elsewhere { projection };
-        Correct InUse = CommandError::InUse { projection, version: 1 };
-        Correct NotParked = CommandError::NotParked { projection, position: Position(1) };
-        Correct NotRebuilding = CommandError::NotRebuilding { projection };
-        Correct Segmented = CommandError::Segmented { projection, segments: 4 };
-        Other Failed = CommandError::Failed(Unprojectable::Panicked("it is so".to_owned()));
-        Other ShutDown = CommandError::ShutDown;
-        => Checkpoint = |error| CommandError::Checkpoint(error.into());
-        => Store = CommandError::Store;
+    place!(table, ControlError {
+        Retry Elsewhere = ControlError::Elsewhere { projection };
+        Correct InUse = ControlError::InUse { projection, version: 1 };
+        Correct NotParked = ControlError::NotParked { projection, position: Position(1) };
+        Correct NotRebuilding = ControlError::NotRebuilding { projection };
+        Correct Segmented = ControlError::Segmented { projection, segments: 4 };
+        Other Failed = ControlError::Failed(Unprojectable::Panicked("it is so".to_owned()));
+        Other ShutDown = ControlError::ShutDown;
+        => Checkpoint = |error| ControlError::Checkpoint(error.into());
+        => Store = ControlError::Store;
     });
     place!(table, SubscriptionError {
         Retry LeaseLost = SubscriptionError::LeaseLost("mail".to_owned());
@@ -341,7 +341,7 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(answers(LoadError::from(lost()).into()), (true, false));
     assert_eq!(answers(held().into()), (false, false));
     assert_eq!(
-        answers(CommandError::Elsewhere { projection: "balance" }.into()),
+        answers(ControlError::Elsewhere { projection: "balance" }.into()),
         (true, false)
     );
     assert_eq!(

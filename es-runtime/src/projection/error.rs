@@ -181,7 +181,7 @@ pub enum ReadError {
 /// Why a projection did not do what it was told.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum ControlError {
     /// Another process runs the projection: tell that one, or stop it first.
     #[error("projection `{projection}` runs in another process: tell that one, or stop it first")]
     Elsewhere {

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::command::{Order, What};
 use super::held::Asked;
 use super::segment::Segment;
-use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
+use super::{ControlError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
 use crate::consumer::{Cursors, position_of};
 use crate::store::{Checkpoint, CheckpointError, RowTable};
 use crate::{Position, StoreError, metrics, outlived};
@@ -324,10 +324,10 @@ impl Standing {
     }
 
     /// Has the projection's task do something.
-    pub(crate) async fn order(&self, what: What) -> Result<(), CommandError> {
+    pub(crate) async fn order(&self, what: What) -> Result<(), ControlError> {
         let ended = || {
             self.check_runs()
-                .map_or_else(CommandError::from, |()| CommandError::ShutDown)
+                .map_or_else(ControlError::from, |()| ControlError::ShutDown)
         };
         Order::give(&self.orders, what).await.unwrap_or_else(|| Err(ended()))
     }

@@ -8,7 +8,7 @@ use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
 use es_runtime::projection::{Project, Unprojectable};
 use es_runtime::{
-    AppendError, CommandError, ExecuteError, Position, Projection, ReadError, RetryPolicy, StartError, StoreErrorKind,
+    AppendError, ControlError, ExecuteError, Position, Projection, ReadError, RetryPolicy, StartError, StoreErrorKind,
     Version,
 };
 use es_sqlite::SqliteStore;
@@ -223,7 +223,7 @@ es_tests::on_both_databases! {
             match with.projection::<Ledger>().skip(poison.position, "booked by hand").await {
                 Ok(()) => break,
                 // The other one is about to give the lease back.
-                Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(ControlError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
                 Err(error) => panic!("{error}"),
             }
         }

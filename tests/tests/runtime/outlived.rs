@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{CommandError, ReadError};
+use es_runtime::projection::{ControlError, ReadError};
 use es_runtime::store::{CursorStore, ProjectionStore};
 use es_runtime::subscription::{Deliveries, SubscriptionError, SubscriptionHandle};
 use es_runtime::{AppendError, Recorded, StoreError, StoreErrorKind};
@@ -98,7 +98,7 @@ async fn says_so(runtime: &Runtime, account: Id<Account>) {
         runtime.projection::<Balance>().retry(1).await,
         runtime.projection::<Balance>().rebuild().await,
     ] {
-        let Err(CommandError::Store(error)) = order else {
+        let Err(ControlError::Store(error)) = order else {
             panic!("{order:?}")
         };
         assert_ended(&error);
