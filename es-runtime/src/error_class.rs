@@ -10,7 +10,7 @@ use std::error::Error as StdError;
 
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
-use crate::projection::{ControlError, LiveError, ReadError, Unprojectable};
+use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
@@ -97,7 +97,7 @@ classified!(
     StartError,
     StoreError,
     SubscriptionError,
-    Unprojectable,
+    ApplyError,
     WriteError,
 );
 
@@ -261,7 +261,7 @@ impl Classified for LiveError {
     }
 }
 
-impl Classified for Unprojectable {
+impl Classified for ApplyError {
     fn class(&self) -> Class {
         match self {
             Self::Unknown(_)

@@ -167,7 +167,7 @@ fn requests(table: &mut Vec<Placed>) {
         Other ProjectionFailed = AppendError::ProjectionFailed {
             projection: "balance",
             event: None,
-            source: Box::new(Unprojectable::Panicked("it is so".to_owned())),
+            source: Box::new(ApplyError::Panicked("it is so".to_owned())),
         };
         Other UnderReplicated = AppendError::UnderReplicated { append: append().into() };
         => ProjectionBehind = |error| AppendError::ProjectionBehind { projection: "balance", source: Box::new(error.into()) };
@@ -219,7 +219,7 @@ fn readers(table: &mut Vec<Placed>) {
             version: Version(1),
             position: Position(1),
             name: "opened".into(),
-            source: Box::new(Unprojectable::Panicked("it is so".to_owned())),
+            source: Box::new(ApplyError::Panicked("it is so".to_owned())),
         };
         => Store = LiveError::Store;
     });
@@ -229,7 +229,7 @@ fn readers(table: &mut Vec<Placed>) {
         Correct NotParked = ControlError::NotParked { projection, position: Position(1) };
         Correct NotRebuilding = ControlError::NotRebuilding { projection };
         Correct Segmented = ControlError::Segmented { projection, segments: 4 };
-        Other Failed = ControlError::Failed(Unprojectable::Panicked("it is so".to_owned()));
+        Other Failed = ControlError::Failed(ApplyError::Panicked("it is so".to_owned()));
         Other ShutDown = ControlError::ShutDown;
         => Checkpoint = |error| ControlError::Checkpoint(error.into());
         => Store = ControlError::Store;
@@ -290,11 +290,11 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
     });
     place!(table, InlineError {
         Retry Behind = InlineError::Behind { projection: 0 };
-        Other Poison = InlineError::Poison { projection: 0, event: None, error: Unprojectable::Panicked("it is so".to_owned()) };
+        Other Poison = InlineError::Poison { projection: 0, event: None, error: ApplyError::Panicked("it is so".to_owned()) };
         => Append = |error| InlineError::Append(error.into());
     });
     place!(table, WriteError {
-        Other Poison = WriteError::Poison { index: None, error: Unprojectable::Panicked("it is so".to_owned()) };
+        Other Poison = WriteError::Poison { index: None, error: ApplyError::Panicked("it is so".to_owned()) };
         => Commit = |error| WriteError::Commit(error.into());
     });
 }

@@ -9,7 +9,7 @@ use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownE
 /// Why an event was not applied to the rows of a projection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unprojectable {
+pub enum ApplyError {
     /// This build does not know the event: run one that does.
     #[error(transparent)]
     Unknown(UnknownEvent),
@@ -67,7 +67,7 @@ pub enum Unprojectable {
     },
 }
 
-impl Unprojectable {
+impl ApplyError {
     /// `readable` holds the versions of its shape that this build reads, if it knows the name.
     pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
         Self::Unknown(UnknownEvent {
@@ -208,7 +208,7 @@ pub enum ControlError {
     },
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
-    Failed(#[source] Unprojectable),
+    Failed(#[source] ApplyError),
     /// No rebuild beside the rows that are shown is under way.
     #[error("no rebuild of projection `{projection}` is under way")]
     NotRebuilding {

@@ -8,7 +8,7 @@ use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
-use super::{Misfit, Unprojectable};
+use super::{ApplyError, Misfit};
 use crate::store::{Advance, Commit, CommitError, EventFilter, Lease, Row, RowChange, RowStore, RowTable};
 use crate::{Position, RecordedEvent, StoreError};
 
@@ -49,7 +49,7 @@ pub(crate) trait Fold: Send + Sync {
 /// Why events were not taken up.
 pub(crate) enum FoldError {
     /// The event of this index cannot be applied; those before it can.
-    Poison { index: usize, error: Unprojectable },
+    Poison { index: usize, error: ApplyError },
     /// The rows could not be read.
     Store(StoreError),
 }
@@ -130,7 +130,7 @@ impl<P: RowProjection> RowFold<P> {
             let open = rows
                 .get_mut(&key)
                 .unwrap_or_else(|| unreachable!("it was opened above"));
-            let misfit = |misfit: Misfit| Unprojectable::Misfit {
+            let misfit = |misfit: Misfit| ApplyError::Misfit {
                 key: key.clone(),
                 misfit,
             };
@@ -177,7 +177,7 @@ impl<P: RowProjection> RowFold<P> {
             let Some(Row { data, .. }) = stored else { continue };
             let row = crate::json::from_slice(&data).map_err(|source| FoldError::Poison {
                 index,
-                error: Unprojectable::Row {
+                error: ApplyError::Row {
                     key: key.clone(),
                     source,
                 },
@@ -232,11 +232,11 @@ async fn breathe(round: usize) {
 }
 
 /// The row as it will be read, and as it is stored.
-fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Option<Bytes>), Unprojectable> {
+fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Option<Bytes>), ApplyError> {
     let Some(row) = row else { return Ok((None, None)) };
     contain(|| {
         let mut data = Vec::new();
-        let read = crate::json::store(&row, P::is_plain(), &mut data).map_err(|error| Unprojectable::Unstorable {
+        let read = crate::json::store(&row, P::is_plain(), &mut data).map_err(|error| ApplyError::Unstorable {
             key: key.to_owned(),
             source: error.into(),
         })?;

@@ -24,7 +24,7 @@ mod standing;
 mod storage;
 mod worker;
 
-pub use error::{ControlError, ReadError, Unprojectable};
+pub use error::{ApplyError, ControlError, ReadError};
 pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealth, Status};
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};

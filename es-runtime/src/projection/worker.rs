@@ -14,7 +14,7 @@ use super::feed::{EVENTS, Feed};
 use super::fold::Fold;
 use super::sql::WriteError;
 use super::standing::Standing;
-use super::{Poison, Status, Unprojectable};
+use super::{ApplyError, Poison, Status};
 use crate::consumer::{Cursors, Trial, Turn, Waiter, count_parked, position_of};
 use crate::error::chain;
 use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
@@ -63,7 +63,7 @@ pub(crate) enum Trouble {
     /// Another owner has the lease.
     LeaseLost,
     /// An event cannot be applied.
-    Held { position: Position, error: Unprojectable },
+    Held { position: Position, error: ApplyError },
     /// The checkpoint is not one of this log.
     Diverged(CheckpointError),
     /// The checkpoint was moved by another one.
@@ -348,7 +348,7 @@ impl Worker {
                 Turn::Together => most,
                 Turn::Alone => 1,
                 Turn::Ended { times, attempts } => {
-                    let error = Unprojectable::Ended { times };
+                    let error = ApplyError::Ended { times };
                     self.refuse(place, first, error, attempts, lease).await?;
                     (events, at_once) = (&events[1..], self.limit);
                     continue;
@@ -432,7 +432,7 @@ impl Worker {
                 }
                 // They may be too much for it together.
                 self.limit = (events / 2).max(1);
-                let error = Unprojectable::Rejected(error);
+                let error = ApplyError::Rejected(error);
                 WriteError::Poison { index: None, error }
             }
             error => error,
@@ -444,7 +444,7 @@ impl Worker {
         &mut self,
         place: &mut Place,
         event: &RecordedEvent,
-        error: Unprojectable,
+        error: ApplyError,
         attempts: u32,
         lease: &Lease,
     ) -> Result<(), Trouble> {
@@ -452,7 +452,7 @@ impl Worker {
         let name = self.standing.name;
         self.standing.count(&error);
         if self.poison == Poison::Hold {
-            if !matches!(error, Unprojectable::Ended { .. }) {
+            if !matches!(error, ApplyError::Ended { .. }) {
                 self.trial.clear(lease).await?;
             }
             return Err(Trouble::Held { position, error });
@@ -541,7 +541,7 @@ impl Worker {
     }
 }
 
-fn parked(event: &RecordedEvent, error: &Unprojectable, attempts: u32) -> Parked {
+fn parked(event: &RecordedEvent, error: &ApplyError, attempts: u32) -> Parked {
     Parked {
         position: event.position,
         event: event.id,

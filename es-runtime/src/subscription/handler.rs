@@ -14,7 +14,7 @@ use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
 use crate::consumer::{STANDBY, Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
 use crate::error::chain;
-use crate::projection::{Poison, Status, Unprojectable};
+use crate::projection::{ApplyError, Poison, Status};
 use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
 
@@ -104,7 +104,7 @@ impl Failed {
     /// So many processes ended at it.
     fn ended(times: u32) -> Self {
         Self {
-            error: Unprojectable::Ended { times }.to_string(),
+            error: ApplyError::Ended { times }.to_string(),
             for_good: true,
         }
     }

@@ -1,7 +1,7 @@
 //! What the writer does for SQL projections, within a transaction of its. What is refused is undone without the rest.
 
 use es_runtime::StoreError;
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{SqlSchema, Steps, WriteError};
 use es_runtime::store::{Advance, CommitError, Lease};
 use futures_util::FutureExt as _;
@@ -203,8 +203,8 @@ impl ProjectionWriter<'_> {
 }
 
 /// What a method failed with, if it is SQLite's, and passes by itself: the disk, the memory, a lock.
-fn passing(error: &Unprojectable) -> Option<Problem> {
-    let Unprojectable::Method(error) = error else {
+fn passing(error: &ApplyError) -> Option<Problem> {
+    let ApplyError::Method(error) = error else {
         return None;
     };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
-use es_runtime::projection::{Project, Unprojectable};
+use es_runtime::projection::{ApplyError, Project};
 use es_runtime::{
     AppendError, ControlError, ExecuteError, Position, Projection, ReadError, RetryPolicy, StartError, StoreErrorKind,
     Version,
@@ -71,9 +71,9 @@ es_tests::on_both_databases! {
             let event = event.expect("it is known which");
             assert_eq!((projection, event.version, &*event.name), ("ledger", Version(3), "deposited"));
             match (amount, *source) {
-                (13, Unprojectable::Method(error)) => assert!(error.downcast_ref::<BadLuck>().is_some(), "{error}"),
-                (14, Unprojectable::Method(_)) => {}
-                (15, Unprojectable::Panicked(panic)) => assert_eq!(panic, "15 is too much"),
+                (13, ApplyError::Method(error)) => assert!(error.downcast_ref::<BadLuck>().is_some(), "{error}"),
+                (14, ApplyError::Method(_)) => {}
+                (15, ApplyError::Panicked(panic)) => assert_eq!(panic, "15 is too much"),
                 (_, other) => panic!("{amount}: {other}"),
             }
             assert_eq!(runtime.store().head().await.unwrap(), Position(2));
