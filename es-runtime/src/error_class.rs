@@ -267,7 +267,7 @@ impl Classified for ApplyError {
             Self::Unknown(_)
             | Self::Unreadable(_)
             | Self::StreamId(_)
-            | Self::Misfit { .. }
+            | Self::Mismatch { .. }
             | Self::Key(_)
             | Self::Row { .. }
             | Self::Unstorable { .. }

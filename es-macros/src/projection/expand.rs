@@ -208,7 +208,7 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
                 row: ::core::option::Option<Self>,
                 event: #ty,
                 meta: #meta_type,
-            ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::Misfit> {
+            ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::RowMismatch> {
                 #body
             }
         }

@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Misfit;
+use super::RowMismatch;
 use crate::nearest::listed;
 use crate::store::{CheckpointError, Commit};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
@@ -20,13 +20,13 @@ pub enum ApplyError {
     #[error("the id of stream `{0}` cannot be read")]
     StreamId(StreamId),
     /// The event does not fit the row.
-    #[error("{misfit} (key `{key}`)")]
-    Misfit {
+    #[error("{mismatch} (key `{key}`)")]
+    Mismatch {
         /// The row's key.
         key: String,
         /// What does not fit.
         #[source]
-        misfit: Misfit,
+        mismatch: RowMismatch,
     },
     /// The key is empty, too long, or holds a NUL.
     #[error("{0:?} cannot be the key of a row: a key has 1 to {max} bytes without NUL", max = Commit::LONGEST_KEY)]

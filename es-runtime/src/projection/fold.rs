@@ -8,7 +8,7 @@ use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
-use super::{ApplyError, Misfit};
+use super::{ApplyError, RowMismatch};
 use crate::store::{Advance, Commit, CommitError, EventFilter, Lease, Row, RowChange, RowStore, RowTable};
 use crate::{Position, RecordedEvent, StoreError};
 
@@ -130,12 +130,12 @@ impl<P: RowProjection> RowFold<P> {
             let open = rows
                 .get_mut(&key)
                 .unwrap_or_else(|| unreachable!("it was opened above"));
-            let misfit = |misfit: Misfit| ApplyError::Misfit {
+            let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
                 key: key.clone(),
-                misfit,
+                mismatch,
             };
             let row = open.row.take();
-            open.row = contain(|| apply(row).map_err(misfit)).map_err(fail)?;
+            open.row = contain(|| apply(row).map_err(mismatch)).map_err(fail)?;
             open.changed = Some(events[index].position);
             if storable_each {
                 (open.row, open.data) = stored(&key, open.row.take()).map_err(fail)?;

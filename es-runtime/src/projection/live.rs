@@ -10,7 +10,7 @@ use futures_util::stream::Peekable;
 
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
-use super::{ApplyError, Misfit};
+use super::{ApplyError, RowMismatch};
 use crate::store::{EventFilter, ReadLog};
 use crate::{EventStore, Position, RecordedEvent, StoreError, StreamId, Timestamp, Version};
 
@@ -78,11 +78,11 @@ pub(crate) async fn fold_live<P: RowProjection>(
                 continue;
             }
             let row = rows.remove(&key).map(|(row, _)| row);
-            let misfit = |misfit: Misfit| ApplyError::Misfit {
+            let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
                 key: key.clone(),
-                misfit,
+                mismatch,
             };
-            if let Some(row) = contain(|| apply(row).map_err(misfit)).map_err(fail)? {
+            if let Some(row) = contain(|| apply(row).map_err(mismatch)).map_err(fail)? {
                 rows.insert(key, (row, event.position));
             }
         }

@@ -89,7 +89,7 @@ pub trait ApplyRow<E, A: EventSourced>: Sized {
     /// # Errors
     ///
     /// If the event does not fit the row.
-    fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, Misfit>;
+    fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, RowMismatch>;
 }
 
 /// What names a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
@@ -175,7 +175,7 @@ impl<K: KeyFrom<T>, T> KeyOfRow<K> for T {
 
 /// An event does not fit the row that it is to be applied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum RowMismatch {
     /// It creates the row, which exists.
     #[error("event `{0}` creates the row, but it exists already")]
     Exists(&'static str),

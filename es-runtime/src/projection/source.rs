@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::row::{ApplyRow, Misfit};
+use super::row::{ApplyRow, RowMismatch};
 use super::{ApplyError, Meta, Projection};
 use crate::consumer::text_of;
 use crate::store::{CategoryFilter, Commit, EventFilter};
@@ -71,7 +71,7 @@ pub(crate) struct Change<P> {
     pub(crate) apply: Box<Apply<P>>,
 }
 
-type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync;
+type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, RowMismatch> + Send + Sync;
 
 /// Changes, each with the number of its event among all that a stored one is read as.
 pub(crate) type Numbered<C> = Vec<(usize, C)>;
