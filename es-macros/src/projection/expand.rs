@@ -55,7 +55,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
             const SEGMENTS: u32 = #segments;
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
             type Rows = #runtime::projection::#rows;
-            const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
+            const ON_FAILURE: #runtime::projection::OnFailure = #runtime::projection::OnFailure::#poison;
         }
 
         #data

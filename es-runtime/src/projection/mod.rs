@@ -29,7 +29,7 @@ pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealt
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};
 pub use plan::{Plan, Project};
-pub use row::{AnyKey, ApplyRow, KeyFrom, KeyOfRow, Poison, Projection, Row, RowKey, RowMismatch, RowProjection};
+pub use row::{AnyKey, ApplyRow, KeyFrom, KeyOfRow, OnFailure, Projection, Row, RowKey, RowMismatch, RowProjection};
 pub use source::RowEvent;
 pub use storage::{InMemory, InStore, Inline, Keep, Live, Storage};
 

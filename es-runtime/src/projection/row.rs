@@ -32,13 +32,13 @@ pub trait Projection: Send + Sync + Sized + 'static {
     type Rows;
 
     /// What becomes of an event that it cannot apply.
-    const POISON: Poison = Poison::Hold;
+    const ON_FAILURE: OnFailure = OnFailure::Hold;
 }
 
 /// What becomes of an event that a projection cannot apply: one that this build does not know or cannot read, one that does not
 /// fit the row, one whose method panics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Poison {
+pub enum OnFailure {
     /// The projection stops before it, says so in [`Health`](super::Health), and tries again now and then.
     #[default]
     Hold,

@@ -14,7 +14,7 @@ use super::feed::{EVENTS, Feed};
 use super::fold::Fold;
 use super::sql::WriteError;
 use super::standing::Standing;
-use super::{ApplyError, Poison, Status};
+use super::{ApplyError, OnFailure, Status};
 use crate::consumer::{Cursors, Trial, Turn, Waiter, count_parked, position_of};
 use crate::error::chain;
 use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
@@ -41,7 +41,7 @@ pub(crate) struct Worker {
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
     pub(crate) trial: Trial,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
     pub(crate) waiter: Waiter,
     pub(crate) clock: Arc<dyn Clock>,
     /// How many events are written at once.
@@ -451,7 +451,7 @@ impl Worker {
         let position = event.position;
         let name = self.standing.name;
         self.standing.count(&error);
-        if self.poison == Poison::Hold {
+        if self.poison == OnFailure::Hold {
             if !matches!(error, ApplyError::Ended { .. }) {
                 self.trial.clear(lease).await?;
             }

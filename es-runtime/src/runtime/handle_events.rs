@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
 use crate::consumer::{ENDED, Trial, Waiter};
-use crate::projection::Poison;
+use crate::projection::OnFailure;
 use crate::subscription::{Callback, Calls, Handler, Place, SubscriptionError, SubscriptionHandle};
 use crate::{Error, Position};
 
@@ -16,7 +16,7 @@ pub struct HandleEvents<'a, T> {
     subscribe: Subscribe<'a, T>,
     call: Callback<T>,
     attempts: u32,
-    poison: Poison,
+    poison: OnFailure,
 }
 
 impl<'a, T: Send + 'static> Subscribe<'a, T> {
@@ -39,7 +39,7 @@ impl<'a, T: Send + 'static> Subscribe<'a, T> {
             subscribe: self,
             call: Box::new(call),
             attempts: 5,
-            poison: Poison::Hold,
+            poison: OnFailure::Hold,
         }
     }
 }
@@ -54,7 +54,7 @@ impl<T: Send + 'static> HandleEvents<'_, T> {
     /// Puts an event aside that failed so often, and goes on behind it. Unless this is said, the subscription stops before it, and
     /// tries it again now and then.
     pub fn park(mut self) -> Self {
-        self.poison = Poison::Park;
+        self.poison = OnFailure::Park;
         self
     }
 

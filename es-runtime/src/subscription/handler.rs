@@ -14,7 +14,7 @@ use super::calls::{Call, Calls, Order, What};
 use super::{Cursor, Reading, SubscriptionError};
 use crate::consumer::{STANDBY, Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
 use crate::error::chain;
-use crate::projection::{ApplyError, Poison, Status};
+use crate::projection::{ApplyError, OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
 
@@ -32,7 +32,7 @@ pub(crate) struct Handler<T> {
     pub(crate) call: Callback<T>,
     /// How often an event is tried before it is held or parked.
     pub(crate) attempts: u32,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
     pub(crate) calls: Calls,
     pub(crate) waiter: Waiter,
     pub(crate) place: Place,
@@ -310,13 +310,13 @@ impl<T: Send + 'static> Handler<T> {
                 error: failed.error,
             };
             self.cursor.standing.note(status, &error, Some(position));
-            if !is_last || self.poison == Poison::Hold {
+            if !is_last || self.poison == OnFailure::Hold {
                 self.cursor.standing.metrics.failed(status);
             }
             match self.poison {
                 _ if !is_last => self.calls.or(Some(tenure), sleep(next(&mut pauses))).await?,
-                Poison::Hold => return Err(Trouble::Held),
-                Poison::Park => {
+                OnFailure::Hold => return Err(Trouble::Held),
+                OnFailure::Park => {
                     tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
                     self.place.done = position;
                     let parked = parked(&event, &error, times);

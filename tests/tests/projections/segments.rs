@@ -17,7 +17,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::tallies::{Changed, Limited, POISON, Tally, dump, folded, limit, start};
+use crate::tallies::{Changed, Limited, ON_FAILURE, Tally, dump, folded, limit, start};
 
 /// The same version, not partitioned.
 mod whole {
@@ -165,7 +165,7 @@ es_tests::on_every_store_and_postgres! {
         let accounts = accounts(&runtime, 40).await;
         caught_up::<Tally>(&runtime).await;
         until::<Tally>(&runtime, |health| health.ready).await;
-        let poison = runtime.execute(accounts[0], Deposit { amount: POISON }).await.unwrap();
+        let poison = runtime.execute(accounts[0], Deposit { amount: ON_FAILURE }).await.unwrap();
         let health = until::<Tally>(&runtime, |health| health.status == Status::Held).await;
         assert!(health.position < poison.position, "{health:?}");
         assert_eq!(health.last_error.as_ref().unwrap().position, Some(poison.position));
@@ -192,7 +192,7 @@ es_tests::on_every_store_and_postgres! {
             if *key == accounts[0].to_string() {
                 // Without the event that was skipped.
                 let row = runtime.get::<Tally>(accounts[0]).await.unwrap().unwrap();
-                assert!(row.cents < POISON);
+                assert!(row.cents < ON_FAILURE);
                 data.clone_from(&serde_json::to_string(&row.row).unwrap());
             }
         }
@@ -206,7 +206,7 @@ es_tests::on_every_store_and_postgres! {
         let accounts = accounts(&runtime, 12).await;
         let mut positions = Vec::new();
         for account in &accounts {
-            positions.push(runtime.execute(*account, Deposit { amount: POISON }).await.unwrap().position);
+            positions.push(runtime.execute(*account, Deposit { amount: ON_FAILURE }).await.unwrap().position);
         }
         caught_up::<parking::Tally>(&runtime).await;
         let projection = runtime.projection::<parking::Tally>();
