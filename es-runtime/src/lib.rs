@@ -50,8 +50,8 @@ pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     AnyPast, AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, ExecuteWithin, FoldLive,
     Get, GroupBy, HandleEvents, Import, ImportError, ImportItem, Imported, List, Load, Loaded, Page, Past,
-    ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
-    Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    ProjectionHandle, ProjectionRow, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil,
+    Runtime, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
 pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

@@ -103,7 +103,7 @@ pub trait RowKey: Display + Eq {}
 impl<T: Display + Eq + ?Sized> RowKey for T {}
 
 /// A key as text: for rows whose keys have no one type, and for text that is known to be a key, such as that of a
-/// [`Shown`](crate::Shown) row.
+/// [`ProjectionRow`](crate::ProjectionRow) row.
 #[derive(Debug, Clone)]
 pub struct AnyKey(String);
 

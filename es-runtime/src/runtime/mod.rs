@@ -60,7 +60,7 @@ pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
 pub use projections::{ProjectionHandle, RebuildProjection, RunUntil, Shutdown};
-pub use read::{Get, Shown};
+pub use read::{Get, ProjectionRow};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
