@@ -8,7 +8,8 @@ use es_runtime::store::{
     ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version, Wakes,
+    AppendId, AppendSignal, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId,
+    Version,
 };
 use futures_core::stream::BoxStream;
 
@@ -189,7 +190,7 @@ impl EventStore for PostgresStore {
 
     /// Hints at what is appended by any process that uses this crate. The first call opens a connection that listens; it is
     /// closed when nobody holds hints any more.
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wake.wakes()
     }
 

@@ -53,7 +53,9 @@ pub use runtime::{
     ProjectionHandle, ProjectionRow, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil,
     Runtime, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
 };
-pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
+pub use store::{
+    AppendError, AppendSignal, AppendSignalSource, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind,
+};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 

@@ -19,7 +19,8 @@ use crate::store::{
     StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
 use crate::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
+    AppendId, AppendSignal, AppendSignalSource, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock,
+    Timestamp, Version,
 };
 use states::States;
 
@@ -39,7 +40,7 @@ use states::States;
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
     states: States,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
@@ -56,7 +57,7 @@ impl MemoryStore {
         Self {
             log: Arc::default(),
             states: States::default(),
-            wakes: WakeSource::new(),
+            wakes: AppendSignalSource::new(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
         }
@@ -144,7 +145,7 @@ impl EventStore for MemoryStore {
         self.events(query)
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wakes.wakes()
     }
 

@@ -37,7 +37,7 @@ pub use row_query::{
     Compare, FieldValue, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable, Zone, field_path,
 };
 pub use rows::{Commit, Difference, Differences, Replace, RowStore};
-pub use signal::{WakeSource, Wakes};
+pub use signal::{AppendSignal, AppendSignalSource};
 pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 
 pub(crate) use limits::{DEPTH, depth_above};
@@ -120,8 +120,8 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Hints that something was appended, to read the log again at once instead of after a while. A store may have none, and
     /// need not hint at what other processes append.
-    fn wakes(&self) -> Wakes {
-        Wakes::never()
+    fn wakes(&self) -> AppendSignal {
+        AppendSignal::never()
     }
 
     /// This store as one that keeps how far readers have come, for [subscriptions](crate::subscription); `None` if it does not.

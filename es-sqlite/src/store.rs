@@ -10,7 +10,8 @@ use es_runtime::store::{
     ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
-    Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version, WakeSource, Wakes,
+    AppendSignal, AppendSignalSource, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId,
+    Timestamp, Version,
 };
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
@@ -47,7 +48,7 @@ struct Handle {
     limits: Limits,
     durability: Durability,
     requests: Arc<Queue<Request>>,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
     clock: Arc<dyn Clock>,
     pool: Pool,
     /// Looks for what other processes append.
@@ -147,7 +148,7 @@ impl Handle {
             limits: options.limits.clone(),
             durability: connections.durability,
             requests: Arc::new(Queue::new()),
-            wakes: WakeSource::new(),
+            wakes: AppendSignalSource::new(),
             clock: Arc::clone(&options.clock),
             pool: Pool::new(Arc::clone(&health)),
             watcher: OnceLock::new(),
@@ -298,7 +299,7 @@ impl EventStore for SqliteStore {
 
     /// Hints at what is appended through this handle, at once, and at what other processes append, within 50 ms: as long as somebody
     /// holds hints, a thread looks whether the file has changed.
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         let wakes = self.handle.wakes.wakes();
         self.handle.look();
         wakes

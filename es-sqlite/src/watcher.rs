@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::{park, park_timeout};
 use std::time::Duration;
 
-use es_runtime::{Position, WakeSource};
+use es_runtime::{AppendSignalSource, Position};
 use rusqlite::Connection;
 
 use crate::error::Problem;
@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 
 /// Looks whether the file has changed, for as long as somebody wants hints.
 pub(crate) struct Watcher {
-    pub(crate) wakes: WakeSource,
+    pub(crate) wakes: AppendSignalSource,
     pub(crate) health: Arc<Health>,
 }
 

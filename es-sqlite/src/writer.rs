@@ -1,7 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use es_runtime::{Clock, StoreError, WakeSource};
+use es_runtime::{AppendSignalSource, Clock, StoreError};
 use rusqlite::Connection;
 
 use crate::checkpoint::Checkpoints;
@@ -22,7 +22,7 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) health: Arc<Health>,
-    pub(crate) wakes: WakeSource,
+    pub(crate) wakes: AppendSignalSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpoints: Checkpoints,
     /// How far a commit goes that must last.
