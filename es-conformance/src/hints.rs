@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use es_runtime::store::AppendSignal;
 use es_runtime::store::ReadLog;
-use es_runtime::{AppendSignal, ExpectedVersion, NewEvent, Position};
+use es_runtime::{ExpectedVersion, NewEvent, Position};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 

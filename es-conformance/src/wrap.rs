@@ -7,12 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
-    StateStore, StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, AppendSignal, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog,
+    ReadStream, StateStore, StreamInfo, WriteCap,
 };
-use es_runtime::{
-    AppendSignal, EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version,
-};
+use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 

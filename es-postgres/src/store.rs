@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, AppendSignal, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams,
+    Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
 use es_runtime::{
-    AppendId, AppendSignal, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId,
-    Version,
+    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
 };
 use futures_core::stream::BoxStream;
 

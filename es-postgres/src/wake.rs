@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use es_runtime::{AppendSignal, AppendSignalSource, Position};
+use es_runtime::Position;
+use es_runtime::store::{AppendSignal, AppendSignalSource};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

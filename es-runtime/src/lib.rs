@@ -23,7 +23,7 @@ mod outlived;
 pub mod prelude;
 pub mod projection;
 mod recorded;
-mod runtime;
+pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod store;
@@ -48,14 +48,10 @@ pub use outcome::{IntoEvents, Outcome, Refusal};
 pub use projection::{ControlError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AnyPast, AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, ExecuteWithin, FoldLive,
-    Get, GroupBy, HandleEvents, Import, ImportError, ImportItem, Imported, List, Load, Loaded, Page, Past,
-    ProjectionHandle, ProjectionRow, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil,
-    Runtime, Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    Builder, CapError, ImportError, Loaded, Past, ProjectionHandle, ProjectionRow, Receipt, Recorded, RetryPolicy,
+    Runtime, StartError, Transaction,
 };
-pub use store::{
-    AppendError, AppendSignal, AppendSignalSource, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind,
-};
+pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 

@@ -14,14 +14,11 @@ use rows::Tables;
 use uuid::Uuid;
 
 use crate::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, Direction, EventFilter, EventKind, EventStore,
-    IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StoreError,
-    StreamAppend, StreamAppended, StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, Direction, EventFilter,
+    EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore,
+    StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
 };
-use crate::{
-    AppendId, AppendSignal, AppendSignalSource, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock,
-    Timestamp, Version,
-};
+use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 use states::States;
 
 /// A store in memory, for tests and for what need not outlive the process: the semantics of the durable stores, without

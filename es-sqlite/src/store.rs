@@ -6,13 +6,10 @@ use std::thread::{JoinHandle, Thread};
 use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, EventKind, EventStore,
+    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
 };
-use es_runtime::{
-    AppendSignal, AppendSignalSource, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId,
-    Timestamp, Version,
-};
+use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread::{park, park_timeout};
 use std::time::Duration;
 
-use es_runtime::{AppendSignalSource, Position};
+use es_runtime::Position;
+use es_runtime::store::AppendSignalSource;
 use rusqlite::Connection;
 
 use crate::error::Problem;

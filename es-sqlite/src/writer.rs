@@ -1,7 +1,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use es_runtime::{AppendSignalSource, Clock, StoreError};
+use es_runtime::store::AppendSignalSource;
+use es_runtime::{Clock, StoreError};
 use rusqlite::Connection;
 
 use crate::checkpoint::Checkpoints;

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::store::{
-    Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
-    Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked, Positions, ProjectionStore, ReadLog,
-    ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable, StreamInfo, WriteCap,
+    Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
+    Commit, CommitError, CursorStore, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked,
+    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable, StreamInfo, WriteCap,
 };
 use es_runtime::{
-    AppendSignal, AppendSignalSource, EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind,
-    StoredEvent, StreamId, Version,
+    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use es_runtime::store::{Append, AppendError, Appended};
-use es_runtime::{AppendSignal, AppendSignalSource, EventStore, MemoryStore, Position};
+use es_runtime::store::{Append, AppendError, AppendSignal, AppendSignalSource, Appended};
+use es_runtime::{EventStore, MemoryStore, Position};
 use tokio::task::yield_now;
 
 use super::{Fixture, faulty};

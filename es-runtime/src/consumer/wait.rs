@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::{AppendSignal, Position};
+use crate::Position;
+use crate::store::AppendSignal;
 
 /// Waits for something to do: for a hint, and without one the longer, the longer there was nothing.
 pub(crate) struct Waiter {

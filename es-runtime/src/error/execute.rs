@@ -52,7 +52,7 @@ pub enum ExecuteError<E> {
         actual: Version,
         /// How often it was tried.
         attempts: u32,
-        /// Tells that the request itself [demands](crate::Execute::expect_version) the version, and so is out of date. Without
+        /// Tells that the request itself [demands](crate::runtime::Execute::expect_version) the version, and so is out of date. Without
         /// that, the same command is decided on what is stored then, and may succeed later.
         demanded: bool,
     },
@@ -88,7 +88,7 @@ pub enum ExecuteError<E> {
         /// The failure.
         source: StoreError,
     },
-    /// The command is done, but a projection that was [waited for](crate::Execute::wait_for) does not show it yet.
+    /// The command is done, but a projection that was [waited for](crate::runtime::Execute::wait_for) does not show it yet.
     NotProjected {
         /// The result of the command.
         receipt: Box<Receipt>,

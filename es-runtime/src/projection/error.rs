@@ -147,7 +147,7 @@ pub enum ReadError {
         /// What does not fit.
         problem: String,
     },
-    /// Rows are [grouped](crate::List::group_by) by a field with an index, and this one has none.
+    /// Rows are [grouped](crate::runtime::List::group_by) by a field with an index, and this one has none.
     #[error(
         "projection `{projection}` has no index on `{field}` to group by: declare it with `index = [\"{field}\"]`; there are {}",
         listed(indexes.iter().map(String::as_str))

@@ -129,9 +129,9 @@ pub struct Rebuilt {
     /// When, by the clock of the process that did it.
     pub at: Timestamp,
     /// Whether the new rows are shown. The old ones are if they were to be
-    /// [kept](crate::RebuildProjection::keep_if_different) and some differ.
+    /// [kept](crate::runtime::RebuildProjection::keep_if_different) and some differ.
     pub replaced: bool,
-    /// Which rows differ, if they were [compared](crate::RebuildProjection::compare): how many, and the first ten with up to 500
+    /// Which rows differ, if they were [compared](crate::runtime::RebuildProjection::compare): how many, and the first ten with up to 500
     /// characters of what they held and hold.
     pub differences: Option<Differences>,
 }

@@ -1,4 +1,4 @@
-//! Loads, decides, appends.
+//! The runtime, and what its methods give: requests that are awaited, their options and their results.
 
 mod append;
 mod atomically;

@@ -45,7 +45,7 @@ pub enum SubscriptionError {
         /// The position given.
         position: Position,
     },
-    /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::Subscribe::forget) the
+    /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::runtime::Subscribe::forget) the
     /// cursor, and say where it is to begin.
     #[error(transparent)]
     Checkpoint(CheckpointError),

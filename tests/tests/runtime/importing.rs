@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use es_runtime::prelude::*;
+use es_runtime::runtime::{AnyPast, Imported};
 use es_runtime::store::ProjectionStore;
 use es_runtime::store::ReadLog;
-use es_runtime::{
-    AnyPast, AppendError, ImportError, Imported, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version,
-};
+use es_runtime::{AppendError, ImportError, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, InsufficientFunds, Opened, Withdraw, Withdrawn};
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
+use es_runtime::store::AppendSignalSource;
 use es_runtime::store::EventFilter;
 use es_runtime::subscription::{Deliveries, Delivery};
-use es_runtime::{AppendSignalSource, Position, Recorded, RecordedEvent};
+use es_runtime::{Position, Recorded, RecordedEvent};
 use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::faults::Faulty;
