@@ -50,7 +50,7 @@ macro_rules! __cases {
             reads::b13_streams_are_listed_by_category [] "the streams of a category are listed in the order of their ids' bytes, also in pages";
             kinds::b14_stored_events_are_complete [] "every kind of event that was appended is told, once, and no other";
             kinds::b15_events_of_one_kind_are_counted [] "the events of one name, category and version are counted";
-            kinds::b16_write_caps_are_kept [] "a cap is told as it was set last, until it is lifted, through every handle";
+            kinds::b16_write_caps_are_kept [States] "a cap is told as it was set last, until it is lifted, through every handle";
             reads::b17_load_is_read_without_the_envelope [] "a load gives what a read gives, in both directions, with range and limit, also where a page ends";
             filters::b18_filter_equals_filtering_in_process [] "a filter gives what an unfiltered read gives of it, by category, name and stream, both ways, with range and limit";
             order::c01_positions_strictly_increase [] "positions rise strictly over all events";
@@ -113,9 +113,9 @@ macro_rules! __cases {
             inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
             projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
             sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
-            deployments::i13_older_builds_read_what_is_capped [] "what a newer build writes under a cap an older build reads, and both go on";
+            deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
-            deployments::i15_start_refuses_what_it_cannot_write [] "a build does not start if a cap is below what it can write";
+            deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";
             fidelity::j01_u64_i64_extremes_round_trip [] "integers come back equal, up to the extremes of 64 bits";
             fidelity::j02_u128_and_decimal_round_trip [] "integers of 128 bits and decimals come back equal, never rounded";
             fidelity::j03_floats_round_trip_bits [] "finite floats come back with the same bits, NaN and infinity are refused";

@@ -1,7 +1,7 @@
 //! I: builds of two versions on one store.
 
 use es_runtime::runtime::Readable;
-use es_runtime::store::{EventKind, WriteCap};
+use es_runtime::store::{EventKind, WriteCap, WriteCaps};
 use es_runtime::{
     CapError, EncodeError, ExecuteError, ExpectedVersion, LoadError, RecordedEvent, Runtime, StartError, StreamId,
 };
@@ -307,9 +307,10 @@ pub(crate) async fn i13_older_builds_read_what_is_capped(subject: &Subject<'_>) 
         },
     );
     went("a command to the old build", opened.await)?;
+    let caps = subject.write_caps().await?;
     // One for a new version of the shape, and one for a new name.
-    store.set_write_cap(WriteCap::new(CATEGORY, "opened", 1)).await?;
-    store.set_write_cap(WriteCap::new(CATEGORY, "deposited", 1)).await?;
+    caps.set(WriteCap::new(CATEGORY, "opened", 1)).await?;
+    caps.set(WriteCap::new(CATEGORY, "deposited", 1)).await?;
     let new = new_build(&other).await?;
 
     // Decided on the state in the cache, on that of a transaction, and on that which is loaded: all the same.
@@ -346,15 +347,15 @@ pub(crate) async fn i13_older_builds_read_what_is_capped(subject: &Subject<'_>) 
     same("the balance", account.balance, 7)?;
     old_build(&store).await?;
 
-    lifted(&store, &other, &old, &new).await
+    lifted(&store, &caps, &old, &new).await
 }
 
 /// The end of the deployment: the caps are lifted in one process, and the others learn it.
-async fn lifted(store: &Store, other: &Store, old: &Runtime, new: &Runtime) -> Checked {
+async fn lifted(store: &Store, caps: &WriteCaps, old: &Runtime, new: &Runtime) -> Checked {
     let unaware = new_build(store).await?;
     went("lifting", new.lift_write_cap::<new::Opened>().await)?;
     went("lifting", new.lift_write_cap::<new::Credited>().await)?;
-    same("the caps", store.write_caps().await?, vec![])?;
+    same("the caps", caps.all().await?, vec![])?;
     went(
         "`open`",
         unaware.execute(key::<new::Account>("d"), open("Berlin")).await,
@@ -387,7 +388,7 @@ async fn lifted(store: &Store, other: &Store, old: &Runtime, new: &Runtime) -> C
     // Capped again, in the process of the new build.
     went("capping", new.cap_writes::<new::Opened>(1).await)?;
     went("`open`", new.execute(key::<new::Account>("g"), open("Berlin")).await)?;
-    same("what is stored", forms(other, "g").await?, vec![form("opened", 1)])
+    same("what is stored", forms(store, "g").await?, vec![form("opened", 1)])
 }
 
 pub(crate) async fn i14_start_refuses_what_it_cannot_read(subject: &Subject<'_>) -> Checked {
@@ -502,15 +503,15 @@ async fn later_reads_less(store: &Store, old: &Runtime) -> Checked {
 }
 
 pub(crate) async fn i15_start_refuses_what_it_cannot_write(subject: &Subject<'_>) -> Checked {
-    let store = subject.open().await;
+    let (store, caps) = (subject.open().await, subject.write_caps().await?);
     let later = |store: &Store| Runtime::builder(store.0.clone()).aggregate::<later::Account>().start();
     let running = later(&store).await?;
     let capped = running.cap_writes::<later::Opened>(2).await;
     let right = matches!(&capped, Err(CapError::Unwritable(events)) if events[0].writes_from == 3);
     holds(right, "a cap below what can be written", "Unwritable", capped)?;
-    same("the caps after it was refused", store.write_caps().await?, vec![])?;
+    same("the caps after it was refused", caps.all().await?, vec![])?;
 
-    store.set_write_cap(WriteCap::new(CATEGORY, "opened", 2)).await?;
+    caps.set(WriteCap::new(CATEGORY, "opened", 2)).await?;
     let refused = later(&store).await.map(drop);
     let right = matches!(&refused, Err(StartError::UnwritableEvents(events))
         if events.len() == 1 && events[0].cap == WriteCap::new(CATEGORY, "opened", 2) && events[0].current == 3);

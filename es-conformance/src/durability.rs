@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 
-use es_runtime::store::{Append, AppendRef, Appended, EventKind, KeyRecord, ListStreams, StreamInfo, WriteCap};
+use es_runtime::store::{Append, AppendRef, Appended, EventKind, KeyRecord, ListStreams, StreamInfo};
 use es_runtime::{ExpectedVersion, RecordedEvent, StreamId};
 use serde::Deserialize;
 
@@ -25,7 +25,6 @@ pub(crate) async fn m01_reopen_keeps_everything(subject: &Subject<'_>) -> Checke
         store.append(append.clone()).await?;
         appends.push(append);
     }
-    store.set_write_cap(WriteCap::new("conformance", "sampled", 1)).await?;
     let before = Contents::of(&store, &appends).await?;
     drop(store);
     let store = subject.open().await;
@@ -55,7 +54,6 @@ struct Contents {
     outcomes: Vec<Option<Appended>>,
     keys: Vec<Option<KeyRecord>>,
     kinds: Vec<EventKind>,
-    caps: Vec<WriteCap>,
 }
 
 impl Contents {
@@ -66,7 +64,6 @@ impl Contents {
             outcomes: Vec::new(),
             keys: Vec::new(),
             kinds: store.stored_events().await?,
-            caps: store.write_caps().await?,
         };
         for append in appends {
             contents.outcomes.push(store.resolve(&AppendRef::of(append)).await?);

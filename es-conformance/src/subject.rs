@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use es_runtime::store::{
     Append, AppendError, Appended, Checked as CheckedStore, ListStreams, ProjectionStore, ReadLog, ReadStream,
-    StateStore, StreamAppended, StreamInfo,
+    StateStore, StreamAppended, StreamInfo, WriteCaps,
 };
 use es_runtime::testing::ManualClock;
 use es_runtime::{EventStore, ExpectedVersion, NewEvent, Position, RecordedEvent, StreamId, Timestamp, Version};
@@ -72,6 +72,11 @@ impl<'a> Subject<'a> {
         let states = self.fixture.open_states(Arc::new(self.clock.clone())).await;
         let states = present("the store as one that keeps states", states)?;
         Ok(Arc::new(CheckedStore::new(states)))
+    }
+
+    /// The caps that the store keeps.
+    pub(crate) async fn write_caps(&self) -> Checked<WriteCaps> {
+        Ok(WriteCaps::new(self.states().await?))
     }
 
     /// Starts a process that saves states.

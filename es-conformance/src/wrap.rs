@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StateStore, StreamInfo, WriteCap,
+    ReadStream, StateStore, StreamInfo,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_util::stream::BoxStream;
@@ -97,21 +97,6 @@ pub trait Wrap: Send + Sync + 'static {
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.inner().count_events(kind).await
     }
-
-    /// See [`EventStore::write_caps`].
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.inner().write_caps().await
-    }
-
-    /// See [`EventStore::set_write_cap`].
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.inner().set_write_cap(cap).await
-    }
-
-    /// See [`EventStore::lift_write_cap`].
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.inner().lift_write_cap(category, name).await
-    }
 }
 
 /// A [`Wrap`] as a store. Clones are the same store.
@@ -189,17 +174,5 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.0.count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.0.write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.0.set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.0.lift_write_cap(category, name).await
     }
 }

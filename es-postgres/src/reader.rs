@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Pool};
-use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended, WriteCap};
+use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended};
 use es_runtime::{AppendId, Position, RecordedEvent, StoredEvent, StreamId, Version};
 use futures_util::{TryStreamExt, pin_mut};
 use tokio::time::timeout;
@@ -217,20 +217,6 @@ impl Reader {
             .unhurried(&self.sql.count, &[&kind.category, &kind.name, &version])
             .await?;
         rows[0].number(0)
-    }
-
-    /// The caps on what may be written.
-    pub(crate) async fn write_caps(&self) -> Result<Vec<WriteCap>, Problem> {
-        let rows = self.rows(&self.sql.caps, &[]).await?;
-        let cap = |row: &Row| {
-            let highest: i32 = row.read(2)?;
-            Ok(WriteCap {
-                category: row.read(0)?,
-                name: row.read(1)?,
-                highest: highest.cast_unsigned(),
-            })
-        };
-        rows.iter().map(cap).collect()
     }
 
     /// All rows of a statement that takes as long as it takes: it reads the whole log.

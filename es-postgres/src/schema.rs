@@ -110,7 +110,6 @@ impl Schema {
             include_str!("../sql/schema/append.sql"),
             include_str!("../sql/schema/append_in_turn.sql"),
             include_str!("../sql/schema/resolve.sql"),
-            include_str!("../sql/schema/write_caps.sql"),
             include_str!("../sql/schema/states.sql"),
             include_str!("../sql/schema/leases.sql"),
             include_str!("../sql/schema/checkpoints.sql"),

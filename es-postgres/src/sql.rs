@@ -35,9 +35,6 @@ pub(crate) struct Sql {
     pub(crate) streams: String,
     pub(crate) kinds: String,
     pub(crate) count: String,
-    pub(crate) caps: String,
-    pub(crate) set_cap: String,
-    pub(crate) lift_cap: String,
     pub(crate) versions_between: String,
     pub(crate) nameless: String,
     names: String,
@@ -88,12 +85,6 @@ impl Sql {
                 "SELECT count(*) FROM \"es\".recorded_events AS e JOIN \"es\".streams AS s ON s.id = e.stream \
                  WHERE s.category = $1 AND e.name = $2 AND e.shape_version = $3",
             ),
-            caps: sql("SELECT category, name, highest FROM \"es\".write_caps ORDER BY category, name"),
-            set_cap: sql(
-                "INSERT INTO \"es\".write_caps (category, name, highest) VALUES ($1, $2, $3) \
-                 ON CONFLICT (category, name) DO UPDATE SET highest = excluded.highest",
-            ),
-            lift_cap: sql("DELETE FROM \"es\".write_caps WHERE category = $1 AND name = $2"),
             versions_between: sql(&format!(
                 "SELECT {} + 1, {}",
                 versions_where("e.position < $3"),

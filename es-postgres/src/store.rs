@@ -5,11 +5,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams,
-    Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
-use es_runtime::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
-};
+use es_runtime::{AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
@@ -220,41 +218,6 @@ impl EventStore for PostgresStore {
         }
         let count = self.reader.count_events(kind).await;
         count.map_err(|problem| problem.while_doing("count events"))
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        let caps = self.reader.write_caps().await;
-        caps.map_err(|problem| problem.while_doing("read the write caps"))
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        let WriteCap {
-            category,
-            name,
-            highest,
-        } = cap;
-        let highest = i32::try_from(highest).map_err(|_| {
-            let message = format!(
-                "cannot cap `{name}` of `{category}` at version {highest}: the largest is {}",
-                i32::MAX
-            );
-            StoreError::new(StoreErrorKind::Rejected, message)
-        })?;
-        let set = self
-            .reader
-            .rows(&self.reader.sql.set_cap, &[&category, &name, &highest])
-            .await;
-        set.map(drop).map_err(|problem| problem.while_doing("set a write cap"))
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        if holds_nul(category) || holds_nul(name) {
-            return Ok(());
-        }
-        let lifted = self.reader.rows(&self.reader.sql.lift_cap, &[&category, &name]).await;
-        lifted
-            .map(drop)
-            .map_err(|problem| problem.while_doing("lift a write cap"))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -127,7 +127,7 @@ async fn what_is_given_up_is_cancelled_and_its_connection_not_used_again() {
             () = call => panic!("{name}: it has to wait for the lock"),
             () = until_waiting(&observer, 1) => {}
         }
-        let next = timeout(LONG, store.write_caps()).await;
+        let next = timeout(LONG, store.stored_events()).await;
         next.unwrap_or_else(|_| panic!("{name}: the next reader waits for it"))
             .unwrap();
         until_waiting(&observer, 0).await;
@@ -157,7 +157,7 @@ async fn a_long_read_that_is_given_up_is_cancelled() {
         () = until_waiting(&observer, 1) => {}
     }
     drop(log);
-    let next = timeout(LONG, store.write_caps()).await;
+    let next = timeout(LONG, store.stored_events()).await;
     next.expect("the next reader does not wait for it").unwrap();
     until_waiting(&observer, 0).await;
 }

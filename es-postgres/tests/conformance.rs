@@ -121,7 +121,6 @@ impl Fixture for Postgres {
             "appends",
             "idempotency_keys",
             "event_types",
-            "write_caps",
             "checkpoints",
             "states",
         ] {

@@ -224,7 +224,7 @@ impl Classified for StartError {
 impl Classified for CapError {
     fn class(&self) -> Class {
         match self {
-            Self::Unwritable(_) => Class::Other,
+            Self::Unwritable(_) | Self::Unsupported => Class::Other,
             Self::Store(error) => error.class(),
         }
     }

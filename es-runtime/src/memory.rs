@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, Direction, EventFilter,
     EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore,
-    StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo, WriteCap,
+    StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
 };
 use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 use states::States;
@@ -192,24 +192,6 @@ impl EventStore for MemoryStore {
         });
         Ok(of_kind.count() as u64)
     }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        let log = self.log();
-        let caps = log.write_caps.iter();
-        Ok(caps
-            .map(|((category, name), highest)| WriteCap::new(category, name, *highest))
-            .collect())
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.log().write_caps.insert((cap.category, cap.name), cap.highest);
-        Ok(())
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.log().write_caps.remove(&(category.to_owned(), name.to_owned()));
-        Ok(())
-    }
 }
 
 impl MemoryStore {
@@ -271,8 +253,6 @@ struct Log {
     kinds: Kinds,
     cursors: Cursors,
     tables: Tables,
-    /// By category and name.
-    write_caps: BTreeMap<(String, String), u32>,
 }
 
 /// The kinds of the events: the versions of each name of each category. Nested, so that a known one is found without a copy.

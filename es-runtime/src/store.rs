@@ -1,6 +1,7 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 mod append;
+mod caps;
 mod checked;
 mod cursors;
 mod error;
@@ -24,13 +25,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
+pub use caps::{WriteCap, WriteCaps};
 pub use checked::Checked;
 pub use cursors::{
     Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
-pub use kinds::{EventKind, WriteCap};
+pub use kinds::EventKind;
 pub use limits::{LimitExceeded, Limits};
 pub use read::{CategoryFilter, Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
 pub use row_query::{
@@ -42,6 +44,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
+pub(crate) use states::Unreserved;
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -157,23 +160,6 @@ pub trait EventStore: Send + Sync + 'static {
         let of_kind = self.read_log(ReadLog::new().only(of_name));
         let of_kind = of_kind.try_filter(|event| ready(event.shape_version == kind.shape_version));
         of_kind.try_fold(0, async |count, _| Ok(count + 1)).await
-    }
-
-    /// Every cap on what may be written, in the order of category and name.
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    /// Caps what may be written of an event, in place of the cap that it had. A store only keeps the caps: whoever appends
-    /// reads them and holds to them, as the [`Runtime`](crate::Runtime) does.
-    async fn set_write_cap(&self, _cap: WriteCap) -> Result<(), StoreError> {
-        let message = "this store keeps no write caps";
-        Err(StoreError::new(StoreErrorKind::Rejected, message))
-    }
-
-    /// Lifts the cap of an event. Does nothing if it has none.
-    async fn lift_write_cap(&self, _category: &str, _name: &str) -> Result<(), StoreError> {
-        Ok(())
     }
 
     /// Does what was requested, then gives back what the store holds. Every later call answers

@@ -65,14 +65,6 @@ JOIN streams AS s ON s.id = e.stream;
 
 -- Write caps
 
--- In which version of its shape an event may be written at most, while older builds run.
-CREATE TABLE write_caps (
-    category TEXT    NOT NULL,
-    name     TEXT    NOT NULL,
-    highest  INTEGER NOT NULL,
-    PRIMARY KEY (category, name)
-) STRICT, WITHOUT ROWID;
-
 -- States
 
 -- The latest change of each entity. Not without row ids: a search compares whole rows then, and payloads may be long.

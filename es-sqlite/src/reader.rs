@@ -1,5 +1,5 @@
 use es_runtime::store::{
-    CategoryFilter, Direction, EventKind, KeyRecord, ListStreams, Placed, ReadLog, ReadStream, StreamInfo, WriteCap,
+    CategoryFilter, Direction, EventKind, KeyRecord, ListStreams, Placed, ReadLog, ReadStream, StreamInfo,
 };
 use es_runtime::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 use rusqlite::types::Value;
@@ -30,7 +30,6 @@ pub(crate) struct Reader<'c> {
     head: Prepared<'c>,
     kinds: Prepared<'c>,
     count: Prepared<'c>,
-    caps: Prepared<'c>,
     filtered: Statements<'c>,
     appends: Appends<'c>,
     absence: Absence<'c>,
@@ -108,7 +107,6 @@ impl<'c> Reader<'c> {
                 "SELECT count(*) FROM recorded_events AS e CROSS JOIN streams AS s ON s.id = e.stream
                  WHERE e.name = ?2 AND e.shape_version = ?3 AND s.category = ?1",
             ),
-            caps: prepared("SELECT category, name, highest FROM write_caps ORDER BY category, name"),
             filtered: Statements::new(connection),
             appends: Appends::new(connection),
             absence: Absence::new(connection),
@@ -148,17 +146,6 @@ impl<'c> Reader<'c> {
             .get()?
             .query_row((&kind.category, &kind.name, kind.shape_version), |row| row.get(0))?;
         Ok(rows::number(count))
-    }
-
-    pub(crate) fn write_caps(&mut self) -> Result<Vec<WriteCap>, Problem> {
-        let caps = self.caps.get()?.query_map([], |row| {
-            Ok(WriteCap {
-                category: row.get(0)?,
-                name: row.get(1)?,
-                highest: row.get(2)?,
-            })
-        })?;
-        Ok(caps.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn stream_page(&mut self, query: &ReadStream, rows: u64) -> Result<Page<RecordedEvent>, Problem> {

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use es_runtime::projection::sql::{InlineError, InlineSteps};
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, WriteCap};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
@@ -11,7 +11,6 @@ use crate::projections::{Job, SqliteTransaction};
 pub(crate) enum Request {
     Append(AppendRequest),
     Resolve(ResolveRequest),
-    Cap(CapRequest),
     Job(Box<dyn Job>),
 }
 
@@ -19,7 +18,6 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     Append(Result<Appended, InlineError>),
     Resolve(Result<Option<Appended>, StoreError>),
-    Cap(Result<(), StoreError>),
     /// The job has it itself.
     Job {
         rows: usize,
@@ -40,7 +38,7 @@ impl Answer {
         match self {
             Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
             Self::Job { rows } => *rows,
-            Self::Append(_) | Self::Resolve(_) | Self::Cap(_) => 0,
+            Self::Append(_) | Self::Resolve(_) => 0,
         }
     }
 }
@@ -51,7 +49,6 @@ impl Request {
         match self {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
             Self::Resolve(request) => request.reply.is_closed(),
-            Self::Cap(request) => request.reply.is_closed(),
             Self::Job(job) => job.is_abandoned(),
         }
     }
@@ -63,7 +60,7 @@ impl Request {
                 let events = request.append.events();
                 events.map(|event| event.payload.len() + event.metadata.size()).sum()
             }
-            Self::Resolve(_) | Self::Cap(_) => 0,
+            Self::Resolve(_) => 0,
             Self::Job(job) => job.size(),
         }
     }
@@ -71,7 +68,7 @@ impl Request {
     /// Whether it must survive a loss of power once it is answered.
     pub(crate) fn must_last(&self) -> bool {
         match self {
-            Self::Append(_) | Self::Resolve(_) | Self::Cap(_) => true,
+            Self::Append(_) | Self::Resolve(_) => true,
             Self::Job(job) => job.must_last(),
         }
     }
@@ -80,7 +77,6 @@ impl Request {
         match (self, answer) {
             (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
-            (Self::Cap(request), Answer::Cap(answer)) => request.answer(answer),
             (Self::Job(job), Answer::Job { .. }) => job.answer(),
             _ => unreachable!("an answer is made for its request"),
         }
@@ -91,7 +87,6 @@ impl Request {
         match self {
             Self::Append(request) => request.answer(Err(AppendError::Store(error).into())),
             Self::Resolve(request) => request.answer(Err(error)),
-            Self::Cap(request) => request.answer(Err(error)),
             Self::Job(job) => job.fail(error),
         }
     }
@@ -101,7 +96,6 @@ impl Request {
         match self {
             Self::Append(request) => request.doubt(error),
             Self::Resolve(request) => request.answer(Err(error)),
-            Self::Cap(request) => request.answer(Err(error)),
             Self::Job(job) => job.doubt(error),
         }
     }
@@ -186,29 +180,6 @@ impl ResolveRequest {
     }
 
     fn answer(self, answer: Result<Option<Appended>, StoreError>) {
-        let _ = self.reply.send(answer);
-    }
-}
-
-/// A change of what may be written.
-pub(crate) enum CapChange {
-    Set(WriteCap),
-    Lift { category: String, name: String },
-}
-
-/// A change of a cap whose caller waits.
-pub(crate) struct CapRequest {
-    pub(crate) change: CapChange,
-    reply: oneshot::Sender<Result<(), StoreError>>,
-}
-
-impl CapRequest {
-    pub(crate) fn new(change: CapChange) -> (Self, oneshot::Receiver<Result<(), StoreError>>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { change, reply }, answer)
-    }
-
-    fn answer(self, answer: Result<(), StoreError>) {
         let _ = self.reply.send(answer);
     }
 }

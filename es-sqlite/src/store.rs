@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, EventKind, EventStore,
-    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo, WriteCap,
+    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
@@ -25,7 +25,7 @@ use crate::pool::Pool;
 use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::request::{AppendRequest, CapChange, CapRequest, Request, ResolveRequest};
+use crate::request::{AppendRequest, Request, ResolveRequest};
 use crate::thread;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
@@ -210,12 +210,6 @@ impl Handle {
         }
     }
 
-    async fn change_cap(&self, change: CapChange) -> Result<(), StoreError> {
-        let (request, answer) = CapRequest::new(change);
-        self.request(Request::Cap(request))?;
-        answer.await.unwrap_or_else(|_| Err(self.health.error()))
-    }
-
     fn request(&self, request: Request) -> Result<(), StoreError> {
         self.health.check()?;
         self.requests.push(request).map_err(|_| self.health.error())
@@ -329,23 +323,6 @@ impl EventStore for SqliteStore {
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         let kind = kind.clone();
         self.handle.pool.read(move |reader| reader.count_events(&kind)).await
-    }
-
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is for one lifetime of a reader only"
-    )]
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.handle.pool.read(|reader| reader.write_caps()).await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.handle.change_cap(CapChange::Set(cap)).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        let (category, name) = (category.to_owned(), name.to_owned());
-        self.handle.change_cap(CapChange::Lift { category, name }).await
     }
 
     /// Also moves the log into the file, so that the file alone is the store again, if no other process has it open.

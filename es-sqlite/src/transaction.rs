@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use es_runtime::projection::sql::InlineError;
-use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended, WriteCap};
+use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
@@ -12,7 +12,7 @@ use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
 use crate::projections::ProjectionWriter;
-use crate::request::{Answer, AppendRequest, CapChange, Request};
+use crate::request::{Answer, AppendRequest, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
@@ -43,8 +43,6 @@ pub(crate) struct Transactions<'c> {
     insert_stream: Prepared<'c>,
     find_version: Prepared<'c>,
     insert_event: Prepared<'c>,
-    set_cap: Prepared<'c>,
-    lift_cap: Prepared<'c>,
     appends: Appends<'c>,
     kinds: Kinds<'c>,
     projections: ProjectionWriter<'c>,
@@ -90,8 +88,6 @@ impl<'c> Transactions<'c> {
                  (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload, checksum)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             ),
-            set_cap: prepared("INSERT OR REPLACE INTO write_caps (category, name, highest) VALUES (?1, ?2, ?3)"),
-            lift_cap: prepared("DELETE FROM write_caps WHERE category = ?1 AND name = ?2"),
             appends: Appends::new(connection),
             kinds: Kinds::new(connection),
             projections: ProjectionWriter::new(connection),
@@ -179,10 +175,6 @@ impl<'c> Transactions<'c> {
                     in_doubt |= found.is_none();
                     Answer::Resolve(Ok(found))
                 }
-                Request::Cap(request) => {
-                    self.change_cap(&request.change)?;
-                    Answer::Cap(Ok(()))
-                }
                 Request::Job(job) => {
                     job.run(&mut self.projections)?;
                     Answer::Job { rows: job.rows() }
@@ -193,18 +185,6 @@ impl<'c> Transactions<'c> {
             self.write_barrier()?;
         }
         Ok(answers)
-    }
-
-    fn change_cap(&mut self, change: &CapChange) -> Result<(), Problem> {
-        match change {
-            CapChange::Set(WriteCap {
-                category,
-                name,
-                highest,
-            }) => self.set_cap.get()?.execute((category, name, highest))?,
-            CapChange::Lift { category, name } => self.lift_cap.get()?.execute((category, name))?,
-        };
-        Ok(())
     }
 
     /// Writes something, so that "not stored" stays true: after a flush that failed, the frames of the append in doubt may

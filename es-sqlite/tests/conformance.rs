@@ -175,14 +175,7 @@ fn write(connection: &Connection, append: &Append) -> rusqlite::Result<()> {
 /// Every row of every table.
 fn dump(connection: &Connection) -> rusqlite::Result<String> {
     let mut dump = String::new();
-    for table in [
-        "streams",
-        "recorded_events",
-        "appends",
-        "event_types",
-        "write_caps",
-        "states",
-    ] {
+    for table in ["streams", "recorded_events", "appends", "event_types", "states"] {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
         let columns = statement.column_count();
         let mut rows = statement.query([])?;

@@ -10,7 +10,7 @@ use es_runtime::store::{
     Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
     Commit, CommitError, CursorStore, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked,
     Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore,
-    RowTable, StreamInfo, WriteCap,
+    RowTable, StreamInfo,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
@@ -319,18 +319,6 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
 
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.store.count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.store.write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.store.set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.store.lift_write_cap(category, name).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use es_runtime::store::{Append, AppendError, Appended, EventKind, ReadLog, WriteCap};
+use es_runtime::store::{Append, AppendError, Appended, EventKind, ReadLog};
 use es_runtime::{EventStore, MemoryStore, StoreError};
 use futures_util::TryStreamExt;
 
@@ -92,48 +92,4 @@ pub(super) fn counts_every_version() -> Box<dyn Fixture> {
     }
 
     faulty(|store, _| CountsEveryVersion(store))
-}
-
-pub(super) fn keeps_the_first_cap() -> Box<dyn Fixture> {
-    struct KeepsTheFirstCap(MemoryStore);
-
-    #[async_trait]
-    impl Wrap for KeepsTheFirstCap {
-        fn inner(&self) -> &dyn EventStore {
-            &self.0
-        }
-
-        async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-            let caps = self.0.write_caps().await?;
-            if caps
-                .iter()
-                .any(|set| (&set.category, &set.name) == (&cap.category, &cap.name))
-            {
-                return Ok(());
-            }
-            self.0.set_write_cap(cap).await
-        }
-    }
-
-    faulty(|store, _| KeepsTheFirstCap(store))
-}
-
-pub(super) fn lifts_every_cap() -> Box<dyn Fixture> {
-    struct LiftsEveryCap(MemoryStore);
-
-    #[async_trait]
-    impl Wrap for LiftsEveryCap {
-        fn inner(&self) -> &dyn EventStore {
-            &self.0
-        }
-
-        async fn lift_write_cap(&self, _: &str, _: &str) -> Result<(), StoreError> {
-            for cap in self.0.write_caps().await? {
-                self.0.lift_write_cap(&cap.category, &cap.name).await?;
-            }
-            Ok(())
-        }
-    }
-
-    faulty(|store, _| LiftsEveryCap(store))
 }

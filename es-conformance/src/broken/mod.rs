@@ -99,10 +99,6 @@ broken! {
         caught by ["b14_stored_events_are_complete"];
     kinds::counts_every_version "counts the events of a name in all versions of its shape"
         caught by ["b15_events_of_one_kind_are_counted"];
-    kinds::keeps_the_first_cap "keeps the first cap that was set"
-        caught by ["b16_write_caps_are_kept"];
-    kinds::lifts_every_cap "lifts all caps when it is to lift one"
-        caught by ["b16_write_caps_are_kept"];
     contents::normalises_payloads "stores a payload as the JSON value that it is"
         caught by ["a01_append_first_event_to_new_stream", "j09_payload_bytes_are_exact"];
     contents::folds_case "takes ids that differ in case for one"

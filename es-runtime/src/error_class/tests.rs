@@ -272,6 +272,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
     });
     place!(table, CapError {
         Other Unwritable = CapError::Unwritable(vec![]);
+        Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
     });
     place!(table, CommitError {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Runtime;
 use super::event_check::Registered;
-use crate::store::WriteCap;
-use crate::{Aggregate, BelongsToOneAggregate, Event, EventInfo, EventSourced, EventStore, StoreError};
+use crate::store::{StateStore, WriteCap, WriteCaps};
+use crate::{Aggregate, BelongsToOneAggregate, Event, EventInfo, EventSourced, StoreError};
 
 /// The caps, as this process knows them.
 #[derive(Default)]
@@ -38,9 +38,15 @@ impl Caps {
         *known = highest;
     }
 
-    /// Takes the caps that the store has. They hold also if this build cannot keep to them.
-    pub(super) async fn reload(&self, store: &dyn EventStore, aggregates: &[Registered]) -> Result<(), CapError> {
-        self.replace(store.write_caps().await?);
+    /// Takes the caps that are kept, none if nothing keeps any. They hold also if this build cannot keep to them.
+    pub(super) async fn reload(
+        &self,
+        states: Option<&Arc<dyn StateStore>>,
+        aggregates: &[Registered],
+    ) -> Result<(), CapError> {
+        if let Some(states) = states {
+            self.replace(WriteCaps::new(Arc::clone(states)).all().await?);
+        }
         let unwritable: Vec<UnwritableEvent> = aggregates
             .iter()
             .flat_map(|aggregate| self.unwritable(aggregate.category, aggregate.events))
@@ -146,6 +152,10 @@ pub enum CapError {
     /// This build could not write the events any more.
     #[error("{}", lines("events that could not be written", .0))]
     Unwritable(Vec<UnwritableEvent>),
+    /// Neither the store nor another one keeps states, caps among them: give the builder one, with
+    /// [`states`](super::Builder::states).
+    #[error("the store keeps no states, and so no write caps: give the builder one that does, `.states(…)`")]
+    Unsupported,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,7 +192,7 @@ impl Runtime {
         if highest < info.writes_from {
             return Err(CapError::Unwritable(vec![UnwritableEvent::new(cap, &info)]));
         }
-        self.0.store.set_write_cap(cap).await?;
+        self.write_caps()?.set(cap).await?;
         self.reload_write_caps().await
     }
 
@@ -192,9 +202,9 @@ impl Runtime {
     where
         E: Event + BelongsToOneAggregate<Aggregate: EventSourced>,
     {
+        let caps = self.write_caps()?;
         for name in [E::NAME].iter().chain(E::ALIASES) {
-            let category = <E::Aggregate as Aggregate>::NAME;
-            self.0.store.lift_write_cap(category, name).await?;
+            caps.lift(<E::Aggregate as Aggregate>::NAME, name).await?;
         }
         self.reload_write_caps().await
     }
@@ -207,6 +217,11 @@ impl Runtime {
     /// [registered](super::Builder::aggregate) aggregate. The caps hold all the same: a command that would write the event fails
     /// with [`Encode`](crate::ExecuteError::Encode).
     pub async fn reload_write_caps(&self) -> Result<(), CapError> {
-        self.0.caps.reload(&*self.0.store, &self.0.aggregates).await
+        self.0.caps.reload(self.0.states.as_ref(), &self.0.aggregates).await
+    }
+
+    fn write_caps(&self) -> Result<WriteCaps, CapError> {
+        let states = self.0.states.as_ref().ok_or(CapError::Unsupported)?;
+        Ok(WriteCaps::new(Arc::clone(states)))
     }
 }

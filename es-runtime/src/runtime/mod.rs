@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use crate::consumer::Cursors;
 use crate::projection::Projections;
-use crate::store::{AppendRef, Appended, ListStreams, StateStore};
+use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
 use crate::subscription::Subscriptions;
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
@@ -214,7 +214,8 @@ impl Runtime {
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
     /// that keeps no states. The namespace `es` is the runtime's own.
     pub fn states(&self) -> Option<Arc<dyn StateStore>> {
-        self.0.states.clone()
+        let states = Arc::clone(self.0.states.as_ref()?);
+        Some(Arc::new(Unreserved(states)))
     }
 }
 

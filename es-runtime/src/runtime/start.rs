@@ -76,6 +76,7 @@ impl From<CapError> for StartError {
     fn from(error: CapError) -> Self {
         match error {
             CapError::Unwritable(events) => Self::UnwritableEvents(events),
+            CapError::Unsupported => unreachable!("what nothing keeps is not read"),
             CapError::Store(error) => Self::Store(error),
         }
     }
@@ -107,7 +108,7 @@ impl<S: EventStore> Builder<S> {
             None => Arc::clone(&log).state_store(),
         };
         log.head().await?;
-        caps.reload(&*log, &self.aggregates).await?;
+        caps.reload(states.as_ref(), &self.aggregates).await?;
         check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         projections.level().await?;

@@ -10,7 +10,7 @@ use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
     CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
     Positions, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
-    StoreError, StreamInfo, WriteCap,
+    StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -106,18 +106,6 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
 
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         self.0.count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        self.0.write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        self.0.set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        self.0.lift_write_cap(category, name).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -31,25 +31,3 @@ impl std::fmt::Display for EventKind {
         )
     }
 }
-
-/// The highest version of its shape in which an event may be written, while builds run that read no higher one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WriteCap {
-    /// The category of its streams: the aggregate's name.
-    pub category: String,
-    /// The event's name.
-    pub name: String,
-    /// The highest version that may be written.
-    pub highest: u32,
-}
-
-impl WriteCap {
-    /// The event `name` of `category` may be written in version `highest` or below.
-    pub fn new(category: impl Into<String>, name: impl Into<String>, highest: u32) -> Self {
-        Self {
-            category: category.into(),
-            name: name.into(),
-            highest,
-        }
-    }
-}

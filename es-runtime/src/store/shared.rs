@@ -10,7 +10,7 @@ use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
     CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
     Positions, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
-    StoreError, StreamInfo, WriteCap,
+    StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -82,18 +82,6 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     async fn count_events(&self, kind: &EventKind) -> Result<u64, StoreError> {
         (**self).count_events(kind).await
-    }
-
-    async fn write_caps(&self) -> Result<Vec<WriteCap>, StoreError> {
-        (**self).write_caps().await
-    }
-
-    async fn set_write_cap(&self, cap: WriteCap) -> Result<(), StoreError> {
-        (**self).set_write_cap(cap).await
-    }
-
-    async fn lift_write_cap(&self, category: &str, name: &str) -> Result<(), StoreError> {
-        (**self).lift_write_cap(category, name).await
     }
 
     async fn close(&self) -> Result<(), StoreError> {

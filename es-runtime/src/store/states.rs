@@ -2,6 +2,7 @@
 
 mod check;
 mod checked;
+mod reserved;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
+
+pub(crate) use reserved::{RESERVED, Unreserved};
 
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;

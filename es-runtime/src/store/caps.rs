@@ -1,0 +1,130 @@
+//! In which shape events may be written while builds run that do not read the newest: kept as states of the framework.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+
+use super::states::RESERVED;
+use super::{Change, Demand, SaveError, StateChange, StateKey, StateStore, StoreError, StoreErrorKind};
+
+/// The caps that a store of states keeps, of the events of all aggregates. Whoever appends holds to them, as the
+/// [`Runtime`](crate::Runtime) does; the store of the events knows nothing of them.
+pub struct WriteCaps(Arc<dyn StateStore>);
+
+/// The highest version of its shape in which an event may be written, while builds run that read no higher one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WriteCap {
+    /// The category of its streams: the aggregate's name.
+    pub category: String,
+    /// The event's name.
+    pub name: String,
+    /// The highest version that may be written.
+    pub highest: u32,
+}
+
+impl WriteCap {
+    /// The event `name` of `category` may be written in version `highest` or below.
+    pub fn new(category: impl Into<String>, name: impl Into<String>, highest: u32) -> Self {
+        Self {
+            category: category.into(),
+            name: name.into(),
+            highest,
+        }
+    }
+}
+
+const KIND: &str = "write_cap";
+
+/// How often a cap is saved anew that another process has changed meanwhile.
+const ATTEMPTS: u32 = 100;
+
+impl WriteCaps {
+    /// Those that `states` keeps.
+    pub fn new(states: Arc<dyn StateStore>) -> Self {
+        Self(states)
+    }
+
+    /// Every cap, in the order of category and name.
+    pub async fn all(&self) -> Result<Vec<WriteCap>, StoreError> {
+        let mut latest: BTreeMap<StateKey, StateChange> = BTreeMap::new();
+        let mut changes = self.0.load(RESERVED);
+        while let Some(change) = changes.try_next().await? {
+            let is_newer = |known: &StateChange| known.sequence < change.sequence;
+            if change.key.kind == KIND && latest.get(&change.key).is_none_or(is_newer) {
+                latest.insert(change.key.clone(), change);
+            }
+        }
+        let kept = latest.into_values().filter_map(|change| change.payload);
+        let caps = kept.map(|payload| {
+            serde_json::from_slice::<WriteCap>(&payload).map_err(|error| {
+                StoreError::new(StoreErrorKind::Corrupt, "a write cap cannot be read").caused_by(error)
+            })
+        });
+        let mut caps: Vec<WriteCap> = caps.collect::<Result<_, _>>()?;
+        caps.sort_unstable();
+        Ok(caps)
+    }
+
+    /// Caps what may be written of an event, in place of the cap that it had.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, or fails, the cap may be set or not: set it again.
+    pub async fn set(&self, cap: WriteCap) -> Result<(), StoreError> {
+        let payload = serde_json::to_vec(&cap).unwrap_or_else(|_| unreachable!("text and a number have a JSON form"));
+        self.save(&cap.category, &cap.name, Some(payload)).await
+    }
+
+    /// Lifts the cap of an event. Does nothing if it has none.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, or fails, the cap may be lifted or not: lift it again.
+    pub async fn lift(&self, category: &str, name: &str) -> Result<(), StoreError> {
+        self.save(category, name, None).await
+    }
+
+    async fn save(&self, category: &str, name: &str, payload: Option<Vec<u8>>) -> Result<(), StoreError> {
+        // Two names that no others are taken for.
+        let id = serde_json::to_string(&(category, name)).unwrap_or_else(|_| unreachable!("text has a JSON form"));
+        let key = StateKey::new(RESERVED, KIND, id);
+        key.check()?;
+        for _ in 0..ATTEMPTS {
+            let kept = self.0.get(&key).await?;
+            let is_there = kept.as_ref().is_some_and(|kept| kept.payload.is_some());
+            let change = match (&payload, is_there) {
+                (None, false) => return Ok(()),
+                (None, true) => Change::Delete,
+                (Some(_), false) => Change::Create,
+                (Some(_), true) => Change::Update,
+            };
+            let change = StateChange {
+                key: key.clone(),
+                sequence: kept.map_or(0, |kept| kept.sequence) + 1,
+                change,
+                shape: 1,
+                payload: payload.clone().map(Into::into),
+            };
+            match self.0.save(vec![change], Demand::Next).await {
+                Ok(()) => return Ok(()),
+                Err(SaveError::Conflict { .. }) => {}
+                Err(SaveError::Store(error) | SaveError::Rejected(error) | SaveError::Indeterminate(error)) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    return Err(StoreError::new(StoreErrorKind::Rejected, "the write cap is not kept").caused_by(error));
+                }
+            }
+        }
+        let message = format!("the cap of event `{name}` of `{category}` is changed by others again and again");
+        Err(StoreError::new(StoreErrorKind::Unavailable, message))
+    }
+}
+
+impl std::fmt::Debug for WriteCaps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteCaps").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,55 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, stream};
+
+use super::{Demand, Purge, SaveError, StateChange, StateKey, StateStore};
+use crate::{StoreError, StoreErrorKind};
+
+/// The namespace of what the framework itself keeps.
+pub(crate) const RESERVED: &str = "es";
+
+/// A store of states as it is given to users: without what the framework keeps in it.
+pub(crate) struct Unreserved(pub(crate) Arc<dyn StateStore>);
+
+#[async_trait]
+impl StateStore for Unreserved {
+    async fn save(&self, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {
+        for change in &changes {
+            not_reserved(&change.key.namespace).map_err(SaveError::Rejected)?;
+        }
+        self.0.save(changes, demand).await
+    }
+
+    async fn get(&self, key: &StateKey) -> Result<Option<StateChange>, StoreError> {
+        not_reserved(&key.namespace)?;
+        self.0.get(key).await
+    }
+
+    fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
+        match not_reserved(namespace) {
+            Ok(()) => self.0.load(namespace),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        purge.namespaces().into_iter().try_for_each(not_reserved)?;
+        self.0.purge(purge).await
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.0.close().await
+    }
+}
+
+fn not_reserved(namespace: &str) -> Result<(), StoreError> {
+    if namespace == RESERVED {
+        return Err(StoreError::new(
+            StoreErrorKind::Rejected,
+            format!("the namespace `{RESERVED}` is the framework's own: choose another one"),
+        ));
+    }
+    Ok(())
+}
