@@ -1,9 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline, kinds,
-    leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads, rebuilds,
-    rows, sql, state_limits, state_races, states,
+    append, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline,
+    kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
+    rebuilds, rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -150,6 +150,13 @@ macro_rules! __cases {
             leases::o05_lease_ignores_client_clock [TxProjections] "leases run by the store's clock, whatever those of the processes say";
             leases::o06_report_is_told_to_everybody [TxProjections] "what the owner of a lease reports, and whether it still has it, is told through every handle, and stays when it ends";
             leases::o07_lost_owner_reports_nothing [TxProjections] "whoever lost a lease or gave it back reports nothing, and what was reported stands";
+            chains::q01_a_chain_stores_in_order [] "n appends of which each expects what the one before leaves give n results, with contiguous versions";
+            chains::q02_a_chain_ends_at_the_first_that_fails [] "an append that fails for whatever reason is the last that is answered; those before it are stored, and nothing behind it was tried";
+            chains::q03_a_stranger_between_ends_it [] "behind an append that met a stranger's event nothing is stored, though the event makes the number right that is expected next";
+            chains::q04_a_repetition_ends_it [] "an append that was done before, by its id or its key, is answered with its result, and nothing behind it was tried";
+            chains::q05_a_cut_chain_is_a_prefix [] "of a chain that is dropped or whose process is killed the first appends are stored, each as a whole, and `resolve` tells which";
+            mixed::q06_chains_and_single_appends_share_a_batch [] "chains and single appends of 16 callers at once have the results that some order of them has, done one by one";
+            chains::q07_chains_over_several_streams [MultiStream] "an append over several streams in a chain is stored as a whole, or ends it";
             states::p01_save_is_atomic [States] "of a save in which one change does not fit, or which is dropped, all is kept or nothing";
             states::p02_next_demands_the_next_sequence [States] "under `Next` a gap, an older sequence and an unknown entity that is not at 1 are conflicts that tell the kept sequence";
             states::p03_same_change_again_is_done [States] "the kept change again is done and there once; another one of its sequence is a conflict";

@@ -118,6 +118,39 @@ pub(crate) async fn m04_unacked_are_whole_or_absent(subject: &Subject<'_>) -> Ch
     Ok(())
 }
 
+/// Kills writers, which append by chains too, if the fixture has any. Each of their tasks does one append after the other, and none
+/// fails: those that are stored are the first ones.
+pub(crate) async fn killed_chains(subject: &Subject<'_>) -> Checked {
+    let mut random = subject.random();
+    for round in 0..10 {
+        match killed(subject, &format!("q{round}"), &mut random).await {
+            Ok(said) => no_failure(&said)?,
+            Err(Stop::Skipped(_)) => return Ok(()),
+            Err(broken) => return Err(broken),
+        }
+        let log = subject.open().await.check_log().await?;
+        check_whole(&log)
+            .and_then(|()| check_first(&log))
+            .among(format_args!("kill {round}"))?;
+    }
+    Ok(())
+}
+
+/// Of each task of a writer process the first appends are there, in their order.
+fn check_first(log: &[RecordedEvent]) -> Checked {
+    let mut tasks: HashMap<String, Vec<u64>> = HashMap::new();
+    for mark in log.iter().filter_map(Mark::of).filter(|mark| mark.index == 0) {
+        if let Some((task, number)) = mark.append.rsplit_once('.') {
+            tasks.entry(task.to_owned()).or_default().extend(number.parse::<u64>());
+        }
+    }
+    for (task, numbers) in tasks {
+        let first: Vec<u64> = (0..numbers.len() as u64).collect();
+        same(format_args!("the appends of task {task}"), numbers, first)?;
+    }
+    Ok(())
+}
+
 /// Starts a writer and kills it at a random moment.
 async fn killed(subject: &Subject<'_>, name: &str, random: &mut Random) -> Checked<Vec<Said>> {
     let writer = subject.writer(name, 100_000, &[])?;

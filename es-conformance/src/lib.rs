@@ -5,6 +5,7 @@ pub mod broken;
 mod cancellation;
 mod capability;
 mod cases;
+mod chains;
 mod check;
 mod decisions;
 mod deployments;
@@ -43,6 +44,13 @@ mod state_races;
 mod states;
 mod subject;
 pub mod wrap;
+
+#[doc = include_str!("../docs/writing-a-store.md")]
+#[doc = "```no_run"]
+#[doc = include_str!("../tests/vec_store.rs")]
+#[doc = "```"]
+#[doc = include_str!("../docs/what-a-store-promises.md")]
+pub mod writing_a_store {}
 
 pub use capability::Capability;
 pub use cases::cases;

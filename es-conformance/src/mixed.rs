@@ -1,4 +1,4 @@
-//! D16 to D18: appends of every kind, sent together. Whatever travels in one batch, each has the result that it would have alone.
+//! D16 to D18 and Q06: appends of every kind, sent together. Whatever travels in one batch, each has the result that it would have alone.
 
 use es_runtime::store::{Append, IdempotencyKey, StreamAppend};
 use es_runtime::{AnyRefusal, AppendId, ExecuteError, ExpectedVersion, Receipt, Runtime, StreamId, Version};
@@ -17,12 +17,7 @@ use crate::subject::{Store, Subject, at_once};
 pub(crate) async fn d16_mixed_batches_equal_one_by_one(subject: &Subject<'_>) -> Checked {
     let store = subject.open().await;
     let mut model = Model::default();
-    let mut plan = Plan {
-        random: subject.random(),
-        sent: Vec::new(),
-        batches: 0,
-        may_span: subject.offers(Capability::MultiStream),
-    };
+    let mut plan = Plan::new(subject);
     for number in 0..scaled(300, 20_000) {
         let batch = plan.batch(&model);
         let answers = if number % 2 == 0 {
@@ -30,7 +25,7 @@ pub(crate) async fn d16_mixed_batches_equal_one_by_one(subject: &Subject<'_>) ->
         } else {
             at_once(batch.into_iter().map(|append| {
                 let store = store.clone();
-                async move { (append.clone(), store.append(append).await) }
+                async move { Answered::alone(append.clone(), store.append(append).await) }
             }))
             .await
         };
@@ -38,6 +33,34 @@ pub(crate) async fn d16_mixed_batches_equal_one_by_one(subject: &Subject<'_>) ->
             .check(&store, answers)
             .await
             .among(format_args!("batch {number}"))?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn q06_chains_and_single_appends_share_a_batch(subject: &Subject<'_>) -> Checked {
+    const CALLERS: usize = 16;
+    let store = subject.open().await;
+    let mut model = Model::default();
+    let mut plan = Plan::new(subject);
+    for number in 0..scaled(100, 5_000) {
+        let sent: Vec<Vec<Append>> = (0..CALLERS).map(|_| plan.chain(&model)).collect();
+        let calls = sent.into_iter().map(|appends| {
+            let store = store.clone();
+            async move {
+                let answers = store.append_chain(appends.clone()).await;
+                (appends, answers)
+            }
+        });
+        let answers = if number % 2 == 0 {
+            join_all(calls).await
+        } else {
+            at_once(calls).await
+        };
+        let mut batch = Vec::new();
+        for (appends, answers) in answers {
+            batch.extend(Answered::of_a_chain(appends, answers)?);
+        }
+        model.check(&store, batch).await.among(format_args!("batch {number}"))?;
     }
     Ok(())
 }
@@ -144,12 +167,12 @@ async fn requests(
 async fn in_one_task(store: &Store, batch: Vec<Append>) -> Vec<Answered> {
     let sent = batch.into_iter().map(|append| async {
         let answer = store.append(append.clone()).await;
-        (append, answer)
+        Answered::alone(append, answer)
     });
     join_all(sent).await
 }
 
-fn part(id: &str, expected: ExpectedVersion, count: u64) -> StreamAppend {
+pub(crate) fn part(id: &str, expected: ExpectedVersion, count: u64) -> StreamAppend {
     StreamAppend {
         stream: stream(id),
         expected,
@@ -246,6 +269,47 @@ struct Plan {
 }
 
 impl Plan {
+    fn new(subject: &Subject<'_>) -> Self {
+        Self {
+            random: subject.random(),
+            sent: Vec::new(),
+            batches: 0,
+            may_span: subject.offers(Capability::MultiStream),
+        }
+    }
+
+    /// One append, or some of which each expects what the one before leaves, with another one in their midst at times.
+    fn chain(&mut self, model: &Model) -> Vec<Append> {
+        self.batches += 1;
+        let length = 1 + self.random.below(5);
+        let mut chain = Vec::new();
+        let own = self.parts(model).remove(0).stream;
+        let mut version = model.version(&own);
+        for number in 0..length {
+            let mut append = self.append(model, number);
+            if length > 1 && self.random.below(8) > 0 {
+                let events = events(0..=self.random.below(3));
+                append.id = AppendId::new();
+                append.key = append.key.filter(|_| self.random.below(3) == 0);
+                append.streams = vec![StreamAppend {
+                    stream: own.clone(),
+                    expected: match self.random.below(8) {
+                        0 => ExpectedVersion::Any,
+                        1 => ExpectedVersion::Exists,
+                        _ => ExpectedVersion::Exact(version),
+                    },
+                    events,
+                }];
+            }
+            let added = append.streams.iter().filter(|part| part.stream == own);
+            version.0 += added.map(|part| part.events.len() as u64).sum::<u64>();
+            self.sent.push(append.clone());
+            chain.push(append);
+        }
+        self.forget();
+        chain
+    }
+
     fn batch(&mut self, model: &Model) -> Vec<Append> {
         self.batches += 1;
         let size = 1 + self.random.below(12);
@@ -255,10 +319,14 @@ impl Plan {
             self.sent.push(append.clone());
             batch.push(append);
         }
-        // What is repeated is recent, or of the same batch.
+        self.forget();
+        batch
+    }
+
+    /// What is repeated is recent, or of the same batch.
+    fn forget(&mut self) {
         let kept = self.sent.len().min(40);
         self.sent.drain(..self.sent.len() - kept);
-        batch
     }
 
     fn append(&mut self, model: &Model, number: u64) -> Append {

@@ -21,7 +21,48 @@ pub(crate) struct Model {
 }
 
 /// An append with its answer.
-pub(crate) type Answered = (Append, Result<Appended, AppendError>);
+pub(crate) struct Answered {
+    append: Append,
+    /// None if it was not tried, as a chain had ended before it.
+    answer: Option<Result<Appended, AppendError>>,
+    /// The append before it in its chain.
+    after: Option<AppendId>,
+}
+
+impl Answered {
+    pub(crate) fn alone(append: Append, answer: Result<Appended, AppendError>) -> Self {
+        Self {
+            append,
+            answer: Some(answer),
+            after: None,
+        }
+    }
+
+    /// The appends of a chain. Checks that its answers end with the first that was not stored.
+    pub(crate) fn of_a_chain(chain: Vec<Append>, answers: Vec<Result<Appended, AppendError>>) -> Checked<Vec<Self>> {
+        let stored = answers.iter().take_while(|answer| is_recorded(answer)).count();
+        same(
+            format_args!("the number of answers to a chain, which are {answers:?}"),
+            answers.len(),
+            chain.len().min(stored + 1),
+        )?;
+        let mut answers = answers.into_iter();
+        let mut after = None;
+        let answered = chain.into_iter().map(|append| Self {
+            after: after.replace(append.id),
+            answer: answers.next(),
+            append,
+        });
+        Ok(answered.collect())
+    }
+}
+
+/// An append that was tried.
+struct Tried<'a> {
+    append: &'a Append,
+    answer: &'a Result<Appended, AppendError>,
+    after: Option<AppendId>,
+}
 
 impl Model {
     /// The version of a stream; 0 if it has no events.
@@ -33,15 +74,21 @@ impl Model {
     /// events, and what is recorded of each append and under each key.
     pub(crate) async fn check(&mut self, store: &Store, batch: Vec<Answered>) -> Checked {
         let before = self.head;
-        let (mut writes, mut others): (Vec<&Answered>, Vec<_>) = batch
-            .iter()
-            .partition(|(append, answer)| is_recorded(answer) && append.events().next().is_some());
+        let tried = batch.iter().filter_map(|of| {
+            Some(Tried {
+                append: &of.append,
+                answer: of.answer.as_ref()?,
+                after: of.after,
+            })
+        });
+        let (mut writes, mut others): (Vec<Tried<'_>>, Vec<_>) =
+            tried.partition(|tried| is_recorded(tried.answer) && tried.append.events().next().is_some());
         // The order of those that wrote is that of their positions. The others may stand anywhere between them.
-        writes.sort_by_key(|(_, answer)| answer.as_ref().ok().and_then(Appended::head));
+        writes.sort_by_key(|tried| tried.answer.as_ref().ok().and_then(Appended::head));
         self.take(&mut others);
-        for (append, answer) in &writes {
+        for tried @ Tried { append, answer, .. } in &writes {
             holds(
-                self.allows(append, answer),
+                self.allows(tried),
                 format_args!("the answer to {append:?}, behind the appends with lower positions"),
                 format_args!("what it is when it is done alone at head {}", self.head),
                 answer,
@@ -49,16 +96,16 @@ impl Model {
             self.record(append, answer);
             self.take(&mut others);
         }
-        if let Some((append, answer)) = others.first() {
+        if let Some(Tried { append, answer, .. }) = others.first() {
             return Err(Stop::broken(
                 format_args!("the answer to {append:?}"),
                 "what it is when it is done alone, at some moment of the batch",
                 format_args!("{answer:?}"),
             ));
         }
-        self.check_log(store, before, writes.iter().map(|(append, _)| append))
+        self.check_log(store, before, writes.iter().map(|tried| tried.append))
             .await?;
-        for (append, _) in &batch {
+        for Answered { append, .. } in &batch {
             self.check_records(store, append)
                 .await
                 .among(format_args!("{append:?}"))?;
@@ -68,19 +115,22 @@ impl Model {
 
     /// Takes in the answers that can have been given now. First those that leave no trace: behind the append that records their
     /// key they would be repetitions.
-    fn take(&mut self, others: &mut Vec<&Answered>) {
+    fn take(&mut self, others: &mut Vec<Tried<'_>>) {
         loop {
-            others.retain(|(append, answer)| is_recorded(answer) || !self.allows(append, answer));
-            let Some(next) = others.iter().position(|(append, answer)| self.allows(append, answer)) else {
+            others.retain(|tried| is_recorded(tried.answer) || !self.allows(tried));
+            let Some(next) = others.iter().position(|tried| self.allows(tried)) else {
                 return;
             };
-            let (append, answer) = others.swap_remove(next);
+            let Tried { append, answer, .. } = others.swap_remove(next);
             self.record(append, answer);
         }
     }
 
-    /// Whether the append, done now, has this answer.
-    fn allows(&self, append: &Append, answer: &Result<Appended, AppendError>) -> bool {
+    /// Whether the append, done now, has this answer, and is not done before the one that it follows.
+    fn allows(&self, Tried { append, answer, after }: &Tried<'_>) -> bool {
+        if after.is_some_and(|before| !self.done.contains_key(&before)) {
+            return false;
+        }
         let under_key = append
             .key
             .as_ref()

@@ -120,39 +120,56 @@ pub fn writer_process<F: Fixture>(fixture: impl FnOnce() -> F) {
     });
 }
 
-/// Appends batches of 1 to 5 events, most of them to a stream of its own where it demands the exact version, and says each
-/// result.
+/// Appends batches of 1 to 5 events, most of them to a stream of its own where it demands the exact version, alone or as a chain,
+/// and says each result.
 async fn write(store: Store, name: String, appends: u64, failed: Arc<AtomicBool>) {
     let own = stream(&name);
     let mut version = Version::ZERO;
     let mut random = Random::from_seed(name.bytes().map(u64::from).sum());
-    for number in 0..appends {
-        let (target, expected) = match random.below(4) {
-            0 => (shared(), ExpectedVersion::Any),
-            _ => (own.clone(), ExpectedVersion::Exact(version)),
-        };
-        let batch = batch(&format!("{name}.{number}"), 1 + random.below(5));
-        let events = batch.len() as u64;
+    let mut number = 0;
+    while number < appends {
+        let length = 1 + random.below(6).saturating_sub(2).min(appends - number - 1);
+        let mut expected = version;
+        let chain: Vec<Append> = (number..number + length)
+            .map(|number| {
+                let batch = batch(&format!("{name}.{number}"), 1 + random.below(5));
+                if random.below(4) == 0 {
+                    return Append::new(shared(), ExpectedVersion::Any, batch);
+                }
+                let demanded = ExpectedVersion::Exact(expected);
+                expected.0 += batch.len() as u64;
+                Append::new(own.clone(), demanded, batch)
+            })
+            .collect();
+        number += length;
         let after_failure = failed.load(Ordering::SeqCst);
-        let said = match store.append(Append::new(target.clone(), expected, batch)).await {
-            Ok(appended) => {
-                let reached = appended.streams[0].version;
-                if target == own {
-                    version = reached;
-                }
-                Said::Acknowledged {
-                    stream: target,
-                    version: reached,
-                    events,
-                    after_failure,
-                }
-            }
-            Err(error) => {
-                failed.store(true, Ordering::SeqCst);
-                Said::Failed(format!("{error} ({error:?})"))
-            }
+        let answers = if let [append] = &chain[..] {
+            vec![store.append(append.clone()).await]
+        } else {
+            store.append_chain(chain.clone()).await
         };
-        say(&said.line());
+        for (append, answer) in chain.iter().zip(answers) {
+            let part = &append.streams[0];
+            let said = match answer {
+                Ok(appended) => {
+                    let reached = appended.streams[0].version;
+                    if part.stream == own {
+                        version = reached;
+                    }
+                    Said::Acknowledged {
+                        stream: part.stream.clone(),
+                        version: reached,
+                        events: part.events.len() as u64,
+                        after_failure,
+                    }
+                }
+                Err(error) => {
+                    failed.store(true, Ordering::SeqCst);
+                    Said::Failed(format!("{error} ({error:?})"))
+                }
+            };
+            say(&said.line());
+        }
     }
 }
 

@@ -33,6 +33,11 @@ pub trait Wrap: Send + Sync + 'static {
         self.inner().append(append).await
     }
 
+    /// See [`EventStore::append_chain`].
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.inner().append_chain(appends).await
+    }
+
     /// See [`EventStore::resolve`].
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
         self.inner().resolve(append).await
@@ -122,6 +127,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.append(append).await
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.0.append_chain(appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {

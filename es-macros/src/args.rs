@@ -114,7 +114,7 @@ fn elsewhere(attribute: &str, argument: &str) -> Option<&'static str> {
         }
         (
             "#[projection] impl",
-            "name" | "version" | "segments" | "index" | "schema" | "inline" | "park" | "memory" | "live",
+            "name" | "version" | "segments" | "index" | "schema" | "inline" | "park" | "park_alone" | "memory" | "live",
         ) => "it goes on the struct, which has a `#[projection(…)]` of its own",
         _ => return None,
     })

@@ -341,10 +341,11 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `segments = n` | deals its streams out to so many readers, up to 64, which run at the same time in any of the processes: each row's key is then the id of the event's stream, without `key` and `keys`; another number needs another version | 1 |
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `schema = "….sql"` | the file that creates its tables, from the source file: it has no rows, and its methods take the store's transaction first | it has rows |
-/// | `inline` | its methods run in the transaction of each append, which is refused if one fails; with `schema`, without `segments` and `park` | after it |
-/// | `park` | puts an event aside that it cannot apply, and goes on | stops there |
+/// | `inline` | its methods run in the transaction of each append, which is refused if one fails; with `schema`, without `segments`, `park` and `park_alone` | after it |
+/// | `park` | puts an event aside that it cannot apply, with whatever comes behind it for the same row, and goes on | stops there |
+/// | `park_alone` | puts the event aside and nothing else | stops there |
 /// | `memory` | keeps the rows in the memory of each process, which folds them anew when it starts; without `version`, `segments` and `index` | in the store |
-/// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `segments`, `index` and `park` | |
+/// | `live` | keeps no rows: they are folded when they are asked for; without `version`, `segments`, `index`, `park` and `park_alone` | |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// With `schema`, the struct has no fields, and a method is `fn(&mut SqliteTransaction<'_>, Event) -> Result<()>` on SQLite and

@@ -70,19 +70,23 @@ impl Filling {
     const APPENDS: usize = 512;
     const BYTES: usize = 1 << 20;
 
-    /// Counts the append in if it fits. The first one always does.
-    pub(crate) fn take(&mut self, encoded: &Encoded) -> bool {
-        let key = encoded.append.key.as_ref().map(|key| &key.key);
+    /// Counts an append in, or all of a chain, if it fits. The first one always does.
+    pub(crate) fn take(&mut self, chain: &[Encoded]) -> bool {
         // The function wants each id and each key once in a call: a repetition goes into the next one.
-        let is_repetition = self.ids.contains(&encoded.append.id) || key.is_some_and(|key| self.keys.contains(key));
-        let is_full = self.appends == Self::APPENDS || self.bytes + encoded.bytes > Self::BYTES;
+        let is_repetition = chain.iter().any(|encoded| {
+            let key = encoded.append.key.as_ref();
+            self.ids.contains(&encoded.append.id) || key.is_some_and(|key| self.keys.contains(&key.key))
+        });
+        let bytes: usize = chain.iter().map(|encoded| encoded.bytes).sum();
+        let is_full = self.appends + chain.len() > Self::APPENDS || self.bytes + bytes > Self::BYTES;
         if self.appends > 0 && (is_repetition || is_full) {
             return false;
         }
-        self.appends += 1;
-        self.bytes += encoded.bytes;
-        self.ids.insert(encoded.append.id);
-        self.keys.extend(key.cloned());
+        self.appends += chain.len();
+        self.bytes += bytes;
+        self.ids.extend(chain.iter().map(|encoded| encoded.append.id));
+        let keys = chain.iter().filter_map(|encoded| encoded.append.key.as_ref());
+        self.keys.extend(keys.map(|key| key.key.clone()));
         true
     }
 }
@@ -99,27 +103,31 @@ pub(crate) enum Answer {
         entry: usize,
         actual: Version,
     },
+    /// The append before it in its chain was not stored now.
+    Untried,
 }
 
 /// The statement that sends a batch. `durably`: its commit is flushed even where `synchronous_commit` was turned off under the running
 /// store, which a session follows at once.
 pub(crate) fn statement(schema: &Schema, durably: bool) -> String {
     const CALL: &str = "SELECT outcome, append_id, version, position, recorded_at \
-         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     const DURABLY: &str = " WHERE CASE current_setting('synchronous_commit') \
          WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END";
     schema.render(CALL) + if durably { DURABLY } else { "" }
 }
 
-/// Sends the appends as one call, and gives the answer to each. Without a time, the server's counts.
+/// Sends the chains as one call, and gives the answers to each, up to the first append that was not stored now. Without a time, the
+/// server's counts.
 pub(crate) async fn send(
     client: &impl GenericClient,
     statement: &Statement,
-    batch: &[&Encoded],
+    batch: &[&[Encoded]],
     by_clock: Option<Timestamp>,
-) -> Result<Vec<Answer>, Problem> {
+) -> Result<Vec<Vec<Answer>>, Problem> {
     let rows = Columns::of(batch).call(client, statement, by_clock).await?;
-    let entries: usize = batch.iter().map(|encoded| encoded.append.streams.len()).sum();
+    let appends = batch.iter().copied().flatten();
+    let entries: usize = appends.map(|encoded| encoded.append.streams.len()).sum();
     if rows.len() != entries {
         return Err(Problem::Damaged(format!(
             "append() answered {} rows to {entries} entries",
@@ -127,12 +135,19 @@ pub(crate) async fn send(
         )));
     }
     let mut rest = &rows[..];
+    let mut answer_next = |encoded: &Encoded| {
+        let (own, others) = rest.split_at(encoded.append.streams.len());
+        rest = others;
+        answer(&encoded.append, own)
+    };
     batch
         .iter()
-        .map(|encoded| {
-            let (own, others) = rest.split_at(encoded.append.streams.len());
-            rest = others;
-            answer(&encoded.append, own)
+        .map(|chain| {
+            let answers: Vec<Answer> = chain.iter().map(&mut answer_next).collect::<Result<_, _>>()?;
+            Ok(answers
+                .into_iter()
+                .take_while(|answer| !matches!(answer, Answer::Untried))
+                .collect())
         })
         .collect()
 }
@@ -151,6 +166,7 @@ fn answer(append: &Append, rows: &[Row]) -> Result<Answer, Problem> {
             "repeated" => return Ok(Answer::Repeated(AppendId(row.read(1)?))),
             "mismatched" => return Ok(Answer::KeyMismatch),
             "conflict" => return Ok(Answer::Conflict { entry, actual: version }),
+            "untried" => return Ok(Answer::Untried),
             "refused" => {}
             other => return Err(Problem::Damaged(format!("append() answered `{other}`"))),
         }
@@ -184,19 +200,24 @@ struct Columns<'a> {
     keys: Vec<Option<&'a str>>,
     fingerprints: Vec<Option<Uuid>>,
     has_key: bool,
+    chained: Vec<bool>,
+    has_chain: bool,
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &[&'a Encoded]) -> Self {
+    fn of(batch: &[&'a [Encoded]]) -> Self {
         let mut columns = Self::default();
-        for (number, encoded) in (1..).zip(batch) {
-            columns.add(number, encoded);
+        let appends = batch.iter().flat_map(|chain| chain.iter().enumerate());
+        for (number, (place, encoded)) in (1..).zip(appends) {
+            columns.add(number, encoded, place > 0);
         }
         columns
     }
 
-    fn add(&mut self, number: i32, encoded: &'a Encoded) {
+    fn add(&mut self, number: i32, encoded: &'a Encoded, is_chained: bool) {
         let append = &encoded.append;
+        self.chained.push(is_chained);
+        self.has_chain |= is_chained;
         self.append_ids.push(append.id.0);
         self.has_key |= append.key.is_some();
         self.keys.push(append.key.as_ref().map(|key| key.key.as_str()));
@@ -236,8 +257,9 @@ impl<'a> Columns<'a> {
             self.has_key.then_some(&self.keys),
             self.has_key.then_some(&self.fingerprints),
         );
+        let chained = self.has_chain.then_some(&self.chained);
         let by_clock = by_clock.map(Time);
-        let arguments: [&(dyn ToSql + Sync); 15] = [
+        let arguments: [&(dyn ToSql + Sync); 16] = [
             &self.categories,
             &self.stream_ids,
             &self.expectations,
@@ -252,6 +274,7 @@ impl<'a> Columns<'a> {
             &self.append_ids,
             &keys,
             &fingerprints,
+            &chained,
             &by_clock,
         ];
         Ok(client.query(statement, &arguments).await?)

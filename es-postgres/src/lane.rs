@@ -21,7 +21,7 @@ use crate::error::Problem;
 use crate::holder;
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::patience::Patience;
-use crate::reply::{Answered, Reply, Waiting, ended, failure, pause, result};
+use crate::reply::{Answered, NotDone, Replies, Reply, Waiting, ended, pause};
 use crate::schema::Schema;
 use crate::wake::Wake;
 
@@ -34,7 +34,7 @@ pub(crate) struct Lane {
 }
 
 enum Request {
-    Append(Encoded, oneshot::Sender<Result<Reply, AppendError>>),
+    Append(Waiting),
     /// Answered when everything that was requested before has been.
     Barrier(oneshot::Sender<()>),
     /// The same, and nothing is done afterwards.
@@ -107,12 +107,22 @@ impl Lane {
     }
 
     pub(crate) async fn append(&self, append: Encoded) -> Result<Reply, AppendError> {
-        let (reply, answer) = oneshot::channel();
-        self.requests
-            .send(Request::Append(append, reply))
-            .map_err(|_| ended())?;
-        // A request that was sent is always answered: see `Waiting`.
-        answer.await.map_err(|_| ended())?
+        match self.append_chain(vec![append]).await {
+            Ok(mut replies) => replies.pop().unwrap_or_else(|| Err(ended().into())),
+            Err(NotDone(_)) => unreachable!("of one append it is known which is to blame"),
+        }
+    }
+
+    /// Appends one after the other, in one batch.
+    pub(crate) async fn append_chain(&self, chain: Vec<Encoded>) -> Replies {
+        let (reply, replies) = oneshot::channel();
+        let request = Request::Append(Waiting::new(chain, reply));
+        let replies = match self.requests.send(request) {
+            // A request that was sent is always answered: see `Waiting`.
+            Ok(()) => replies.await.ok(),
+            Err(_) => None,
+        };
+        replies.unwrap_or_else(|| Ok(vec![Err(ended().into())]))
     }
 
     /// Waits until nothing that was asked for before is still to be sent by this process, and gives the sessions of which it
@@ -172,8 +182,8 @@ impl Worker {
                     let _ = closed.send(());
                     return;
                 }
-                Some(Request::Append(encoded, reply)) => {
-                    let batch = self.fill(Waiting::new(encoded, reply)).await;
+                Some(Request::Append(first)) => {
+                    let batch = self.fill(first).await;
                     self.had_company = batch.len() > 1;
                     self.append(batch).await;
                 }
@@ -209,7 +219,7 @@ impl Worker {
     /// alone, and the others after it.
     async fn fill(&mut self, first: Waiting) -> Vec<Waiting> {
         let mut filling = Filling::default();
-        filling.take(&first.encoded);
+        filling.take(&first.chain);
         let mut batch = vec![first];
         loop {
             if self.had_company {
@@ -218,9 +228,7 @@ impl Worker {
             let before = batch.len();
             while let Ok(request) = self.queue.try_recv() {
                 match request {
-                    Request::Append(encoded, reply) if filling.take(&encoded) => {
-                        batch.push(Waiting::new(encoded, reply));
-                    }
+                    Request::Append(waiting) if filling.take(&waiting.chain) => batch.push(waiting),
                     other => {
                         self.held_back = Some(other);
                         return batch;
@@ -252,33 +260,31 @@ impl Worker {
         }
     }
 
-    async fn conclude(&mut self, batch: Vec<Waiting>, results: Result<Vec<Answered>, (Outcome, Problem)>) {
+    async fn conclude(&mut self, batch: Vec<Waiting>, results: Result<Vec<Vec<Answered>>, (Outcome, Problem)>) {
         match results {
             Ok(results) => self.reply(batch, results),
             Err((outcome, problem)) => {
                 let holder = self.holder(&problem).await;
                 for waiting in batch {
-                    let error = failure(outcome, problem.clone(), holder.as_deref(), &waiting.encoded.append);
-                    waiting.answer(Err(error));
+                    waiting.fail(outcome, problem.clone(), holder.as_deref());
                 }
             }
         }
     }
 
-    fn reply(&mut self, batch: Vec<Waiting>, results: Vec<Answered>) {
-        let heads = results.iter().filter_map(|answered| match &answered.answer {
+    fn reply(&mut self, batch: Vec<Waiting>, results: Vec<Vec<Answered>>) {
+        let heads = results.iter().flatten().filter_map(|answered| match &answered.answer {
             Answer::Appended(appended) => appended.head(),
             _ => None,
         });
         self.unhinted = heads.max().or(self.unhinted);
-        for (waiting, answered) in batch.into_iter().zip(results) {
-            let result = result(answered, &waiting.encoded.append);
-            waiting.answer(result);
+        for (waiting, answers) in batch.into_iter().zip(results) {
+            waiting.answer(answers);
         }
     }
 
     /// Sends a batch, again where another writer was in the way.
-    async fn send(&mut self, batch: &mut [Waiting]) -> Result<Vec<Answered>, (Outcome, Problem)> {
+    async fn send(&mut self, batch: &mut [Waiting]) -> Result<Vec<Vec<Answered>>, (Outcome, Problem)> {
         const ATTEMPTS: u32 = 10;
         for attempt in 1.. {
             let (outcome, problem) = match self.send_once(batch).await {
@@ -299,7 +305,7 @@ impl Worker {
         unreachable!("the last attempt returns");
     }
 
-    async fn send_once(&mut self, batch: &mut [Waiting]) -> Result<Vec<Answered>, (Phase, Problem)> {
+    async fn send_once(&mut self, batch: &mut [Waiting]) -> Result<Vec<Vec<Answered>>, (Phase, Problem)> {
         self.keep_if_alive();
         let session = Session::kept_or_opened(&mut self.session, &self.settings);
         let session = session.await.map_err(|problem| (Phase::Connect, problem))?;
@@ -314,7 +320,7 @@ impl Worker {
         for waiting in batch.iter_mut() {
             waiting.is_sent = true;
         }
-        let batch: Vec<&Encoded> = batch.iter().map(|waiting| &waiting.encoded).collect();
+        let batch: Vec<&[Encoded]> = batch.iter().map(|waiting| &waiting.chain[..]).collect();
         // Before those who wait are told, who may ask about it at once.
         let unheard = self.doubtful.unless_heard(&session.backend);
         let sent = batch::send(&session.link.client, &session.statement, &batch, self.settings.now());
@@ -330,7 +336,7 @@ impl Worker {
         Ok(answers
             .map_err(|problem| (Phase::Sent, problem))?
             .into_iter()
-            .map(answered)
+            .map(|answers| answers.into_iter().map(answered).collect())
             .collect())
     }
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod batch;
+mod chain;
 mod connection;
 pub mod doctor;
 mod doubt;

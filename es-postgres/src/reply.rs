@@ -20,19 +20,26 @@ pub(crate) enum Reply {
     },
 }
 
-/// An append with who waits for it.
+/// The appends of a chain that were not done, because of a value in one of them.
+pub(crate) struct NotDone(pub(crate) Vec<Append>);
+
+/// The answers to appends, up to the first that was not stored now.
+pub(crate) type Replies = Result<Vec<Result<Reply, AppendError>>, NotDone>;
+
+/// Appends with who waits for them: one, or a chain.
 pub(crate) struct Waiting {
-    pub(crate) encoded: Encoded,
+    /// Each is done only if the one before it was stored now. Never empty.
+    pub(crate) chain: Vec<Encoded>,
     /// `None` once it was answered.
-    reply: Option<oneshot::Sender<Result<Reply, AppendError>>>,
+    reply: Option<oneshot::Sender<Replies>>,
     /// Whether the server may have it.
     pub(crate) is_sent: bool,
 }
 
 impl Waiting {
-    pub(crate) fn new(encoded: Encoded, reply: oneshot::Sender<Result<Reply, AppendError>>) -> Self {
+    pub(crate) fn new(chain: Vec<Encoded>, reply: oneshot::Sender<Replies>) -> Self {
         Self {
-            encoded,
+            chain,
             reply: Some(reply),
             is_sent: false,
         }
@@ -42,10 +49,36 @@ impl Waiting {
         self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    pub(crate) fn answer(mut self, result: Result<Reply, AppendError>) {
+    pub(crate) fn answer(mut self, answers: Vec<Answered>) {
+        let answers = answers.into_iter().zip(&self.chain);
+        let results = answers.map(|(answered, encoded)| result(answered, &encoded.append));
+        let mut replies = Vec::with_capacity(self.chain.len());
+        for result in results {
+            // Behind one that standbys have not confirmed stand others of which the same is true.
+            let is_end = result.is_err();
+            replies.push(result);
+            if is_end {
+                break;
+            }
+        }
+        self.reply(Ok(replies));
+    }
+
+    /// Its appends met `problem`, all of them together.
+    pub(crate) fn fail(mut self, outcome: Outcome, problem: Problem, holder: Option<&str>) {
+        if outcome == Outcome::BadValue && self.chain.len() > 1 {
+            let chain = std::mem::take(&mut self.chain);
+            self.reply(Err(NotDone(chain.into_iter().map(|encoded| encoded.append).collect())));
+        } else {
+            let error = failure(outcome, problem, holder, &self.chain[0].append);
+            self.reply(Ok(vec![Err(error)]));
+        }
+    }
+
+    fn reply(&mut self, replies: Replies) {
         if let Some(reply) = self.reply.take() {
             // Who waited may be gone.
-            let _ = reply.send(result);
+            let _ = reply.send(replies);
         }
     }
 }
@@ -53,14 +86,10 @@ impl Waiting {
 impl Drop for Waiting {
     /// The task ended before there was an answer: its runtime was shut down, or it panicked.
     fn drop(&mut self) {
-        if self.is_sent
-            && let Some(reply) = self.reply.take()
-        {
-            let append = Box::new(AppendRef::of(&self.encoded.append));
-            let _ = reply.send(Err(AppendError::Indeterminate {
-                append,
-                source: ended(),
-            }));
+        if self.is_sent && self.reply.is_some() {
+            let append = Box::new(AppendRef::of(&self.chain[0].append));
+            let source = ended();
+            self.reply(Ok(vec![Err(AppendError::Indeterminate { append, source })]));
         }
     }
 }
@@ -90,6 +119,7 @@ pub(crate) fn result(answered: Answered, append: &Append) -> Result<Reply, Appen
         Answer::KeyMismatch => Err(AppendError::IdempotencyMismatch {
             what: format!("idempotency key `{}`", append.key.as_ref().map_or("", |key| &*key.key)),
         }),
+        Answer::Untried => unreachable!("what was not tried has no answer"),
         Answer::Conflict { entry, actual } => {
             let StreamAppend { stream, expected, .. } = &append.streams[entry];
             Err(AppendError::Conflict {

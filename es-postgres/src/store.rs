@@ -12,6 +12,7 @@ use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
 use crate::batch::Encoded;
+use crate::chain;
 use crate::error::Problem;
 use crate::lane::Lane;
 use crate::log;
@@ -53,6 +54,14 @@ impl PostgresStore {
     /// Connects otherwise.
     pub fn options() -> PostgresOptions {
         PostgresOptions::new()
+    }
+
+    /// The answer to an append, with what is still to be read for it.
+    pub(crate) async fn answer(&self, reply: Result<Reply, AppendError>) -> Result<Appended, AppendError> {
+        match reply? {
+            Reply::Appended(appended) => Ok(appended),
+            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
+        }
     }
 
     /// The answer to an append that is stored since before. It is not told as a failure after which nothing is stored if that
@@ -108,10 +117,11 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        match self.lane.append(Encoded::new(append)?).await? {
-            Reply::Appended(appended) => Ok(appended),
-            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
-        }
+        self.answer(self.lane.append(Encoded::new(append)?).await).await
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        chain::append(self, appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {

@@ -2,14 +2,14 @@
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use es_postgres::PostgresStore;
 use es_runtime::store::{AppendError, AppendRef};
-use es_runtime::{EventId, EventStore, StoreErrorKind};
+use es_runtime::{EventId, EventStore, StoreErrorKind, StreamId};
 use support::{Cluster, Database, append, log, scaled};
 use tokio_postgres::config::Host;
 
@@ -21,22 +21,40 @@ struct Told {
     refused: Vec<Vec<EventId>>,
 }
 
-/// Appends until the store has told of a failure.
-async fn write(store: PostgresStore, id: String, told: Arc<Mutex<Told>>) {
+/// Appends until the store has told of a failure: three appends as a chain, or each for itself.
+async fn write(store: PostgresStore, id: String, as_chain: bool, told: Arc<Mutex<Told>>) {
     loop {
-        let sent = append(&id, 0..3);
-        let (reference, ids) = (AppendRef::of(&sent), sent.events().map(|event| event.id).collect());
-        let result = store.append(sent).await;
+        let sent = if as_chain { 3 } else { 1 };
+        let sent: Vec<_> = (0..sent).map(|_| append(&id, 0..3)).collect();
+        let ids = sent
+            .iter()
+            .map(|append| append.events().map(|event| event.id).collect());
+        let ids: Vec<(AppendRef, Vec<EventId>)> = sent.iter().map(AppendRef::of).zip(ids).collect();
+        let answers = store.append_chain(sent).await;
         let mut told = told.lock().unwrap();
-        match result {
-            Ok(_) => told.acknowledged.push(ids),
-            Err(AppendError::Indeterminate { .. }) => told.doubtful.push((reference, ids)),
-            Err(AppendError::Store(error)) => {
-                assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-                told.refused.push(ids);
+        let mut ids = ids.into_iter();
+        for answer in answers {
+            let (reference, of_append) = ids.next().expect("an answer is that of an append");
+            match answer {
+                Ok(_) => told.acknowledged.push(of_append),
+                Err(AppendError::Indeterminate { .. }) => {
+                    told.doubtful.push((reference, of_append));
+                    // So are those behind it.
+                    told.doubtful.extend(ids.by_ref());
+                }
+                Err(AppendError::Store(error)) => {
+                    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+                    told.refused.push(of_append);
+                    told.refused.extend(ids.by_ref().map(|(_, of_append)| of_append));
+                }
+                Err(error) => panic!("{error}"),
             }
-            Err(error) => panic!("{error}"),
         }
+        assert_eq!(
+            ids.len(),
+            0,
+            "each append is answered, or stands behind the last answer"
+        );
         if !told.doubtful.is_empty() || !told.refused.is_empty() {
             return;
         }
@@ -51,7 +69,10 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
     for round in 0..scaled(3, 30) {
         let told = Arc::<Mutex<Told>>::default();
         let writers: Vec<_> = (0..8)
-            .map(|number| tokio::spawn(write(store.clone(), format!("{round}-{number}"), Arc::clone(&told))))
+            .map(|number| {
+                let id = format!("{round}-{number}");
+                tokio::spawn(write(store.clone(), id, number % 2 == 0, Arc::clone(&told)))
+            })
             .collect();
         let started = Instant::now();
         while told.lock().unwrap().acknowledged.is_empty() {
@@ -70,9 +91,19 @@ async fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
         // The same handle goes on, and tells what became of the appends that were under way.
         let mut stored = told.acknowledged;
         let mut absent = told.refused;
+        let mut ended: HashSet<StreamId> = HashSet::new();
         for (reference, ids) in told.doubtful {
             let resolved = store.resolve(&reference).await.unwrap();
-            if resolved.is_some() { &mut stored } else { &mut absent }.push(ids);
+            if resolved.is_some() {
+                assert!(
+                    !ended.contains(&reference.stream),
+                    "of a chain the first appends are stored"
+                );
+                stored.push(ids);
+            } else {
+                ended.insert(reference.stream);
+                absent.push(ids);
+            }
         }
         let prefix = format!("{round}-");
         let mut found: HashMap<EventId, usize> = HashMap::new();
@@ -112,21 +143,25 @@ async fn a_commit_that_standbys_have_not_confirmed_is_told_as_such() {
     admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
 
-    let sent = append("1", 0..2);
-    let reference = AppendRef::of(&sent);
+    let sent = vec![append("1", 0..2), append("1", 0..3)];
+    let references = [&sent[0], &sent[1]].map(AppendRef::of);
     let waiting = {
         let store = store.clone();
-        tokio::spawn(async move { store.append(sent).await })
+        tokio::spawn(async move { store.append_chain(sent).await })
     };
     let pid = waiting_for_standby(&admin).await;
     assert!(!waiting.is_finished());
     assert_eq!(store.head().await.unwrap(), 1, "nobody sees it yet");
     admin.execute("SELECT pg_cancel_backend($1)", &[&pid]).await.unwrap();
-    match waiting.await.unwrap() {
-        Err(AppendError::UnderReplicated { append }) => assert_eq!(*append, reference),
-        other => panic!("{other:?}"),
+    let answers = waiting.await.unwrap();
+    assert!(
+        matches!(&answers[..], [Err(AppendError::UnderReplicated { append })] if **append == references[0]),
+        "{answers:?}"
+    );
+    for reference in &references {
+        assert!(store.resolve(reference).await.unwrap().is_some());
     }
-    assert_eq!(store.head().await.unwrap(), 3);
+    assert_eq!(store.head().await.unwrap(), 6);
 }
 
 /// The session of an append that is inside its commit: the answer to `resolve` waits for it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use es_postgres::PostgresStore;
-use es_runtime::store::{AppendError, AppendRef};
+use es_runtime::store::{Append, AppendError, AppendRef};
 use es_runtime::{EventStore, ExpectedVersion, Version};
 use support::{Database, address, append, at_port, log, nothing_idle_in_transaction, scaled};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -188,8 +188,20 @@ impl Plan {
     }
 }
 
-/// Appends through the proxy once for each cut, and compares what was said with what is stored.
-async fn cut_everywhere(end: End, step: usize) {
+/// So many appends of which each rests on the one before: by version and without one in turn, the two kinds that are resolved.
+fn chain(length: u64, version: u64, by_version: bool) -> Vec<Append> {
+    let link = |number| {
+        let mut link = append("a", 0..2);
+        if by_version {
+            link.streams[0].expected = ExpectedVersion::Exact(Version(version + 2 * number));
+        }
+        link
+    };
+    (0..length).map(link).collect()
+}
+
+/// Appends chains of this length through the proxy, once for each cut, and compares what was said with what is stored.
+async fn cut_everywhere(end: End, step: usize, length: u64) {
     let database = Database::new().await;
     let proxy = Proxy::before(&database).await;
     let options = PostgresStore::options()
@@ -205,47 +217,61 @@ async fn cut_everywhere(end: End, step: usize) {
     // How many bytes an append takes, on a connection that has prepared its statement.
     for _ in 0..2 {
         proxy.set(None);
-        store.append(append("a", 0..2)).await.unwrap();
-        version += 2;
+        let answers = store.append_chain(chain(length, version, true)).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        version += 2 * length;
     }
     let lengths = [Way::ToServer, Way::ToClient].map(|way| (way, proxy.passed(way)));
     let (mut cuts, mut indeterminate) = (0, 0);
-    for (way, length) in lengths {
-        for after in (0..length).step_by(step) {
+    for (way, bytes) in lengths {
+        for after in (0..bytes).step_by(step) {
             // On a connection that is there already: a cut of the log-in is another matter.
             store.append(append("warm", 0..1)).await.unwrap();
-            // Alternately by version and without one: the two kinds that are resolved.
-            let mut sent = append("a", 0..2);
-            if after % 2 == 0 {
-                sent.streams[0].expected = ExpectedVersion::Exact(Version(version));
-            }
-            let reference = AppendRef::of(&sent);
+            let sent = chain(length, version, after % 2 == 0);
+            let references: Vec<AppendRef> = sent.iter().map(AppendRef::of).collect();
             proxy.set(Some(Cut { way, after, end }));
-            let result = tokio::time::timeout(Duration::from_secs(20), store.append(sent)).await;
-            let result = result.unwrap_or_else(|_| panic!("{way:?} {after} {end:?}: the append hangs"));
+            let answers = tokio::time::timeout(Duration::from_secs(20), store.append_chain(sent)).await;
+            let answers = answers.unwrap_or_else(|_| panic!("{way:?} {after} {end:?}: the append hangs"));
             let was_cut = proxy.was_cut();
             proxy.set(None);
             cuts += usize::from(was_cut);
-            let resolved = tokio::time::timeout(Duration::from_secs(20), store.resolve(&reference)).await;
-            let resolved = resolved
-                .expect("an answer")
-                .unwrap_or_else(|error| panic!("{way:?} {after}: {error}"));
-            let stored = observer.version(&reference.stream).await.unwrap().0;
-            assert_eq!(
-                resolved.is_some(),
-                stored == version + 2,
-                "{way:?} {after}: resolve tells what is stored"
+            let mut resolved = Vec::new();
+            for reference in &references {
+                let outcome = tokio::time::timeout(Duration::from_secs(20), store.resolve(reference)).await;
+                let outcome = outcome.expect("an answer");
+                let outcome = outcome.unwrap_or_else(|error| panic!("{way:?} {after}: {error}"));
+                resolved.push(outcome.is_some());
+            }
+            let stored = observer.version(&references[0].stream).await.unwrap().0;
+            let first = (stored - version) / 2;
+            assert!(
+                (0..)
+                    .zip(&resolved)
+                    .all(|(number, resolved)| *resolved == (number < first)),
+                "{way:?} {after}: {resolved:?} of {first} that are stored"
             );
-            match &result {
-                Ok(_) => assert!(resolved.is_some(), "{way:?} {after}: acknowledged"),
-                Err(AppendError::Indeterminate { .. }) => indeterminate += 1,
-                Err(error) => assert!(
-                    matches!(error, AppendError::Store(_)) && resolved.is_none(),
+            let done = answers.iter().filter(|answer| answer.is_ok()).count();
+            assert!(
+                resolved[..done].iter().all(|resolved| *resolved),
+                "{way:?} {after}: acknowledged"
+            );
+            match answers.last() {
+                Some(Ok(_)) => assert_eq!(done, references.len()),
+                Some(Err(AppendError::Indeterminate { append, .. })) => {
+                    assert_eq!(
+                        **append, references[done],
+                        "{way:?} {after}: the first of which nothing is known"
+                    );
+                    indeterminate += 1;
+                }
+                Some(Err(error)) => assert!(
+                    matches!(error, AppendError::Store(_)) && !resolved[done..].contains(&true),
                     "{way:?} {after}: {error}"
                 ),
+                None => panic!("{way:?} {after}: no answer"),
             }
             assert!(
-                !was_cut || result.is_err(),
+                !was_cut || answers.last().is_some_and(Result::is_err),
                 "{way:?} {after}: an answer was heard through a cut"
             );
             version = stored;
@@ -261,16 +287,32 @@ async fn cut_everywhere(end: End, step: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_fin() {
-    cut_everywhere(End::Fin, 1).await;
+    cut_everywhere(End::Fin, 1, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_rst() {
-    cut_everywhere(End::Rst, 1).await;
+    cut_everywhere(End::Rst, 1, 1).await;
 }
 
 /// Each of them takes a time-out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_silence() {
-    cut_everywhere(End::Silence, scaled(17, 1)).await;
+    cut_everywhere(End::Silence, scaled(17, 1), 1).await;
+}
+
+/// Of a chain the first appends are stored, each as a whole, wherever the cut is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_by_fin() {
+    cut_everywhere(End::Fin, 1, 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_by_rst() {
+    cut_everywhere(End::Rst, scaled(3, 1), 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_by_silence() {
+    cut_everywhere(End::Silence, scaled(41, 1), 3).await;
 }

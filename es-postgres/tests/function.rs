@@ -73,88 +73,35 @@ async fn a_refusal_refuses_its_append_and_what_was_decided_on_it() {
     assert_eq!(streams, 2, "a refused append makes no stream");
 }
 
-/// `append` has a short way for what is common. It must not be told from the long way, except by its speed.
 #[tokio::test]
-async fn the_short_way_and_the_long_way_agree() {
-    let long = Database::new().await;
-    let short = Database::new().await;
-    long.client()
-        .await
-        .batch_execute(
-            "DO $$ BEGIN EXECUTE replace(replace(pg_get_functiondef('es.append'::regproc), 'IF entries = 1 AND', 'IF false AND'), \
-             'IF entries > 1 OR', 'IF false AND'); END $$",
-        )
-        .await
-        .unwrap();
-    let id = |number: u32| format!("00000000-0000-0000-0000-{number:012}");
-    let calls = [
-        "'{a}', '{1}', '{none}', '{e}', '{1}'".to_owned(),
-        "'{a}', '{1}', '{none}', '{e}', '{1}'".to_owned(),
-        "'{a}', '{1}', '{exact}', '{e,f,e}', '{1,2,3}', expected => '{1}', shape_versions => '{1,2,3}'".to_owned(),
-        "'{a}', '{2}', '{exists}', '{e}', '{1}'".to_owned(),
-        "'{a}', '{1}', '{exists}', '{e}', '{1}', metadata => '{\"{}\"}'".to_owned(),
-        "'{a}', '{1}', '{exact}', '{e}', '{1}', expected => '{5}'".to_owned(),
-        "'{a}', '{1}', '{exact}', '{e}', '{1}', expected => '{5}'".to_owned(),
-        "'{a}', '{1}', '{any}', '{e}', '{1}', shape_versions => '{4}'".to_owned(),
-        format!("'{{a}}', '{{3}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
-        format!("'{{a}}', '{{3}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
-        format!("'{{a}}', '{{1}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(1)),
-        format!("'{{a}}', '{{1}}', '{{none}}', '{{}}', '{{}}', event_counts => '{{0}}', append_ids => '{{{}}}'", id(5)),
-        format!("'{{a}}', '{{10}}', '{{none}}', '{{}}', '{{}}', event_counts => '{{0}}', append_ids => '{{{}}}'", id(6)),
-        format!("'{{a}}', '{{1}}', '{{any}}', '{{e}}', '{{1}}', append_ids => '{{{}}}'", id(6)),
-        // Many, of which some conflict, with several events, in new streams and old ones.
-        "'{a,b,c,a}', '{1,1,1,4}', '{exact,none,exists,any}', '{e,e,f,g,e,h}', '{1,2,3,4,5,6}', expected => '{9,null,null,null}', \
-         event_counts => '{1,3,1,1}', entry_appends => '{1,2,3,4}'"
-            .to_owned(),
-        format!(
-            "'{{a,b}}', '{{5,5}}', '{{any,any}}', '{{e,e,e}}', '{{1,2,3}}', event_counts => '{{2,1}}', entry_appends => '{{1,2}}', \
-             append_ids => '{{{},{}}}', keys => '{{first,null}}', fingerprints => '{{{},null}}'",
-            id(2),
-            id(3),
-            id(9)
-        ),
-        "'{a,b}', '{6,6}', '{exists,any}', '{e,e}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}', keys => '{second,third}'"
-            .to_owned(),
-        "'{a}', '{7}', '{any}', '{e}', '{1}', keys => '{fourth}'".to_owned(),
-        "'{a}', '{7}', '{any}', '{e}', '{1}', keys => '{fourth}'".to_owned(),
-        // A stream twice, and an append that is stored since before.
-        "'{a,a}', '{8,8}', '{none,exact}', '{e,e}', '{1,2}', expected => '{null,1}', event_counts => '{1,1}', entry_appends => '{1,2}'"
-            .to_owned(),
-        format!(
-            "'{{a,b}}', '{{9,9}}', '{{any,any}}', '{{e,e}}', '{{1,2}}', event_counts => '{{1,1}}', entry_appends => '{{1,2}}', \
-             append_ids => '{{{},{}}}'",
-            id(4),
-            id(1)
-        ),
-    ];
-    let (short, long) = (short.client().await, long.client().await);
-    for call in &calls {
-        let sql = format!(
-            "SELECT string_agg(format('%s %s %s %s %s', entry, outcome, events, version, position), E'\\n' ORDER BY entry) \
-                           FROM es.append({call})"
-        );
-        let answers =
-            [&short, &long].map(async |client| client.query_one(&sql, &[]).await.unwrap().get::<_, String>(0));
-        let [short, long] = answers;
-        assert_eq!(short.await, long.await, "{call}");
-    }
-    for table in [
-        "SELECT position, stream, version, shape_version, append_size, name, payload::text, metadata::text FROM es.recorded_events",
-        "SELECT category, stream_id FROM es.streams",
-        "SELECT category, name, shape_version FROM es.event_types",
-        "SELECT key, fingerprint, append_id IN (SELECT append_id FROM es.recorded_events WHERE append_size > 0) FROM es.idempotency_keys",
-        "SELECT append_id FROM es.appends",
-    ] {
-        // Numbers of streams may leave gaps where an append was refused.
-        let sql = table.replace(
-            "stream, version",
-            "(SELECT s.category || s.stream_id FROM es.streams AS s WHERE s.id = stream), version",
-        );
-        let sql = format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM ({sql}) AS t");
-        let rows = [&short, &long].map(async |client| client.query_one(&sql, &[]).await.unwrap().get::<_, String>(0));
-        let [short, long] = rows;
-        assert_eq!(short.await, long.await, "{table}");
-    }
+async fn an_append_that_rests_on_another_is_tried_only_if_that_was_stored() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    let outcomes = async |arguments: &str| {
+        let told = call(&client, arguments).await;
+        let outcomes: Vec<String> = told.into_iter().map(|(outcome, _)| outcome).collect();
+        outcomes.join(" ")
+    };
+    // The stream of the second is there, so that the third would fit.
+    call(&client, "'{a}', '{met}', '{none}', '{e}', '{1}'").await;
+    let stranger = "'{a,a,a}', '{1,met,met}', '{none,none,exact}', '{e,e,e}', '{1,2,3}', expected => '{null,null,1}', \
+                    event_counts => '{1,1,1}', entry_appends => '{1,2,3}'";
+    let chained = format!("{stranger}, chained => '{{false,true,true}}'");
+    assert_eq!(outcomes(&chained).await, "appended conflict untried");
+    // Those behind are their own.
+    let beside = "'{a,a,b,b}', '{2,met,1,1}', '{any,none,any,exact}', '{e,e,e,e}', '{1,2,3,4}', expected => '{null,null,null,1}', \
+                  event_counts => '{1,1,1,1}', entry_appends => '{1,2,3,4}', chained => '{null,true,false,true}'";
+    assert_eq!(outcomes(beside).await, "appended conflict appended appended");
+    // An append over two streams that is refused, and one that is done before.
+    let over = "'{a,a,b,c}', '{3,met,9,1}', '{any,none,any,any}', '{e,e,e,e}', '{1,2,3,4}', event_counts => '{1,1,1,1}', \
+                entry_appends => '{1,1,2,3}', chained => '{false,true,true}'";
+    assert_eq!(outcomes(over).await, "refused conflict untried untried");
+    call(&client, "'{a}', '{4}', '{any}', '{e}', '{1}', keys => '{request}'").await;
+    let repeated = "'{a,a,a}', '{5,4,5}', '{any,any,any}', '{e,e,e}', '{1,2,3}', event_counts => '{1,1,1}', entry_appends => '{1,2,3}', \
+                    keys => '{null,request,other}', chained => '{false,true,true}'";
+    assert_eq!(outcomes(repeated).await, "appended repeated untried");
+    let stored: Vec<_> = log(&database.open().await).await;
+    assert_eq!(stored.len(), 7);
 }
 
 #[tokio::test]
@@ -187,6 +134,9 @@ async fn a_call_that_makes_no_sense_is_refused() {
         "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}', keys => '{request}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', append_ids => '{null,null}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', keys => '{request}', fingerprints => '{}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', chained => '{true}'",
+        "'{a}', '{1}', '{any}', '{e}', '{1}', chained => '{false,true}'",
+        "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,2}', chained => '[0:1]={false,true}'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => 'infinity'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => '-infinity'",
         "'{a}', '{1}', '{any}', '{e}', '{1}', by_clock => '10000-01-01'",
@@ -309,6 +259,39 @@ async fn one_bad_append_does_not_refuse_its_neighbours() {
         }
     }
     assert_eq!(log(&store).await.len(), 9);
+}
+
+/// The appends before it are stored, and none behind it.
+#[tokio::test]
+async fn a_bad_append_ends_its_chain() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    client
+        .batch_execute("ALTER TABLE es.recorded_events ADD CHECK (payload::text <> '{\"number\":13}')")
+        .await
+        .unwrap();
+    let store = database.open().await;
+    for (number, at) in (0..4).enumerate() {
+        let id = number.to_string();
+        let chain = (0..4).map(|place| {
+            if place == at {
+                append(&id, 13..14)
+            } else {
+                append(&id, place..place + 1)
+            }
+        });
+        let answers = store.append_chain(chain.collect()).await;
+        let (last, stored) = answers.split_last().unwrap();
+        assert!(
+            stored.len() as u64 == at && stored.iter().all(Result::is_ok),
+            "{answers:?}"
+        );
+        assert!(
+            matches!(last, Err(AppendError::Invalid { reason }) if reason.contains("23514")),
+            "{last:?}"
+        );
+        assert_eq!(store.version(&stream(&id)).await.unwrap(), at);
+    }
 }
 
 #[tokio::test]

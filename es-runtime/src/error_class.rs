@@ -274,7 +274,8 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
-            | Self::Ended { .. } => Class::Other,
+            | Self::Ended { .. }
+            | Self::TooManyParked { .. } => Class::Other,
         }
     }
 }
@@ -284,9 +285,11 @@ impl Classified for ControlError {
         match self {
             // Where several processes answer, the next call may reach the one that runs it.
             Self::Elsewhere { .. } => Class::Retry,
-            Self::InUse { .. } | Self::NotParked { .. } | Self::NotRebuilding { .. } | Self::Segmented { .. } => {
-                Class::Correct
-            }
+            Self::InUse { .. }
+            | Self::NotParked { .. }
+            | Self::Behind { .. }
+            | Self::NotRebuilding { .. }
+            | Self::Segmented { .. } => Class::Correct,
             Self::Failed(_) | Self::ShutDown => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
@@ -299,8 +302,12 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } => Class::Correct,
-            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
+            Self::Unsupported
+            | Self::TooManyParked { .. }
+            | Self::UnknownEvent(_)
+            | Self::UnreadableEvent(_)
+            | Self::Failed { .. } => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }

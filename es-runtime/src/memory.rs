@@ -446,14 +446,7 @@ impl Log {
 
     fn check_versions(&self, append: &Append) -> Result<(), AppendError> {
         for part in &append.streams {
-            let actual = self.version(&part.stream);
-            if !part.expected.allows(actual) {
-                return Err(AppendError::Conflict {
-                    stream: part.stream.clone(),
-                    expected: part.expected,
-                    actual,
-                });
-            }
+            part.check(self.version(&part.stream))?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod append;
 mod caps;
+mod chain;
 mod checked;
 mod cursors;
 mod error;
@@ -26,6 +27,7 @@ pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
 pub use caps::{WriteCap, WriteCaps};
+pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
     Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
@@ -75,6 +77,25 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// Dropping the future leaves the append stored as a whole or not at all.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+
+    /// Appends one after the other, each only if the one before it was stored by this call. Each keeps its id, its key and its
+    /// limits, and may be over several streams. Other appends may come in between.
+    ///
+    /// Returns the answer to each append, up to the first that this call did not store, because it failed or is a repetition: nothing
+    /// behind that one was tried. The default calls [`append`](Self::append) for each; a store may write many together.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`append`](Self::append), as the last answer. If that is [`AppendError::Indeterminate`] or
+    /// [`AppendError::UnderReplicated`], appends behind it may be stored as well: ask [`resolve`](Self::resolve) for each. Those that are
+    /// stored are the first ones of the chain, each as a whole.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the first appends of the chain stored, each as a whole, or none.
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        append_one_by_one(self, appends).await
+    }
 
     /// Whether the append is stored: definitely. Its result, with [`Appended::repeated`] set; `None` means that it is not
     /// stored, and never will be by the call that was in doubt.

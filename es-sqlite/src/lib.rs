@@ -2,6 +2,7 @@
 
 mod absence;
 mod appends;
+mod chain;
 mod checkpoint;
 mod checksum;
 mod connection;

@@ -16,7 +16,8 @@ pub(crate) enum Request {
 
 /// What the writer answers.
 pub(crate) enum Answer {
-    Append(Result<Appended, InlineError>),
+    /// Up to the first that was not stored now.
+    Append(Vec<Result<Appended, InlineError>>),
     Resolve(Result<Option<Appended>, StoreError>),
     /// The job has it itself.
     Job {
@@ -27,19 +28,28 @@ pub(crate) enum Answer {
 impl Answer {
     /// The position of the last event that was stored for it, if any was.
     pub(crate) fn head(&self) -> Option<Position> {
-        match self {
-            Self::Append(Ok(appended)) if !appended.repeated => appended.head(),
-            _ => None,
-        }
+        self.stored().filter_map(Appended::head).max()
     }
 
     /// How many events or rows were written for it.
     pub(crate) fn written(&self) -> usize {
         match self {
-            Self::Append(Ok(appended)) if !appended.repeated => appended.streams.iter().map(|part| part.events).sum(),
             Self::Job { rows } => *rows,
-            Self::Append(_) | Self::Resolve(_) => 0,
+            answer => answer
+                .stored()
+                .flat_map(|appended| &appended.streams)
+                .map(|part| part.events)
+                .sum(),
         }
+    }
+
+    /// The appends that were stored now.
+    fn stored(&self) -> impl Iterator<Item = &Appended> {
+        let answers = match self {
+            Self::Append(answers) => &answers[..],
+            Self::Resolve(_) | Self::Job { .. } => &[],
+        };
+        answers.iter().flatten().filter(|appended| !appended.repeated)
     }
 }
 
@@ -53,13 +63,18 @@ impl Request {
         }
     }
 
+    /// How many requests it counts as.
+    pub(crate) fn count(&self) -> usize {
+        match self {
+            Self::Append(request) => request.chain.len(),
+            Self::Resolve(_) | Self::Job(_) => 1,
+        }
+    }
+
     /// Bytes that it brings along.
     pub(crate) fn size(&self) -> usize {
         match self {
-            Self::Append(request) => {
-                let events = request.append.events();
-                events.map(|event| event.payload.len() + event.metadata.size()).sum()
-            }
+            Self::Append(request) => request.chain.iter().map(|encoded| size(&encoded.append)).sum(),
             Self::Resolve(_) => 0,
             Self::Job(job) => job.size(),
         }
@@ -75,7 +90,7 @@ impl Request {
 
     pub(crate) fn answer(self, answer: Answer) {
         match (self, answer) {
-            (Self::Append(request), Answer::Append(answer)) => request.answer(answer),
+            (Self::Append(request), Answer::Append(answers)) => request.answer(answers),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
             (Self::Job(job), Answer::Job { .. }) => job.answer(),
             _ => unreachable!("an answer is made for its request"),
@@ -85,7 +100,7 @@ impl Request {
     /// Nothing of it was done.
     pub(crate) fn fail(self, error: StoreError) {
         match self {
-            Self::Append(request) => request.answer(Err(AppendError::Store(error).into())),
+            Self::Append(request) => request.fail(error),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Job(job) => job.fail(error),
         }
@@ -101,45 +116,77 @@ impl Request {
     }
 }
 
-/// An append whose caller waits.
-pub(crate) struct AppendRequest {
+/// Bytes that an append brings along.
+pub(crate) fn size(append: &Append) -> usize {
+    let events = append.events();
+    events.map(|event| event.payload.len() + event.metadata.size()).sum()
+}
+
+/// An append with the metadata of each event in its stored form, made where it does not hold up the writer.
+pub(crate) struct Encoded {
     pub(crate) append: Append,
-    /// The metadata of each event in its stored form, made where it does not hold up the writer.
     pub(crate) metadata: Vec<Cow<'static, str>>,
-    /// What inline projections write with it.
+}
+
+impl From<Append> for Encoded {
+    fn from(append: Append) -> Self {
+        let metadata = append.events().map(|event| metadata_json(&event.metadata)).collect();
+        Self { append, metadata }
+    }
+}
+
+/// Appends that were not done, and why.
+pub(crate) struct NotDone {
+    pub(crate) appends: Vec<Append>,
+    pub(crate) error: StoreError,
+}
+
+/// The answers to appends, up to the first that was not stored now.
+pub(crate) type Answers = Result<Vec<Result<Appended, InlineError>>, NotDone>;
+
+/// Appends whose caller waits: one, or a chain.
+pub(crate) struct AppendRequest {
+    /// Each is done only if the one before it was stored now. Never empty.
+    pub(crate) chain: Vec<Encoded>,
+    /// What inline projections write with the only append.
     pub(crate) inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    reply: Option<oneshot::Sender<Result<Appended, InlineError>>>,
+    reply: Option<oneshot::Sender<Answers>>,
 }
 
 impl AppendRequest {
     pub(crate) fn new(
-        append: Append,
+        chain: Vec<Encoded>,
         inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> (Self, oneshot::Receiver<Result<Appended, InlineError>>) {
-        let metadata = append.events().map(|event| metadata_json(&event.metadata)).collect();
+    ) -> (Self, oneshot::Receiver<Answers>) {
         let (reply, answer) = oneshot::channel();
         let request = Self {
-            append,
-            metadata,
+            chain,
             inline,
             reply: Some(reply),
         };
         (request, answer)
     }
 
-    fn answer(mut self, answer: Result<Appended, InlineError>) {
-        self.reply(answer);
+    fn answer(mut self, answers: Vec<Result<Appended, InlineError>>) {
+        self.reply(Ok(answers));
     }
 
+    fn fail(mut self, error: StoreError) {
+        let chain = std::mem::take(&mut self.chain);
+        let appends = chain.into_iter().map(|encoded| encoded.append).collect();
+        self.reply(Err(NotDone { appends, error }));
+    }
+
+    /// The first append may be stored, and those behind it.
     fn doubt(mut self, source: StoreError) {
-        let append = Box::new(AppendRef::of(&self.append));
-        self.reply(Err(AppendError::Indeterminate { append, source }.into()));
+        let append = Box::new(AppendRef::of(&self.chain[0].append));
+        self.reply(Ok(vec![Err(AppendError::Indeterminate { append, source }.into())]));
     }
 
-    fn reply(&mut self, answer: Result<Appended, InlineError>) {
+    fn reply(&mut self, answers: Answers) {
         if let Some(reply) = self.reply.take() {
             // The caller may have gone; what was done stays done.
-            let _ = reply.send(answer);
+            let _ = reply.send(answers);
         }
     }
 }
@@ -157,12 +204,12 @@ impl Drop for AppendRequest {
     /// A request that is dropped unanswered was in the hands of a writer that panicked.
     fn drop(&mut self) {
         if self.reply.is_some() {
-            let append = Box::new(AppendRef::of(&self.append));
+            let append = Box::new(AppendRef::of(&self.chain[0].append));
             let source = StoreError::new(
                 StoreErrorKind::Closed,
                 "the store's writer panicked: open the store again",
             );
-            self.reply(Err(AppendError::Indeterminate { append, source }.into()));
+            self.reply(Ok(vec![Err(AppendError::Indeterminate { append, source }.into())]));
         }
     }
 }

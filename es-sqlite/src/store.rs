@@ -13,6 +13,7 @@ use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
+use crate::chain;
 use crate::checkpoint;
 use crate::connection::Connections;
 use crate::error::Problem;
@@ -25,7 +26,7 @@ use crate::pool::Pool;
 use crate::projections::{Job, SqliteTransaction};
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::request::{AppendRequest, Request, ResolveRequest};
+use crate::request::{Answers, AppendRequest, Encoded, Request, ResolveRequest};
 use crate::thread;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
@@ -95,11 +96,22 @@ impl SqliteStore {
         append: Append,
         inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
     ) -> Result<Appended, InlineError> {
-        let (request, answer) = AppendRequest::new(append, inline);
-        self.handle
-            .request(Request::Append(request))
-            .map_err(AppendError::from)?;
-        answer
+        let answers = self.request_chain(vec![append.into()], inline).await;
+        let answer = answers.map_err(|not_done| AppendError::Store(not_done.error))?.pop();
+        answer.unwrap_or_else(|| unreachable!("the first append is always answered"))
+    }
+
+    /// Has the writer append a chain.
+    pub(crate) async fn request_chain(
+        &self,
+        chain: Vec<Encoded>,
+        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    ) -> Answers {
+        let (request, answers) = AppendRequest::new(chain, inline);
+        if let Err(error) = self.handle.request(Request::Append(request)) {
+            return Ok(vec![Err(AppendError::Store(error).into())]);
+        }
+        answers
             .await
             .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
     }
@@ -241,11 +253,13 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let appended = self.request_append(append, Vec::new()).await;
-        appended.map_err(|error| match error {
-            InlineError::Append(error) => error,
-            _ => unreachable!("there is no projection to fail"),
-        })
+        self.request_append(append, Vec::new())
+            .await
+            .map_err(chain::only_append)
+    }
+
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        chain::append(self, appends).await
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {

@@ -1,8 +1,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use es_runtime::projection::sql::InlineError;
-use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended};
+use es_runtime::projection::sql::{InlineError, InlineSteps};
+use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended, has_ended};
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
@@ -11,8 +11,8 @@ use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
-use crate::projections::ProjectionWriter;
-use crate::request::{Answer, AppendRequest, Request};
+use crate::projections::{ProjectionWriter, SqliteTransaction};
+use crate::request::{Answer, AppendRequest, Encoded, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
@@ -169,7 +169,7 @@ impl<'c> Transactions<'c> {
         let mut answers = Vec::with_capacity(requests.len());
         for request in requests {
             answers.push(match request {
-                Request::Append(request) => Answer::Append(self.append(request, &mut head)?),
+                Request::Append(request) => Answer::Append(self.append_chain(request, &mut head)?),
                 Request::Resolve(request) => {
                     let found = self.find(request.append)?;
                     in_doubt |= found.is_none();
@@ -211,33 +211,53 @@ impl<'c> Transactions<'c> {
         })
     }
 
-    fn append(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Result<Appended, InlineError>, Problem> {
-        let append = &request.append;
-        if let Some(answer) = self.repetition(request)? {
+    /// The answers to the appends of a request, up to the first that was not stored now.
+    fn append_chain(
+        &mut self,
+        request: &AppendRequest,
+        head: &mut Head,
+    ) -> Result<Vec<Result<Appended, InlineError>>, Problem> {
+        let mut answers = Vec::with_capacity(request.chain.len());
+        for encoded in &request.chain {
+            answers.push(self.append(encoded, &request.inline, head)?);
+            if has_ended(&answers) {
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    fn append(
+        &mut self,
+        encoded: &Encoded,
+        inline: &[InlineSteps<SqliteTransaction<'static>>],
+        head: &mut Head,
+    ) -> Result<Result<Appended, InlineError>, Problem> {
+        let append = &encoded.append;
+        if let Some(answer) = self.repetition(encoded)? {
             return Ok(answer.map_err(InlineError::from));
         }
         self.look_up(append)?;
         if let Some(conflict) = self.conflict(append) {
             return Ok(Err(conflict.into()));
         }
-        let inline = &request.inline;
         if inline.is_empty() {
-            return self.write(request, head).map(Ok);
+            return self.write(encoded, head).map(Ok);
         }
         if let Err(refused) = self.projections.run_inline(inline)? {
             return Ok(Err(refused));
         }
-        let appended = self.write(request, head)?;
+        let appended = self.write(encoded, head)?;
         self.projections.keep_inline(inline, head.position)?;
         Ok(Ok(appended))
     }
 
     /// The answer to an append that was done before, under its id or under its key.
-    fn repetition(&mut self, request: &AppendRequest) -> Result<Option<Result<Appended, AppendError>>, Problem> {
-        let append = &request.append;
+    fn repetition(&mut self, encoded: &Encoded) -> Result<Option<Result<Appended, AppendError>>, Problem> {
+        let append = &encoded.append;
         if let Some(done) = self.appends.find(append.id)? {
             let stored = self.appends.result(&done)?;
-            let same = self.appends.is_same(append, &request.metadata, &stored, &done)?;
+            let same = self.appends.is_same(append, &encoded.metadata, &stored, &done)?;
             return Ok(Some(
                 same.then_some(stored)
                     .ok_or_else(|| mismatch(format!("append id {}", append.id))),
@@ -292,10 +312,10 @@ impl<'c> Transactions<'c> {
     }
 
     /// Writes an append that nothing speaks against any more.
-    fn write(&mut self, request: &AppendRequest, head: &mut Head) -> Result<Appended, Problem> {
-        let append = &request.append;
+    fn write(&mut self, encoded: &Encoded, head: &mut Head) -> Result<Appended, Problem> {
+        let append = &encoded.append;
         let before = head.position;
-        let mut metadata = request.metadata.iter();
+        let mut metadata = encoded.metadata.iter();
         let mut streams = Vec::with_capacity(append.streams.len());
         for (index, part) in append.streams.iter().enumerate() {
             streams.push(self.write_part(part, self.targets[index], &mut metadata, head)?);

@@ -14,10 +14,10 @@ use crate::queue::Queue;
 use crate::request::{Answer, Request};
 use crate::transaction::{Failure, Transactions};
 
-/// How many requests one transaction takes at most.
-const BATCH: usize = 1024;
+/// How many requests one transaction takes at most. Each append of a chain counts.
+pub(crate) const BATCH: usize = 1024;
 /// How many bytes of payloads one transaction takes at most, unless a single append has more.
-const BATCH_BYTES: usize = 8 << 20;
+pub(crate) const BATCH_BYTES: usize = 8 << 20;
 
 /// The only thread that writes. What is requested while it commits goes into the next transaction together.
 pub(crate) struct Writer {
@@ -56,7 +56,7 @@ impl Writer {
         let mut batch = Vec::new();
         let (mut count, mut bytes) = (0, 0);
         self.queue.pop_batch(&mut batch, |request| {
-            count += 1;
+            count += request.count();
             bytes += request.size();
             count <= BATCH && bytes <= BATCH_BYTES
         });

@@ -150,6 +150,40 @@ async fn child_that_resolves() {
     crash_as_expected();
 }
 
+#[tokio::test]
+async fn a_chain_whose_flush_fails_is_in_doubt_and_resolved_append_by_append() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(output) = run(directory.path(), "child_whose_chain_is_in_doubt", "DISK_FLUSH_FAILS") else {
+        return;
+    };
+    ended_well(&output);
+    let store = Files(directory.path().to_owned()).open().await;
+    assert_eq!(log(&store).await.len(), 3);
+}
+
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn child_whose_chain_is_in_doubt() {
+    let Some(files) = Files::of_child() else { return };
+    let store = files.open().await;
+    let chain = || vec![account(), account(), account()];
+    assert!(store.append_chain(chain()).await.iter().all(Result::is_ok));
+    let other = files.open().await;
+    files.break_disk();
+    let doubtful = chain();
+    let answers = store.append_chain(doubtful.clone()).await;
+    let first = AppendRef::of(&doubtful[0]);
+    assert!(
+        matches!(&answers[..], [Err(AppendError::Indeterminate { append, .. })] if **append == first),
+        "{answers:?}"
+    );
+    files.repair_disk();
+    for append in &doubtful {
+        assert_eq!(other.resolve(&AppendRef::of(append)).await.unwrap(), None);
+    }
+    crash_as_expected();
+}
+
 /// An idle process renews its leases again and again. That need not last, and an append behind it must all the same.
 #[tokio::test]
 async fn a_renewed_lease_waits_for_no_flush_and_the_append_behind_it_does() {

@@ -164,6 +164,15 @@ impl Clock for PanickingClock {
 async fn a_panic_of_the_writer_is_told_to_who_waits() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bank.db");
+    for length in [1, 3] {
+        let store = SqliteStore::options().clock(PanickingClock).open(&path).await.unwrap();
+        let chain = (0..length).map(|_| append("a", ExpectedVersion::Any, 1)).collect();
+        let answers = store.append_chain(chain).await;
+        assert!(
+            matches!(&answers[..], [Err(AppendError::Indeterminate { .. })]),
+            "{answers:?}"
+        );
+    }
     let store = SqliteStore::options().clock(PanickingClock).open(&path).await.unwrap();
     let error = store.append(append("a", ExpectedVersion::Any, 1)).await.unwrap_err();
     assert!(matches!(error, AppendError::Indeterminate { .. }), "{error:?}");

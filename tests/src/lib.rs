@@ -6,6 +6,7 @@ pub mod faults;
 pub mod foreign;
 pub mod history;
 pub mod ledger;
+pub mod parking;
 pub mod process;
 pub mod stores;
 pub mod totals;

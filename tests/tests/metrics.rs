@@ -43,7 +43,7 @@ impl Stubborn {
 }
 
 /// Puts aside what brings bad luck.
-#[projection(name = "careless", park)]
+#[projection(name = "careless", park_alone)]
 struct Careless {
     cents: i64,
 }
@@ -493,7 +493,7 @@ async fn a_subscription_tells_how_far_it_is_and_what_goes_wrong() {
         }
     };
     let subscribe = runtime.subscribe("mails").event::<Deposited>().from_start();
-    let mailer = subscribe.handle(mail).attempts(2).park().start().await.unwrap();
+    let mailer = subscribe.handle(mail).attempts(2).park_alone().start().await.unwrap();
     mails.until("position", 4.0).await;
     mails.shows([("owned", 1.0), ("lag_events", 0.0), ("lag_seconds", 0.0)]);
     mails.shows([("events_total", 1.0), ("handler_duration_seconds_count", 5.0)]);

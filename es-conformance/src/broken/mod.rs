@@ -1,6 +1,7 @@
 //! Stores with one fault each, which the suite must catch. They show that a case bites, and what a breach looks like.
 
 mod answers;
+mod chains;
 mod contents;
 mod damage;
 mod hints;
@@ -111,6 +112,14 @@ broken! {
         caught by ["d16_mixed_batches_equal_one_by_one", "d17_keys_survive_conflicting_neighbours", "d18_keys_under_several_runtimes"];
     outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
         caught by ["d02_same_append_id_other_content"];
+    chains::goes_on_behind_a_failure "does the appends of a chain that are behind one that failed"
+        caught by ["q02_a_chain_ends_at_the_first_that_fails", "q03_a_stranger_between_ends_it", "q06_chains_and_single_appends_share_a_batch"];
+    chains::goes_on_behind_a_repetition "does the appends of a chain that are behind one that was done before"
+        caught by ["q04_a_repetition_ends_it", "q06_chains_and_single_appends_share_a_batch"];
+    chains::splits_chains "does the next part of a long chain, whatever became of the part before"
+        caught by ["q02_a_chain_ends_at_the_first_that_fails"];
+    chains::tears_dropped_chains "stores a part of an append if the chain is dropped that it is in"
+        caught by ["q05_a_cut_chain_is_a_prefix"];
     order::ignores_filters "reads all events whatever the filter"
         caught by ["b18_filter_equals_filtering_in_process"];
     hints::hints_too_early "hints at an append before it can be read"

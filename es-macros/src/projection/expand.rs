@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use super::apply::{Apply, Effect, Keys};
 use super::block::{Block, Methods};
 use super::expand_sql;
-use super::row::{Row, Rows};
+use super::row::{OnFailure, Row, Rows};
 use crate::local::local;
 use crate::message::Message;
 use crate::plain;
@@ -20,12 +20,16 @@ pub(super) fn row(row: &Row) -> TokenStream {
         segments,
         indexes,
         schema,
-        parks,
+        poison,
         rows,
     } = row;
     let Message { ident, name, plain, .. } = message;
     let stubs = message.stubs(runtime);
-    let poison = if *parks { quote!(Park) } else { quote!(Hold) };
+    let poison = match poison {
+        OnFailure::Hold => quote!(Hold),
+        OnFailure::Park => quote!(Park),
+        OnFailure::ParkAlone => quote!(ParkAlone),
+    };
     let data = match schema {
         None => {
             let is_plain = plain::is_plain(plain.as_ref(), runtime);

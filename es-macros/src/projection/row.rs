@@ -16,7 +16,17 @@ use crate::stored_name;
 const KNOWN: Known = Known {
     attribute: "#[projection]",
     arguments: &[
-        "name", "version", "segments", "index", "schema", "inline", "park", "memory", "live", "crate",
+        "name",
+        "version",
+        "segments",
+        "index",
+        "schema",
+        "inline",
+        "park",
+        "park_alone",
+        "memory",
+        "live",
+        "crate",
     ],
     repeatable: &[],
 };
@@ -41,8 +51,16 @@ pub(crate) struct Row {
     pub(crate) indexes: Vec<LitStr>,
     /// The file with the statements that create its tables, if it has no rows.
     pub(crate) schema: Option<LitStr>,
-    pub(crate) parks: bool,
+    pub(crate) poison: OnFailure,
     pub(crate) rows: Rows,
+}
+
+/// What becomes of an event that it cannot apply: what `Projection::ON_FAILURE` is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OnFailure {
+    Hold,
+    Park,
+    ParkAlone,
 }
 
 /// Where the rows are kept: what `Projection::Rows` is.
@@ -65,10 +83,10 @@ impl Rows {
             (Self::Inline, "segments") => {
                 Some("an inline projection is written with each append, by whichever process appends")
             }
-            (Self::Inline, "park") => {
+            (Self::Inline, "park" | "park_alone") => {
                 Some("an inline projection puts no event aside: one that it cannot apply is not appended")
             }
-            (Self::Live, "park") => {
+            (Self::Live, "park" | "park_alone") => {
                 Some("live rows put no event aside: whoever asks for them is told which one cannot be applied")
             }
             _ => None,
@@ -80,7 +98,8 @@ impl Row {
     /// Reads the struct. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut runtime, mut name, mut version) = (Runtime::default(), None, 1);
-        let (mut segments, mut indexes, mut schema, mut parks) = (1, Vec::new(), None, false);
+        let (mut segments, mut indexes, mut schema) = (1, Vec::new(), None);
+        let mut poison = None;
         let mut rows: Option<(Rows, Ident)> = None;
         let mut given = Vec::new();
         args::read(args, &KNOWN, errors, |argument, input| {
@@ -101,7 +120,17 @@ impl Row {
                 }
                 "index" => indexes = parse_indexes(argument, input)?,
                 "schema" => schema = Some(stored_name::parse(argument, input)?),
-                "park" => parks = true,
+                "park" | "park_alone" => {
+                    if poison.is_some() {
+                        let message = "`park` sets aside what comes behind the event too, `park_alone` does not: keep one of the two";
+                        return Err(syn::Error::new(argument.span(), message));
+                    }
+                    poison = Some(if argument == "park" {
+                        OnFailure::Park
+                    } else {
+                        OnFailure::ParkAlone
+                    });
+                }
                 "memory" | "live" | "inline" => {
                     if let Some((_, first)) = &rows {
                         return Err(both(first, argument));
@@ -152,7 +181,7 @@ impl Row {
             segments,
             indexes,
             schema,
-            parks,
+            poison: poison.unwrap_or(OnFailure::Hold),
             rows,
         })
     }

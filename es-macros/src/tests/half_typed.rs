@@ -212,6 +212,7 @@ const ARGUMENTS: &[&str] = &[
     "live(",
     "park",
     "park,",
+    "park, park_alone",
     "park = ",
 ];
 

@@ -4,6 +4,7 @@ CREATE TYPE "es".appended AS (
     -- appended    it is stored
     -- conflict    the stream is at `version`, which is not what was expected; nothing of the append is stored
     -- refused     another entry of the same append met a conflict; nothing of the append is stored
+    -- untried     the append before it in its chain was not stored by this call; nothing of the append is stored
     -- repeated    an append with this id, or with this key and fingerprint, is stored since before: see stored(append_id)
     -- mismatched  the key is stored since before with another fingerprint; nothing is stored now
     outcome     text,
@@ -29,6 +30,7 @@ $$;
 --
 -- One call takes one append or many, and a conflict of one does not touch the others. An append is made of one entry for each
 -- of its streams, and is stored as a whole or not at all. The entries of a stream are taken in order: each sees the one before.
+-- Appends are a chain where each rests on the one before: it is tried only if this call has stored that one.
 CREATE FUNCTION "es".append(
     -- for each entry
     categories     text[],
@@ -49,6 +51,7 @@ CREATE FUNCTION "es".append(
     append_ids     uuid[]    DEFAULT NULL,
     keys           text[]    DEFAULT NULL,  -- idempotency keys: the same key is appended once
     fingerprints   uuid[]    DEFAULT NULL,  -- of the content that a key stands for
+    chained        boolean[] DEFAULT NULL,  -- whether it rests on the append before it; not the first
     by_clock       timestamptz DEFAULT NULL -- what time it is; NULL: that of the server
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql SECURITY DEFINER           -- who may append needs no right to write, and sees the true head of the log
@@ -77,6 +80,7 @@ BEGIN
             AND "es".is_list(names, total) AND "es".is_list(payloads, total) AND "es".is_list(event_ids, total)
             AND "es".is_list(shape_versions, total) AND "es".is_list(metadata, total)
             AND "es".is_list(append_ids, appends) AND "es".is_list(keys, appends) AND "es".is_list(fingerprints, appends)
+            AND "es".is_list(chained, appends) AND chained[1] IS NOT TRUE
             AND stream_ids IS NOT NULL AND expectations IS NOT NULL AND payloads IS NOT NULL
             AND (event_counts IS NOT NULL OR entries = 1)) IS NOT TRUE THEN
         RAISE EXCEPTION 'the arguments of append() differ in length, or are not plain lists that begin at 1'
@@ -167,9 +171,10 @@ BEGIN
         is_plain := false;
     END IF;
 
-    -- Many appends, each to a stream of its own. None of them is stored since before.
+    -- Many appends, each to a stream of its own and none of a chain. None of them is stored since before.
     IF entries > 1 OR keys[1] IS NOT NULL THEN
         SELECT count(*) = entries AND bool_and(stream.fits) AND sum(stream.events) = total
+               AND (true = ANY (chained)) IS NOT TRUE
                AND NOT EXISTS (SELECT FROM "es".recorded_events AS e WHERE e.append_id = ANY (append_ids) AND e.append_size > 0)
                AND NOT EXISTS (SELECT FROM "es".appends AS a WHERE a.append_id = ANY (append_ids))
                AND NOT EXISTS (SELECT FROM "es".idempotency_keys AS k WHERE k.key = ANY (keys))
@@ -256,7 +261,7 @@ BEGIN
 
     RETURN QUERY SELECT * FROM "es".append_in_turn(
         categories, stream_ids, expectations, names, payloads, expected, event_counts, entry_appends, event_ids, shape_versions,
-        metadata, append_ids, keys, fingerprints, by_clock);
+        metadata, append_ids, keys, fingerprints, chained, by_clock);
 END $$;
 
 REVOKE ALL ON FUNCTION "es".lock_log(), "es".append FROM PUBLIC;

@@ -15,6 +15,7 @@ CREATE FUNCTION "es".append_in_turn(
     append_ids     uuid[],
     keys           text[],
     fingerprints   uuid[],
+    chained        boolean[],
     by_clock       timestamptz
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql
@@ -99,8 +100,9 @@ BEGIN
             begun_at := head;
             starts := NULL;
             own_id := coalesce(append_ids[append_no], gen_random_uuid());
-            state := 'appended';
-            IF looked_up.stored IS NOT NULL THEN
+            IF chained[append_no] AND state <> 'appended' THEN
+                state := 'untried';
+            ELSIF looked_up.stored IS NOT NULL THEN
                 state := 'repeated';
             ELSIF keys[append_no] IS NOT NULL THEN
                 SELECT CASE WHEN k.fingerprint = coalesce(fingerprints[append_no], k.fingerprint)
@@ -111,6 +113,8 @@ BEGIN
                     state := 'appended';
                     own_id := coalesce(append_ids[append_no], gen_random_uuid());
                 END IF;
+            ELSE
+                state := 'appended';
             END IF;
         END IF;
 

@@ -1,5 +1,7 @@
 //! Appends with inline projections: on a connection of their own, projected first, appended last.
 
+use std::slice;
+
 use deadpool_postgres::Transaction;
 use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineError, InlineSteps, WriteError};
@@ -215,14 +217,15 @@ impl PostgresStore {
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {
         let answers = async {
             let statement = transaction.prepare_cached(&self.inline.settings.append).await?;
-            batch::send(&**transaction, &statement, &[encoded], self.inline.settings.now()).await
+            let alone = [slice::from_ref(encoded)];
+            batch::send(&**transaction, &statement, &alone, self.inline.settings.now()).await
         };
-        let mut answers = self
+        let answers = self
             .in_time(BEFORE, answers)
             .await?
             .map_err(|problem| Failure::Problem(problem, BEFORE))?;
         let nothing = || Failure::Problem(Problem::Damaged("append() answered nothing".to_owned()), BEFORE);
-        answers.pop().ok_or_else(nothing)
+        answers.into_iter().flatten().next().ok_or_else(nothing)
     }
 
     /// What the append would be answered without its projections.

@@ -195,6 +195,11 @@ impl Trial {
         matches!(self.mode, Mode::Careful(_))
     }
 
+    /// Whether the first events of this tenure are noted together, and it is not known yet what came of them.
+    pub(crate) fn is_noted(&self, lease: &Lease) -> bool {
+        self.mode == Mode::Fresh && self.is_under_way(lease)
+    }
+
     /// So many events are done.
     pub(crate) fn done(&mut self, events: usize) {
         self.mode = match self.mode {
@@ -225,6 +230,19 @@ impl Trial {
         }
         self.write(Some(note), lease).await?;
         Ok(attempts)
+    }
+
+    /// The event has failed so often beside others, and is to be tried alone from now on.
+    pub(crate) async fn note(
+        &mut self,
+        event: &RecordedEvent,
+        attempts: u32,
+        lease: &Lease,
+    ) -> Result<(), CommitError> {
+        self.enter(lease);
+        let mut note = Note::of(event);
+        (note.attempts, note.how.alone) = (attempts, true);
+        self.write(Some(note), lease).await
     }
 
     /// What was tried last ended nobody, and is not counted.

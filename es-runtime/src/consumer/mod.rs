@@ -8,6 +8,7 @@ mod guard;
 mod lease;
 mod parked;
 mod processor;
+pub(crate) mod sequence;
 mod wait;
 
 pub(crate) use attempts::{ENDED, FIRST, Trial, Turn};
@@ -18,4 +19,5 @@ pub(crate) use guard::{guarded, text_of};
 pub(crate) use lease::{Held, TTL, Tenure};
 pub(crate) use parked::{all_parked, count_parked};
 pub(crate) use processor::{Ended, Processor, Reader, STANDBY, Tenancy};
+pub(crate) use sequence::{Key, Keys, Sequences};
 pub(crate) use wait::Waiter;

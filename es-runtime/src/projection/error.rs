@@ -2,6 +2,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::RowMismatch;
+use crate::consumer::sequence::ENDED_PROCESSES;
 use crate::nearest::listed;
 use crate::store::{CheckpointError, Commit};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
@@ -60,10 +61,17 @@ pub enum ApplyError {
     Panicked(String),
     /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
-    #[error("{times} processes ended, or lost the lease, while they tried it")]
+    #[error("{times} {ENDED_PROCESSES}")]
     Ended {
         /// How many.
         times: u32,
+    },
+    /// So many events are parked that the projection parks no more: [retry](crate::ProjectionHandle::retry) or
+    /// [skip](crate::ProjectionHandle::skip) those that the others stand behind.
+    #[error("{parked} events are parked, and no more are: retry or skip those that the others stand behind")]
+    TooManyParked {
+        /// How many.
+        parked: usize,
     },
 }
 
@@ -209,6 +217,18 @@ pub enum ControlError {
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
     Failed(#[source] ApplyError),
+    /// Another parked event comes first: retry or skip that one.
+    #[error(
+        "the event at position {position} stands behind position {first}, which is parked: retry or skip that one first"
+    )]
+    Behind {
+        /// The projection's name.
+        projection: &'static str,
+        /// The position given.
+        position: Position,
+        /// The first that it stands behind.
+        first: Position,
+    },
     /// No rebuild beside the rows that are shown is under way.
     #[error("no rebuild of projection `{projection}` is under way")]
     NotRebuilding {

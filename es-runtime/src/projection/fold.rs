@@ -9,6 +9,7 @@ use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
 use super::{ApplyError, RowMismatch};
+use crate::consumer::Keys;
 use crate::store::{Advance, Commit, CommitError, EventFilter, Lease, Row, RowChange, RowStore, RowTable};
 use crate::{Position, RecordedEvent, StoreError};
 
@@ -18,6 +19,9 @@ use crate::{Position, RecordedEvent, StoreError};
 pub(crate) trait Fold: Send + Sync {
     /// Which events it needs.
     fn filter(&self) -> EventFilter;
+
+    /// The sequences in which the event stands.
+    fn keys(&self, event: &RecordedEvent) -> Keys;
 
     /// Makes what it writes to, if that is not there.
     async fn set_up(&self) -> Result<(), StoreError>;
@@ -248,6 +252,10 @@ fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Opt
 impl<P: RowProjection> Fold for RowFold<P> {
     fn filter(&self) -> EventFilter {
         self.sources.filter()
+    }
+
+    fn keys(&self, event: &RecordedEvent) -> Keys {
+        self.sources.keys(event, |change| &change.key)
     }
 
     async fn set_up(&self) -> Result<(), StoreError> {

@@ -47,6 +47,7 @@ impl Rebuilder {
     pub(crate) async fn begin(&mut self, lease: &Lease) -> Result<(), ControlError> {
         let Standing { name, reader, .. } = &*self.worker.standing;
         self.outcome = None;
+        self.worker.sequences.doubt();
         self.worker.fold.set_up().await?;
         let forgotten = self.worker.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
@@ -158,6 +159,7 @@ impl Rebuilder {
             to: stands(&beside.reader).await?,
         };
         self.outcome = Some(rebuilt.clone());
+        shown.sequences.doubt();
         shown.rows.replace(replace).await?;
         self.outcome = None;
         self.worker.standing.metrics.leave();

@@ -42,8 +42,11 @@ pub enum OnFailure {
     /// The projection stops before it, says so in [`Health`](super::Health), and tries again now and then.
     #[default]
     Hold,
-    /// The event is put aside, with what went wrong, and the projection goes on behind it.
+    /// The event is put aside, with what went wrong, and with it whatever comes behind it in its
+    /// [sequence](mod@super#parked-in-sequence). The projection goes on with the others.
     Park,
+    /// The event is put aside, with what went wrong, and the projection goes on behind it.
+    ParkAlone,
 }
 
 /// What a row is: its stored form. Written by `#[projection]` on the struct, unless it says `schema = …`.

@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::row::{ApplyRow, RowMismatch};
 use super::{ApplyError, Meta, Projection};
-use crate::consumer::text_of;
+use crate::consumer::{Key, Keys, text_of};
 use crate::store::{CategoryFilter, Commit, EventFilter};
 use crate::{Applied, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent, StreamId};
 
@@ -200,6 +200,27 @@ impl<C> Sources<C> {
                 self.categories.keys().map(stream).collect()
             }
             _ => vec![self.filter()],
+        }
+    }
+
+    /// The rows that `recorded` changes. One of which nobody knows stands before all of its stream, and before the row that is most
+    /// likely named after it.
+    pub(crate) fn keys(&self, recorded: &RecordedEvent, key: impl Fn(&C) -> &str) -> Keys {
+        let stream = &recorded.stream;
+        let own = if self.keys_are_streams {
+            vec![Key::Named(stream.id().to_owned())]
+        } else {
+            let Ok(changes) = self.changes(recorded) else {
+                return Keys::unread(stream);
+            };
+            changes
+                .iter()
+                .map(|change| Key::Named(key(change).to_owned()))
+                .collect()
+        };
+        Keys {
+            own,
+            stream: stream.clone(),
         }
     }
 

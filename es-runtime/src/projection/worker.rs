@@ -2,6 +2,7 @@
 
 mod orders;
 mod pace;
+mod park;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,13 +16,13 @@ use super::fold::Fold;
 use super::sql::WriteError;
 use super::standing::Standing;
 use super::{ApplyError, OnFailure, Status};
-use crate::consumer::{Cursors, Trial, Turn, Waiter, count_parked, position_of};
-use crate::error::chain;
+use crate::consumer::{Cursors, Sequences, Trial, Turn, Waiter, count_parked, position_of};
 use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
 pub(crate) use orders::refused;
 use pace::Pace;
+use park::Part;
 
 /// For how long the checkpoint may stay behind if only events went by that the projection does not need.
 const CHECKPOINT: Duration = Duration::from_millis(250);
@@ -41,6 +42,8 @@ pub(crate) struct Worker {
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
     pub(crate) trial: Trial,
+    /// What is parked, and what stands behind it.
+    pub(crate) sequences: Sequences,
     pub(crate) poison: OnFailure,
     pub(crate) waiter: Waiter,
     pub(crate) clock: Arc<dyn Clock>,
@@ -138,7 +141,7 @@ struct Aside {
 impl Worker {
     /// Applies what is there, and then what comes.
     pub(crate) async fn follow(&mut self, lease: &Lease) -> Result<Infallible, Trouble> {
-        let mut place = self.place().await?;
+        let mut place = self.place(lease).await?;
         self.begin(&place, lease).await?;
         let mut is_marked = self.standing.read_mark(&self.cursors).await?.is_some();
         if metrics::ON
@@ -151,10 +154,10 @@ impl Worker {
             let head = self.cursors.log.head().await?;
             if head < place.done {
                 // The log was restored to an earlier point: the checkpoint tells whether it is one of this log.
-                place = self.place().await?;
+                place = self.place(lease).await?;
             } else if self.standing.inline && place.done < head {
                 // The appends may have taken in their events.
-                place = self.place_beside_appends(place).await?;
+                place = self.place_beside_appends(place, lease).await?;
             }
             if place.done < head {
                 self.waiter.found();
@@ -177,7 +180,7 @@ impl Worker {
             self.progressed = true;
             let longest = match self.keep_checkpoint(&mut place, lease).await {
                 Err(Trouble::Moved(_)) if self.standing.inline => {
-                    place = self.place_beside_appends(place).await?;
+                    place = self.place_beside_appends(place, lease).await?;
                     continue;
                 }
                 longest => longest?,
@@ -205,8 +208,9 @@ impl Worker {
     }
 
     /// Where the projection stands, as the store has it.
-    async fn place(&mut self) -> Result<Place, CheckpointError> {
+    async fn place(&mut self, lease: &Lease) -> Result<Place, CheckpointError> {
         self.fold.reset();
+        self.enter(lease).await?;
         let stored = position_of(self.cursors.checkpoint(&self.standing.reader).await?);
         self.standing.update(|state| state.done = Some(stored));
         let now = Instant::now();
@@ -221,8 +225,8 @@ impl Worker {
     }
 
     /// Where an inline projection stands, whose checkpoint appends move too. What is between it and what was done needs nothing.
-    async fn place_beside_appends(&mut self, before: Place) -> Result<Place, CheckpointError> {
-        let place = self.place().await?;
+    async fn place_beside_appends(&mut self, before: Place, lease: &Lease) -> Result<Place, CheckpointError> {
+        let place = self.place(lease).await?;
         let stored = place.stored;
         if stored < before.stored {
             // It begins anew.
@@ -241,7 +245,7 @@ impl Worker {
 
     /// Applies all events up to `head`, and moves the checkpoint there.
     pub(crate) async fn advance(&mut self, head: Position, lease: &Lease) -> Result<(), Trouble> {
-        let mut place = self.place().await?;
+        let mut place = self.place(lease).await?;
         self.begin(&place, lease).await?;
         if place.done < head {
             self.catch_up(&mut place, head, self.throttle, lease).await?;
@@ -343,6 +347,11 @@ impl Worker {
         let mut at_once = self.limit;
         while let Some(first) = events.first() {
             self.stand(place, Some(first));
+            let behind = self.park_behind(place, events, lease).await?;
+            if behind > 0 {
+                events = &events[behind..];
+                continue;
+            }
             let most = events.len().min(at_once);
             let count = match self.trial.begin(first, most == 1, lease).await? {
                 Turn::Together => most,
@@ -354,19 +363,25 @@ impl Worker {
                     continue;
                 }
             };
-            let (part, rest) = events.split_at(count);
-            let until = if rest.is_empty() { to } else { part[count - 1].position };
-            match self.apply(place, part, until, lease).await {
+            let part = self.part(&events[..count]);
+            let (taken, rest) = events.split_at(part.taken);
+            let until = if rest.is_empty() {
+                to
+            } else {
+                taken[taken.len() - 1].position
+            };
+            match self.apply(place, &part, until, lease).await {
                 Ok(()) => {
-                    self.trial.done(count);
+                    self.trial.done(part.taken);
                     events = rest;
                     at_once = self.limit;
                 }
                 Err(WriteError::Commit(error)) => return Err(error.into()),
                 Err(WriteError::Poison { index, error }) => {
                     self.fold.reset();
+                    self.take_back(&part);
                     // Those before it are applied on their own; where nobody can tell which it is, the first half.
-                    at_once = index.unwrap_or(part.len() / 2);
+                    at_once = part.place_of(index.unwrap_or(part.free().len() / 2));
                     if at_once == 0 {
                         self.refuse(place, first, error, 1, lease).await?;
                         events = &events[1..];
@@ -381,18 +396,23 @@ impl Worker {
         Ok(())
     }
 
-    /// Applies and writes `events` together. If they change nothing, the checkpoint has time.
+    /// Applies those events that stand behind nothing, parks the others, and writes it together. If nothing changes, the checkpoint has time.
     async fn apply(
         &mut self,
         place: &mut Place,
-        events: &[RecordedEvent],
+        part: &Part<'_>,
         to: Position,
         lease: &Lease,
     ) -> Result<(), WriteError> {
         let (timer, began) = (metrics::Timer::start(), Instant::now());
+        let events = part.free();
         let changes = self.fold.fold(events).await?;
-        if changes || self.trial.is_careful() {
-            let mut advance = self.moved(place, to, Aside::default(), lease);
+        if changes || self.trial.is_careful() || !part.behind.is_empty() {
+            let aside = Aside {
+                park: part.behind.clone(),
+                ..Aside::default()
+            };
+            let mut advance = self.moved(place, to, aside, lease);
             advance.event = events.last().filter(|last| last.position == to).map(|last| last.id);
             if let Err(error) = self.write_with(advance).await {
                 return Err(if changes {
@@ -402,16 +422,17 @@ impl Worker {
                 });
             }
             if began.elapsed() > LONGEST {
-                self.limit = (events.len() / 2).max(1);
-            } else if events.len() >= self.limit {
+                self.limit = (part.taken / 2).max(1);
+            } else if part.taken >= self.limit {
                 self.limit = (self.limit * 2).min(LIMIT);
             }
             self.written(place, to);
         }
         self.fold.committed();
+        self.parked_behind(part);
         self.standing.metrics.took(events.len());
         self.standing.metrics.worked(timer);
-        self.done(place, to, events.len());
+        self.done(place, to, part.taken);
         Ok(())
     }
 
@@ -437,37 +458,6 @@ impl Worker {
             }
             error => error,
         }
-    }
-
-    /// Holds before an event that cannot be applied, or parks it.
-    async fn refuse(
-        &mut self,
-        place: &mut Place,
-        event: &RecordedEvent,
-        error: ApplyError,
-        attempts: u32,
-        lease: &Lease,
-    ) -> Result<(), Trouble> {
-        let position = event.position;
-        let name = self.standing.name;
-        self.standing.count(&error);
-        if self.poison == OnFailure::Hold {
-            if !matches!(error, ApplyError::Ended { .. }) {
-                self.trial.clear(lease).await?;
-            }
-            return Err(Trouble::Held { position, error });
-        }
-        tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
-        let aside = Aside {
-            park: vec![parked(event, &error, attempts)],
-            ..Aside::default()
-        };
-        self.cursors.advance(self.moved(place, position, aside, lease)).await?;
-        self.trial.done(1);
-        self.standing.metrics.parked();
-        self.written(place, position);
-        self.done(place, position, 1);
-        Ok(())
     }
 
     /// What is written when the checkpoint goes to `to`, but for what is folded.
@@ -538,16 +528,6 @@ impl Worker {
         self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = self.standing.name, position = %done, "a projection is built");
         Ok(())
-    }
-}
-
-fn parked(event: &RecordedEvent, error: &ApplyError, attempts: u32) -> Parked {
-    Parked {
-        position: event.position,
-        event: event.id,
-        // Which no database takes in text.
-        error: chain(error).replace('\0', "\u{fffd}"),
-        attempts,
     }
 }
 

@@ -54,12 +54,13 @@ impl<P: Projection> ProjectionHandle<'_, P> {
             .await
     }
 
-    /// Applies the event at `position`, which is parked or held, with the code of this build. A parked one is applied behind
-    /// events that came after it.
+    /// Applies the event at `position`, which is parked or held, with the code of this build. Then those that are
+    /// [parked behind it](mod@crate::projection#parked-in-sequence) are applied in order, as far as that goes: what fails stays parked.
     ///
     /// # Errors
     ///
-    /// [`Failed`](ControlError::Failed) if that fails again, which is counted; the event stays where it is.
+    /// [`Failed`](ControlError::Failed) if the event fails again, which is counted; it stays where it is.
+    /// [`Behind`](ControlError::Behind) if another parked event comes first.
     pub async fn retry(&self, position: impl Into<Position>) -> Result<(), ControlError> {
         let position = position.into();
         let segment = self.running.of_event(position).await?;

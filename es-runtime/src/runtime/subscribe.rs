@@ -17,7 +17,7 @@ pub struct Subscribe<'a, T> {
     name: String,
     pub(super) reading: Reading<T>,
     beginning: Beginning,
-    buffer: Buffer,
+    pub(super) buffer: Buffer,
 }
 
 /// Where a cursor is put that never began.

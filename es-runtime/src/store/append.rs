@@ -35,6 +35,14 @@ impl Append {
         }
     }
 
+    /// Whether `other` is the same append again. What each demands of the streams does not matter. For stores.
+    pub fn is_again(&self, other: &Self) -> bool {
+        let is_same =
+            |(one, other): (&StreamAppend, &StreamAppend)| one.stream == other.stream && one.events == other.events;
+        (self.id, &self.key, self.streams.len()) == (other.id, &other.key, other.streams.len())
+            && self.streams.iter().zip(&other.streams).all(is_same)
+    }
+
     /// The events of all streams, in the order in which they get their positions.
     pub fn events(&self) -> impl Iterator<Item = &NewEvent> {
         self.streams.iter().flat_map(|part| &part.events)
@@ -50,6 +58,24 @@ pub struct StreamAppend {
     pub expected: ExpectedVersion,
     /// The events. Empty for a stream that was only read, and must not have moved since.
     pub events: Vec<NewEvent>,
+}
+
+impl StreamAppend {
+    /// Checks that a stream at version `actual` is like this part of an append demands. For stores.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Conflict`] if it is not.
+    pub fn check(&self, actual: Version) -> Result<(), AppendError> {
+        if self.expected.allows(actual) {
+            return Ok(());
+        }
+        Err(AppendError::Conflict {
+            stream: self.stream.clone(),
+            expected: self.expected,
+            actual,
+        })
+    }
 }
 
 /// Names a request, so that it is done once, however often it is sent. Its scope is the whole store.
@@ -85,6 +111,22 @@ pub struct Appended {
 }
 
 impl Appended {
+    /// The result of an append that is stored now. For stores.
+    pub fn new(id: AppendId, recorded_at: Timestamp, streams: Vec<StreamAppended>) -> Self {
+        Self {
+            id,
+            repeated: false,
+            recorded_at,
+            streams,
+        }
+    }
+
+    /// The result that is given when the append comes again. For stores.
+    #[must_use]
+    pub fn again(self) -> Self {
+        Self { repeated: true, ..self }
+    }
+
     /// The highest position that the append tells of: of its last event, or of the store's head if it has none.
     pub fn head(&self) -> Option<Position> {
         self.streams.iter().map(|part| part.position).max()

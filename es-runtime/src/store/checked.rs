@@ -10,7 +10,7 @@ use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
     CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
     Positions, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
-    StoreError, StreamInfo,
+    StoreError, StreamInfo, has_ended,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -43,6 +43,23 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         self.0.limits().check(&append)?;
         self.0.append(append).await
+    }
+
+    async fn append_chain(&self, mut appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let limits = self.0.limits();
+        let mut checked = appends.iter().map(|append| limits.check(append));
+        let refused = checked
+            .by_ref()
+            .enumerate()
+            .find_map(|(place, checked)| Some((place, checked.err()?)));
+        if let Some((place, _)) = &refused {
+            appends.truncate(*place);
+        }
+        let mut answers = self.0.append_chain(appends).await;
+        if !has_ended(&answers) {
+            answers.extend(refused.map(|(_, error)| Err(error)));
+        }
+        answers
     }
 
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {

@@ -1,5 +1,7 @@
 //! What a store tells of its events without reading them.
 
+use crate::RecordedEvent;
+
 /// An event in one version of its shape, as far as a store knows it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKind {
@@ -12,6 +14,11 @@ pub struct EventKind {
 }
 
 impl EventKind {
+    /// That of an event.
+    pub fn of(event: &RecordedEvent) -> Self {
+        Self::new(event.stream.category(), &*event.name, event.shape_version)
+    }
+
     /// The event `name` of `category` in this version of its shape.
     pub fn new(category: impl Into<String>, name: impl Into<String>, shape_version: u32) -> Self {
         Self {

@@ -82,6 +82,13 @@ impl ReadStream {
     }
 }
 
+impl ReadStream {
+    /// Whether the event is one of those that are asked for, but for the limit. For stores.
+    pub fn wants(&self, event: &RecordedEvent) -> bool {
+        event.stream == self.stream && (self.from..=self.to).contains(&event.version)
+    }
+}
+
 range!(ReadStream, Version, "version");
 
 /// Which events of the store to read: all, unless bounded.
@@ -121,6 +128,13 @@ impl ReadLog {
             limit: None,
             only: None,
         }
+    }
+}
+
+impl ReadLog {
+    /// Whether the event is one of those that are asked for, but for the limit. For stores.
+    pub fn wants(&self, event: &RecordedEvent) -> bool {
+        (self.from..=self.to).contains(&event.position) && self.only.as_ref().is_none_or(|only| only.matches(event))
     }
 }
 

@@ -24,6 +24,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         (**self).append(append).await
     }
 
+    async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        (**self).append_chain(appends).await
+    }
+
     async fn resolve(&self, append: &AppendRef) -> Result<Option<Appended>, StoreError> {
         (**self).resolve(append).await
     }

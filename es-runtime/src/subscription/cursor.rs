@@ -131,6 +131,33 @@ impl Cursor {
         )
     }
 
+    /// Moves it up to `to`, and puts events aside, whatever became of what was written before. Where it stands then.
+    ///
+    /// `from` is where it stands, or `None` if that has to be asked.
+    pub(crate) async fn move_to(
+        &self,
+        from: Option<Position>,
+        to: Position,
+        park: Vec<Parked>,
+        lease: &Lease,
+    ) -> Result<Position, SubscriptionError> {
+        let mut known = from;
+        loop {
+            let from = match known.take() {
+                Some(from) => from,
+                None => position_of(self.cursors.checkpoint(&self.standing.reader).await?),
+            };
+            if to > from || !park.is_empty() {
+                match self.commit(from, to.max(from), park.clone(), Vec::new(), lease).await {
+                    // By a commit of ours that was dropped, and done after the checkpoint was read.
+                    Err(CommitError::Moved { actual, .. }) if actual > from => continue,
+                    moved => moved.map_err(|error| SubscriptionError::of_commit(self.name(), error))?,
+                }
+            }
+            return Ok(to.max(from));
+        }
+    }
+
     /// Moves it.
     pub(crate) async fn advance(&self, from: Position, to: Position, lease: &Lease) -> Result<(), CommitError> {
         self.commit(from, to, Vec::new(), Vec::new(), lease).await

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use super::reader::Room;
 use super::window::{HandedOut, Window};
 use super::{Standing, SubscriptionError};
 use crate::Position;
@@ -78,9 +79,6 @@ pub(super) struct Item<T> {
     /// Its share of the buffer, until it is handed out.
     pub(super) _room: Room,
 }
-
-/// A share of the buffer, in events and in bytes.
-pub(super) type Room = Arc<[OwnedSemaphorePermit; 2]>;
 
 /// What is delivered in the end, or instead of an event that cannot be read.
 pub(super) struct Refused {

@@ -45,6 +45,29 @@ pub enum SubscriptionError {
         /// The position given.
         position: Position,
     },
+    /// Another parked event comes first: retry or skip that one.
+    #[error(
+        "the event at position {position} stands behind position {first}, which `{subscription}` has parked: retry or skip that one first"
+    )]
+    Behind {
+        /// The subscription's name.
+        subscription: String,
+        /// The position given.
+        position: Position,
+        /// The first that it stands behind.
+        first: Position,
+    },
+    /// So many events are parked that no more are: [retry](super::SubscriptionHandle::retry) or [skip](super::SubscriptionHandle::skip)
+    /// those that the others stand behind.
+    #[error(
+        "{parked} events are parked, and the one at position {position} is not: retry or skip those that the others stand behind"
+    )]
+    TooManyParked {
+        /// The event that was to be parked.
+        position: Position,
+        /// How many are.
+        parked: usize,
+    },
     /// The store was restored to an earlier point: what was delivered did not happen. [Forget](crate::runtime::Subscribe::forget) the
     /// cursor, and say where it is to begin.
     #[error(transparent)]

@@ -32,12 +32,13 @@ impl SubscriptionHandle {
         all_parked(&*self.store, &self.standing.reader).await
     }
 
-    /// Calls the handler for the event at `position`, which is parked or held, once. A parked one is handled behind events that
-    /// came after it.
+    /// Calls the handler for the event at `position`, which is parked or held, once. Then those that are
+    /// [parked behind it](mod@crate::subscription#parked-in-sequence) are handled in order, until one fails, which stays parked.
     ///
     /// # Errors
     ///
     /// [`Failed`](SubscriptionError::Failed) if that fails again, which is counted; the event stays where it is.
+    /// [`Behind`](SubscriptionError::Behind) if another parked event comes first.
     /// [`NotParked`](SubscriptionError::NotParked) if it is neither parked nor the next.
     pub async fn retry(&self, position: impl Into<Position>) -> Result<(), SubscriptionError> {
         self.order(What::Retry(position.into())).await

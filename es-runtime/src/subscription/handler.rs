@@ -1,69 +1,44 @@
-//! The task of a subscription with a handler: calls it for one event after the other, under a lease.
+//! The task of a subscription with a handler: waits for the lease, works under it, gives it back.
 
-use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use backon::ExponentialBackoff;
-use futures_core::future::BoxFuture;
-use futures_util::{FutureExt as _, TryStreamExt as _};
-use tokio::time::{Instant, sleep};
+use futures_util::future::{Either, select};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 
-use super::calls::{Call, Calls, Order, What};
-use super::{Cursor, Reading, SubscriptionError};
-use crate::consumer::{STANDBY, Tenure, Trial, Turn, Waiter, backoff, count_parked, guarded, next, text_of};
-use crate::error::chain;
-use crate::projection::{ApplyError, OnFailure, Status};
-use crate::store::{CommitError, Lease, Parked, ReadLog};
-use crate::{Error, Position, RecordedEvent, StoreError, Timestamp, metrics};
+use super::calls::{Call, Calls, Order};
+use super::handling::{Handling, Intake, Manner};
+use super::reader::{Buffer, Space, read_on};
+use super::window::Window;
+use super::{Cursor, SubscriptionError};
+use crate::consumer::{STANDBY, Sequences, Tenure, Trial, Waiter, backoff, count_parked, guarded, next};
+use crate::projection::Status;
+use crate::{Position, StoreError, metrics};
 
 /// For how long the cursor may stay behind what is done.
-const SOON: Duration = Duration::from_millis(100);
+pub(super) const SOON: Duration = Duration::from_millis(100);
 /// How long after the cursor and the log were found not to go together they are looked at again.
 const DIVERGED: Duration = Duration::from_secs(30);
 
-/// What is done with an event.
-pub(crate) type Callback<T> = Box<dyn Fn(T) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
-
 pub(crate) struct Handler<T> {
-    pub(crate) cursor: Cursor,
-    pub(crate) reading: Reading<T>,
-    pub(crate) call: Callback<T>,
-    /// How often an event is tried before it is held or parked.
-    pub(crate) attempts: u32,
-    pub(crate) poison: OnFailure,
+    pub(crate) cursor: Arc<Cursor>,
+    pub(crate) manner: Manner<T>,
+    pub(crate) buffer: Buffer,
     pub(crate) calls: Calls,
     pub(crate) waiter: Waiter,
-    pub(crate) place: Place,
     /// How often the handler was tried with an event, and what came of that.
     pub(crate) trial: Trial,
-}
-
-/// How far it is.
-pub(crate) struct Place {
-    /// Where the cursor stands in the store.
-    stored: Position,
-    stored_at: Instant,
+    /// What is parked, and what stands behind it.
+    pub(crate) sequences: Sequences,
     /// Up to here everything is done, or is not wanted.
-    done: Position,
-    /// Whether something was done since.
-    is_worth_storing: bool,
-}
-
-impl Place {
-    pub(crate) fn at(position: Position) -> Self {
-        Self {
-            stored: position,
-            stored_at: Instant::now(),
-            done: position,
-            is_worth_storing: false,
-        }
-    }
+    pub(crate) done: Position,
 }
 
 /// Why the log is not followed any more.
-enum Trouble {
+pub(super) enum Trouble {
     Call(Call),
     /// An event that the handler could not take.
     Held,
@@ -93,29 +68,12 @@ enum End {
     Pause(Duration),
 }
 
-/// Why an attempt failed.
-struct Failed {
-    error: String,
-    /// Whether another attempt by this build would fail like it.
-    for_good: bool,
-}
-
-impl Failed {
-    /// So many processes ended at it.
-    fn ended(times: u32) -> Self {
-        Self {
-            error: ApplyError::Ended { times }.to_string(),
-            for_good: true,
-        }
-    }
-}
-
 impl<T: Send + 'static> Handler<T> {
     pub(crate) async fn live(mut self) {
         let patience = || backoff(Duration::from_secs(1), Duration::from_secs(60));
         let (mut pause, mut holding) = (Duration::ZERO, patience());
         while let Some((tenure, order)) = self.stand_by(pause).await {
-            let before = self.place.done;
+            let before = self.done;
             let end = match guarded("running it", async {
                 Ok::<_, StoreError>(self.own(&tenure, order, &mut holding).await)
             })
@@ -128,7 +86,7 @@ impl<T: Send + 'static> Handler<T> {
                 }
             };
             self.cursor.standing.state().owns = false;
-            if self.place.done > before {
+            if self.done > before {
                 holding = patience();
             }
             pause = match end {
@@ -194,17 +152,10 @@ impl<T: Send + 'static> Handler<T> {
         let mut failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
         let mut order = order;
         loop {
-            if let Some(order) = order.take() {
-                self.obey(order, &tenure.lease).await;
-            }
-            let before = self.place.done;
-            let Err(trouble) = guarded("following the log", self.follow(tenure)).await;
-            if self.place.done > before {
+            let before = self.done;
+            let trouble = Box::pin(self.follow(tenure, order.take())).await;
+            if self.done > before {
                 failing = backoff(Duration::from_millis(50), Duration::from_secs(10));
-            }
-            if !matches!(trouble, Trouble::Call(Call::Lost) | Trouble::Error(_)) {
-                // What is not stored now is done again.
-                drop(guarded("storing the cursor", self.store(&tenure.lease)).await);
             }
             let called = match trouble {
                 Trouble::Call(call) => Some(call),
@@ -233,270 +184,62 @@ impl<T: Send + 'static> Handler<T> {
         }
     }
 
-    /// Handles what is there, and then what comes.
-    async fn follow(&mut self, tenure: &Tenure) -> Result<Infallible, Trouble> {
-        let (log, lease, with) = (Arc::clone(&self.cursor.cursors.log), &tenure.lease, Some(tenure));
-        self.place = Place::at(self.cursor.begin(lease).await?);
-        self.cursor.standing.is(Status::CatchingUp);
+    /// Handles what is there, and then what comes, after the order.
+    async fn follow(&mut self, tenure: &Tenure, order: Option<Order>) -> Trouble {
+        let window = match self.window(tenure).await {
+            Ok(window) => window,
+            Err(error) => {
+                let trouble = Trouble::from(error);
+                if let Some(order) = order {
+                    order.reply(Err(trouble.refused(self.cursor.name())));
+                }
+                return trouble;
+            }
+        };
+        let Self {
+            cursor,
+            manner,
+            buffer,
+            calls,
+            waiter,
+            trial,
+            sequences,
+            ..
+        } = self;
+        let (reads, received) = mpsc::unbounded_channel();
+        let intake = Intake {
+            manner,
+            window: Arc::clone(&window),
+            space: Arc::new(Space::new(*buffer)),
+            reads,
+        };
+        let mut handling = Handling::new(cursor, trial, sequences, tenure, &intake, received);
+        let trouble = {
+            let running = pin!(guarded("following the log", handling.run(calls, order)));
+            let reading = pin!(read_on(&intake, cursor, waiter));
+            match select(reading, running).await {
+                Either::Left((error, _)) => error.into(),
+                Either::Right((Err(trouble), _)) => trouble,
+            }
+        };
+        // What is in doubt is not written over.
+        let stores = !matches!(trouble, Trouble::Call(Call::Lost) | Trouble::Error(_));
+        handling.end(stores).await;
+        self.done = window.done_to();
+        trouble
+    }
+
+    /// The window behind the cursor.
+    async fn window(&mut self, tenure: &Tenure) -> Result<Arc<Window>, SubscriptionError> {
+        let begun = self.cursor.begin(&tenure.lease).await?;
+        let window = Arc::new(Window::new());
+        window.begin(begun, &tenure.held);
+        self.done = begun;
         if metrics::ON
-            && let Ok(parked) = self
-                .calls
-                .or(with, count_parked(&*self.cursor.cursors.store, &lease.name))
-                .await?
+            && let Ok(parked) = count_parked(&*self.cursor.cursors.store, &tenure.lease.name).await
         {
             self.cursor.standing.metrics.has_parked(parked);
         }
-        loop {
-            let head = self.calls.or(with, log.head()).await??;
-            if head < self.place.done {
-                return Err(self.cursor.is_behind(head, self.place.done).await.into());
-            }
-            if head > self.place.done {
-                self.waiter.found();
-                let mut events = log.read_log(self.reading.query(self.place.done, head));
-                while let Some(event) = self.calls.or(with, events.try_next()).await?? {
-                    self.stand(head, Some(event.recorded_at));
-                    self.handle(event, tenure).await?;
-                    if self.place.stored_at.elapsed() >= SOON {
-                        self.store(lease).await?;
-                    }
-                }
-                self.place.done = head;
-            }
-            if self.place.is_worth_storing || self.place.stored_at.elapsed() >= SOON {
-                self.store(lease).await?;
-            }
-            self.trial.all_done(lease);
-            self.cursor.standing.is(Status::Live);
-            self.stand(head, None);
-            let longest = if self.place.done > self.place.stored {
-                SOON
-            } else {
-                Duration::MAX
-            };
-            self.calls.or(with, self.waiter.wait(longest)).await?;
-        }
-    }
-
-    /// Measures how far it is behind: `next` is when the first event that is not done was recorded.
-    fn stand(&self, head: Position, next: Option<Timestamp>) {
-        let standing = &self.cursor.standing;
-        standing.metrics.stand(self.place.done, head, next, &*standing.clock);
-    }
-
-    /// Has the handler take the event, parks it, or fails before it.
-    async fn handle(&mut self, event: RecordedEvent, tenure: &Tenure) -> Result<(), Trouble> {
-        let (position, lease) = (event.position, &tenure.lease);
-        let mut pauses = backoff(Duration::from_millis(100), Duration::from_secs(10));
-        loop {
-            if tenure.held.now().is_none() {
-                self.calls.or(Some(tenure), tenure.held.clone().known()).await?;
-            }
-            let (failed, times) = match self.begin(&event, lease).await? {
-                Turn::Ended { times, attempts } => (Failed::ended(times), attempts),
-                Turn::Together | Turn::Alone => match self.attempt(&event).await {
-                    Ok(()) => return Ok(self.done(position, lease).await?),
-                    Err(failed) => {
-                        // What is done before it need not wait for it.
-                        self.store(lease).await?;
-                        (failed, self.count(&event, lease).await?)
-                    }
-                },
-            };
-            let is_last = failed.for_good || times >= self.attempts;
-            let status = if is_last { Status::Held } else { Status::Retrying };
-            let error = SubscriptionError::Failed {
-                position,
-                error: failed.error,
-            };
-            self.cursor.standing.note(status, &error, Some(position));
-            if !is_last || self.poison == OnFailure::Hold {
-                self.cursor.standing.metrics.failed(status);
-            }
-            match self.poison {
-                _ if !is_last => self.calls.or(Some(tenure), sleep(next(&mut pauses))).await?,
-                OnFailure::Hold => return Err(Trouble::Held),
-                OnFailure::Park => {
-                    tracing::error!(subscription = self.cursor.name(), %position, %error, "an event is parked");
-                    self.place.done = position;
-                    let parked = parked(&event, &error, times);
-                    self.write(vec![parked], Vec::new(), lease).await?;
-                    self.trial.done(1);
-                    self.cursor.standing.metrics.parked();
-                    return Ok(());
-                }
-            }
-        }
-    }
-
-    /// Before the handler is called for the event.
-    async fn begin(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<Turn, SubscriptionError> {
-        let turn = self.trial.begin(event, false, lease).await;
-        turn.map_err(|error| self.failure(error))
-    }
-
-    /// How often the event has failed now.
-    async fn count(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<u32, SubscriptionError> {
-        let times = self.trial.failed(event, lease).await;
-        times.map_err(|error| self.failure(error))
-    }
-
-    fn failure(&self, error: CommitError) -> SubscriptionError {
-        SubscriptionError::of_commit(self.cursor.name(), error)
-    }
-
-    /// The event is done.
-    async fn done(&mut self, position: Position, lease: &Lease) -> Result<(), SubscriptionError> {
-        self.place.done = position;
-        if self.trial.is_careful() {
-            self.store(lease).await?;
-        }
-        self.trial.done(1);
-        Ok(())
-    }
-
-    /// Calls the handler for all that the event is read as. Never cut off: what it has begun, it ends.
-    async fn attempt(&mut self, event: &RecordedEvent) -> Result<(), Failed> {
-        let metrics = &self.cursor.standing.metrics;
-        let read = self.reading.read(event.clone()).map_err(|error| Failed {
-            error: chain(&error),
-            for_good: true,
-        })?;
-        let is_wanted = !read.is_empty();
-        for item in read {
-            self.place.is_worth_storing = true;
-            let timer = metrics::Timer::start();
-            let handled = AssertUnwindSafe(async { (self.call)(item).await }).catch_unwind().await;
-            metrics.worked(timer);
-            let error = match handled {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => chain(error.as_std()),
-                Err(panic) => {
-                    metrics.panicked();
-                    format!("the handler panicked: {}", text_of(&*panic))
-                }
-            };
-            return Err(Failed { error, for_good: false });
-        }
-        metrics.took(usize::from(is_wanted));
-        Ok(())
-    }
-
-    /// Stores how far it is.
-    async fn store(&mut self, lease: &Lease) -> Result<(), SubscriptionError> {
-        if self.place.done > self.place.stored {
-            self.write(Vec::new(), Vec::new(), lease).await?;
-        }
-        Ok(())
-    }
-
-    async fn write(
-        &mut self,
-        park: Vec<Parked>,
-        unpark: Vec<Position>,
-        lease: &Lease,
-    ) -> Result<(), SubscriptionError> {
-        let Place { stored, done, .. } = self.place;
-        let committed = self.cursor.commit(stored, done, park, unpark, lease).await;
-        committed.map_err(|error| self.failure(error))?;
-        self.place = Place::at(done);
-        Ok(())
-    }
-
-    async fn obey(&mut self, order: Order, lease: &Lease) {
-        let obeying = async {
-            match &order.what {
-                What::Retry(position) => self.retry(*position, lease).await,
-                What::Skip(position, reason) => self.skip(*position, reason, lease).await,
-            }
-        };
-        let answer = guarded("what was ordered", obeying).await;
-        self.trial.pardon(None);
-        order.reply(answer);
-    }
-
-    /// Has the handler take a parked event, or the one before which it holds.
-    async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), SubscriptionError> {
-        let (event, parked) = self.aside(position, lease).await?;
-        let failed = |Failed { error, .. }| SubscriptionError::Failed { position, error };
-        let Some(parked) = parked else {
-            self.trial.pardon(Some(position));
-            self.begin(&event, lease).await?;
-            let attempted = self.attempt(&event).await.map_err(failed);
-            return match attempted {
-                Ok(()) => {
-                    self.done(position, lease).await?;
-                    self.store(lease).await
-                }
-                Err(error) => {
-                    self.count(&event, lease).await?;
-                    Err(error)
-                }
-            };
-        };
-        // Before it is tried, as that may end the process.
-        let attempts = parked.attempts.saturating_add(1);
-        self.write(vec![Parked { attempts, ..parked }], Vec::new(), lease)
-            .await?;
-        match self.attempt(&event).await.map_err(failed) {
-            Ok(()) => self.write(Vec::new(), vec![position], lease).await,
-            Err(error) => {
-                let parked = self::parked(&event, &error, attempts);
-                self.write(vec![parked], Vec::new(), lease).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Gives up a parked event, or the one before which it holds.
-    async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), SubscriptionError> {
-        let (_, parked) = self.aside(position, lease).await?;
-        if parked.is_some() {
-            self.write(Vec::new(), vec![position], lease).await?;
-        } else {
-            self.place.done = position;
-            self.store(lease).await?;
-        }
-        tracing::warn!(subscription = self.cursor.name(), %position, reason, "an event was given up");
-        Ok(())
-    }
-
-    /// The event, if it is parked, or the next that is to be handled.
-    async fn aside(
-        &mut self,
-        position: Position,
-        lease: &Lease,
-    ) -> Result<(RecordedEvent, Option<Parked>), SubscriptionError> {
-        self.place = Place::at(self.cursor.begin(lease).await?);
-        let cursors = &self.cursor.cursors;
-        let before = Position(position.0.saturating_sub(1));
-        let parked = cursors.store.parked(&self.cursor.standing.reader, before, 1).await?;
-        let parked = parked.into_iter().find(|parked| parked.position == position);
-        let mut log = match &parked {
-            Some(_) => cursors.log.read_log(ReadLog::new().from(position).to(position)),
-            None => cursors.log.read_log(self.reading.query(self.place.done, position)),
-        };
-        while let Some(event) = log.try_next().await? {
-            if event.position == position {
-                return Ok((event, parked));
-            }
-            if !self.reading.read(event).is_ok_and(|items| items.is_empty()) {
-                break;
-            }
-        }
-        Err(SubscriptionError::NotParked {
-            subscription: self.cursor.name().to_owned(),
-            position,
-        })
-    }
-}
-
-fn parked(event: &RecordedEvent, error: &SubscriptionError, attempts: u32) -> Parked {
-    Parked {
-        position: event.position,
-        event: event.id,
-        // Which no database takes in text.
-        error: error.to_string().replace('\0', "\u{fffd}"),
-        attempts,
+        Ok(window)
     }
 }

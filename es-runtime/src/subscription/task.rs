@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use futures_util::future::{Either, select};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Room, Shared};
+use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Shared};
+use super::reader::{Buffer, Sink, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Reading, SubscriptionError};
-use crate::consumer::{Tenure, Waiter, backoff, guarded, next, position_of, stopped};
+use crate::consumer::{Tenure, Waiter, guarded, stopped};
 use crate::error::chain;
 use crate::projection::Status;
-use crate::store::{CommitError, Lease};
+use crate::store::{Lease, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
@@ -24,18 +24,6 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 const SOON: Duration = Duration::from_millis(250);
 /// The longest pause before an event that was dropped comes again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How much is read ahead of the subscriber.
-#[derive(Clone, Copy)]
-pub(crate) struct Buffer {
-    pub(crate) events: u32,
-    pub(crate) bytes: u32,
-}
-
-impl Buffer {
-    /// More cannot be counted.
-    pub(crate) const MOST: u32 = u32::MAX >> 3;
-}
 
 /// The stream, and the task that fills it.
 pub(crate) fn deliver<T: Send + 'static>(
@@ -57,9 +45,7 @@ pub(crate) fn deliver<T: Send + 'static>(
             reading,
             items: sender,
             shared: Arc::clone(&shared),
-            events: Arc::new(Semaphore::new(buffer.events as usize)),
-            bytes: Arc::new(Semaphore::new(buffer.bytes as usize)),
-            most_bytes: buffer.bytes,
+            space: Space::new(buffer),
         },
         ledger: Ledger {
             notes: received,
@@ -139,7 +125,7 @@ impl<T: Send + 'static> Task<T> {
         cursor.standing.is(Status::CatchingUp);
         loop {
             shared.window.begin(from, &tenure.held);
-            let reading = pin!(source.read_on(cursor, &mut waiter));
+            let reading = pin!(read_on(source, cursor, &mut waiter));
             let hearing = pin!(ledger.hear(cursor, lease));
             match select(select(reading, hearing), &mut over).await {
                 Either::Left((Either::Left((error, _)) | Either::Right((Heard::Error(error), _)), _)) => {
@@ -179,60 +165,31 @@ async fn over(mut stop: watch::Receiver<bool>, tenure: &Tenure, window: &Window)
     }
 }
 
-/// Reads the log ahead of the subscriber, as far as there is room.
+/// What was read goes to the subscriber.
 struct Source<T> {
     reading: Reading<T>,
     items: mpsc::UnboundedSender<Result<Item<T>, Refused>>,
     shared: Arc<Shared>,
-    events: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-    most_bytes: u32,
+    space: Space,
 }
 
-impl<T> Source<T> {
-    /// Sends what is there, and then what comes, until something fails for good.
-    async fn read_on(&self, cursor: &Cursor, waiter: &mut Waiter) -> SubscriptionError {
-        let patience = || backoff(Duration::from_millis(50), Duration::from_secs(10));
-        let mut failing = patience();
-        loop {
-            match self.catch_up(cursor, waiter).await {
-                Ok(()) => {
-                    failing = patience();
-                    cursor.standing.is(Status::Live);
-                    waiter.wait(Duration::MAX).await;
-                }
-                Err(error) if error.is_transient() => {
-                    cursor.standing.fail(Status::Retrying, &error, None);
-                    sleep(next(&mut failing)).await;
-                }
-                Err(error) => return error,
-            }
-        }
+impl<T: Send> Sink for Source<T> {
+    fn window(&self) -> &Window {
+        &self.shared.window
     }
 
-    /// Sends every event up to the head.
-    async fn catch_up(&self, cursor: &Cursor, waiter: &mut Waiter) -> Result<(), SubscriptionError> {
-        let window = &self.shared.window;
-        let (head, read_to) = (cursor.cursors.log.head().await?, window.read_to());
-        window.ends_at(head);
-        if head < read_to {
-            return Err(cursor.is_behind(head, read_to).await);
-        }
-        if head > read_to {
-            waiter.found();
-            let mut log = cursor.cursors.log.read_log(self.reading.query(read_to, head));
-            while let Some(event) = log.try_next().await? {
-                self.send(event).await;
-            }
-            window.passed(head);
-        }
-        Ok(())
+    fn query(&self, after: Position, to: Position) -> ReadLog {
+        self.reading.query(after, to)
+    }
+
+    fn caught_up(&self) {
+        self.shared.standing.is(Status::Live);
     }
 
     /// Sends an event once there is room for it. One that cannot be read is waited before.
     async fn send(&self, event: RecordedEvent) {
         let (window, position) = (&self.shared.window, event.position);
-        let room = self.room(event.size()).await;
+        let room = self.space.room(event.size()).await;
         if let Some(times) = window.times_dropped(position) {
             let pause = Duration::from_millis(50).saturating_mul(1 << times.min(10));
             sleep(pause.min(LONGEST_PAUSE)).await;
@@ -265,17 +222,6 @@ impl<T> Source<T> {
                 }
             }
         }
-    }
-
-    /// Waits until an event of so many bytes may be buffered. One that is larger than the whole buffer is, on its own.
-    async fn room(&self, bytes: usize) -> Room {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).clamp(1, self.most_bytes);
-        let events = Arc::clone(&self.events).acquire_owned().await;
-        let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
-        let [Ok(events), Ok(bytes)] = [events, bytes] else {
-            unreachable!("nobody closes them")
-        };
-        Arc::new([events, bytes])
     }
 }
 
@@ -333,8 +279,12 @@ impl Ledger {
 
     /// Stores how far everything is done, and answers those who wait. What fails for a while is tried again by the next call.
     async fn store(&mut self, cursor: &Cursor, lease: &Lease) -> Result<(), SubscriptionError> {
-        match self.move_cursor(cursor, lease).await {
+        let to = self.shared.window.done_to();
+        // Taken: if this fails or is dropped, it is not known where the cursor stands.
+        let from = self.stored.take();
+        match cursor.move_to(from, to, Vec::new(), lease).await {
             Ok(stored) => {
+                self.stored = Some(stored);
                 self.stored_at = Instant::now();
                 let (head, next) = self.shared.window.lag();
                 cursor
@@ -360,26 +310,6 @@ impl Ledger {
                 Ok(())
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// Where the cursor stands now.
-    async fn move_cursor(&mut self, cursor: &Cursor, lease: &Lease) -> Result<Position, SubscriptionError> {
-        let to = self.shared.window.done_to();
-        loop {
-            // Taken: if this fails or is dropped, it is not known where the cursor stands.
-            let stored = match self.stored.take() {
-                Some(stored) => stored,
-                None => position_of(cursor.cursors.checkpoint(&cursor.standing.reader).await?),
-            };
-            if to > stored {
-                match cursor.advance(stored, to, lease).await {
-                    // By a commit of ours that was dropped, and done after the checkpoint was read.
-                    Err(CommitError::Moved { actual, .. }) if actual > stored => continue,
-                    moved => moved.map_err(|error| SubscriptionError::of_commit(cursor.name(), error))?,
-                }
-            }
-            return Ok(*self.stored.insert(to.max(stored)));
         }
     }
 }

@@ -38,7 +38,7 @@ impl Fragile {
 }
 
 /// Like [`Fragile`], but puts aside what it cannot apply.
-#[projection(name = "careless", park)]
+#[projection(name = "careless", park_alone)]
 struct Careless {
     cents: i64,
 }

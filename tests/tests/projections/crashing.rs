@@ -38,15 +38,17 @@ enum Work {
     TablesParking,
     Handler,
     HandlerParking,
+    HandlerAtOnce,
 }
 
 impl Work {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Rows,
         Self::RowsParking,
         Self::TablesParking,
         Self::Handler,
         Self::HandlerParking,
+        Self::HandlerAtOnce,
     ];
 
     fn named(name: &str) -> Self {
@@ -63,7 +65,7 @@ impl Work {
             Self::Rows => "frail@1",
             Self::RowsParking => "frail-parking@1",
             Self::TablesParking => "seen@1",
-            Self::Handler | Self::HandlerParking => "subscription/frail",
+            Self::Handler | Self::HandlerParking | Self::HandlerAtOnce => "subscription/frail",
         }
     }
 }
@@ -95,7 +97,7 @@ impl Frail {
     }
 }
 
-#[projection(name = "frail-parking", park)]
+#[projection(name = "frail-parking", park_alone)]
 struct Parking {
     seen: Vec<u64>,
 }
@@ -119,7 +121,7 @@ impl Parking {
 mod sqlite {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "schemas/seen_sqlite.sql")]
+    #[projection(name = "seen", park_alone, schema = "schemas/seen_sqlite.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -157,7 +159,7 @@ mod sqlite {
 mod postgres {
     use super::*;
 
-    #[projection(name = "seen", park, schema = "schemas/seen_postgres.sql")]
+    #[projection(name = "seen", park_alone, schema = "schemas/seen_postgres.sql")]
     pub(super) struct Seen;
 
     #[projection]
@@ -234,10 +236,11 @@ async fn handle(runtime: &Runtime, work: Work, book: PathBuf) {
     };
     let subscribe = runtime.subscribe("frail").aggregate::<Account>().from_start();
     let handling = subscribe.handle(handler);
-    let handling = if work == Work::HandlerParking {
-        handling.park()
-    } else {
-        handling
+    let handling = match work {
+        Work::HandlerParking => handling.park_alone(),
+        // Any of them may be under way when one ends the process.
+        Work::HandlerAtOnce => handling.park_alone().at_once(8).by(|event| event.position),
+        _ => handling,
     };
     handling.start().await.unwrap();
 }
@@ -290,7 +293,7 @@ async fn retry(runtime: &Runtime, work: Work, address: &str) -> Result<()> {
             runtime.projection::<postgres::Seen>().retry(AT).await?;
         }
         Work::TablesParking => runtime.projection::<sqlite::Seen>().retry(AT).await?,
-        Work::Handler | Work::HandlerParking => {
+        Work::Handler | Work::HandlerParking | Work::HandlerAtOnce => {
             runtime.subscription("frail").expect("it was started").retry(AT).await?;
         }
     }
@@ -367,7 +370,7 @@ impl Case<'_> {
                 postgres::seen(&stores::postgres_at(self.address).await).await
             }
             Work::TablesParking => sqlite::seen(&SqliteStore::open(self.address).await.unwrap()).await,
-            Work::Handler | Work::HandlerParking => {
+            Work::Handler | Work::HandlerParking | Work::HandlerAtOnce => {
                 let book = read_to_string(self.book).unwrap();
                 let mut first = Vec::new();
                 for position in book.lines().map(|line| line.parse().unwrap()) {
@@ -375,6 +378,9 @@ impl Case<'_> {
                     if !first.contains(&position) {
                         first.push(position);
                     }
+                }
+                if self.work == Work::HandlerAtOnce {
+                    first.sort_unstable();
                 }
                 first
             }
@@ -478,4 +484,5 @@ on_both_databases! {
     tables_park: TablesParking,
     a_handler_holds: Handler,
     a_handler_parks: HandlerParking,
+    a_handler_of_all_at_once_parks: HandlerAtOnce,
 }

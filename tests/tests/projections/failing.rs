@@ -32,7 +32,7 @@ impl Holding {
 }
 
 /// The same, and goes on behind what it cannot apply.
-#[projection(name = "parking", park)]
+#[projection(name = "parking", park_alone)]
 struct Parking {
     amounts: Vec<i64>,
 }

@@ -60,7 +60,7 @@ impl Balance {
 }
 
 /// Puts a deposit of 13 aside until it is told that this is fixed.
-#[projection(memory, park)]
+#[projection(memory, park_alone)]
 struct Careless {
     cents: i64,
 }

@@ -8,6 +8,7 @@ mod in_memory;
 mod inline;
 mod killed;
 mod live;
+mod parked;
 mod queries;
 mod random;
 mod rebuilt;

@@ -278,7 +278,7 @@ mod sqlite {
     }
 
     /// Puts aside what it cannot apply.
-    #[projection(name = "careless", park, schema = "schemas/careless_sqlite.sql")]
+    #[projection(name = "careless", park_alone, schema = "schemas/careless_sqlite.sql")]
     pub(super) struct Careless;
 
     #[projection]
@@ -371,7 +371,7 @@ mod postgres {
     }
 
     /// Puts aside what it cannot apply.
-    #[projection(name = "careless", park, schema = "schemas/careless_postgres.sql")]
+    #[projection(name = "careless", park_alone, schema = "schemas/careless_postgres.sql")]
     pub(super) struct Careless;
 
     #[projection]

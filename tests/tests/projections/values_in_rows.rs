@@ -123,11 +123,11 @@ macro_rules! rows {
 
 rows! {
     Holding(name = "holding")
-    Parking(name = "parking", park)
+    Parking(name = "parking", park_alone)
 }
 
 /// A row of what always comes back.
-#[projection(name = "plain", park)]
+#[projection(name = "plain", park_alone)]
 struct Plain {
     trees: Vec<Tree>,
     words: Vec<String>,

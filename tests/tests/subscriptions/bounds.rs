@@ -50,7 +50,7 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Has a handler note what it is called with, once it gets a permit.
+    /// Has a handler note what it is called with, once it gets a permit. Ten events are read ahead for it.
     async fn of(runtime: &Runtime, name: &str, permits: &Arc<Semaphore>) -> Self {
         let calls = Self::default();
         let (noted, permits) = (calls.clone(), Arc::clone(permits));
@@ -63,7 +63,11 @@ impl Calls {
                 Ok::<_, es_runtime::Error>(())
             }
         };
-        let subscribe = runtime.subscribe(name).aggregate::<Account>().from_start();
+        let subscribe = runtime
+            .subscribe(name)
+            .aggregate::<Account>()
+            .from_start()
+            .buffer(10, 1 << 20);
         drop(subscribe.handle(handle).start().await.unwrap());
         calls
     }
@@ -210,7 +214,6 @@ es_tests::on_every_store_and_postgres! {
         drop(slow);
     }
 
-    /// A handler has the event in hand, and no other.
     async fn a_slow_handler_bounds_how_many_events_are_read_ahead(store: _, _clock: _) {
         let store = Faulty::new(store);
         let runtime = runtime(&store).await;
@@ -218,11 +221,17 @@ es_tests::on_every_store_and_postgres! {
         deposit(&runtime, length - 2).await;
         let (before, permits) = (store.reads().events, Arc::new(Semaphore::new(0)));
         let calls = Calls::of(&runtime, "slow", &permits).await;
+        let ahead = |handled: u64| store.reads().events - before - handled;
         for handled in 0..length {
-            wait_until(|| store.reads().events > before + handled).await;
+            // Those in the buffer, the one in hand among them, and one for which there is no room.
+            let most = (length - handled).min(11);
+            if handled < 5 || handled + 5 > length {
+                wait_until(|| ahead(handled) == most).await;
+            }
             assert_eq!(calls.seen().len() as u64, handled);
-            assert_eq!(store.reads().events, before + handled + 1);
+            assert!(ahead(handled) <= 11, "{} are read ahead of {handled}", ahead(handled));
             permits.add_permits(1);
+            wait_until(|| calls.seen().len() as u64 == handled + 1).await;
         }
         wait_until(|| calls.seen().len() as u64 == length).await;
         assert!(calls.seen().into_iter().eq(1..=length));
@@ -309,7 +318,7 @@ es_tests::on_every_store_and_postgres! {
             let slow = runtime.subscribe(format!("slow stream {number}")).aggregate::<Account>();
             streams.push(slow.from_start().buffer(1, 1).start().await.unwrap());
         }
-        // Each stands in the middle of a page: two events for the streams, one for the handlers, and all of them for the rows.
+        // Each stands in the middle of a page: two events for the streams, eleven for the handlers, and all of them for the rows.
         wait_until(|| store.reads().events >= length + 3 * SLOW as u64).await;
 
         let mut fast = subscribe(&runtime, "fast stream").await;

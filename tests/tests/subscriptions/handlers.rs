@@ -89,7 +89,7 @@ async fn keep(runtime: &Runtime, books: &Books, attempts: u32, parks: bool) -> S
     };
     let subscribe = runtime.subscribe("books").aggregate::<Account>().from_start();
     let keeping = subscribe.handle(take).attempts(attempts);
-    let keeping = if parks { keeping.park() } else { keeping };
+    let keeping = if parks { keeping.park_alone() } else { keeping };
     keeping.start().await.unwrap()
 }
 

@@ -3,5 +3,6 @@
 mod bounds;
 mod cursors_elsewhere;
 mod handlers;
+mod handlers_at_once;
 mod handlers_killed;
 mod streams;

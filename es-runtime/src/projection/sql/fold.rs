@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::steps::Step;
 use super::{SqlProjection, SqlSchema, SqlStore, SqlTables, Steps, WriteError};
+use crate::consumer::Keys;
 use crate::projection::fold::{Fold, FoldError};
 use crate::projection::source::{Numbered, Sources};
 use crate::store::{Advance, CommitError, EventFilter, Lease};
@@ -41,6 +42,11 @@ impl<S: SqlStore<P::Tx>, P: SqlProjection> SqlFold<S, P> {
 impl<S: SqlStore<P::Tx>, P: SqlProjection> Fold for SqlFold<S, P> {
     fn filter(&self) -> EventFilter {
         self.sources.filter()
+    }
+
+    /// Nobody knows what its methods write.
+    fn keys(&self, event: &RecordedEvent) -> Keys {
+        Keys::of_stream(&event.stream)
     }
 
     async fn set_up(&self) -> Result<(), StoreError> {

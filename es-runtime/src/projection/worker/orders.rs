@@ -1,14 +1,20 @@
 //! What is done to a projection on command, in the place of following the log.
 
-use futures_util::TryStreamExt as _;
+use std::collections::VecDeque;
+
+use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
-use crate::consumer::Turn;
+use crate::consumer::{Turn, sequence};
+use crate::error::chain;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
-use crate::projection::{ControlError, Status};
-use crate::store::{CommitError, Lease, Parked, ReadLog};
-use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
+use crate::projection::{ApplyError, ControlError, OnFailure, Status};
+use crate::store::{CommitError, Lease, Parked};
+use crate::{Position, RecordedEvent, StoreError};
+
+/// How many parked events are applied together.
+const TOGETHER: usize = 100;
 
 impl Worker {
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
@@ -16,6 +22,7 @@ impl Worker {
         let Standing { name, reader, mark, .. } = &*self.standing;
         // Before the rows go, so that nobody who waits for them takes them for there.
         self.standing.update(|state| state.done = Some(Position::ZERO));
+        self.sequences.doubt();
         // The mark first: whoever reads a row now finds it gone when he looks again.
         let forgotten = self.cursors.store.forget(mark, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
@@ -30,13 +37,21 @@ impl Worker {
 
     /// Applies a parked event, or the one before which the projection holds, with today's code.
     pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), ControlError> {
-        let mut place = self.place().await?;
+        let mut place = self.place(lease).await?;
         let begun = self.begin(&place, lease).await;
         begun.map_err(|error| refused(self.standing.name, error))?;
         let Some(parked) = self.parked(position).await? else {
             return self.retry_held(&mut place, position, lease).await;
         };
-        let event = self.event(position).await?;
+        if let Some(first) = self.sequences.ahead(position) {
+            let projection = self.standing.name;
+            return Err(ControlError::Behind {
+                projection,
+                position,
+                first,
+            });
+        }
+        let event = sequence::event_at(&self.cursors, position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         let aside = Aside {
@@ -44,35 +59,111 @@ impl Worker {
             ..Aside::default()
         };
         self.write_aside(&place, place.stored, aside, lease).await?;
-        match self.unpark(&place, &event, lease).await {
-            Ok(()) => {
-                self.standing.metrics.took(1);
-                Ok(())
-            }
+        let behind = self.sequences.behind(position);
+        match self.unpark(&place, std::slice::from_ref(&event), lease).await {
+            Ok(()) => Box::pin(self.retry_behind(&place, behind, lease)).await,
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
-                self.fold.reset();
-                self.standing.count(&error);
-                let aside = Aside {
-                    park: vec![super::parked(&event, &error, attempts)],
-                    ..Aside::default()
-                };
-                self.write_aside(&place, place.stored, aside, lease).await?;
+                self.park_again(&place, &event, &error, attempts, lease).await?;
                 Err(ControlError::Failed(error))
             }
         }
     }
 
-    /// Applies an event that is parked.
-    async fn unpark(&mut self, place: &Place, event: &RecordedEvent, lease: &Lease) -> Result<(), WriteError> {
-        self.fold.fold(std::slice::from_ref(event)).await?;
+    /// Applies those of the parked events that stand behind nothing any more, in order. One that cannot be applied stays parked, and
+    /// what stands behind it.
+    async fn retry_behind(&mut self, place: &Place, behind: Vec<Position>, lease: &Lease) -> Result<(), ControlError> {
+        let projection = self.standing.name;
+        let (mut left, mut at_once) = (VecDeque::from(behind), TOGETHER);
+        while !left.is_empty() {
+            let mut sequences = self.sequences.clone();
+            let mut next = Vec::new();
+            while next.len() < at_once
+                && let Some(position) = left.pop_front()
+            {
+                if sequences.ahead(position).is_none() {
+                    sequences.unpark(position);
+                    next.push(position);
+                }
+            }
+            let events = next.iter().map(|position| sequence::event_at(&self.cursors, *position));
+            let events = try_join_all(events).await?;
+            let failed = match self.unpark(place, &events, lease).await {
+                Ok(()) => {
+                    at_once = TOGETHER;
+                    continue;
+                }
+                Err(WriteError::Commit(error)) => return Err(refused(projection, error)),
+                Err(WriteError::Poison { index, error }) => (index.unwrap_or(events.len() / 2), error),
+            };
+            let (index, error) = failed;
+            self.fold.reset();
+            if index == 0 {
+                let parked = self.parked(next[0]).await?;
+                let attempts = parked.map_or(0, |parked| parked.attempts).saturating_add(1);
+                self.park_again(place, &events[0], &error, attempts, lease).await?;
+                (1..next.len()).rev().for_each(|place| left.push_front(next[place]));
+                at_once = TOGETHER;
+            } else {
+                next.iter().rev().for_each(|position| left.push_front(*position));
+                at_once = index;
+            }
+        }
+        Ok(())
+    }
+
+    /// The event stays parked.
+    async fn park_again(
+        &mut self,
+        place: &Place,
+        event: &RecordedEvent,
+        error: &ApplyError,
+        attempts: u32,
+        lease: &Lease,
+    ) -> Result<(), ControlError> {
+        self.fold.reset();
+        self.standing.count(error);
         let aside = Aside {
-            unpark: vec![event.position],
+            park: vec![sequence::parked(event, &chain(error), attempts)],
             ..Aside::default()
         };
-        match self.write_with(self.moved(place, place.stored, aside, lease)).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.blame(error, 1, lease).await),
+        self.write_aside(place, place.stored, aside, lease).await
+    }
+
+    /// Applies events that are parked, together.
+    async fn unpark(&mut self, place: &Place, events: &[RecordedEvent], lease: &Lease) -> Result<(), WriteError> {
+        self.fold.fold(events).await?;
+        let unpark: Vec<_> = events.iter().map(|event| event.position).collect();
+        let aside = Aside {
+            unpark: unpark.clone(),
+            ..Aside::default()
+        };
+        self.sequences.doubt();
+        if let Err(error) = self.write_with(self.moved(place, place.stored, aside, lease)).await {
+            let error = self.blame(error, events.len(), lease).await;
+            if matches!(error, WriteError::Poison { .. }) {
+                self.sequences.trust();
+            }
+            return Err(error);
+        }
+        self.unparked(unpark);
+        self.standing.metrics.took(events.len());
+        Ok(())
+    }
+
+    /// They are parked no more.
+    fn unparked(&mut self, positions: Vec<Position>) {
+        for position in positions {
+            self.sequences.unpark(position);
+        }
+        self.sequences.trust();
+        if self.poison == OnFailure::Park {
+            // It holds only where no more can be parked, and one less is now.
+            self.standing.update(|state| {
+                if state.status == Status::Held {
+                    state.status = Status::CatchingUp;
+                }
+            });
         }
     }
 
@@ -90,7 +181,7 @@ impl Worker {
 
     /// Gives up a parked event, or the one before which the projection holds.
     pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), ControlError> {
-        let mut place = self.place().await?;
+        let mut place = self.place(lease).await?;
         let begun = self.begin(&place, lease).await;
         begun.map_err(|error| refused(self.standing.name, error))?;
         let (to, unpark) = match self.parked(position).await? {
@@ -101,10 +192,12 @@ impl Worker {
             }
         };
         let aside = Aside {
-            unpark,
+            unpark: unpark.clone(),
             ..Aside::default()
         };
+        self.sequences.doubt();
         self.write_aside(&place, to, aside, lease).await?;
+        self.unparked(unpark);
         if to == position {
             // Nobody waits in vain any more.
             self.standing.update(|state| {
@@ -171,7 +264,8 @@ impl Worker {
         let applied = match self.fold.attempt(event).await {
             Ok(()) => {
                 let event = std::slice::from_ref(event);
-                self.apply(place, event, event[0].position, lease).await
+                let part = self.part(event);
+                self.apply(place, &part, event[0].position, lease).await
             }
             Err(error) => Err(error.into()),
         };
@@ -189,15 +283,6 @@ impl Worker {
         let before = Position(position.0.saturating_sub(1));
         let parked = self.cursors.store.parked(&self.standing.reader, before, 1).await?;
         Ok(parked.into_iter().find(|parked| parked.position == position))
-    }
-
-    async fn event(&self, position: Position) -> Result<RecordedEvent, StoreError> {
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.cursors.log.read_log(query).try_next().await?;
-        event.ok_or_else(|| {
-            let message = format!("the parked event at position {position} is not in the log");
-            StoreError::new(StoreErrorKind::Corrupt, message)
-        })
     }
 }
 

@@ -1,0 +1,171 @@
+//! What is done to a subscription on command, between two calls of its handler.
+
+use super::SubscriptionError;
+use super::calls::What;
+use super::handler::Trouble;
+use super::handling::Handling;
+use super::work::{Ended, Failed};
+use crate::consumer::sequence::{self, event_at};
+use crate::store::Parked;
+use crate::{Position, StoreError};
+
+impl<T: Send + 'static> Handling<'_, T> {
+    pub(super) async fn obeying(&mut self, what: &What) -> Result<(), SubscriptionError> {
+        // What was put aside is there to be found.
+        self.store().await?;
+        match what {
+            What::Retry(position) => self.retry(*position).await,
+            What::Skip(position, reason) => self.skip(*position, reason).await,
+        }
+    }
+
+    /// Has the handler take a parked event, and then what stands behind it; or the one before which it holds.
+    async fn retry(&mut self, position: Position) -> Result<(), SubscriptionError> {
+        let Some(parked) = self.parked(position).await? else {
+            self.trial.pardon(Some(position));
+            self.find(position).await?;
+            return self.retry_waiting(position).await;
+        };
+        if let Some(first) = self.sequences.ahead(position) {
+            return Err(SubscriptionError::Behind {
+                subscription: self.cursor.name().to_owned(),
+                position,
+                first,
+            });
+        }
+        let behind = self.sequences.behind(position);
+        self.retry_parked(parked).await?;
+        for position in behind {
+            if self.sequences.ahead(position).is_none()
+                && let Some(parked) = self.parked(position).await?
+            {
+                match self.retry_parked(parked).await {
+                    // It stays parked, and what stands behind it.
+                    Ok(()) | Err(SubscriptionError::Failed { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn retry_parked(&mut self, parked: Parked) -> Result<(), SubscriptionError> {
+        let position = parked.position;
+        let event = event_at(&self.cursor.cursors, position).await?;
+        // Before it is tried, as that may end the process.
+        let attempts = parked.attempts.saturating_add(1);
+        self.write(vec![Parked { attempts, ..parked }], Vec::new()).await?;
+        let ended = match self.manner.read(&event) {
+            Ok(items) if items.is_empty() => Ended::of(vec![position]),
+            Ok(items) => {
+                self.manner
+                    .work
+                    .call(vec![(position, items)], &self.cursor.standing)
+                    .await
+            }
+            Err(failed) => Ended::failed(position, failed),
+        };
+        if let Err(error) = outcome(&ended, position) {
+            let parked = sequence::parked(&event, &error.to_string(), attempts);
+            self.write(vec![parked], Vec::new()).await?;
+            return Err(error);
+        }
+        self.cursor.standing.metrics.took(1);
+        self.unpark(position).await
+    }
+
+    async fn retry_waiting(&mut self, position: Position) -> Result<(), SubscriptionError> {
+        self.release(position);
+        let is_noted = self.note_again(position).await;
+        if !is_noted.map_err(|trouble| trouble.refused(self.cursor.name()))? {
+            return Err(self.not_parked(position));
+        }
+        let ended = self.attempt(&[position]).await;
+        let outcome = outcome(&ended, position);
+        let taken = self.ended(ended).await;
+        taken.map_err(|trouble| trouble.refused(self.cursor.name()))?;
+        self.store().await?;
+        outcome
+    }
+
+    /// Gives up a parked event, or the one before which it holds.
+    async fn skip(&mut self, position: Position, reason: &str) -> Result<(), SubscriptionError> {
+        if self.parked(position).await?.is_some() {
+            self.unpark(position).await?;
+        } else {
+            self.find(position).await?;
+            let given_up = self.done(position, false).await;
+            given_up.map_err(|trouble| trouble.refused(self.cursor.name()))?;
+            self.store().await?;
+        }
+        tracing::warn!(subscription = self.cursor.name(), %position, reason, "an event was given up");
+        Ok(())
+    }
+
+    async fn unpark(&mut self, position: Position) -> Result<(), SubscriptionError> {
+        self.sequences.doubt();
+        self.write(Vec::new(), vec![position]).await?;
+        self.sequences.unpark(position);
+        self.sequences.trust();
+        Ok(())
+    }
+
+    /// Sees to it that the event is taken in: one that has failed, or the next that is to be handled.
+    async fn find(&mut self, position: Position) -> Result<(), SubscriptionError> {
+        loop {
+            let first = self.lanes.first();
+            if let Some(waiting) = self.lanes.get(position)
+                && (waiting.attempts > 0 || first == Some(position))
+            {
+                return Ok(());
+            }
+            if first.is_some() || self.next_read().await.is_none_or(|next| next > position) {
+                return Err(self.not_parked(position));
+            }
+            self.known().await;
+            let taken = self.take_in(true).await;
+            taken.map_err(|trouble| trouble.refused(self.cursor.name()))?;
+        }
+    }
+
+    async fn parked(&mut self, position: Position) -> Result<Option<Parked>, StoreError> {
+        let before = Position(position.0.saturating_sub(1));
+        let parked = self
+            .cursor
+            .cursors
+            .store
+            .parked(&self.cursor.standing.reader, before, 1)
+            .await?;
+        Ok(parked.into_iter().find(|parked| parked.position == position))
+    }
+
+    fn not_parked(&self, position: Position) -> SubscriptionError {
+        SubscriptionError::NotParked {
+            subscription: self.cursor.name().to_owned(),
+            position,
+        }
+    }
+}
+
+/// The answer to whoever ordered the call.
+fn outcome(ended: &Ended, position: Position) -> Result<(), SubscriptionError> {
+    ended.failed.as_ref().map_or(Ok(()), |(_, Failed { error, .. })| {
+        Err(SubscriptionError::Failed {
+            position,
+            error: error.clone(),
+        })
+    })
+}
+
+impl Trouble {
+    /// As the answer to an order.
+    pub(super) fn refused(&self, subscription: &str) -> SubscriptionError {
+        match self {
+            Self::Error(error) => {
+                let message = crate::error::chain(error);
+                StoreError::new(crate::StoreErrorKind::Unavailable, message).into()
+            }
+            Self::Call(_) | Self::Held => SubscriptionError::LeaseLost(subscription.to_owned()),
+        }
+    }
+}
