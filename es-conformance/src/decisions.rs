@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use es_runtime::{
-    ExecuteError, ExpectedVersion, KeyOf, NewEvent, Receipt, RetryPolicy, Runtime, StoreErrorKind, StreamId,
+    AppendError, ExecuteError, ExpectedVersion, KeyOf, LoadError, NewEvent, Receipt, RetryPolicy, Runtime,
+    StoreErrorKind, StreamId,
 };
 
 use crate::check::{Among, Checked, Stop, holds, present, same};
@@ -121,8 +122,9 @@ pub(crate) async fn a20_retry_budget_exhausted_returns_conflict(subject: &Subjec
     let runtime = runtime_over(&intercept, 4).await?;
     let command = Count::default();
     let result = runtime.execute(counter(), command.clone()).await;
-    let right = matches!(&result, Err(ExecuteError::Conflict { attempts: 4, actual, .. }) if *actual == 5);
-    let expected = "Conflict { actual: 5, attempts: 4 }";
+    let right = matches!(&result, Err(error @ ExecuteError::Conflict { attempts: 4, actual, .. })
+        if *actual == 5 && error.is_retryable());
+    let expected = "Conflict { actual: 5, attempts: 4 }, which is retryable";
     holds(
         right,
         "a command that meets a conflict at each of 4 attempts",
@@ -148,7 +150,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
         let result = one_attempt(&intercept, String::new(), 1)
             .await
             .among(format_args!("{kind:?}"))?;
-        let right = matches!(&result, Err(ExecuteError::Store(error)) if error.kind() == kind);
+        let right = matches!(&result, Err(ExecuteError::Append(AppendError::Store(error))) if error.kind() == kind);
         holds(
             right,
             "a command whose append fails",
@@ -162,7 +164,7 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
     let result = one_attempt(&intercept, too_long, 0)
         .await
         .among("an event above the limit")?;
-    let right = matches!(result, Err(ExecuteError::LimitExceeded(_)));
+    let right = matches!(result, Err(ExecuteError::Append(AppendError::LimitExceeded(_))));
     holds(
         right,
         "a command whose event is above the limit",
@@ -178,7 +180,8 @@ pub(crate) async fn a21_only_conflicts_are_retried(subject: &Subject<'_>) -> Che
     let runtime = runtime_over(&intercept, 10).await?;
     let command = Count::default();
     let result = runtime.execute(counter(), command.clone()).await;
-    let right = matches!(&result, Err(ExecuteError::UnknownEvent(unknown)) if unknown.name == "unknown");
+    let right =
+        matches!(&result, Err(ExecuteError::Load(LoadError::UnknownEvent(unknown))) if unknown.name == "unknown");
     holds(
         right,
         "a command to a stream with an event of unknown name",
@@ -243,14 +246,31 @@ async fn cut_for_good(store: &Store) -> Checked {
     let runtime = runtime_over(&intercept, 10).await?;
     let request = || runtime.execute(counter(), Count::default()).idempotency_key("request");
     let append = match request().await {
-        Err(ExecuteError::Indeterminate { append, .. }) => append,
-        other => return Err(Stop::broken("the command", "Indeterminate", format_args!("{other:?}"))),
+        Err(ExecuteError::Indeterminate {
+            append, keyed: true, ..
+        }) => append,
+        other => {
+            return Err(Stop::broken(
+                "the command",
+                "Indeterminate of a request with a key",
+                format_args!("{other:?}"),
+            ));
+        }
     };
     let appended = present("the append that the error names", runtime.resolve(&append).await?)?;
     same("its version", appended.streams[0].version.0, 4)?;
     let receipt = done("the same request again", request().await)?;
     same("its version", (receipt.version.0, receipt.repeated), (4, true))?;
-    same("what is stored", kept(store).await?.len(), 4)
+    same("what is stored", kept(store).await?.len(), 4)?;
+
+    let intercept = Intercept::planned(store, [Act::CutAfterCommit]);
+    intercept.0.fail_resolves(1);
+    let runtime = runtime_over(&intercept, 10).await?;
+    let result = runtime.execute(counter(), Count::default()).await;
+    let right =
+        matches!(&result, Err(error @ ExecuteError::Indeterminate { keyed: false, .. }) if !error.is_retryable());
+    let expected = "Indeterminate, which is not retryable: the same again would be a second command";
+    holds(right, "a command without an idempotency key", expected, result)
 }
 
 pub(crate) async fn l10_runtime_dropped_without_shutdown(subject: &Subject<'_>) -> Checked {

@@ -1,9 +1,9 @@
 //! I: builds of two versions on one store.
 
+use es_runtime::runtime::Readable;
 use es_runtime::store::{EventKind, WriteCap, WriteCaps};
 use es_runtime::{
-    CapError, EncodeError, ExecuteError, ExpectedVersion, LoadError, Readable, RecordedEvent, Runtime, StartError,
-    StreamId,
+    CapError, EncodeError, ExecuteError, ExpectedVersion, LoadError, RecordedEvent, Runtime, StartError, StreamId,
 };
 
 use crate::check::{Checked, Stop, holds, present, same};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use es_runtime::store::AppendSignal;
 use es_runtime::store::ReadLog;
-use es_runtime::{ExpectedVersion, NewEvent, Position, Wakes};
+use es_runtime::{ExpectedVersion, NewEvent, Position};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
@@ -16,7 +17,7 @@ use crate::subject::{Store, Subject};
 const LONG: Duration = Duration::from_secs(20);
 
 /// The next hint beyond `position`.
-async fn hint(wakes: &mut Wakes, position: Position) -> Checked<Position> {
+async fn hint(wakes: &mut AppendSignal, position: Position) -> Checked<Position> {
     let hint = timeout(LONG, wakes.beyond(position)).await;
     hint.map_err(|_| {
         Stop::broken(

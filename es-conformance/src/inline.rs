@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineError, InlineReader};
 use es_runtime::store::{Advance, Append, AppendError, Appended, ReadLog};
 use es_runtime::{ExpectedVersion, NewEvent, Position, StreamId, Version};
@@ -232,14 +232,14 @@ pub(crate) async fn g33_refused_inline_append_changes_nothing(subject: &Subject<
                 Err(InlineError::Poison {
                     projection: 1,
                     event: Some(1),
-                    error: Unprojectable::Panicked(_)
+                    error: ApplyError::Panicked(_)
                 }),
                 SqlStep::InsertAndPanic(_)
             ) | (
                 Err(InlineError::Poison {
                     projection: 1,
                     event: Some(1),
-                    error: Unprojectable::Method(_)
+                    error: ApplyError::Method(_)
                 }),
                 SqlStep::InsertAndFail(_) | SqlStep::Refused
             )

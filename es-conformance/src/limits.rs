@@ -249,6 +249,6 @@ async fn deep_value_refused(store: &Store, levels: usize) -> Checked {
     let result = runtime
         .append(keeper::<Value>("deep"), Entry::First(deep_value(levels)))
         .await;
-    let right = matches!(result, Err(ExecuteError::LimitExceeded(_)));
+    let right = matches!(result, Err(ExecuteError::Append(AppendError::LimitExceeded(_))));
     holds(right, "an event that is too deep", "LimitExceeded", result)
 }

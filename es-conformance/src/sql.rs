@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{SqlSchema, WriteError};
 use es_runtime::store::{Advance, CommitError, Parked, RowTable};
 use es_runtime::{Position, StoreErrorKind};
@@ -189,13 +189,13 @@ pub(crate) async fn g29_failing_step_writes_nothing(subject: &Subject<'_>) -> Ch
                 (
                     Err(WriteError::Poison {
                         index: Some(1),
-                        error: Unprojectable::Panicked(_)
+                        error: ApplyError::Panicked(_)
                     }),
                     SqlStep::InsertAndPanic(_)
                 ) | (
                     Err(WriteError::Poison {
                         index: Some(1),
-                        error: Unprojectable::Method(_)
+                        error: ApplyError::Method(_)
                     }),
                     SqlStep::InsertAndFail(_) | SqlStep::Refused
                 )

@@ -1,18 +1,24 @@
 //! P: what no store keeps of states, and what every store keeps byte for byte.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use es_runtime::StoreErrorKind;
 use es_runtime::store::{Demand, Purge, SaveError, StateChange, StateKey, StateStore};
+use es_runtime::{Runtime, StoreErrorKind};
 use futures_util::TryStreamExt;
 
-use crate::check::{Among, Checked, holds, same};
+use crate::check::{Among, Checked, holds, present, same};
 use crate::states::{NAMESPACE, change, deletion, loaded};
 use crate::subject::Subject;
 
 pub(crate) async fn p12_names_limits_bytes(subject: &Subject<'_>) -> Checked {
     let states = subject.states().await?;
     states.save(vec![change("a", 1, 1)], Demand::Next).await?;
-    bad_names_are_refused(&*states).await?;
+    // As a runtime gives them to users, who do not see what it keeps itself.
+    let runtime = Runtime::builder(subject.open().await.0).states(Arc::clone(&states));
+    let runtime = runtime.start().await?;
+    let given = present("the states of a runtime", runtime.states())?;
+    bad_names_are_refused(&*given).await?;
     bad_changes_are_refused(&*states).await?;
     let kept: Vec<_> = loaded(&*states, NAMESPACE).await?.into_values().collect();
     same(

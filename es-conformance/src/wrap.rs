@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
-    StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog,
+    ReadStream, StateStore, StreamInfo,
 };
-use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
+use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -79,7 +79,7 @@ pub trait Wrap: Send + Sync + 'static {
     }
 
     /// See [`EventStore::wakes`].
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.inner().wakes()
     }
 
@@ -165,7 +165,7 @@ impl<W: Wrap> EventStore for Wrapped<W> {
         self.0.positions()
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.0.wakes()
     }
 

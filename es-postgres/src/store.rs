@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams,
+    Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
-use es_runtime::{AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version, Wakes};
+use es_runtime::{AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
 use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
@@ -197,7 +197,7 @@ impl EventStore for PostgresStore {
 
     /// Signals appends of any process that uses this crate. The first call opens a connection that listens; it is
     /// closed when nobody holds signals any more.
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wake.wakes()
     }
 

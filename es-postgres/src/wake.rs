@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use es_runtime::{Position, WakeSource, Wakes};
+use es_runtime::Position;
+use es_runtime::store::{AppendSignal, AppendSignalSource};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -27,7 +28,7 @@ const NOTIFY: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_n
 
 /// The last known head of the log.
 pub(crate) struct Wake {
-    hints: WakeSource,
+    hints: AppendSignalSource,
     /// The head that this process made last, for the notifier.
     own: watch::Sender<Position>,
     listener: Mutex<Option<JoinHandle<()>>>,
@@ -48,7 +49,7 @@ impl Wake {
     /// Opens no connection yet.
     pub(crate) fn new(connector: Connector, schema: &Schema, patience: Duration) -> Arc<Self> {
         Arc::new(Self {
-            hints: WakeSource::new(),
+            hints: AppendSignalSource::new(),
             own: watch::Sender::new(Position::ZERO),
             listener: Mutex::default(),
             notifier: Mutex::default(),
@@ -75,7 +76,7 @@ impl Wake {
     }
 
     /// Hints at the commits of all processes.
-    pub(crate) fn wakes(self: &Arc<Self>) -> Wakes {
+    pub(crate) fn wakes(self: &Arc<Self>) -> AppendSignal {
         // Under the lock, so that a listener that finds nobody does not end just now.
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         let wakes = self.hints.wakes();
@@ -146,7 +147,7 @@ async fn notify(mut heads: watch::Receiver<Position>, settings: Arc<Settings>) {
 }
 
 /// Listens until nobody wants to hear any more.
-async fn listen(wake: Weak<Wake>, hints: WakeSource, settings: Arc<Settings>) {
+async fn listen(wake: Weak<Wake>, hints: AppendSignalSource, settings: Arc<Settings>) {
     let mut pause = Duration::from_millis(50);
     loop {
         match settings.listen(&hints).await {
@@ -197,7 +198,7 @@ impl Settings {
     }
 
     /// A connection that listens, and a hint at what was appended while there was none.
-    async fn listen(&self, hints: &WakeSource) -> Result<Link, Problem> {
+    async fn listen(&self, hints: &AppendSignalSource) -> Result<Link, Problem> {
         let (source, schema) = (hints.clone(), self.schema.clone());
         let opened = async {
             let link = self

@@ -14,3 +14,6 @@ pub mod importing {}
 
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}
+
+#[doc = include_str!("../docs/web-service.md")]
+pub mod web_service {}

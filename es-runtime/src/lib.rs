@@ -10,6 +10,7 @@ mod consumer;
 mod context;
 pub mod docs;
 mod error;
+mod error_class;
 mod event;
 mod id;
 mod json;
@@ -22,7 +23,7 @@ mod outlived;
 pub mod prelude;
 pub mod projection;
 mod recorded;
-mod runtime;
+pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod store;
@@ -44,15 +45,13 @@ pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
 pub use outcome::{IntoEvents, Outcome, Refusal};
-pub use projection::{CommandError, Health, InlineMeta, Meta, Projection, ReadError};
+pub use projection::{ControlError, Health, InlineMeta, Meta, Projection, ReadError};
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
-    AnyPast, AppendEvents, Atomically, Builder, CapError, Count, DryRun, EventReport, Execute, ExecuteWithin, FoldLive,
-    Get, GroupBy, HandleEvents, Import, ImportError, ImportItem, Imported, List, Load, Loaded, Page, Past,
-    ProjectionHandle, Readable, RebuildProjection, Receipt, Recorded, Results, RetryPolicy, RunUntil, Runtime, Shown,
-    Shutdown, StartError, StoredKind, Subscribe, Transaction, UnwritableEvent,
+    Builder, CapError, ImportError, Loaded, Past, ProjectionHandle, ProjectionRow, Receipt, Recorded, RetryPolicy,
+    Runtime, StartError, Transaction,
 };
-pub use store::{EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind, WakeSource, Wakes};
+pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 

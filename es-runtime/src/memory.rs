@@ -14,13 +14,11 @@ use rows::Tables;
 use uuid::Uuid;
 
 use crate::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, Direction, EventFilter, EventKind, EventStore,
-    IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StoreError,
-    StreamAppend, StreamAppended, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, Direction, EventFilter,
+    EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore,
+    StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
 };
-use crate::{
-    AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version, WakeSource, Wakes,
-};
+use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 use states::States;
 
 /// A store in memory, for tests and for data that need not outlive the process: it behaves like the durable stores,
@@ -39,7 +37,7 @@ use states::States;
 pub struct MemoryStore {
     log: Arc<Mutex<Log>>,
     states: States,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }
@@ -56,7 +54,7 @@ impl MemoryStore {
         Self {
             log: Arc::default(),
             states: States::default(),
-            wakes: WakeSource::new(),
+            wakes: AppendSignalSource::new(),
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
         }
@@ -144,7 +142,7 @@ impl EventStore for MemoryStore {
         self.events(query)
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wakes.wakes()
     }
 

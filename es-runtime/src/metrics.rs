@@ -111,12 +111,8 @@ fn outcome_of_receipts(events: usize, repeated: bool) -> &'static str {
 /// Returns the outcome of a failed command, by who has to act on it.
 fn outcome_of<E>(error: &ExecuteError<E>) -> &'static str {
     match error {
-        ExecuteError::Refused(_)
-        | ExecuteError::Invalid(_)
-        | ExecuteError::NotFound { .. }
-        | ExecuteError::AlreadyExists { .. }
-        | ExecuteError::IdempotencyMismatch { .. } => "refused",
         ExecuteError::Conflict { .. } => "conflict",
+        error if error.is_callers_fault() => "refused",
         _ => "failed",
     }
 }

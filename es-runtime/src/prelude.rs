@@ -1,7 +1,8 @@
 //! Everything that the source file of a domain needs: `use es_runtime::prelude::*;`.
 
+pub use crate::store::Compare;
 pub use crate::testing::Given as _;
 pub use crate::{
-    Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Result, Runtime, Timestamp,
-    aggregate, apply, command, event, handle, projection, retired, value,
+    Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Position, Recorded, Result,
+    Runtime, Timestamp, Version, aggregate, apply, command, event, handle, projection, retired, value,
 };

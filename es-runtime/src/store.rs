@@ -41,7 +41,7 @@ pub use row_query::{
     Compare, FieldValue, Row, RowChange, RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowTable, Zone, field_path,
 };
 pub use rows::{Commit, Difference, Differences, Replace, RowStore};
-pub use signal::{WakeSource, Wakes};
+pub use signal::{AppendSignal, AppendSignalSource};
 pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 
 pub(crate) use limits::{DEPTH, depth_above};
@@ -145,8 +145,8 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Signals new events to readers that have caught up, so that they read again at once. A store may have no signals,
     /// and need not signal appends of other processes.
-    fn wakes(&self) -> Wakes {
-        Wakes::never()
+    fn wakes(&self) -> AppendSignal {
+        AppendSignal::never()
     }
 
     /// Returns this store as one that keeps the cursors of [subscriptions](crate::subscription); `None` if it does not.

@@ -6,12 +6,10 @@ use std::thread::{JoinHandle, Thread};
 use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams, Positions,
-    ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, EventKind, EventStore,
+    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
-use es_runtime::{
-    Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version, WakeSource, Wakes,
-};
+use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
@@ -48,7 +46,7 @@ struct Handle {
     limits: Limits,
     durability: Durability,
     requests: Arc<Queue<Request>>,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
     clock: Arc<dyn Clock>,
     pool: Pool,
     /// Looks for what other processes append.
@@ -159,7 +157,7 @@ impl Handle {
             limits: options.limits.clone(),
             durability: connections.durability,
             requests: Arc::new(Queue::new()),
-            wakes: WakeSource::new(),
+            wakes: AppendSignalSource::new(),
             clock: Arc::clone(&options.clock),
             pool: Pool::new(Arc::clone(&health)),
             watcher: OnceLock::new(),
@@ -306,7 +304,7 @@ impl EventStore for SqliteStore {
 
     /// Signals appends through this handle at once, and appends of other processes within 50 ms: as long as somebody
     /// holds signals, a thread checks whether the file has changed.
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         let wakes = self.handle.wakes.wakes();
         self.handle.look();
         wakes

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread::{park, park_timeout};
 use std::time::Duration;
 
-use es_runtime::{Position, WakeSource};
+use es_runtime::Position;
+use es_runtime::store::AppendSignalSource;
 use rusqlite::Connection;
 
 use crate::error::Problem;
@@ -18,7 +19,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 
 /// Looks whether the file has changed, for as long as somebody wants hints.
 pub(crate) struct Watcher {
-    pub(crate) wakes: WakeSource,
+    pub(crate) wakes: AppendSignalSource,
     pub(crate) health: Arc<Health>,
 }
 

@@ -1,7 +1,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use es_runtime::{Clock, StoreError, WakeSource};
+use es_runtime::store::AppendSignalSource;
+use es_runtime::{Clock, StoreError};
 use rusqlite::Connection;
 
 use crate::checkpoint::Checkpoints;
@@ -22,7 +23,7 @@ pub(crate) const BATCH_BYTES: usize = 8 << 20;
 pub(crate) struct Writer {
     pub(crate) queue: Arc<Queue<Request>>,
     pub(crate) health: Arc<Health>,
-    pub(crate) wakes: WakeSource,
+    pub(crate) wakes: AppendSignalSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) checkpoints: Checkpoints,
     /// The durability of a commit that must last.

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::store::{
-    Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
-    Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked, Positions, ProjectionStore, ReadLog,
-    ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable, StreamInfo,
+    Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
+    Commit, CommitError, CursorStore, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked,
+    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable, StreamInfo,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
-    WakeSource, Wakes,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -78,7 +78,7 @@ impl<S: ?Sized> Clone for Faulty<S> {
 struct Plan {
     next: Mutex<VecDeque<Fault>>,
     frozen: AtomicBool,
-    hints: Mutex<Option<WakeSource>>,
+    hints: Mutex<Option<AppendSignalSource>>,
     stands_by: AtomicBool,
     pace: Mutex<Duration>,
     refused: Mutex<Option<String>>,
@@ -133,11 +133,11 @@ impl<S: ?Sized> Faulty<S> {
 
     /// Whoever asks for hints from now on gets none.
     pub fn silence(&self) {
-        self.hints_from(WakeSource::new());
+        self.hints_from(AppendSignalSource::new());
     }
 
     /// Whoever asks for hints from now on gets these, and none of the store's.
-    pub fn hints_from(&self, source: WakeSource) {
+    pub fn hints_from(&self, source: AppendSignalSource) {
         *lock(&self.plan.hints) = Some(source);
     }
 
@@ -294,9 +294,11 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         self.store.load_stream(query)
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         let hints = lock(&self.plan.hints);
-        hints.as_ref().map_or_else(|| self.store.wakes(), WakeSource::wakes)
+        hints
+            .as_ref()
+            .map_or_else(|| self.store.wakes(), AppendSignalSource::wakes)
     }
 
     fn cursor_store(self: Arc<Self>) -> Option<Arc<dyn CursorStore>> {

@@ -5,7 +5,7 @@
 
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
-use es_runtime::{ExecuteError, LimitExceeded, Limits};
+use es_runtime::{AppendError, ExecuteError, LimitExceeded, Limits};
 use es_sqlite::SqliteStore;
 use es_tests::waits::becomes;
 use serde_json::Value;
@@ -58,7 +58,7 @@ fn on_a_worker<F: Future<Output: Send + 'static> + Send + 'static>(test: F) -> F
 
 #[track_caller]
 fn too_deep<T: std::fmt::Debug, E: std::fmt::Debug>(result: Result<T, ExecuteError<E>>, of: &str) {
-    let Err(ExecuteError::LimitExceeded(LimitExceeded { what, unit, limit, .. })) = result else {
+    let Err(ExecuteError::Append(AppendError::LimitExceeded(LimitExceeded { what, unit, limit, .. }))) = result else {
         panic!("{result:?}")
     };
     assert_eq!((unit, limit), ("levels", 127));

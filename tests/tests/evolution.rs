@@ -701,7 +701,7 @@ on_every_store_and_postgres! {
             assert_eq!(error, expected);
             assert!(error.to_string().contains(advice), "{error}");
             let refused = runtime.execute(id, Deposit { amount: 1 }).await.unwrap_err();
-            assert!(matches!(&refused, ExecuteError::UnknownEvent(error) if *error == expected), "{refused}");
+            assert!(matches!(&refused, ExecuteError::Load(LoadError::UnknownEvent(error)) if *error == expected), "{refused}");
             assert_eq!(store.version(&id.stream_id()).await.unwrap(), 2);
             let history: Result<Vec<_>, _> = runtime.history(id).try_collect().await;
             assert!(matches!(history, Err(LoadError::UnknownEvent(error)) if error == expected));
@@ -722,6 +722,6 @@ on_every_store_and_postgres! {
         let cause = source.downcast_ref::<DecodeError>().unwrap();
         assert!(matches!(cause, DecodeError::Upcast { source, .. } if source.to_string().contains("nothing was collected")), "{cause}");
         let refused = runtime.execute(id, Deposit { amount: 1 }).await.unwrap_err();
-        assert!(matches!(refused, ExecuteError::UnreadableEvent(_)), "{refused}");
+        assert!(matches!(refused, ExecuteError::Load(LoadError::UnreadableEvent(_))), "{refused}");
     }
 }

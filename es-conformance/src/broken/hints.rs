@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use es_runtime::store::{Append, AppendError, Appended};
-use es_runtime::{EventStore, MemoryStore, Position, WakeSource, Wakes};
+use es_runtime::store::{Append, AppendError, AppendSignal, AppendSignalSource, Appended};
+use es_runtime::{EventStore, MemoryStore, Position};
 use tokio::task::yield_now;
 
 use super::{Fixture, faulty};
@@ -13,7 +13,7 @@ use crate::wrap::Wrap;
 /// Hints first, and appends then.
 struct Early {
     store: MemoryStore,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
 }
 
 #[async_trait]
@@ -22,7 +22,7 @@ impl Wrap for Early {
         &self.store
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wakes.wakes()
     }
 
@@ -40,14 +40,14 @@ impl Wrap for Early {
 pub(super) fn hints_too_early() -> Box<dyn Fixture> {
     faulty(|store, _| Early {
         store,
-        wakes: WakeSource::new(),
+        wakes: AppendSignalSource::new(),
     })
 }
 
 /// Does not hint at every tenth append.
 struct Forgetful {
     store: MemoryStore,
-    wakes: WakeSource,
+    wakes: AppendSignalSource,
     appends: AtomicU64,
 }
 
@@ -57,7 +57,7 @@ impl Wrap for Forgetful {
         &self.store
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.wakes.wakes()
     }
 
@@ -73,7 +73,7 @@ impl Wrap for Forgetful {
 pub(super) fn loses_a_hint() -> Box<dyn Fixture> {
     faulty(|store, _| Forgetful {
         store,
-        wakes: WakeSource::new(),
+        wakes: AppendSignalSource::new(),
         appends: AtomicU64::new(0),
     })
 }

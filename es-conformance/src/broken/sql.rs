@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
 use es_runtime::store::{Advance, Append, AppendError, Appended, CursorStore, ReadLog, RowStore};
 use es_runtime::store::{CheckpointError, CommitError, Lease, ProjectionStore, RowTable};
@@ -253,18 +253,15 @@ impl SqlTables for Tables {
 }
 
 /// Does what the steps do to the numbers of a table, up to the first that fails.
-fn run(
-    steps: impl IntoIterator<Item = (usize, SqlStep)>,
-    numbers: &mut Vec<i64>,
-) -> Result<(), (usize, Unprojectable)> {
+fn run(steps: impl IntoIterator<Item = (usize, SqlStep)>, numbers: &mut Vec<i64>) -> Result<(), (usize, ApplyError)> {
     for (index, step) in steps {
         let error = match step {
             SqlStep::Insert(number) => {
                 numbers.push(number);
                 continue;
             }
-            SqlStep::InsertAndPanic(_) => Unprojectable::Panicked("as it was to".to_owned()),
-            SqlStep::InsertAndFail(_) | SqlStep::Refused => Unprojectable::Method("it fails".into()),
+            SqlStep::InsertAndPanic(_) => ApplyError::Panicked("as it was to".to_owned()),
+            SqlStep::InsertAndFail(_) | SqlStep::Refused => ApplyError::Method("it fails".into()),
         };
         return Err((index, error));
     }

@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use super::apply::{Apply, Effect, Keys};
 use super::block::{Block, Methods};
 use super::expand_sql;
-use super::row::{Poison, Row, Rows};
+use super::row::{OnFailure, Row, Rows};
 use crate::local::local;
 use crate::message::Message;
 use crate::plain;
@@ -26,9 +26,9 @@ pub(super) fn row(row: &Row) -> TokenStream {
     let Message { ident, name, plain, .. } = message;
     let stubs = message.stubs(runtime);
     let poison = match poison {
-        Poison::Hold => quote!(Hold),
-        Poison::Park => quote!(Park),
-        Poison::ParkAlone => quote!(ParkAlone),
+        OnFailure::Hold => quote!(Hold),
+        OnFailure::Park => quote!(Park),
+        OnFailure::ParkAlone => quote!(ParkAlone),
     };
     let data = match schema {
         None => {
@@ -59,7 +59,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
             const SEGMENTS: u32 = #segments;
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
             type Rows = #runtime::projection::#rows;
-            const POISON: #runtime::projection::Poison = #runtime::projection::Poison::#poison;
+            const ON_FAILURE: #runtime::projection::OnFailure = #runtime::projection::OnFailure::#poison;
         }
 
         #data
@@ -212,7 +212,7 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
                 row: ::core::option::Option<Self>,
                 event: #ty,
                 meta: #meta_type,
-            ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::Misfit> {
+            ) -> ::core::result::Result<::core::option::Option<Self>, #runtime::projection::RowMismatch> {
                 #body
             }
         }

@@ -51,13 +51,13 @@ pub(crate) struct Row {
     pub(crate) indexes: Vec<LitStr>,
     /// The file with the statements that create its tables, if it has no rows.
     pub(crate) schema: Option<LitStr>,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
     pub(crate) rows: Rows,
 }
 
-/// The treatment of an event that it cannot apply: the value of `Projection::POISON`.
+/// The treatment of an event that it cannot apply: the value of `Projection::ON_FAILURE`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Poison {
+pub(crate) enum OnFailure {
     Hold,
     Park,
     ParkAlone,
@@ -126,9 +126,9 @@ impl Row {
                         return Err(syn::Error::new(argument.span(), message));
                     }
                     poison = Some(if argument == "park" {
-                        Poison::Park
+                        OnFailure::Park
                     } else {
-                        Poison::ParkAlone
+                        OnFailure::ParkAlone
                     });
                 }
                 "memory" | "live" | "inline" => {
@@ -181,7 +181,7 @@ impl Row {
             segments,
             indexes,
             schema,
-            poison: poison.unwrap_or(Poison::Hold),
+            poison: poison.unwrap_or(OnFailure::Hold),
             rows,
         })
     }

@@ -3,7 +3,7 @@
 use std::slice;
 
 use deadpool_postgres::Transaction;
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineError, InlineSteps, WriteError};
 use es_runtime::store::CommitError;
 use es_runtime::store::{Append, AppendError, Appended};
@@ -268,9 +268,9 @@ fn before_commit(failed: Failure, append: &Append) -> Ended {
 }
 
 /// A method failed.
-fn of_a_method(projection: usize, event: usize, error: Unprojectable) -> Ended {
+fn of_a_method(projection: usize, event: usize, error: ApplyError) -> Ended {
     let code = match &error {
-        Unprojectable::Method(error) => database_error(&**error),
+        ApplyError::Method(error) => database_error(&**error),
         _ => None,
     };
     let collided = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
@@ -309,13 +309,13 @@ fn of_all_methods(projection: usize, failed: Failure, append: &Append) -> Ended 
             poison(projection, None, unheeded())
         }
         Failure::Problem(problem, _) if !is_of_the_server(problem.code()) => {
-            poison(projection, None, Unprojectable::Method(Box::new(problem)))
+            poison(projection, None, ApplyError::Method(Box::new(problem)))
         }
         failed => before_commit(failed, append),
     }
 }
 
-fn poison(projection: usize, event: Option<usize>, error: Unprojectable) -> Ended {
+fn poison(projection: usize, event: Option<usize>, error: ApplyError) -> Ended {
     Ended::Refused(InlineError::Poison {
         projection,
         event,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Steps, WriteError};
 use es_runtime::store::{Advance, Append, AppendError, Appended, CommitError, Lease};
 use es_runtime::{StoreError, StoreErrorKind};
@@ -240,7 +240,7 @@ impl PostgresStore {
         transaction: &Transaction<'_>,
         place: &Place,
         steps: &Steps<PgTransaction<'static>>,
-    ) -> Result<Result<(), (usize, Unprojectable)>, Failure> {
+    ) -> Result<Result<(), (usize, ApplyError)>, Failure> {
         let mut tx = PgTransaction::new(transaction, &place.mark);
         let mut applied = Ok(());
         for step in 0..steps.len() {
@@ -252,7 +252,7 @@ impl PostgresStore {
         }
         // An earlier statement in the queue finishes first, and is the reason why the others fail.
         Ok(match self.in_time(BEFORE, tx.finish()).await? {
-            Some((step, error)) => Err((steps.event(step), Unprojectable::Method(Box::new(error)))),
+            Some((step, error)) => Err((steps.event(step), ApplyError::Method(Box::new(error)))),
             None => applied,
         })
     }
@@ -291,9 +291,9 @@ impl PostgresStore {
 pub(super) const BEFORE: Phase = Phase::Connect;
 
 /// A method failed. An error of the database that passes is no fault of the event.
-pub(super) fn failed(event: usize, error: Unprojectable) -> Failure {
+pub(super) fn failed(event: usize, error: ApplyError) -> Failure {
     let code = match &error {
-        Unprojectable::Method(error) => database_error(&**error),
+        ApplyError::Method(error) => database_error(&**error),
         _ => None,
     };
     match code {
@@ -349,18 +349,18 @@ fn of_an_event(failure: Failure) -> Failure {
         Failure::Problem(problem, phase)
             if !is_of_the_server(problem.code()) && outcome(&problem, phase) != Outcome::Indeterminate =>
         {
-            poison(None, Unprojectable::Method(Box::new(problem)))
+            poison(None, ApplyError::Method(Box::new(problem)))
         }
         failure => failure,
     }
 }
 
-fn poison(index: Option<usize>, error: Unprojectable) -> Failure {
+fn poison(index: Option<usize>, error: ApplyError) -> Failure {
     WriteError::Poison { index, error }.into()
 }
 
-pub(super) fn unheeded() -> Unprojectable {
-    Unprojectable::Method("a statement has failed, and the method went on: return its error".into())
+pub(super) fn unheeded() -> ApplyError {
+    ApplyError::Method("a statement has failed, and the method went on: return its error".into())
 }
 
 #[async_trait]

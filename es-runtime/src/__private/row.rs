@@ -1,4 +1,4 @@
-use crate::projection::{ApplyRow, Meta, Misfit, Projection, RowEvent, RowKey};
+use crate::projection::{ApplyRow, Meta, Projection, RowEvent, RowKey, RowMismatch};
 use crate::{Aggregate, Applied, EventSourced};
 
 pub const fn row_event<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>() -> RowEvent<P> {
@@ -33,9 +33,9 @@ pub fn create_row<P, E: Applied<A>, A: EventSourced>(
     row: Option<P>,
     event: E,
     apply: impl FnOnce(E) -> P,
-) -> Result<Option<P>, Misfit> {
+) -> Result<Option<P>, RowMismatch> {
     match row {
-        Some(_) => Err(Misfit::Exists(event.name())),
+        Some(_) => Err(RowMismatch::Exists(event.name())),
         None => Ok(Some(apply(event))),
     }
 }
@@ -45,8 +45,8 @@ pub fn change_row<P, E: Applied<A>, A: EventSourced>(
     row: Option<P>,
     event: E,
     apply: impl FnOnce(&mut P, E),
-) -> Result<Option<P>, Misfit> {
-    let mut row = row.ok_or_else(|| Misfit::Missing(event.name()))?;
+) -> Result<Option<P>, RowMismatch> {
+    let mut row = row.ok_or_else(|| RowMismatch::Missing(event.name()))?;
     apply(&mut row, event);
     Ok(Some(row))
 }
@@ -56,8 +56,8 @@ pub fn replace_row<P, E: Applied<A>, A: EventSourced>(
     row: Option<P>,
     event: E,
     apply: impl FnOnce(P, E) -> Option<P>,
-) -> Result<Option<P>, Misfit> {
-    let row = row.ok_or_else(|| Misfit::Missing(event.name()))?;
+) -> Result<Option<P>, RowMismatch> {
+    let row = row.ok_or_else(|| RowMismatch::Missing(event.name()))?;
     Ok(apply(row, event))
 }
 
@@ -66,7 +66,7 @@ pub fn upsert_row<P, E: Applied<A>, A: EventSourced>(
     row: Option<P>,
     event: E,
     apply: impl FnOnce(Option<P>, E) -> Option<P>,
-) -> Result<Option<P>, Misfit> {
+) -> Result<Option<P>, RowMismatch> {
     Ok(apply(row, event))
 }
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::{Position, Wakes};
+use crate::Position;
+use crate::store::AppendSignal;
 
 /// Waits for something to do: for a hint, and without one the longer, the longer there was nothing.
 pub(crate) struct Waiter {
-    wakes: Wakes,
+    wakes: AppendSignal,
     pause: Duration,
 }
 
@@ -16,7 +17,7 @@ impl Waiter {
     const SHORTEST: Duration = Duration::from_millis(5);
     const LONGEST: Duration = Duration::from_millis(500);
 
-    pub(crate) fn new(wakes: Wakes) -> Self {
+    pub(crate) fn new(wakes: AppendSignal) -> Self {
         Self {
             wakes,
             pause: Self::SHORTEST,

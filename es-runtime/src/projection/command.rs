@@ -1,8 +1,8 @@
-use super::{CommandError, Rebuild};
+use super::{ControlError, Rebuild};
 use crate::{Position, consumer};
 
 /// Tells a running projection what to do.
-pub(crate) type Order = consumer::Order<What, CommandError>;
+pub(crate) type Order = consumer::Order<What, ControlError>;
 
 pub(crate) enum What {
     /// Try the held or parked event again.

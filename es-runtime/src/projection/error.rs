@@ -1,7 +1,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Misfit;
+use super::RowMismatch;
 use crate::consumer::sequence::ENDED_PROCESSES;
 use crate::nearest::listed;
 use crate::store::{CheckpointError, Commit};
@@ -10,7 +10,7 @@ use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownE
 /// Why an event was not applied to the rows of a projection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Unprojectable {
+pub enum ApplyError {
     /// This build does not know the event: run one that does.
     #[error(transparent)]
     Unknown(UnknownEvent),
@@ -21,13 +21,13 @@ pub enum Unprojectable {
     #[error("the id of stream `{0}` cannot be read")]
     StreamId(StreamId),
     /// The event does not fit the row.
-    #[error("{misfit} (key `{key}`)")]
-    Misfit {
+    #[error("{mismatch} (key `{key}`)")]
+    Mismatch {
         /// The row's key.
         key: String,
         /// The mismatch.
         #[source]
-        misfit: Misfit,
+        mismatch: RowMismatch,
     },
     /// The key is empty, too long, or holds a NUL.
     #[error("{0:?} cannot be the key of a row: a key has 1 to {max} bytes without NUL", max = Commit::LONGEST_KEY)]
@@ -75,7 +75,7 @@ pub enum Unprojectable {
     },
 }
 
-impl Unprojectable {
+impl ApplyError {
     /// `readable` holds the versions of its shape that this build reads, if it knows the name.
     pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
         Self::Unknown(UnknownEvent {
@@ -155,7 +155,7 @@ pub enum ReadError {
         /// The mismatch.
         problem: String,
     },
-    /// Rows are [grouped](crate::List::group_by) by a field with an index, and this one has none.
+    /// Rows are [grouped](crate::runtime::List::group_by) by a field with an index, and this one has none.
     #[error(
         "projection `{projection}` has no index on `{field}` to group by: declare it with `index = [\"{field}\"]`; there are {}",
         listed(indexes.iter().map(String::as_str))
@@ -189,7 +189,7 @@ pub enum ReadError {
 /// Why a projection did not carry out an order.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CommandError {
+pub enum ControlError {
     /// Another process runs the projection: tell that one, or stop it first.
     #[error("projection `{projection}` runs in another process: tell that one, or stop it first")]
     Elsewhere {
@@ -216,7 +216,7 @@ pub enum CommandError {
     },
     /// The event failed again; it stays held or parked.
     #[error("the event failed again")]
-    Failed(#[source] Unprojectable),
+    Failed(#[source] ApplyError),
     /// Another parked event comes first: retry or skip that one.
     #[error(
         "the event at position {position} stands behind position {first}, which is parked: retry or skip that one first"

@@ -8,7 +8,7 @@ use super::cache::{Cached, Rows};
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
 use super::sql::WriteError;
-use super::{Misfit, Unprojectable};
+use super::{ApplyError, RowMismatch};
 use crate::consumer::Keys;
 use crate::store::{Advance, Commit, CommitError, EventFilter, Lease, Row, RowChange, RowStore, RowTable};
 use crate::{Position, RecordedEvent, StoreError};
@@ -53,7 +53,7 @@ pub(crate) trait Fold: Send + Sync {
 /// Why events were not taken up.
 pub(crate) enum FoldError {
     /// The event of this index cannot be applied; those before it can.
-    Poison { index: usize, error: Unprojectable },
+    Poison { index: usize, error: ApplyError },
     /// The rows could not be read.
     Store(StoreError),
 }
@@ -134,12 +134,12 @@ impl<P: RowProjection> RowFold<P> {
             let open = rows
                 .get_mut(&key)
                 .unwrap_or_else(|| unreachable!("it was opened above"));
-            let misfit = |misfit: Misfit| Unprojectable::Misfit {
+            let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
                 key: key.clone(),
-                misfit,
+                mismatch,
             };
             let row = open.row.take();
-            open.row = contain(|| apply(row).map_err(misfit)).map_err(fail)?;
+            open.row = contain(|| apply(row).map_err(mismatch)).map_err(fail)?;
             open.changed = Some(events[index].position);
             if storable_each {
                 (open.row, open.data) = stored(&key, open.row.take()).map_err(fail)?;
@@ -181,7 +181,7 @@ impl<P: RowProjection> RowFold<P> {
             let Some(Row { data, .. }) = stored else { continue };
             let row = crate::json::from_slice(&data).map_err(|source| FoldError::Poison {
                 index,
-                error: Unprojectable::Row {
+                error: ApplyError::Row {
                     key: key.clone(),
                     source,
                 },
@@ -236,11 +236,11 @@ async fn breathe(round: usize) {
 }
 
 /// The row as it will be read, and as it is stored.
-fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Option<Bytes>), Unprojectable> {
+fn stored<P: RowProjection>(key: &str, row: Option<P>) -> Result<(Option<P>, Option<Bytes>), ApplyError> {
     let Some(row) = row else { return Ok((None, None)) };
     contain(|| {
         let mut data = Vec::new();
-        let read = crate::json::store(&row, P::is_plain(), &mut data).map_err(|error| Unprojectable::Unstorable {
+        let read = crate::json::store(&row, P::is_plain(), &mut data).map_err(|error| ApplyError::Unstorable {
             key: key.to_owned(),
             source: error.into(),
         })?;

@@ -130,9 +130,9 @@ pub struct Rebuilt {
     /// The time at which it ended, by the clock of its process.
     pub at: Timestamp,
     /// True if the new rows are visible. The old ones stay if they were to be
-    /// [kept](crate::RebuildProjection::keep_if_different) and some differ.
+    /// [kept](crate::runtime::RebuildProjection::keep_if_different) and some differ.
     pub replaced: bool,
-    /// The rows that differ, if they were [compared](crate::RebuildProjection::compare): their number, and the first
+    /// The rows that differ, if they were [compared](crate::runtime::RebuildProjection::compare): their number, and the first
     /// ten with up to 500 characters of their old and new content.
     pub differences: Option<Differences>,
 }

@@ -10,7 +10,7 @@ use futures_util::stream::Peekable;
 
 use super::row::RowProjection;
 use super::source::{Change, Sources, contain};
-use super::{Misfit, Unprojectable};
+use super::{ApplyError, RowMismatch};
 use crate::store::{EventFilter, ReadLog};
 use crate::{EventStore, Position, RecordedEvent, StoreError, StreamId, Timestamp, Version};
 
@@ -35,7 +35,7 @@ pub enum LiveError {
         name: Cow<'static, str>,
         /// The problem.
         #[source]
-        source: Box<Unprojectable>,
+        source: Box<ApplyError>,
     },
     /// The store failed.
     #[error(transparent)]
@@ -78,11 +78,11 @@ pub(crate) async fn fold_live<P: RowProjection>(
                 continue;
             }
             let row = rows.remove(&key).map(|(row, _)| row);
-            let misfit = |misfit: Misfit| Unprojectable::Misfit {
+            let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
                 key: key.clone(),
-                misfit,
+                mismatch,
             };
-            if let Some(row) = contain(|| apply(row).map_err(misfit)).map_err(fail)? {
+            if let Some(row) = contain(|| apply(row).map_err(mismatch)).map_err(fail)? {
                 rows.insert(key, (row, event.position));
             }
         }
@@ -90,7 +90,7 @@ pub(crate) async fn fold_live<P: RowProjection>(
     Ok(rows)
 }
 
-fn fail<P: RowProjection>(event: &RecordedEvent, error: Unprojectable) -> LiveError {
+fn fail<P: RowProjection>(event: &RecordedEvent, error: ApplyError) -> LiveError {
     LiveError::NotApplied {
         projection: P::NAME,
         stream: event.stream.clone(),

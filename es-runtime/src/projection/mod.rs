@@ -24,12 +24,12 @@ mod standing;
 mod storage;
 mod worker;
 
-pub use error::{CommandError, ReadError, Unprojectable};
+pub use error::{ApplyError, ControlError, ReadError};
 pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealth, Status};
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};
 pub use plan::{Plan, Project};
-pub use row::{AnyKey, ApplyRow, KeyFrom, KeyOfRow, Misfit, Poison, Projection, Row, RowKey, RowProjection};
+pub use row::{AnyKey, ApplyRow, KeyFrom, KeyOfRow, OnFailure, Projection, Row, RowKey, RowMismatch, RowProjection};
 pub use source::RowEvent;
 pub use storage::{InMemory, InStore, Inline, Keep, Live, Storage};
 

@@ -7,7 +7,7 @@ use super::fold::{Fold, RowFold};
 use super::sql::{self, AddInline, SqlFold, SqlProjection, SqlStore, SqlTables, When};
 use super::standing::Standing;
 use super::storage::Keep;
-use super::{Fields, Poison, RowProjection};
+use super::{Fields, OnFailure, RowProjection};
 use crate::projection::Storage;
 
 /// A projection that runs on store `S`: [`Builder::projection`](crate::Builder::projection). Row projections run on every store
@@ -32,7 +32,7 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
         });
         Plan {
             segments: segments.collect(),
-            poison: P::POISON,
+            poison: P::ON_FAILURE,
             rebuilds_beside: P::SEGMENTS == 1,
             inline: None,
             storage: <P::Rows as Keep<S>>::storage,
@@ -60,7 +60,7 @@ impl<S> Plan<S> {
         });
         Self {
             segments: segments.collect(),
-            poison: P::POISON,
+            poison: P::ON_FAILURE,
             rebuilds_beside: false,
             inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
             storage: Storage::in_store,
@@ -79,7 +79,7 @@ impl<S> Plan<S> {
 pub struct Plan<S> {
     /// Each of its segments.
     pub(crate) segments: Vec<(Arc<Standing>, mpsc::Receiver<Order>)>,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,
     /// Puts it among the inline projections, if it is one.

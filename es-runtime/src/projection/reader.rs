@@ -11,7 +11,7 @@ use super::rebuild::{Rebuild, Rebuilder};
 use super::report::{Reporter, report_now, said_before};
 use super::standing::Standing;
 use super::worker::{Trouble, Worker, refused};
-use super::{CommandError, Failure, Status};
+use super::{ControlError, Failure, Status};
 use crate::consumer::{Call, Calls, Ended, FIRST, Reader, Tenancy, Tenure, guarded};
 use crate::error::chain;
 use crate::store::{CheckpointError, CommitError, Lease};
@@ -38,7 +38,7 @@ enum Came {
 
 impl Reader for ProjectionReader {
     type What = What;
-    type Error = CommandError;
+    type Error = ControlError;
 
     fn tenancy(&self) -> Tenancy<'_> {
         let Worker { cursors, standing, .. } = &self.worker;
@@ -132,9 +132,9 @@ impl Reader for ProjectionReader {
         std::mem::take(&mut self.worker.progressed)
     }
 
-    fn elsewhere(&self) -> CommandError {
+    fn elsewhere(&self) -> ControlError {
         let projection = self.worker.standing.name;
-        CommandError::Elsewhere { projection }
+        ControlError::Elsewhere { projection }
     }
 
     fn show(&self, status: Status) {
@@ -170,7 +170,7 @@ impl Reader for ProjectionReader {
 }
 
 impl ProjectionReader {
-    async fn obey(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
+    async fn obey(&mut self, what: &What, lease: &Lease) -> Result<(), ControlError> {
         let mut answer = self.obeying(what, lease).await;
         // A commit that was cut off for the order may have come through since, and moved the checkpoint. No other one is under way.
         if answer.as_ref().is_err_and(was_moved) {
@@ -224,7 +224,7 @@ impl ProjectionReader {
     }
 
     /// Has all rows built anew: beside those that are shown, if any are.
-    async fn rebuild(&mut self, how: Rebuild, lease: &Lease) -> Result<(), CommandError> {
+    async fn rebuild(&mut self, how: Rebuild, lease: &Lease) -> Result<(), ControlError> {
         let Worker { cursors, standing, .. } = &self.worker;
         let is_shown = match standing.read_mark(cursors).await {
             Ok(None) | Err(CheckpointError::Diverged { .. }) => false,
@@ -260,12 +260,12 @@ impl ProjectionReader {
     }
 
     /// Drops what is built beside the rows that are shown.
-    async fn cancel_rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
+    async fn cancel_rebuild(&mut self, lease: &Lease) -> Result<(), ControlError> {
         let standing = &self.worker.standing;
         let projection = standing.name;
         let rebuilder = match &mut self.rebuilder {
             Some(rebuilder) if rebuilder.is_under_way().await? => rebuilder,
-            _ => return Err(CommandError::NotRebuilding { projection }),
+            _ => return Err(ControlError::NotRebuilding { projection }),
         };
         let discarded = rebuilder.discard(lease).await;
         discarded.map_err(|error| refused(projection, error))?;
@@ -310,7 +310,7 @@ impl ProjectionReader {
         .await
     }
 
-    async fn obeying(&mut self, what: &What, lease: &Lease) -> Result<(), CommandError> {
+    async fn obeying(&mut self, what: &What, lease: &Lease) -> Result<(), ControlError> {
         match what {
             What::Retry(position) => self.worker.retry(*position, lease).await,
             What::Skip(position, reason) => self.worker.skip(*position, reason, lease).await,
@@ -322,8 +322,8 @@ impl ProjectionReader {
 }
 
 /// Whether nothing was done because the checkpoint stood elsewhere.
-fn was_moved(error: &CommandError) -> bool {
-    let CommandError::Store(error) = error else {
+fn was_moved(error: &ControlError) -> bool {
+    let ControlError::Store(error) = error else {
         return false;
     };
     let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());

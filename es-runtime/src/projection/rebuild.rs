@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::reader::failure;
 use super::standing::Standing;
 use super::worker::{Trouble, Worker, refused};
-use super::{CommandError, Rebuilt, Status};
+use super::{ControlError, Rebuilt, Status};
 use crate::consumer::{backoff, guarded, next, position_of};
 use crate::store::{Advance, CheckpointError, CommitError, Difference, Lease, Replace};
 use crate::{Position, StoreError};
@@ -44,7 +44,7 @@ pub(crate) struct Rebuilder {
 
 impl Rebuilder {
     /// Begins at the first event, also if a build was under way.
-    pub(crate) async fn begin(&mut self, lease: &Lease) -> Result<(), CommandError> {
+    pub(crate) async fn begin(&mut self, lease: &Lease) -> Result<(), ControlError> {
         let Standing { name, reader, .. } = &*self.worker.standing;
         self.outcome = None;
         self.worker.sequences.doubt();

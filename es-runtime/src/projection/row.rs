@@ -32,13 +32,13 @@ pub trait Projection: Send + Sync + Sized + 'static {
     type Rows;
 
     /// What becomes of an event that it cannot apply.
-    const POISON: Poison = Poison::Hold;
+    const ON_FAILURE: OnFailure = OnFailure::Hold;
 }
 
 /// The treatment of an event that a projection cannot apply: one that this build does not know or cannot read, one that
 /// does not fit the row, one whose method panics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Poison {
+pub enum OnFailure {
     /// The projection stops before it, reports it in [`Health`](super::Health), and tries again from time to time.
     #[default]
     Hold,
@@ -95,7 +95,7 @@ pub trait ApplyRow<E, A: EventSourced>: Sized {
     /// # Errors
     ///
     /// If the event does not fit the row.
-    fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, Misfit>;
+    fn apply(row: Option<Self>, event: E, meta: &Meta<A>) -> Result<Option<Self>, RowMismatch>;
 }
 
 /// The key of a row: anything whose text is exact, such as an [`Id`](crate::Id), a `String` or an integer.
@@ -109,7 +109,7 @@ pub trait RowKey: Display + Eq {}
 impl<T: Display + Eq + ?Sized> RowKey for T {}
 
 /// A key as text: for rows whose keys have several types, and for text that is known to be a key, such as that of a
-/// [`Shown`](crate::Shown) row.
+/// [`ProjectionRow`](crate::ProjectionRow) row.
 #[derive(Debug, Clone)]
 pub struct AnyKey(String);
 
@@ -181,7 +181,7 @@ impl<K: KeyFrom<T>, T> KeyOfRow<K> for T {
 
 /// An event does not fit the row that it is to be applied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum RowMismatch {
     /// It creates the row, which exists.
     #[error("event `{0}` creates the row, but it exists already")]
     Exists(&'static str),

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::row::{ApplyRow, Misfit};
-use super::{Meta, Projection, Unprojectable};
+use super::row::{ApplyRow, RowMismatch};
+use super::{ApplyError, Meta, Projection};
 use crate::consumer::{Key, Keys, text_of};
 use crate::store::{CategoryFilter, Commit, EventFilter};
 use crate::{Applied, DecodeError, Decoded, EventEnum as _, EventInfo, EventSourced, RecordedEvent, StreamId};
@@ -51,7 +51,7 @@ pub(crate) struct Source<C> {
 }
 
 /// What comes of a stored event, but for events of these names.
-type Changes<C> = fn(&RecordedEvent, &[&'static str]) -> Result<Numbered<C>, Unprojectable>;
+type Changes<C> = fn(&RecordedEvent, &[&'static str]) -> Result<Numbered<C>, ApplyError>;
 
 impl<C> Source<C> {
     pub(crate) const fn of<E: Applied<A>, A: EventSourced>(key_is_stream: bool, changes: Changes<C>) -> Self {
@@ -71,7 +71,7 @@ pub(crate) struct Change<P> {
     pub(crate) apply: Box<Apply<P>>,
 }
 
-type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, Misfit> + Send + Sync;
+type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, RowMismatch> + Send + Sync;
 
 /// Changes, each with the number of its event among all that a stored one is read as.
 pub(crate) type Numbered<C> = Vec<(usize, C)>;
@@ -80,7 +80,7 @@ pub(crate) type Numbered<C> = Vec<(usize, C)>;
 pub(crate) fn own<E: Applied<A>, A: EventSourced>(
     recorded: &RecordedEvent,
     except: &[&'static str],
-) -> Result<impl Iterator<Item = (usize, E)>, Unprojectable> {
+) -> Result<impl Iterator<Item = (usize, E)>, ApplyError> {
     let read = decode::<A>(recorded)?.into_iter().enumerate();
     let own = read.filter_map(|(number, event)| Some((number, E::from_event(event)?)));
     Ok(own.filter(|(_, event)| !except.contains(&event.name())))
@@ -90,13 +90,13 @@ pub(crate) fn own<E: Applied<A>, A: EventSourced>(
 fn changes<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>(
     recorded: &RecordedEvent,
     except: &[&'static str],
-) -> Result<Numbered<Change<P>>, Unprojectable> {
+) -> Result<Numbered<Change<P>>, ApplyError> {
     let mut changes = Vec::with_capacity(1);
     for (number, event) in own::<E, A>(recorded, except)? {
-        let meta = || Meta::of(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()));
+        let meta = || Meta::of(recorded).ok_or_else(|| ApplyError::StreamId(recorded.stream.clone()));
         let mut keys = P::keys(&event, &meta()?);
         let Some(last) = keys.pop() else { continue };
-        let mut push = |key: String, event: E| -> Result<(), Unprojectable> {
+        let mut push = |key: String, event: E| -> Result<(), ApplyError> {
             let meta = meta()?;
             check_key(&key)?;
             let apply = Box::new(move |row| P::apply(row, event, &meta));
@@ -113,20 +113,20 @@ fn changes<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>(
     Ok(changes)
 }
 
-fn check_key(key: &str) -> Result<(), Unprojectable> {
+fn check_key(key: &str) -> Result<(), ApplyError> {
     if key.is_empty() || key.len() > Commit::LONGEST_KEY || key.contains('\0') {
-        return Err(Unprojectable::Key(key.chars().take(100).collect()));
+        return Err(ApplyError::Key(key.chars().take(100).collect()));
     }
     Ok(())
 }
 
 /// What a stored event is read as today.
-pub(crate) fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, Unprojectable> {
+pub(crate) fn decode<A: EventSourced>(recorded: &RecordedEvent) -> Result<Decoded<A::Event>, ApplyError> {
     let decoded = A::Event::decode(&recorded.name, recorded.shape_version, &recorded.payload);
     decoded.map_err(|error| match error {
-        DecodeError::UnknownName => Unprojectable::unknown(recorded, None),
-        DecodeError::UnknownVersion { oldest, newest } => Unprojectable::unknown(recorded, Some(oldest..=newest)),
-        error => Unprojectable::Unreadable(error),
+        DecodeError::UnknownName => ApplyError::unknown(recorded, None),
+        DecodeError::UnknownVersion { oldest, newest } => ApplyError::unknown(recorded, Some(oldest..=newest)),
+        error => ApplyError::Unreadable(error),
     })
 }
 
@@ -225,12 +225,12 @@ impl<C> Sources<C> {
     }
 
     /// What comes of `recorded`, in order. A panic of the user's code is an error.
-    pub(crate) fn changes(&self, recorded: &RecordedEvent) -> Result<Vec<C>, Unprojectable> {
+    pub(crate) fn changes(&self, recorded: &RecordedEvent) -> Result<Vec<C>, ApplyError> {
         let Some(category) = self.categories.get(recorded.stream.category()) else {
             return Ok(Vec::new());
         };
         let Some(events) = category.names.get(&*recorded.name) else {
-            return Err(Unprojectable::unknown(recorded, None));
+            return Err(ApplyError::unknown(recorded, None));
         };
         contain(|| {
             let mut changes = Vec::new();
@@ -245,7 +245,7 @@ impl<C> Sources<C> {
 }
 
 /// Runs the user's code. What it panics with becomes an error.
-pub(crate) fn contain<T>(code: impl FnOnce() -> Result<T, Unprojectable>) -> Result<T, Unprojectable> {
+pub(crate) fn contain<T>(code: impl FnOnce() -> Result<T, ApplyError>) -> Result<T, ApplyError> {
     // What the code may have left half done is dropped with the error.
-    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| Err(Unprojectable::Panicked(text_of(&*panic))))
+    catch_unwind(AssertUnwindSafe(code)).unwrap_or_else(|panic| Err(ApplyError::Panicked(text_of(&*panic))))
 }

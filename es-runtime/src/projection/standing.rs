@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::command::{Order, What};
 use super::held::Asked;
 use super::segment::Segment;
-use super::{CommandError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status, Unprojectable};
+use super::{ApplyError, ControlError, Failure, Projection, ReadError, Rebuild, Rebuilt, Status};
 use crate::consumer::{Cursors, position_of};
 use crate::store::{Checkpoint, CheckpointError, RowTable};
 use crate::{Position, StoreError, metrics, outlived};
@@ -235,8 +235,8 @@ impl Standing {
     }
 
     /// Counts the error, if it is a panic of the projection's code.
-    pub(crate) fn count(&self, error: &Unprojectable) {
-        if matches!(error, Unprojectable::Panicked(_)) {
+    pub(crate) fn count(&self, error: &ApplyError) {
+        if matches!(error, ApplyError::Panicked(_)) {
             self.update(|state| state.panics += 1);
             self.metrics.panicked();
         }
@@ -324,10 +324,10 @@ impl Standing {
     }
 
     /// Has the projection's task do something.
-    pub(crate) async fn order(&self, what: What) -> Result<(), CommandError> {
+    pub(crate) async fn order(&self, what: What) -> Result<(), ControlError> {
         let ended = || {
             self.check_runs()
-                .map_or_else(CommandError::from, |()| CommandError::ShutDown)
+                .map_or_else(ControlError::from, |()| ControlError::ShutDown)
         };
         Order::give(&self.orders, what).await.unwrap_or_else(|| Err(ended()))
     }

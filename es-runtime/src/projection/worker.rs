@@ -15,7 +15,7 @@ use super::feed::{EVENTS, Feed};
 use super::fold::Fold;
 use super::sql::WriteError;
 use super::standing::Standing;
-use super::{Poison, Status, Unprojectable};
+use super::{ApplyError, OnFailure, Status};
 use crate::consumer::{Cursors, Sequences, Trial, Turn, Waiter, count_parked, position_of};
 use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
@@ -44,7 +44,7 @@ pub(crate) struct Worker {
     pub(crate) trial: Trial,
     /// What is parked, and what stands behind it.
     pub(crate) sequences: Sequences,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
     pub(crate) waiter: Waiter,
     pub(crate) clock: Arc<dyn Clock>,
     /// How many events are written at once.
@@ -66,7 +66,7 @@ pub(crate) enum Trouble {
     /// Another owner has the lease.
     LeaseLost,
     /// An event cannot be applied.
-    Held { position: Position, error: Unprojectable },
+    Held { position: Position, error: ApplyError },
     /// The checkpoint is not one of this log.
     Diverged(CheckpointError),
     /// The checkpoint was moved by another one.
@@ -357,7 +357,7 @@ impl Worker {
                 Turn::Together => most,
                 Turn::Alone => 1,
                 Turn::Ended { times, attempts } => {
-                    let error = Unprojectable::Ended { times };
+                    let error = ApplyError::Ended { times };
                     self.refuse(place, first, error, attempts, lease).await?;
                     (events, at_once) = (&events[1..], self.limit);
                     continue;
@@ -453,7 +453,7 @@ impl Worker {
                 }
                 // They may be too much for it together.
                 self.limit = (events / 2).max(1);
-                let error = Unprojectable::Rejected(error);
+                let error = ApplyError::Rejected(error);
                 WriteError::Poison { index: None, error }
             }
             error => error,

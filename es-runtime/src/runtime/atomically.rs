@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::enclosing::Enclosing;
 use super::request::{Request, request_setters};
 use super::transaction::{Failure, Transaction, Work};
-use super::write::{Committed, commit, done_before, lost, refused};
+use super::write::{Committed, Failing, commit, done_before, lost};
 use super::{Receipt, Runtime, Start, Started};
 use crate::store::{Append, AppendError};
 use crate::{AnyRefusal, AppendId, Error, ExecuteError, LoadError, StoreError, metrics};
@@ -95,6 +95,11 @@ where
         let id = AppendId::new();
         let mut attempts = 1;
         loop {
+            let failing = Failing {
+                attempts,
+                demanded: false,
+                keyed: key.is_some(),
+            };
             let (decided, mut work) = match self.attempt(id).await {
                 Ok(attempt) => attempt,
                 // The same request may have been done meanwhile, and be why this one fails; or is refused, below.
@@ -108,7 +113,7 @@ where
                 Err(refusal) => match (done_before().await?, work.moved(self.runtime).await?) {
                     (Some(appended), _) => return Ok(Receipt::of(appended).collect()),
                     (None, None) => return Err(ExecuteError::Refused(refusal)),
-                    (None, Some(conflict)) => refused(conflict, attempts),
+                    (None, Some(conflict)) => failing.with(conflict),
                 },
                 Ok(()) if work.events == 0 && (key.is_none() || work.is_empty()) => {
                     return Ok(work.unchanged(self.runtime));
@@ -131,8 +136,8 @@ where
                             return Ok(receipts);
                         }
                         Ok(Committed::Not) => lost().into(),
-                        Err(error @ AppendError::Conflict { .. }) => refused(error, attempts),
-                        Err(error) => return Err(refused(error, attempts)),
+                        Err(error @ AppendError::Conflict { .. }) => failing.with(error),
+                        Err(error) => return Err(failing.with(error)),
                     }
                 }
             };
@@ -182,7 +187,7 @@ fn refusal(error: Error) -> Result<AnyRefusal, ExecuteError<AnyRefusal>> {
         Err(error) => error,
     };
     match error.downcast::<StoreError>() {
-        Ok(failure) => Err(ExecuteError::Store(*failure)),
+        Ok(failure) => Err((*failure).into()),
         Err(refusal) => Ok(AnyRefusal::of(refusal)),
     }
 }

@@ -7,7 +7,7 @@ use crate::{AnyRefusal, CommandOf, Error, EventSourced, ExecuteError, StreamId};
 
 /// Executes a command in a transaction: `tx.execute(id, command).await`, with options before the `await`.
 ///
-/// The events of the command are recorded with the metadata of the [transaction](crate::Atomically), which these
+/// The events of the command are recorded with the metadata of the [transaction](crate::runtime::Atomically), which these
 /// options add to or replace. An idempotency key belongs to the transaction as a whole.
 #[must_use = "a command is not executed until it is awaited"]
 pub struct ExecuteWithin<'a, A, C> {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
 use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
-use crate::projection::Poison;
+use crate::projection::OnFailure;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
 };
@@ -21,7 +21,7 @@ pub struct HandleEvents<'a, T, C = OneByOne> {
     by: Option<By<T>>,
     at_once: usize,
     attempts: u32,
-    poison: Poison,
+    poison: OnFailure,
     calls: PhantomData<C>,
 }
 
@@ -79,7 +79,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             by: None,
             at_once: 1,
             attempts: 5,
-            poison: Poison::Hold,
+            poison: OnFailure::Hold,
             calls: PhantomData,
         }
     }
@@ -101,13 +101,13 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
     /// Parks an event after its last failed attempt, with later events of its stream, and continues with the others. Without this,
     /// the subscription stops before the event, and tries it again from time to time.
     pub fn park(mut self) -> Self {
-        self.poison = Poison::Park;
+        self.poison = OnFailure::Park;
         self
     }
 
     /// Puts an event aside that failed so often, and goes on behind it, in its stream too.
     pub fn park_alone(mut self) -> Self {
-        self.poison = Poison::ParkAlone;
+        self.poison = OnFailure::ParkAlone;
         self
     }
 

@@ -3,7 +3,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::read::{Reading, Shown, reading_setters, shown};
+use super::read::{ProjectionRow, Reading, reading_setters, shown};
 use super::{Runtime, Start, Started};
 use crate::Position;
 use crate::projection::{Fields, ReadError, RowProjection};
@@ -14,7 +14,7 @@ use crate::store::{Compare, FieldValue, RowCount, RowCursor, RowFilter, RowGroup
 #[non_exhaustive]
 pub struct Page<P> {
     /// The rows.
-    pub rows: Vec<Shown<P>>,
+    pub rows: Vec<ProjectionRow<P>>,
     /// The beginning of the next page, for [`List::page`]; `None` after the last row.
     pub next: Option<RowCursor>,
 }

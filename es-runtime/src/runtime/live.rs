@@ -2,7 +2,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use super::{Runtime, Shown};
+use super::{ProjectionRow, Runtime};
 use crate::projection::{KeyOfRow, LiveError, RowProjection, Wanted, fold_live};
 use crate::{Position, Timestamp};
 
@@ -62,7 +62,7 @@ impl<P, K> FoldLive<'_, P, K> {
 }
 
 impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P> {
-    type Output = Result<Vec<Shown<P>>, LiveError>;
+    type Output = Result<Vec<ProjectionRow<P>>, LiveError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -71,7 +71,7 @@ impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P> {
 }
 
 impl<'a, P: RowProjection> IntoFuture for FoldLive<'a, P, String> {
-    type Output = Result<Option<Shown<P>>, LiveError>;
+    type Output = Result<Option<ProjectionRow<P>>, LiveError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -86,7 +86,7 @@ async fn fold<P: RowProjection>(
     runtime: &Runtime,
     key: Option<String>,
     bounds: Bounds,
-) -> Result<Vec<Shown<P>>, LiveError> {
+) -> Result<Vec<ProjectionRow<P>>, LiveError> {
     let Bounds { to, until, occurred } = bounds;
     let wanted = Wanted {
         key,
@@ -95,7 +95,7 @@ async fn fold<P: RowProjection>(
         occurred,
     };
     let rows = fold_live::<P>(&*runtime.0.store, &wanted).await?;
-    let shown = |(key, (row, position))| Shown { row, key, position };
+    let shown = |(key, (row, position))| ProjectionRow { row, key, position };
     Ok(rows.into_iter().map(shown).collect())
 }
 

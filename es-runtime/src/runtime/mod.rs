@@ -1,4 +1,4 @@
-//! Loads, decides, appends.
+//! The runtime, and what its methods give: requests that are awaited, their options and their results.
 
 mod append;
 mod atomically;
@@ -60,7 +60,7 @@ pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
 pub use projections::{ProjectionHandle, RebuildProjection, RunUntil, Shutdown};
-pub use read::{Get, Shown};
+pub use read::{Get, ProjectionRow};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;

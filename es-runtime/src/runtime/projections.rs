@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use crate::consumer::{Cursors, all_parked, count_parked, position_of};
 use crate::projection::{
-    Build, CommandError, Health, OfVersion, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen,
+    Build, ControlError, Health, OfVersion, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen,
     SegmentHealth, Standing, Status, What, noted, refused,
 };
 use crate::store::{CheckpointError, Lease, Parked, ReadLog};
@@ -19,7 +19,7 @@ use crate::{Position, StoreError};
 /// A handle to operate one projection: [`Runtime::projection`].
 ///
 /// Only the process that runs the projection carries out orders. If none does, this one takes it over; if another one
-/// does, they fail with [`Elsewhere`](CommandError::Elsewhere).
+/// does, they fail with [`Elsewhere`](ControlError::Elsewhere).
 pub struct ProjectionHandle<'a, P> {
     runtime: &'a Runtime,
     running: &'a Running,
@@ -59,9 +59,9 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// # Errors
     ///
-    /// [`Failed`](CommandError::Failed) if the event fails again, which is counted; it stays where it is.
-    /// [`Behind`](CommandError::Behind) if another parked event comes first.
-    pub async fn retry(&self, position: impl Into<Position>) -> Result<(), CommandError> {
+    /// [`Failed`](ControlError::Failed) if the event fails again, which is counted; it stays where it is.
+    /// [`Behind`](ControlError::Behind) if another parked event comes first.
+    pub async fn retry(&self, position: impl Into<Position>) -> Result<(), ControlError> {
         let position = position.into();
         let segment = self.running.of_event(position).await?;
         segment.order(What::Retry(position)).await
@@ -69,7 +69,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
 
     /// Skips the event at `position`, which is parked or held: the rows do not show it, unless a rebuild reaches it
     /// again. Writes the reason to the log of the process.
-    pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), CommandError> {
+    pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), ControlError> {
         let position = position.into();
         let segment = self.running.of_event(position).await?;
         segment.order(What::Skip(position, reason.into())).await
@@ -87,7 +87,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// # Errors
     ///
-    /// [`Segmented`](CommandError::Segmented) if it has several segments: raise its version instead.
+    /// [`Segmented`](ControlError::Segmented) if it has several segments: raise its version instead.
     pub fn rebuild(&self) -> RebuildProjection<'_> {
         RebuildProjection {
             running: self.running,
@@ -99,8 +99,8 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// # Errors
     ///
-    /// [`NotRebuilding`](CommandError::NotRebuilding) if none is in progress: it may just have ended.
-    pub async fn cancel_rebuild(&self) -> Result<(), CommandError> {
+    /// [`NotRebuilding`](ControlError::NotRebuilding) if none is in progress: it may just have ended.
+    pub async fn cancel_rebuild(&self) -> Result<(), ControlError> {
         self.running.standing.order(What::CancelRebuild).await
     }
 
@@ -115,14 +115,14 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     ///
     /// # Errors
     ///
-    /// [`Elsewhere`](CommandError::Elsewhere) if a process runs that version; [`InUse`](CommandError::InUse) if it is one of this
+    /// [`Elsewhere`](ControlError::Elsewhere) if a process runs that version; [`InUse`](ControlError::InUse) if it is one of this
     /// runtime's.
-    pub async fn drop_version(&self, version: u32) -> Result<(), CommandError> {
+    pub async fn drop_version(&self, version: u32) -> Result<(), ControlError> {
         let Running { standing, storage, .. } = self.running;
         let projection = standing.name;
         let is_own = |own: &Running| own.standing.name == projection && own.standing.version == version;
         if self.runtime.0.projections.all().iter().any(is_own) {
-            return Err(CommandError::InUse { projection, version });
+            return Err(ControlError::InUse { projection, version });
         }
         let mut leases = Vec::new();
         let dropped = self.drop_under(version, &mut leases).await;
@@ -135,13 +135,13 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     }
 
     /// Drops it under leases that are given back by the caller: all that the version has.
-    async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), CommandError> {
+    async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), ControlError> {
         let Running { standing, storage, .. } = self.running;
         let (projection, owner) = (standing.name, &self.runtime.0.projections.owner);
         let mut take = async |name: &str| {
             let lease = storage.cursors.store.acquire(name, owner, DROPPING).await?;
-            leases.push(lease.ok_or(CommandError::Elsewhere { projection })?);
-            Ok::<_, CommandError>(())
+            leases.push(lease.ok_or(ControlError::Elsewhere { projection })?);
+            Ok::<_, ControlError>(())
         };
         let OfVersion { root, note, .. } = standing.of_version(version, 1);
         take(&root).await?;
@@ -189,7 +189,7 @@ impl RebuildProjection<'_> {
 }
 
 impl<'a> IntoFuture for RebuildProjection<'a> {
-    type Output = Result<(), CommandError>;
+    type Output = Result<(), ControlError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -197,7 +197,7 @@ impl<'a> IntoFuture for RebuildProjection<'a> {
             let standing = &self.running.standing;
             match self.running.segments.len() {
                 1 => standing.order(What::Rebuild(self.how)).await,
-                _ => Err(CommandError::Segmented {
+                _ => Err(ControlError::Segmented {
                     projection: standing.name,
                     segments: standing.segment.of,
                 }),

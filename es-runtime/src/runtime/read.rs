@@ -14,7 +14,7 @@ use crate::{Position, StoreError};
 /// A row of a projection, with its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Shown<P> {
+pub struct ProjectionRow<P> {
     /// The row.
     pub row: P,
     /// Its key.
@@ -23,7 +23,7 @@ pub struct Shown<P> {
     pub position: Position,
 }
 
-impl<P> Deref for Shown<P> {
+impl<P> Deref for ProjectionRow<P> {
     type Target = P;
 
     fn deref(&self) -> &P {
@@ -122,7 +122,7 @@ pub(super) use reading_setters;
 pub struct Get<'a, P> {
     reading: Reading,
     key: String,
-    start: Start<'a, Self, Result<Option<Shown<P>>, ReadError>>,
+    start: Start<'a, Self, Result<Option<ProjectionRow<P>>, ReadError>>,
 }
 
 impl<P> Get<'_, P> {
@@ -130,7 +130,7 @@ impl<P> Get<'_, P> {
 }
 
 impl<P: RowProjection> Get<'_, P> {
-    async fn run(self) -> Result<Option<Shown<P>>, ReadError> {
+    async fn run(self) -> Result<Option<ProjectionRow<P>>, ReadError> {
         let Self { reading, key, .. } = &self;
         let (store, table) = reading.place();
         let rows = reading
@@ -141,7 +141,7 @@ impl<P: RowProjection> Get<'_, P> {
 }
 
 impl<'a, P> IntoFuture for Get<'a, P> {
-    type Output = Result<Option<Shown<P>>, ReadError>;
+    type Output = Result<Option<ProjectionRow<P>>, ReadError>;
     type IntoFuture = Started<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -149,10 +149,10 @@ impl<'a, P> IntoFuture for Get<'a, P> {
     }
 }
 
-pub(super) fn shown<P: RowProjection>(row: Row) -> Result<Shown<P>, ReadError> {
+pub(super) fn shown<P: RowProjection>(row: Row) -> Result<ProjectionRow<P>, ReadError> {
     let Row { key, data, position } = row;
     match crate::json::from_slice(&data) {
-        Ok(row) => Ok(Shown { row, key, position }),
+        Ok(row) => Ok(ProjectionRow { row, key, position }),
         Err(source) => Err(ReadError::Row {
             projection: P::NAME,
             key,

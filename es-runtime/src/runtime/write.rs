@@ -103,7 +103,7 @@ impl Write<'_> {
                         current = Current::default();
                     }
                 }
-                Err(error) => return Err(refused(error, attempts)),
+                Err(error) => return Err(self.failing(attempts).with(error)),
             }
             metrics::retried(A::NAME);
             Box::pin(self.runtime.0.retry.pause(attempts)).await;
@@ -121,6 +121,14 @@ impl Write<'_> {
         self.expected.is_none() && self.runtime.0.retry.allows_another(attempts)
     }
 
+    fn failing(&self, attempts: u32) -> Failing {
+        Failing {
+            attempts,
+            demanded: self.expected.is_some(),
+            keyed: self.key.is_some(),
+        }
+    }
+
     fn decide<A: EventSourced>(
         &self,
         current: &Current<A>,
@@ -135,6 +143,7 @@ impl Write<'_> {
                 expected,
                 actual,
                 attempts,
+                demanded: true,
             });
         }
         let now = self.runtime.0.clock.now();
@@ -227,36 +236,46 @@ pub(super) fn lost() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, message)
 }
 
-/// The error of a request whose append failed.
-pub(super) fn refused<E>(error: AppendError, attempts: u32) -> ExecuteError<E> {
-    match error {
-        AppendError::Conflict {
-            stream,
-            expected,
-            actual,
-        } => ExecuteError::Conflict {
-            stream,
-            expected,
-            actual,
+/// A request whose append fails: what its error says of it.
+#[derive(Clone, Copy)]
+pub(super) struct Failing {
+    pub(super) attempts: u32,
+    /// The request demands the version that it expects.
+    pub(super) demanded: bool,
+    /// The request is done once, however often it is sent.
+    pub(super) keyed: bool,
+}
+
+impl Failing {
+    /// The error of the request.
+    pub(super) fn with<E>(self, error: AppendError) -> ExecuteError<E> {
+        let Self {
             attempts,
-        },
-        AppendError::IdempotencyMismatch { what } => ExecuteError::IdempotencyMismatch { what },
-        AppendError::LimitExceeded(error) => ExecuteError::LimitExceeded(error),
-        AppendError::ProjectionFailed {
-            projection,
-            event,
-            source,
-        } => ExecuteError::ProjectionFailed {
-            projection,
-            event,
-            source,
-        },
-        AppendError::ProjectionBehind { projection, source } => ExecuteError::ProjectionBehind { projection, source },
-        AppendError::Indeterminate { append, source } => ExecuteError::Indeterminate { append, source },
-        AppendError::UnderReplicated { append } => ExecuteError::UnderReplicated { append },
-        AppendError::Store(error) => ExecuteError::Store(error),
-        AppendError::Invalid { reason } => ExecuteError::Invalid(crate::Invalid::new("append", reason)),
-        AppendError::DuplicateEventId(_) => ExecuteError::Invalid(crate::Invalid::new("append", error.to_string())),
+            demanded,
+            keyed,
+        } = self;
+        match error {
+            AppendError::Conflict {
+                stream,
+                expected,
+                actual,
+            } => ExecuteError::Conflict {
+                stream,
+                expected,
+                actual,
+                attempts,
+                demanded,
+            },
+            AppendError::IdempotencyMismatch { what } => ExecuteError::IdempotencyMismatch { what },
+            AppendError::Indeterminate { append, source } => ExecuteError::Indeterminate { append, keyed, source },
+            AppendError::Invalid { reason } => ExecuteError::Invalid(crate::Invalid::new("append", reason)),
+            AppendError::DuplicateEventId(_) => ExecuteError::Invalid(crate::Invalid::new("append", error.to_string())),
+            AppendError::ProjectionFailed { .. }
+            | AppendError::ProjectionBehind { .. }
+            | AppendError::LimitExceeded(_)
+            | AppendError::UnderReplicated { .. }
+            | AppendError::Store(_) => ExecuteError::Append(error),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{LimitExceeded, StoreError};
-use crate::projection::{ReadError, Unprojectable};
+use crate::projection::{ApplyError, ReadError};
 use crate::{AppendId, EventId, ExpectedVersion, NewEvent, Position, StreamId, Timestamp, Version};
 
 /// One atomic append, over one stream or several.
@@ -226,7 +226,7 @@ pub enum AppendError {
         event: Option<Box<EventAt>>,
         /// The error of its method.
         #[source]
-        source: Box<Unprojectable>,
+        source: Box<ApplyError>,
     },
     /// Events were appended without an [inline](mod@crate::projection#inline) projection, and it has not taken them in yet: neither events
     /// nor rows are stored.

@@ -7,10 +7,10 @@ use futures_core::stream::BoxStream;
 use super::cursors::check_name;
 use super::in_order::{log_in_order, stream_in_order};
 use super::{
-    Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
-    Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked, Positions, ReadLog,
-    ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError,
-    StreamInfo, Wakes, has_ended,
+    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
+    CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
+    Positions, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
+    StoreError, StreamInfo, has_ended,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -94,7 +94,7 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
         log_in_order(&query.clone(), self.0.positions(), self.0.read_log(query))
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         self.0.wakes()
     }
 

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use super::{
-    Advance, Append, AppendError, AppendRef, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore,
-    Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked, Positions, ReadLog,
-    ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo,
-    Wakes,
+    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
+    CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
+    Positions, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
+    StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -60,7 +60,7 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         (**self).read_log(query)
     }
 
-    fn wakes(&self) -> Wakes {
+    fn wakes(&self) -> AppendSignal {
         (**self).wakes()
     }
 

@@ -9,16 +9,16 @@ use crate::Position;
 ///
 /// A hint may come without an event, and an event without a hint: read the log again after a while even without one.
 #[derive(Debug, Clone)]
-pub struct Wakes {
+pub struct AppendSignal {
     hints: watch::Receiver<Position>,
     /// The last hint that was given.
     given: Position,
 }
 
-impl Wakes {
+impl AppendSignal {
     /// Hints that never come.
     pub fn never() -> Self {
-        WakeSource::new().wakes()
+        AppendSignalSource::new().wakes()
     }
 
     /// Waits for a hint of an event beyond `position`, which is how far the log was read, and gives the hinted head. A hint
@@ -43,15 +43,15 @@ impl Wakes {
 
 /// The source of a store's hints. Clones are the same source.
 #[derive(Debug, Clone)]
-pub struct WakeSource(Arc<watch::Sender<Position>>);
+pub struct AppendSignalSource(Arc<watch::Sender<Position>>);
 
-impl Default for WakeSource {
+impl Default for AppendSignalSource {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl WakeSource {
+impl AppendSignalSource {
     /// A source whose highest head is 0.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Position::ZERO)))
@@ -67,8 +67,8 @@ impl WakeSource {
     }
 
     /// The hints from this source.
-    pub fn wakes(&self) -> Wakes {
-        Wakes {
+    pub fn wakes(&self) -> AppendSignal {
+        AppendSignal {
             hints: self.0.subscribe(),
             given: Position::ZERO,
         }
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn each_hint_is_given_once_and_none_is_missed() {
-        let source = WakeSource::new();
+        let source = AppendSignalSource::new();
         let mut wakes = source.wakes();
         source.wake(Position(3));
         source.wake(Position(2));
@@ -104,6 +104,6 @@ mod tests {
 
     #[test]
     fn what_never_comes_does_not_end() {
-        assert_eq!(Wakes::never().beyond(Position::ZERO).now_or_never(), None);
+        assert_eq!(AppendSignal::never().beyond(Position::ZERO).now_or_never(), None);
     }
 }

@@ -69,7 +69,7 @@ pub enum SubscriptionError {
         parked: usize,
     },
     /// The store was restored to an earlier point: some delivered events no longer exist.
-    /// [Forget](crate::Subscribe::forget) the cursor, and say where to begin.
+    /// [Forget](crate::runtime::Subscribe::forget) the cursor, and say where to begin.
     #[error(transparent)]
     Checkpoint(CheckpointError),
     /// The store failed.

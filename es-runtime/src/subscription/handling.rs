@@ -26,7 +26,7 @@ use super::work::{Ended, Failed, Work};
 use super::{Cursor, Reading, SubscriptionError};
 use crate::consumer::{Key, Keys, Sequences, Tenure, Trial, Turn, backoff, guarded, next, sequence, text_of};
 use crate::error::chain;
-use crate::projection::{Poison, Status, Unprojectable};
+use crate::projection::{ApplyError, OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked, ReadLog};
 use crate::{Position, RecordedEvent, StoreError};
 
@@ -46,7 +46,7 @@ pub(crate) struct Manner<T> {
     pub(crate) at_once: usize,
     /// How often an event is tried before it is held or parked.
     pub(crate) attempts: u32,
-    pub(crate) poison: Poison,
+    pub(crate) poison: OnFailure,
 }
 
 /// What was read of the log.
@@ -189,8 +189,8 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
         let (cursor, manner) = (self.cursor, self.manner);
         let keys = |event: &RecordedEvent| manner.keys(event);
         let sequenced: Option<&sequence::KeysOf<'_>> = match manner.poison {
-            Poison::Park => Some(&keys),
-            Poison::ParkAlone | Poison::Hold => None,
+            OnFailure::Park => Some(&keys),
+            OnFailure::ParkAlone | OnFailure::Hold => None,
         };
         self.sequences
             .enter(&cursor.cursors, reader, self.lease(), sequenced)
@@ -334,7 +334,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             let turn = self.trial.begin(&event, false, self.lease()).await;
             if let Turn::Ended { times, attempts } = turn.map_err(|error| self.failure(error))? {
                 self.lanes.add(event.clone(), Keys::unread(&event.stream), None);
-                let error = Unprojectable::Ended { times }.to_string();
+                let error = ApplyError::Ended { times }.to_string();
                 return self.refuse(&event, Failed::for_good(error), attempts).await;
             }
             if self.trial.is_noted(self.lease()) {
@@ -403,7 +403,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
         let event = waiting.event.clone();
         let turn = self.trial.begin(&event, false, self.lease()).await;
         if let Turn::Ended { times, attempts } = turn.map_err(|error| self.failure(error))? {
-            let error = Unprojectable::Ended { times }.to_string();
+            let error = ApplyError::Ended { times }.to_string();
             self.refuse(&event, Failed::for_good(error), attempts).await?;
             return Ok(false);
         }
@@ -531,7 +531,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
     /// Holds before an event that is not tried any more, or parks it.
     async fn refuse(&mut self, event: &RecordedEvent, failed: Failed, attempts: u32) -> Result<(), Trouble> {
         let position = event.position;
-        if self.manner.poison == Poison::Park && self.sequences.is_full() {
+        if self.manner.poison == OnFailure::Park && self.sequences.is_full() {
             self.hold_full(event);
             return Ok(());
         }
@@ -539,7 +539,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             position,
             error: failed.error,
         };
-        if self.manner.poison == Poison::Hold {
+        if self.manner.poison == OnFailure::Hold {
             if let Some(waiting) = self.lanes.get(position) {
                 waiting.attempts = attempts;
             }
@@ -560,7 +560,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
 
     /// Parks those that were taken in, and stand behind a parked event now.
     fn park_behind(&mut self, position: Position) {
-        if self.manner.poison != Poison::Park {
+        if self.manner.poison != OnFailure::Park {
             return;
         }
         let behind: Vec<_> = self.lanes.behind(position).map(|(behind, _)| behind).collect();
@@ -585,7 +585,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
     /// The event is parked when the cursor is stored the next time.
     fn park(&mut self, event: &RecordedEvent, keys: Keys, parked: Parked) {
         self.sequences.doubt();
-        let keys = (self.manner.poison == Poison::Park).then_some(keys);
+        let keys = (self.manner.poison == OnFailure::Park).then_some(keys);
         self.sequences.park(event.position, keys);
         self.aside.push(parked);
         self.window.done(event.position, 0);

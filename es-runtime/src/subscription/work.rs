@@ -9,7 +9,7 @@ use crate::consumer::text_of;
 use crate::error::chain;
 use crate::{Error, Position, metrics};
 
-/// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::Subscribe::handle_many).
+/// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::runtime::Subscribe::handle_many).
 #[derive(Debug)]
 pub struct Stopped {
     /// The number of events of the batch that are done, from the first on. The next one is to blame.

@@ -1,7 +1,7 @@
 //! The writer's work for SQL projections, within one of its transactions. A refused step is rolled back alone.
 
 use es_runtime::StoreError;
-use es_runtime::projection::Unprojectable;
+use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{SqlSchema, Steps, WriteError};
 use es_runtime::store::{Advance, CommitError, Lease};
 use futures_util::FutureExt as _;
@@ -203,8 +203,8 @@ impl ProjectionWriter<'_> {
 }
 
 /// Returns the failure of a method if it comes from SQLite and passes by itself: the disk, the memory, a lock.
-fn passing(error: &Unprojectable) -> Option<Problem> {
-    let Unprojectable::Method(error) = error else {
+fn passing(error: &ApplyError) -> Option<Problem> {
+    let ApplyError::Method(error) = error else {
         return None;
     };
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**error);

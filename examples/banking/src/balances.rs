@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use es_runtime::Shown;
+use es_runtime::ProjectionRow;
 use es_runtime::prelude::*;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::error::BankError;
 use crate::report::Report;
 
 /// The richest accounts.
-pub(crate) struct Balances(Vec<Shown<Balance>>);
+pub(crate) struct Balances(Vec<ProjectionRow<Balance>>);
 
 /// Rows that are as new as the bank, which takes its time if they were never asked for before.
 pub(crate) async fn balances(bank: &Runtime, top: u32) -> Result<Balances, BankError> {
@@ -25,7 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Report for Balances {
     fn json(&self) -> Value {
-        let json = |shown: &Shown<Balance>| {
+        let json = |shown: &ProjectionRow<Balance>| {
             json!({
                 "account": shown.key,
                 "owners": shown.owners,
@@ -38,7 +38,7 @@ impl Report for Balances {
 
 impl fmt::Display for Balances {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Shown { row, key, .. } in &self.0 {
+        for ProjectionRow { row, key, .. } in &self.0 {
             writeln!(f, "{key}  {:>12}  {}", row.balance, row.owners.join(" and "))?;
         }
         write!(f, "{} accounts", self.0.len())

@@ -1,5 +1,6 @@
 use es_runtime::prelude::*;
-use es_runtime::{AnyRefusal, CommandOf, Execute, Metadata, Receipt};
+use es_runtime::runtime::Execute;
+use es_runtime::{AnyRefusal, CommandOf, Metadata, Receipt};
 
 use crate::account::{Account, Deposit, Open, Withdraw};
 use crate::{AccountNumber, Cents, Refused};

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use es_runtime::prelude::*;
 use es_runtime::subscription::SubscriptionError;
-use es_runtime::{AnyRefusal, CommandError, LoadError, ReadError, StartError, StoreError, Version};
+use es_runtime::{AnyRefusal, ControlError, LoadError, ReadError, StartError, StoreError, Version};
 use serde_json::{Value, json};
 
 use crate::audit::AuditError;
@@ -62,7 +62,7 @@ pub(crate) enum BankError {
     #[error("cannot wait to be interrupted: {0}")]
     Signal(std::io::Error),
     #[error(transparent)]
-    Projection(#[from] CommandError),
+    Projection(#[from] ControlError),
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
     #[error(transparent)]

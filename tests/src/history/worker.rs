@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use es_runtime::projection::ReadError;
 use es_runtime::store::{AppendRef, Appended};
-use es_runtime::{ExecuteError, LoadError, Position, Runtime, StoreError, StoreErrorKind};
+use es_runtime::{AppendError, ExecuteError, LoadError, Position, Runtime, StoreError, StoreErrorKind};
 
 use super::plan::{Planner, Request, What, id, owner, share};
 use super::record::{Answer, Journal, Receipt, Record};
@@ -191,7 +191,9 @@ impl Worker {
             ExecuteError::Conflict { stream, actual, .. } => Answer::Conflict(stream.id().to_owned(), actual.0),
             ExecuteError::IdempotencyMismatch { .. } => Answer::Mismatched,
             ExecuteError::Indeterminate { append, .. } => self.resolve(&append).await,
-            ExecuteError::Store(error) => failure(&error),
+            ExecuteError::Append(AppendError::Store(error)) | ExecuteError::Load(LoadError::Store(error)) => {
+                failure(&error)
+            }
             other => Answer::Unexpected(format!("{other} ({other:?})")),
         }
     }

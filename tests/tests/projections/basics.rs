@@ -7,7 +7,7 @@ use es_runtime::prelude::*;
 use es_runtime::projection::{AnyKey, Status};
 use es_runtime::store::Append;
 use es_runtime::store::Compare;
-use es_runtime::{CommandError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, ReadError};
+use es_runtime::{ControlError, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, ReadError};
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Open, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
@@ -225,9 +225,9 @@ es_tests::on_every_store_and_postgres! {
 
         let handle = runtime.projection::<Fragile>();
         let other = handle.skip(after.position, "a mistake").await.unwrap_err();
-        assert!(matches!(other, CommandError::NotParked { .. }), "{other}");
+        assert!(matches!(other, ControlError::NotParked { .. }), "{other}");
         let again = handle.retry(poison.position).await.unwrap_err();
-        assert!(matches!(again, CommandError::Failed(_)), "{again}");
+        assert!(matches!(again, ControlError::Failed(_)), "{again}");
         handle.skip(poison.position, "13 is booked by hand").await.unwrap();
         let row = runtime.get::<Fragile>(account).after(after.position).await.unwrap().unwrap();
         assert_eq!(row.cents, 1 + 2 + 4);
@@ -249,7 +249,7 @@ es_tests::on_every_store_and_postgres! {
         assert!(parked[0].error.contains("14 is not known yet"), "{}", parked[0].error);
         assert_eq!(handle.status().await.unwrap().parked, 2);
         let again = handle.retry(first.position).await.unwrap_err();
-        assert!(matches!(again, CommandError::Failed(_)), "{again}");
+        assert!(matches!(again, ControlError::Failed(_)), "{again}");
         assert_eq!(handle.parked().await.unwrap()[0].attempts, 2);
         FIXED.lock().unwrap().push(account);
         handle.retry(first.position).await.unwrap();
@@ -258,7 +258,7 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(handle.parked().await.unwrap(), []);
         assert_eq!(runtime.get::<Careless>(account).await.unwrap().unwrap().cents, 17);
         let gone = handle.skip(second.position, "again").await.unwrap_err();
-        assert!(matches!(gone, CommandError::NotParked { .. }), "{gone}");
+        assert!(matches!(gone, ControlError::NotParked { .. }), "{gone}");
     }
 
     async fn an_unknown_event_holds_until_a_build_comes_that_knows_it(store: _, _clock: _) {
@@ -398,7 +398,7 @@ es_tests::on_every_store_and_postgres! {
         caught_up::<Balance>(&runtime).await;
         assert_eq!(dump(&store).await, folded(&store).await);
         runtime.shutdown().await.unwrap();
-        assert_eq!(runtime.projection::<Balance>().rebuild().await.unwrap_err().to_string(), CommandError::ShutDown.to_string());
+        assert_eq!(runtime.projection::<Balance>().rebuild().await.unwrap_err().to_string(), ControlError::ShutDown.to_string());
     }
 
     async fn a_runtime_that_is_dropped_leaves_its_work_to_others(store: _, _clock: _) {

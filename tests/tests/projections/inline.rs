@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
-use es_runtime::projection::{Project, Unprojectable};
+use es_runtime::projection::{ApplyError, Project};
 use es_runtime::{
-    CommandError, ExecuteError, Position, Projection, ReadError, RetryPolicy, StartError, StoreErrorKind, Version,
+    AppendError, ControlError, ExecuteError, Position, Projection, ReadError, RetryPolicy, StartError, StoreErrorKind,
+    Version,
 };
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, Audit, Deposit, Deposited, Open, Withdraw, account_with, balance};
@@ -66,13 +67,13 @@ es_tests::on_both_databases! {
         let before = dump(&store).await;
         for amount in [13, 14, 15] {
             let refused = runtime.execute(alice, Deposit { amount }).await.unwrap_err();
-            let ExecuteError::ProjectionFailed { projection, event, source } = refused else { panic!("{refused}") };
+            let ExecuteError::Append(AppendError::ProjectionFailed { projection, event, source }) = refused else { panic!("{refused}") };
             let event = event.expect("it is known which");
             assert_eq!((projection, event.version, &*event.name), ("ledger", Version(3), "deposited"));
             match (amount, *source) {
-                (13, Unprojectable::Method(error)) => assert!(error.downcast_ref::<BadLuck>().is_some(), "{error}"),
-                (14, Unprojectable::Method(_)) => {}
-                (15, Unprojectable::Panicked(panic)) => assert_eq!(panic, "15 is too much"),
+                (13, ApplyError::Method(error)) => assert!(error.downcast_ref::<BadLuck>().is_some(), "{error}"),
+                (14, ApplyError::Method(_)) => {}
+                (15, ApplyError::Panicked(panic)) => assert_eq!(panic, "15 is too much"),
                 (_, other) => panic!("{amount}: {other}"),
             }
             assert_eq!(runtime.store().head().await.unwrap(), Position(2));
@@ -87,7 +88,7 @@ es_tests::on_both_databases! {
                 tx.execute(alice, Deposit { amount: 13 }).await
             })
             .await;
-        assert!(matches!(both, Err(ExecuteError::ProjectionFailed { .. })), "{both:?}");
+        assert!(matches!(both, Err(ExecuteError::Append(AppendError::ProjectionFailed { .. }))), "{both:?}");
         assert_eq!((dump(&store).await, store.head().await.unwrap()), (before, head));
         // The next one counts.
         runtime.execute(alice, Deposit { amount: 1 }).await.unwrap();
@@ -210,7 +211,7 @@ es_tests::on_both_databases! {
         for _ in 0..20 {
             for runtime in [&with, &too] {
                 let refused = runtime.execute(alice, Deposit { amount: 2 }).await.unwrap_err();
-                let ExecuteError::ProjectionBehind { projection: "ledger", source } = refused else { panic!("{refused}") };
+                let ExecuteError::Append(AppendError::ProjectionBehind { projection: "ledger", source }) = refused else { panic!("{refused}") };
                 let ReadError::Held { position, error, .. } = *source else { panic!("{source}") };
                 assert_eq!(position, poison.position);
                 assert!(error.contains("13 brings bad luck"), "{error}");
@@ -222,7 +223,7 @@ es_tests::on_both_databases! {
             match with.projection::<Ledger>().skip(poison.position, "booked by hand").await {
                 Ok(()) => break,
                 // The other one is about to give the lease back.
-                Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(ControlError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
                 Err(error) => panic!("{error}"),
             }
         }
@@ -262,7 +263,7 @@ es_tests::on_both_databases! {
                 match fault {
                     Fault::CommitRefused => {
                         let refused = done.unwrap().unwrap_err();
-                        assert!(matches!(&refused, ExecuteError::Store(error) if error.kind() == StoreErrorKind::Unavailable), "{refused}");
+                        assert!(matches!(&refused, ExecuteError::Append(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable), "{refused}");
                     }
                     // Resolved by the id of the append, and tried again where it was not stored.
                     Fault::CommitLost | Fault::AnswerLost => {
@@ -429,7 +430,7 @@ mod postgres {
         let alice = account_with(&runtime, 1).await;
         let lost = runtime.execute(alice, Deposit { amount: 3 }).await.unwrap_err();
         assert!(
-            matches!(&lost, ExecuteError::Store(error) if error.kind() == StoreErrorKind::Unavailable),
+            matches!(&lost, ExecuteError::Append(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable),
             "{lost}"
         );
         assert_eq!(store.head().await.unwrap(), Position(2));
@@ -444,7 +445,10 @@ mod postgres {
         let alice = account_with(&runtime, 1).await;
         let refused = runtime.execute(alice, Deposit { amount: 14 }).await.unwrap_err();
         assert!(
-            matches!(refused, ExecuteError::ProjectionFailed { event: None, .. }),
+            matches!(
+                refused,
+                ExecuteError::Append(AppendError::ProjectionFailed { event: None, .. })
+            ),
             "{refused}"
         );
         runtime.execute(alice, Deposit { amount: 2 }).await.unwrap();

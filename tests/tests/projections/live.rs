@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::AnyKey;
-use es_runtime::projection::{LiveError, Unprojectable};
+use es_runtime::projection::{ApplyError, LiveError};
 use es_runtime::store::Append;
 use es_runtime::{Clock as _, EventId, ExpectedVersion, Key as _, Metadata, NewEvent, Position};
 use es_tests::balances::{Balance, Send, Sent, Settle, Transfer, folded, start};
@@ -121,7 +121,7 @@ es_tests::on_every_store_and_postgres! {
         for error in [of_bob, of_all, of_keys] {
             let LiveError::NotApplied { stream, position, name, source, .. } = error else { panic!("{error}") };
             assert_eq!((stream, position, &*name), (bob.stream_id(), head, "interest_paid"));
-            assert!(matches!(*source, Unprojectable::Unknown(_)), "{source}");
+            assert!(matches!(*source, ApplyError::Unknown(_)), "{source}");
         }
         let before = runtime.live::<Statement>().of(bob).up_to(head.0 - 1).await.unwrap();
         assert!(before.is_some(), "there it did not stand yet");

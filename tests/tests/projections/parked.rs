@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{CommandError, Status, Unprojectable};
+use es_runtime::projection::{ApplyError, ControlError, Status};
 use es_runtime::{Position, Projection, ProjectionHandle};
 use es_tests::balances::{Send, Sent, Store, Transfer};
 use es_tests::bank::{Account, Deposited, Opened};
@@ -123,9 +123,9 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!((amounts(alice).await, amounts(bob).await), (vec![], vec![theirs]));
 
         let refused = projection.retry(second).await.unwrap_err();
-        assert!(matches!(refused, CommandError::Behind { first: ahead, .. } if ahead == first), "{refused}");
+        assert!(matches!(refused, ControlError::Behind { first: ahead, .. } if ahead == first), "{refused}");
         let failed = projection.retry(first).await.unwrap_err();
-        assert!(matches!(failed, CommandError::Failed(Unprojectable::Panicked(_))), "{failed}");
+        assert!(matches!(failed, ControlError::Failed(ApplyError::Panicked(_))), "{failed}");
         assert_eq!(parked(&projection).await, [(first.0, 2), (second.0, 0), (third.0, 0)]);
         broken().remove(&bad);
         projection.retry(first).await.unwrap();
@@ -323,7 +323,7 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
                         projection.skip(position, "not wanted").await
                     };
                     // The runtime before ends in its own time.
-                    if !matches!(answer, Err(CommandError::Elsewhere { .. })) {
+                    if !matches!(answer, Err(ControlError::Elsewhere { .. })) {
                         break answer;
                     }
                 };

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use es_runtime::ReadError;
 use es_runtime::prelude::*;
+use es_runtime::runtime::Page;
 use es_runtime::store::{Compare, FieldValue, RowGroup};
-use es_runtime::{Page, ReadError};
 use es_tests::balances::Store;
 use es_tests::waits::caught_up;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{RowProjection, Status};
-use es_runtime::{CommandError, Position};
+use es_runtime::{ControlError, Position};
 use es_tests::balances::{Balance, Store, dump, folded, start};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::waits::{caught_up, until};
@@ -259,7 +259,7 @@ es_tests::on_every_store_and_postgres! {
         caught_up::<Balance>(&runtime).await;
         let balances = runtime.projection::<Balance>();
         let refused = balances.cancel_rebuild().await.unwrap_err();
-        assert!(matches!(refused, CommandError::NotRebuilding { projection: "balances" }), "{refused}");
+        assert!(matches!(refused, ControlError::NotRebuilding { projection: "balances" }), "{refused}");
         for _ in 0..2 {
             balances.rebuild().throttle(40).await.unwrap();
             until::<Balance>(&runtime, |health| health.build.as_ref().is_some_and(|build| build.done.0 > 0)).await;
@@ -332,9 +332,9 @@ es_tests::on_every_store_and_postgres! {
         let balances = new.projection::<second::Balance>();
         assert_eq!(balances.versions().await.unwrap(), [1, 2]);
         let refused = balances.drop_version(1).await.unwrap_err();
-        assert!(matches!(refused, CommandError::Elsewhere { .. }), "{refused}");
+        assert!(matches!(refused, ControlError::Elsewhere { .. }), "{refused}");
         let refused = balances.drop_version(2).await.unwrap_err();
-        assert!(matches!(refused, CommandError::InUse { version: 2, .. }), "{refused}");
+        assert!(matches!(refused, ControlError::InUse { version: 2, .. }), "{refused}");
         // Not shut down: the store belongs to the test too.
         drop(old);
         for _ in 0..3_000 {

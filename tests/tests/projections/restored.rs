@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
-use es_runtime::{CommandError, Position, ReadError};
+use es_runtime::{ControlError, Position, ReadError};
 use es_tests::balances::{Balance, Store, dump, folded, start};
 use es_tests::bank::{Account, Deposit, account_with};
 use es_tests::stores;
@@ -44,7 +44,7 @@ async fn rebuild(runtime: &Runtime) {
     for _ in 0..12_000 {
         match runtime.projection::<Balance>().rebuild().await {
             Ok(()) => return,
-            Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            Err(ControlError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
             Err(other) => panic!("{other}"),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{ProjectionHealth, RowProjection, Status};
-use es_runtime::{CommandError, Position, ReadError, StartError};
+use es_runtime::{ControlError, Position, ReadError, StartError};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
@@ -17,7 +17,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::tallies::{Changed, Limited, POISON, Tally, dump, folded, limit, start};
+use crate::tallies::{Changed, Limited, ON_FAILURE, Tally, dump, folded, limit, start};
 
 /// The same version, not partitioned.
 mod whole {
@@ -165,7 +165,7 @@ es_tests::on_every_store_and_postgres! {
         let accounts = accounts(&runtime, 40).await;
         caught_up::<Tally>(&runtime).await;
         until::<Tally>(&runtime, |health| health.ready).await;
-        let poison = runtime.execute(accounts[0], Deposit { amount: POISON }).await.unwrap();
+        let poison = runtime.execute(accounts[0], Deposit { amount: ON_FAILURE }).await.unwrap();
         let health = until::<Tally>(&runtime, |health| health.status == Status::Held).await;
         assert!(health.position < poison.position, "{health:?}");
         assert_eq!(health.last_error.as_ref().unwrap().position, Some(poison.position));
@@ -183,7 +183,7 @@ es_tests::on_every_store_and_postgres! {
         let tallies = runtime.projection::<Tally>();
         // Told to the segment whose event it is; another one's event is not held.
         let retried = tallies.retry(poison.position).await;
-        assert!(matches!(retried, Err(CommandError::Failed(_))), "{retried:?}");
+        assert!(matches!(retried, Err(ControlError::Failed(_))), "{retried:?}");
         tallies.skip(poison.position, "nobody has so much").await.unwrap();
         caught_up::<Tally>(&runtime).await;
         until::<Tally>(&runtime, |health| health.status == Status::Live && health.last_error.is_none()).await;
@@ -192,7 +192,7 @@ es_tests::on_every_store_and_postgres! {
             if *key == accounts[0].to_string() {
                 // Without the event that was skipped.
                 let row = runtime.get::<Tally>(accounts[0]).await.unwrap().unwrap();
-                assert!(row.cents < POISON);
+                assert!(row.cents < ON_FAILURE);
                 data.clone_from(&serde_json::to_string(&row.row).unwrap());
             }
         }
@@ -206,7 +206,7 @@ es_tests::on_every_store_and_postgres! {
         let accounts = accounts(&runtime, 12).await;
         let mut positions = Vec::new();
         for account in &accounts {
-            positions.push(runtime.execute(*account, Deposit { amount: POISON }).await.unwrap().position);
+            positions.push(runtime.execute(*account, Deposit { amount: ON_FAILURE }).await.unwrap().position);
         }
         caught_up::<parking::Tally>(&runtime).await;
         let projection = runtime.projection::<parking::Tally>();
@@ -217,14 +217,14 @@ es_tests::on_every_store_and_postgres! {
         assert!(health.segments.iter().filter(|segment| segment.parked > 0).count() > 1, "{health:?}");
         for (number, position) in positions.iter().enumerate() {
             let retried = projection.retry(*position).await;
-            assert!(matches!(retried, Err(CommandError::Failed(_))), "{retried:?}");
+            assert!(matches!(retried, Err(ControlError::Failed(_))), "{retried:?}");
             projection.skip(*position, "nobody has so much").await.unwrap();
             assert_eq!(projection.parked().await.unwrap().len(), 11 - number);
         }
         let gone = projection.skip(positions[0], "again").await;
-        assert!(matches!(gone, Err(CommandError::NotParked { .. })), "{gone:?}");
+        assert!(matches!(gone, Err(ControlError::NotParked { .. })), "{gone:?}");
         let none = projection.retry(Position(1_000_000)).await;
-        assert!(matches!(none, Err(CommandError::NotParked { .. })), "{none:?}");
+        assert!(matches!(none, Err(ControlError::NotParked { .. })), "{none:?}");
         for account in accounts {
             assert_eq!(runtime.get::<parking::Tally>(account).await.unwrap().unwrap().cents, 100);
         }
@@ -253,13 +253,13 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(new.projection::<second::Tally>().versions().await.unwrap(), [1, 2]);
         // While a process runs one of its segments it stays.
         let dropped = new.projection::<second::Tally>().drop_version(1).await;
-        assert!(matches!(dropped, Err(CommandError::Elsewhere { .. })), "{dropped:?}");
+        assert!(matches!(dropped, Err(ControlError::Elsewhere { .. })), "{dropped:?}");
         caught_up::<Tally>(&old).await;
         drop(old);
         let mut dropped = new.projection::<second::Tally>().drop_version(1).await;
         for _ in 0..6_000 {
             // Until the leases are given back.
-            if !matches!(dropped, Err(CommandError::Elsewhere { .. })) {
+            if !matches!(dropped, Err(ControlError::Elsewhere { .. })) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -315,9 +315,9 @@ es_tests::on_every_store_and_postgres! {
         account_with(&runtime, 1).await;
         caught_up::<Tally>(&runtime).await;
         let refused = runtime.projection::<Tally>().rebuild().await.unwrap_err();
-        assert!(matches!(refused, CommandError::Segmented { projection: "tallies", segments: 4 }), "{refused}");
+        assert!(matches!(refused, ControlError::Segmented { projection: "tallies", segments: 4 }), "{refused}");
         let refused = runtime.projection::<Tally>().cancel_rebuild().await.unwrap_err();
-        assert!(matches!(refused, CommandError::NotRebuilding { .. }), "{refused}");
+        assert!(matches!(refused, ControlError::NotRebuilding { .. }), "{refused}");
         assert_eq!(dump(&store, 1).await, folded(&store).await);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
-use es_runtime::{CommandError, StartError, StoreErrorKind};
+use es_runtime::{ControlError, StartError, StoreErrorKind};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
@@ -97,9 +97,9 @@ es_tests::on_both_databases! {
 
         let handle = runtime.projection::<Fragile>();
         let other = handle.skip(after.position, "a mistake").await.unwrap_err();
-        assert!(matches!(other, CommandError::NotParked { .. }), "{other}");
+        assert!(matches!(other, ControlError::NotParked { .. }), "{other}");
         let again = handle.retry(poison.position).await.unwrap_err();
-        assert!(matches!(again, CommandError::Failed(_)), "{again}");
+        assert!(matches!(again, ControlError::Failed(_)), "{again}");
         assert_eq!(amounts(&store).await, [1, 2]);
         handle.skip(poison.position, "13 is booked by hand").await.unwrap();
         reached::<Fragile>(&runtime, after.position).await;
@@ -144,7 +144,7 @@ es_tests::on_both_databases! {
         assert_eq!(positions, [(first.position, 1), (second.position, 1)]);
         assert!(parked[0].error.contains("14 is not known yet"), "{}", parked[0].error);
         let again = handle.retry(first.position).await.unwrap_err();
-        assert!(matches!(again, CommandError::Failed(_)), "{again}");
+        assert!(matches!(again, ControlError::Failed(_)), "{again}");
         assert_eq!(handle.parked().await.unwrap()[0].attempts, 2);
         FIXED.lock().unwrap().push(account);
         handle.retry(first.position).await.unwrap();
@@ -181,13 +181,13 @@ es_tests::on_both_databases! {
         let handle = new.projection::<SecondTotals>();
         assert_eq!(handle.versions().await.unwrap(), [1, 2]);
         let in_use = handle.drop_version(2).await.unwrap_err();
-        assert!(matches!(in_use, CommandError::InUse { version: 2, .. }), "{in_use}");
+        assert!(matches!(in_use, ControlError::InUse { version: 2, .. }), "{in_use}");
         drop(old);
         for _ in 0..12_000 {
             match handle.drop_version(1).await {
                 Ok(()) => break,
                 // Its runtime is about to give the lease back.
-                Err(CommandError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(ControlError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
                 Err(error) => panic!("{error}"),
             }
         }

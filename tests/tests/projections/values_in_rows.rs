@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{CommandError, Status};
+use es_runtime::projection::{ControlError, Status};
 use es_runtime::{EventOf as _, Position};
 use es_tests::faults::Faulty;
 use es_tests::waits::{LONG, becomes};
@@ -198,7 +198,7 @@ es_tests::on_every_store_and_postgres! {
             assert_eq!(row.words, ["before"]);
             assert_eq!(row.limit, None);
 
-            assert!(matches!(handle.retry(position).await, Err(CommandError::Failed(_))));
+            assert!(matches!(handle.retry(position).await, Err(ControlError::Failed(_))));
             handle.skip(position, "it is booked by hand").await.unwrap();
             let head = runtime.store().head().await.unwrap();
             let row = runtime.get::<Holding>(thing).after(head).timeout(LONG).await.unwrap().unwrap();
@@ -232,7 +232,7 @@ es_tests::on_every_store_and_postgres! {
             let of_plain = runtime.projection::<Plain>().parked().await.unwrap();
             assert_eq!(of_plain.iter().map(|parked| parked.position).collect::<Vec<_>>(), if is_of_plain { vec![position] } else { vec![] });
 
-            assert!(matches!(handle.retry(position).await, Err(CommandError::Failed(_))));
+            assert!(matches!(handle.retry(position).await, Err(ControlError::Failed(_))));
             assert_eq!(handle.parked().await.unwrap().len(), 1);
             if is_of_plain && !why.contains("rule") {
                 runtime.projection::<Plain>().skip(position, "it is booked by hand").await.unwrap();

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use es_runtime::prelude::*;
 use es_runtime::store::ProjectionStore;
-use es_runtime::{AnyRefusal, EventStore, ExecuteError, LoadError, RetryPolicy, Runtime, StoreError, StoreErrorKind};
+use es_runtime::{
+    AnyRefusal, AppendError, EventStore, ExecuteError, LoadError, RetryPolicy, Runtime, StoreError, StoreErrorKind,
+};
 use es_tests::bank::{Account, Deposit, Deposited, InsufficientFunds, Open, Withdraw, account_with, balance};
 
 async fn start(store: &Arc<dyn ProjectionStore>) -> Runtime {
@@ -89,9 +91,9 @@ es_tests::on_every_store! {
         // As `?` on a call of the runtime or of the store would end it.
         let lost = || StoreError::new(StoreErrorKind::Unavailable, "the test wants it so");
         let failed = runtime.atomically(async |_| Err(LoadError::from(lost()).into())).await;
-        assert!(matches!(failed, Err(ExecuteError::Store(_))), "{failed:?}");
+        assert!(matches!(failed, Err(ExecuteError::Load(LoadError::Store(_)))), "{failed:?}");
         let failed = runtime.atomically(async |_| Err(lost().into())).await;
-        assert!(matches!(failed, Err(ExecuteError::Store(_))), "{failed:?}");
+        assert!(matches!(failed, Err(ExecuteError::Append(AppendError::Store(_)))), "{failed:?}");
     }
 
     async fn what_is_no_refusal_ends_the_closure(store: _, _clock: _) {

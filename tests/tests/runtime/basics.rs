@@ -78,6 +78,7 @@ es_tests::on_every_store! {
         let id = account_with(&runtime, 10).await;
         for expected in [0, 1, 3] {
             let conflict = runtime.execute(id, Deposit { amount: 1 }).expect_version(expected).await.unwrap_err();
+            assert!(conflict.is_callers_fault() && !conflict.is_retryable(), "the sender has to look again: {conflict}");
             assert!(matches!(conflict, ExecuteError::Conflict { actual, attempts: 1, .. } if actual == 2), "{conflict}");
         }
         runtime.execute(id, Deposit { amount: 1 }).expect_version(2).await.unwrap();
@@ -339,7 +340,7 @@ es_tests::on_every_store! {
                 if event.stream == id.stream_id() && event.version == 2 && event.position == head
                     && event.name == name && event.shape_version == shape_version), "{error}");
             let error = runtime.execute(id, Deposit { amount: 1 }).await.unwrap_err();
-            assert!(matches!(error, ExecuteError::UnknownEvent(_)), "{error}");
+            assert!(matches!(error, ExecuteError::Load(LoadError::UnknownEvent(_))), "{error}");
         }
         let append = Append::new(id.stream_id(), ExpectedVersion::Any, vec![foreign("deposited", 1)]);
         store.append(append).await.unwrap();

@@ -1,7 +1,8 @@
 //! A stored shape that was changed without a new version: what says so, and when.
 
 use es_runtime::prelude::*;
-use es_runtime::{Error, Readable, StartError};
+use es_runtime::runtime::Readable;
+use es_runtime::{Error, StartError};
 
 /// A build with its shape of the event.
 macro_rules! build {

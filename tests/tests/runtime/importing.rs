@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use es_runtime::prelude::*;
+use es_runtime::runtime::{AnyPast, Imported};
 use es_runtime::store::ProjectionStore;
 use es_runtime::store::ReadLog;
-use es_runtime::{AnyPast, ImportError, Imported, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version};
+use es_runtime::{AppendError, ImportError, Limits, Misapplied, Past, RecordedEvent, RetryPolicy, Version};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, InsufficientFunds, Opened, Withdraw, Withdrawn};
 use futures_util::stream::{self, Stream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -351,7 +352,7 @@ es_tests::on_every_store_and_postgres! {
         let source = [opened(31), opened(32), big(33, 5), opened(34)];
         let error = runtime.import("too big", items(&source)).await.unwrap_err();
         let ImportError::Refused { item: 3, source, .. } = error else { panic!("{error}") };
-        assert!(matches!(*source, ExecuteError::LimitExceeded(_)), "{source}");
+        assert!(matches!(*source, ExecuteError::Append(AppendError::LimitExceeded(_))), "{source}");
         assert_eq!(store.head().await.unwrap().0, head.0 + 2);
     }
 

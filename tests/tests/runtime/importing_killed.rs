@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use es_runtime::Past;
 use es_runtime::prelude::*;
+use es_runtime::runtime::Imported;
 use es_runtime::store::ReadLog;
-use es_runtime::{Imported, Past};
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::process::Process;
 use es_tests::{scaled, stores};

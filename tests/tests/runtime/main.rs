@@ -5,6 +5,7 @@ mod basics;
 mod business_time;
 mod changed_shapes;
 mod closing;
+mod errors;
 mod history;
 mod history_broken;
 mod history_check;

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::{CommandError, ReadError};
+use es_runtime::projection::{ControlError, ReadError};
 use es_runtime::store::{CursorStore, ProjectionStore};
 use es_runtime::subscription::{Deliveries, SubscriptionError, SubscriptionHandle};
-use es_runtime::{Recorded, StoreError, StoreErrorKind};
+use es_runtime::{AppendError, Recorded, StoreError, StoreErrorKind};
 use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::ledger::sqlite::Ledger;
@@ -98,7 +98,7 @@ async fn says_so(runtime: &Runtime, account: Id<Account>) {
         runtime.projection::<Balance>().retry(1).await,
         runtime.projection::<Balance>().rebuild().await,
     ] {
-        let Err(CommandError::Store(error)) = order else {
+        let Err(ControlError::Store(error)) = order else {
             panic!("{order:?}")
         };
         assert_ended(&error);
@@ -161,7 +161,7 @@ fn what_waits_is_told_on_postgres() {
         assert_read_ended(read);
         assert_ended(&runtime.health().await.unwrap_err());
         let error = runtime.execute(account, Deposit { amount: 1 }).await.unwrap_err();
-        let ExecuteError::Store(error) = error else {
+        let ExecuteError::Append(AppendError::Store(error)) = error else {
             panic!("{error}")
         };
         assert_ended(&error);
@@ -207,7 +207,7 @@ fn an_append_does_not_wait_for_an_inline_projection_whose_task_has_ended() {
         let plain = Runtime::builder(store).start().await.unwrap();
         let account = account_with(&plain, 5).await;
         let error = runtime.execute(account, Deposit { amount: 1 }).await.unwrap_err();
-        let ExecuteError::ProjectionBehind { source, .. } = error else {
+        let ExecuteError::Append(AppendError::ProjectionBehind { source, .. }) = error else {
             panic!("{error}")
         };
         assert_read_ended::<()>(Err(*source));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::{CommandError, StoreErrorKind};
+use es_runtime::{ControlError, StoreErrorKind};
 use es_tests::balances::{Balance, Store, start};
 use es_tests::bank::account_with;
 use es_tests::faults::Faulty;
@@ -27,7 +27,7 @@ es_tests::on_every_store_and_postgres! {
         running.await.unwrap().unwrap();
         runtime.shutdown().await.expect("again it does nothing");
         let refused = runtime.projection::<Balance>().rebuild().await.unwrap_err();
-        assert!(matches!(refused, CommandError::ShutDown), "{refused}");
+        assert!(matches!(refused, ControlError::ShutDown), "{refused}");
     }
 
     async fn what_does_not_stop_in_time_is_cut_off_and_told(store: _, _clock: _) {

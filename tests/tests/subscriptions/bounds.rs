@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
+use es_runtime::store::AppendSignalSource;
 use es_runtime::store::EventFilter;
 use es_runtime::subscription::{Deliveries, Delivery};
-use es_runtime::{Position, Recorded, RecordedEvent, WakeSource};
+use es_runtime::{Position, Recorded, RecordedEvent};
 use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Opened, account_with};
 use es_tests::faults::Faulty;
@@ -116,7 +117,7 @@ es_tests::on_every_store_and_postgres! {
 
     /// A hint without an event has the head read, and nothing else.
     async fn hints_without_events_repeat_nothing(store: _, _clock: _) {
-        let (behind, hints): (Store, _) = (store, WakeSource::new());
+        let (behind, hints): (Store, _) = (store, AppendSignalSource::new());
         let store = Faulty::new(Arc::clone(&behind));
         store.hints_from(hints.clone());
         let runtime = Runtime::builder(store.clone()).projection::<Balance>().start().await.unwrap();
@@ -390,7 +391,7 @@ es_tests::on_every_store_and_postgres! {
 /// The clock stands still but for what is waited for: after a storm of hints the store is asked as seldom as without one.
 #[tokio::test(start_paused = true)]
 async fn hints_without_events_are_forgotten() {
-    let hints = WakeSource::new();
+    let hints = AppendSignalSource::new();
     let store = Faulty::new(Arc::new(MemoryStore::new()));
     store.hints_from(hints.clone());
     let runtime = Runtime::builder(store.clone())

@@ -22,7 +22,7 @@ impl ::es_runtime::projection::Projection for Balance {
     const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &["owner"];
     type Rows = ::es_runtime::projection::InStore;
-    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
+    const ON_FAILURE: ::es_runtime::projection::OnFailure = ::es_runtime::projection::OnFailure::Park;
 }
 #[automatically_derived]
 impl ::es_runtime::projection::Row for Balance {

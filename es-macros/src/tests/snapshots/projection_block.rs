@@ -72,7 +72,7 @@ impl ::es_runtime::projection::ApplyRow<
         >,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::create_row::<
             Self,
@@ -106,7 +106,7 @@ impl ::es_runtime::projection::ApplyRow<
         >,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::change_row::<
             Self,
@@ -139,7 +139,7 @@ impl ::es_runtime::projection::ApplyRow<
         >,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::replace_row::<
             Self,

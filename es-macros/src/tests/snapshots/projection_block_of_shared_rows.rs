@@ -60,7 +60,7 @@ impl ::es_runtime::projection::ApplyRow<
         >,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::upsert_row::<
             Self,
@@ -97,7 +97,7 @@ where
         meta: &::es_runtime::projection::Meta<__A>,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::upsert_row::<
             Self,
@@ -136,7 +136,7 @@ impl ::es_runtime::projection::ApplyRow<
         >,
     ) -> ::core::result::Result<
         ::core::option::Option<Self>,
-        ::es_runtime::projection::Misfit,
+        ::es_runtime::projection::RowMismatch,
     > {
         ::es_runtime::__private::change_row::<
             Self,

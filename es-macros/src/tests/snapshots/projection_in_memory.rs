@@ -20,7 +20,7 @@ impl ::es_runtime::projection::Projection for Rate {
     const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::InMemory;
-    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Park;
+    const ON_FAILURE: ::es_runtime::projection::OnFailure = ::es_runtime::projection::OnFailure::Park;
 }
 #[automatically_derived]
 impl ::es_runtime::projection::Row for Rate {

@@ -20,7 +20,7 @@ impl ::es_runtime::projection::Projection for Statement {
     const SEGMENTS: u32 = 1u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::Live;
-    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
+    const ON_FAILURE: ::es_runtime::projection::OnFailure = ::es_runtime::projection::OnFailure::Hold;
 }
 #[automatically_derived]
 impl ::es_runtime::projection::Row for Statement {

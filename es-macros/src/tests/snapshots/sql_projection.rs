@@ -6,7 +6,7 @@ impl ::es_runtime::projection::Projection for Totals {
     const SEGMENTS: u32 = 4u32;
     const INDEXES: &'static [&'static str] = &[];
     type Rows = ::es_runtime::projection::InStore;
-    const POISON: ::es_runtime::projection::Poison = ::es_runtime::projection::Poison::Hold;
+    const ON_FAILURE: ::es_runtime::projection::OnFailure = ::es_runtime::projection::OnFailure::Hold;
 }
 #[automatically_derived]
 impl ::es_runtime::projection::sql::SqlTables for Totals {

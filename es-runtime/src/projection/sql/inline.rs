@@ -13,7 +13,7 @@ use crate::consumer::{Cursors, position_of};
 use crate::projection::Storage;
 use crate::projection::source::{Numbered, Sources};
 use crate::projection::standing::Standing;
-use crate::projection::{ReadError, Unprojectable};
+use crate::projection::{ApplyError, ReadError};
 use crate::store::{Append, AppendError, Appended, EventAt, StreamAppend};
 use crate::{ExpectedVersion, Position, RecordedEvent, Timestamp, Version};
 
@@ -51,7 +51,7 @@ pub enum InlineError {
         event: Option<usize>,
         /// Why.
         #[source]
-        error: Unprojectable,
+        error: ApplyError,
     },
     /// An inline projection has not taken in all that was appended before: it is to catch up first.
     #[error("an inline projection has not taken in all that was appended before")]
@@ -132,7 +132,7 @@ impl<T: SqlTransaction> Projected<T> {
     }
 
     /// What its methods do with the events.
-    fn steps(&self, events: &[RecordedEvent]) -> Result<Steps<T>, (usize, Unprojectable)> {
+    fn steps(&self, events: &[RecordedEvent]) -> Result<Steps<T>, (usize, ApplyError)> {
         let mut steps: Numbered<Box<dyn Step<T>>> = Vec::new();
         for (index, event) in events.iter().enumerate() {
             let of_event = self.sources.changes(event).map_err(|error| (index, error))?;
@@ -142,7 +142,7 @@ impl<T: SqlTransaction> Projected<T> {
     }
 
     /// The error of an append of `events`, of which it cannot apply one.
-    fn failed(&self, events: &[RecordedEvent], event: Option<usize>, error: Unprojectable) -> AppendError {
+    fn failed(&self, events: &[RecordedEvent], event: Option<usize>, error: ApplyError) -> AppendError {
         self.standing.count(&error);
         let at = event.and_then(|event| events.get(event)).map(|event| EventAt {
             stream: event.stream.clone(),

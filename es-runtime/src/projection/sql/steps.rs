@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 
 use super::{ApplySql, MetaOf, SqlTransaction, When};
 use crate::consumer::text_of;
-use crate::projection::Unprojectable;
+use crate::projection::ApplyError;
 use crate::projection::source::{Numbered, contain, own};
 use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced, RecordedEvent, metrics};
 
@@ -34,10 +34,10 @@ impl<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate: EventSourced>> 
 pub(super) fn steps<P: ApplySql<E>, E: Event + BelongsToOneAggregate<Aggregate = A> + Applied<A>, A: EventSourced>(
     recorded: &RecordedEvent,
     except: &[&'static str],
-) -> Result<Numbered<Box<dyn Step<P::Tx>>>, Unprojectable> {
+) -> Result<Numbered<Box<dyn Step<P::Tx>>>, ApplyError> {
     own::<E, A>(recorded, except)?
         .map(|(number, event)| {
-            let meta = P::Rows::meta(recorded).ok_or_else(|| Unprojectable::StreamId(recorded.stream.clone()))?;
+            let meta = P::Rows::meta(recorded).ok_or_else(|| ApplyError::StreamId(recorded.stream.clone()))?;
             let step: Box<dyn Step<P::Tx>> = Box::new(StepOf::<P, E> {
                 event,
                 meta,
@@ -88,13 +88,13 @@ impl<T: SqlTransaction> Steps<T> {
     ///
     /// # Errors
     ///
-    /// [`Method`](Unprojectable::Method) with what the method returned, in which the store looks for errors that pass, and
-    /// [`Panicked`](Unprojectable::Panicked).
+    /// [`Method`](ApplyError::Method) with what the method returned, in which the store looks for errors that pass, and
+    /// [`Panicked`](ApplyError::Panicked).
     ///
     /// # Panics
     ///
     /// If there is no such step.
-    pub fn run<'a>(&'a self, step: usize, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), Unprojectable>> {
+    pub fn run<'a>(&'a self, step: usize, tx: &'a mut T::At<'_>) -> BoxFuture<'a, Result<(), ApplyError>> {
         let (step, timer) = (&self.steps[step].1, metrics::Timer::start());
         // What a method left half done is undone with the transaction.
         match contain(move || Ok(step.run(tx))) {
@@ -102,8 +102,8 @@ impl<T: SqlTransaction> Steps<T> {
             Ok(running) => Box::pin(AssertUnwindSafe(running).catch_unwind().map(move |ran| {
                 self.spent.add(&timer);
                 match ran {
-                    Ok(result) => result.map_err(|error| Unprojectable::Method(error.0)),
-                    Err(panic) => Err(Unprojectable::Panicked(text_of(&*panic))),
+                    Ok(result) => result.map_err(|error| ApplyError::Method(error.0)),
+                    Err(panic) => Err(ApplyError::Panicked(text_of(&*panic))),
                 }
             })),
         }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use super::{InlineError, InlineSteps, SqlProjection, SqlTables, SqlTransaction, Steps};
 use crate::StoreError;
-use crate::projection::Unprojectable;
+use crate::projection::ApplyError;
 use crate::store::{Advance, Append, Appended, CommitError, Lease, ProjectionStore};
 
 /// A store that runs methods of the user within its own transactions: those that take a `T`.
@@ -125,7 +125,7 @@ pub enum WriteError {
         index: Option<usize>,
         /// Why.
         #[source]
-        error: Unprojectable,
+        error: ApplyError,
     },
     /// The store did not do it.
     #[error(transparent)]

@@ -9,7 +9,7 @@ use crate::consumer::{Turn, sequence};
 use crate::error::chain;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
-use crate::projection::{CommandError, Poison, Status, Unprojectable};
+use crate::projection::{ApplyError, ControlError, OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked};
 use crate::{Position, RecordedEvent, StoreError};
 
@@ -18,7 +18,7 @@ const TOGETHER: usize = 100;
 
 impl Worker {
     /// Removes all rows, so that the next [`follow`](Self::follow) begins at the first event.
-    pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), CommandError> {
+    pub(crate) async fn rebuild(&mut self, lease: &Lease) -> Result<(), ControlError> {
         let Standing { name, reader, mark, .. } = &*self.standing;
         // Before the rows go, so that nobody who waits for them takes them for there.
         self.standing.update(|state| state.done = Some(Position::ZERO));
@@ -36,7 +36,7 @@ impl Worker {
     }
 
     /// Applies a parked event, or the one before which the projection holds, with today's code.
-    pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), CommandError> {
+    pub(crate) async fn retry(&mut self, position: Position, lease: &Lease) -> Result<(), ControlError> {
         let mut place = self.place(lease).await?;
         let begun = self.begin(&place, lease).await;
         begun.map_err(|error| refused(self.standing.name, error))?;
@@ -45,7 +45,7 @@ impl Worker {
         };
         if let Some(first) = self.sequences.ahead(position) {
             let projection = self.standing.name;
-            return Err(CommandError::Behind {
+            return Err(ControlError::Behind {
                 projection,
                 position,
                 first,
@@ -65,14 +65,14 @@ impl Worker {
             Err(WriteError::Commit(error)) => Err(refused(self.standing.name, error)),
             Err(WriteError::Poison { error, .. }) => {
                 self.park_again(&place, &event, &error, attempts, lease).await?;
-                Err(CommandError::Failed(error))
+                Err(ControlError::Failed(error))
             }
         }
     }
 
     /// Applies those of the parked events that stand behind nothing any more, in order. One that cannot be applied stays parked, and
     /// what stands behind it.
-    async fn retry_behind(&mut self, place: &Place, behind: Vec<Position>, lease: &Lease) -> Result<(), CommandError> {
+    async fn retry_behind(&mut self, place: &Place, behind: Vec<Position>, lease: &Lease) -> Result<(), ControlError> {
         let projection = self.standing.name;
         let (mut left, mut at_once) = (VecDeque::from(behind), TOGETHER);
         while !left.is_empty() {
@@ -117,10 +117,10 @@ impl Worker {
         &mut self,
         place: &Place,
         event: &RecordedEvent,
-        error: &Unprojectable,
+        error: &ApplyError,
         attempts: u32,
         lease: &Lease,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), ControlError> {
         self.fold.reset();
         self.standing.count(error);
         let aside = Aside {
@@ -157,7 +157,7 @@ impl Worker {
             self.sequences.unpark(position);
         }
         self.sequences.trust();
-        if self.poison == Poison::Park {
+        if self.poison == OnFailure::Park {
             // It holds only where no more can be parked, and one less is now.
             self.standing.update(|state| {
                 if state.status == Status::Held {
@@ -167,20 +167,20 @@ impl Worker {
         }
     }
 
-    async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), CommandError> {
+    async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), ControlError> {
         let projection = self.standing.name;
         if position <= place.stored || position > self.cursors.log.head().await? {
-            return Err(CommandError::NotParked { projection, position });
+            return Err(ControlError::NotParked { projection, position });
         }
         self.trial.pardon(Some(position));
         match self.catch_up(place, position, None, lease).await {
-            Err(Trouble::Held { position: at, error }) if at == position => Err(CommandError::Failed(error)),
+            Err(Trouble::Held { position: at, error }) if at == position => Err(ControlError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
         }
     }
 
     /// Gives up a parked event, or the one before which the projection holds.
-    pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), CommandError> {
+    pub(crate) async fn skip(&mut self, position: Position, reason: &str, lease: &Lease) -> Result<(), ControlError> {
         let mut place = self.place(lease).await?;
         let begun = self.begin(&place, lease).await;
         begun.map_err(|error| refused(self.standing.name, error))?;
@@ -215,7 +215,7 @@ impl Worker {
         to: Position,
         aside: Aside,
         lease: &Lease,
-    ) -> Result<(), CommandError> {
+    ) -> Result<(), ControlError> {
         let committed = self.cursors.advance(self.moved(place, to, aside, lease)).await;
         committed.map_err(|error| refused(self.standing.name, error))
     }
@@ -226,9 +226,9 @@ impl Worker {
         place: &mut Place,
         position: Position,
         lease: &Lease,
-    ) -> Result<RecordedEvent, CommandError> {
+    ) -> Result<RecordedEvent, ControlError> {
         let projection = self.standing.name;
-        let not_parked = CommandError::NotParked { projection, position };
+        let not_parked = ControlError::NotParked { projection, position };
         if position <= place.stored {
             return Err(not_parked);
         }
@@ -255,7 +255,7 @@ impl Worker {
     }
 
     /// Whether the event cannot be applied. If it can, it is applied: only the store itself says what it takes.
-    async fn is_held(&mut self, place: &mut Place, event: &RecordedEvent, lease: &Lease) -> Result<bool, CommandError> {
+    async fn is_held(&mut self, place: &mut Place, event: &RecordedEvent, lease: &Lease) -> Result<bool, ControlError> {
         let name = self.standing.name;
         let refused = |error| refused(name, error);
         if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
@@ -288,17 +288,17 @@ impl Worker {
 
 impl Trouble {
     /// As the answer to an order about the event at `position`.
-    fn refused(self, projection: &'static str, position: Position) -> CommandError {
+    fn refused(self, projection: &'static str, position: Position) -> ControlError {
         match self {
-            Self::LeaseLost => CommandError::Elsewhere { projection },
-            Self::Held { .. } => CommandError::NotParked { projection, position },
-            Self::Diverged(error) => CommandError::Checkpoint(error),
-            Self::Moved(error) | Self::Store(error) => CommandError::Store(error),
+            Self::LeaseLost => ControlError::Elsewhere { projection },
+            Self::Held { .. } => ControlError::NotParked { projection, position },
+            Self::Diverged(error) => ControlError::Checkpoint(error),
+            Self::Moved(error) | Self::Store(error) => ControlError::Store(error),
         }
     }
 }
 
-pub(crate) fn refused(projection: &'static str, error: CommitError) -> CommandError {
+pub(crate) fn refused(projection: &'static str, error: CommitError) -> ControlError {
     // It names no event, so that no position is told.
     Trouble::from(error).refused(projection, Position::ZERO)
 }

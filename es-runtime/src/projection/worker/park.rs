@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Keys, Sequences, sequence};
 use crate::error::chain;
-use crate::projection::{Poison, Unprojectable};
+use crate::projection::{ApplyError, OnFailure};
 use crate::store::{Lease, Parked};
 use crate::{RecordedEvent, StoreError};
 
@@ -36,7 +36,7 @@ impl Part<'_> {
 impl Worker {
     /// Reads what is parked, if another process may have parked since.
     pub(super) async fn enter(&mut self, lease: &Lease) -> Result<(), StoreError> {
-        if self.poison != Poison::Park {
+        if self.poison != OnFailure::Park {
             return Ok(());
         }
         let fold = &self.fold;
@@ -144,16 +144,16 @@ impl Worker {
         &mut self,
         place: &mut Place,
         event: &RecordedEvent,
-        error: Unprojectable,
+        error: ApplyError,
         attempts: u32,
         lease: &Lease,
     ) -> Result<(), Trouble> {
         let position = event.position;
         let name = self.standing.name;
         self.standing.count(&error);
-        let is_full = self.poison == Poison::Park && self.sequences.is_full();
-        if self.poison == Poison::Hold || is_full {
-            if !matches!(error, Unprojectable::Ended { .. }) {
+        let is_full = self.poison == OnFailure::Park && self.sequences.is_full();
+        if self.poison == OnFailure::Hold || is_full {
+            if !matches!(error, ApplyError::Ended { .. }) {
                 self.trial.clear(lease).await?;
             }
             return Err(if is_full {
@@ -168,8 +168,8 @@ impl Worker {
             ..Aside::default()
         };
         let keys = match error {
-            _ if self.poison != Poison::Park => None,
-            Unprojectable::Ended { .. } => Some(Keys::unread(&event.stream)),
+            _ if self.poison != OnFailure::Park => None,
+            ApplyError::Ended { .. } => Some(Keys::unread(&event.stream)),
             _ => Some(self.fold.keys(event)),
         };
         self.sequences.doubt();
@@ -189,7 +189,7 @@ impl Worker {
 fn full(event: &RecordedEvent) -> Trouble {
     Trouble::Held {
         position: event.position,
-        error: Unprojectable::TooManyParked {
+        error: ApplyError::TooManyParked {
             parked: Sequences::MOST,
         },
     }

@@ -54,7 +54,8 @@ impl<A: EventSourced> fmt::Debug for Past<A> {
 ///
 /// ```
 /// # use es_runtime::prelude::*;
-/// # use es_runtime::{AnyPast, Past};
+/// # use es_runtime::runtime::AnyPast;
+/// # use es_runtime::Past;
 /// # #[event] pub struct Joined { pub name: String }
 /// # #[event] pub struct Opened { pub owner: String }
 /// # #[command] pub struct Join { pub name: String }

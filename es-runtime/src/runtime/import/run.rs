@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::batch::{self, Batch, Most, Part};
 use super::stored::{Fault, Found, Known, find};
 use super::{ImportError, ImportItem, Imported, Progress, Refusal};
-use crate::runtime::write::{Committed, commit, lost, refused};
+use crate::runtime::write::{Committed, Failing, commit, lost};
 use crate::runtime::{Receipt, Runtime, enclosing};
 use crate::store::AppendError;
 use crate::{AppendId, ExecuteError, Misapplied, StreamId, Version, metrics};
@@ -118,6 +118,12 @@ impl<'a> Importer<'a> {
             let append = batch::append(self.id, parts, |stream| {
                 self.known.peek(stream).copied().unwrap_or_default()
             });
+            // An import that is run again goes on, and stores nothing twice.
+            let failing = Failing {
+                attempts,
+                demanded: false,
+                keyed: true,
+            };
             let failure = match commit(self.runtime, append).await {
                 Ok(Committed::Stored(appended)) => {
                     for receipt in Receipt::of(appended) {
@@ -135,13 +141,14 @@ impl<'a> Importer<'a> {
                     continue;
                 }
                 Err(error @ (AppendError::Conflict { .. } | AppendError::IdempotencyMismatch { .. })) => {
-                    refused(error, attempts)
+                    failing.with(error)
                 }
                 Err(error) => {
-                    return Err(match refused(error, attempts) {
-                        error @ (ExecuteError::LimitExceeded(_)
-                        | ExecuteError::Invalid(_)
-                        | ExecuteError::ProjectionFailed { .. }) => refuse(item, stream, error),
+                    return Err(match failing.with(error) {
+                        error @ (ExecuteError::Invalid(_)
+                        | ExecuteError::Append(
+                            AppendError::LimitExceeded(_) | AppendError::ProjectionFailed { .. },
+                        )) => refuse(item, stream, error),
                         error => failed(item, error),
                     });
                 }

@@ -79,7 +79,7 @@ macro_rules! tally {
 
             #[apply]
             fn deposited(&mut self, event: Deposited) {
-                if event.amount == $crate::tallies::POISON {
+                if event.amount == $crate::tallies::ON_FAILURE {
                     // Without the hook: with debug information the trace that it prints takes seconds.
                     std::panic::resume_unwind(Box::new("too much"));
                 }
@@ -111,7 +111,7 @@ macro_rules! tally {
 pub(crate) use tally;
 
 /// A deposit that no tally can apply.
-pub(crate) const POISON: i64 = 1_313_131_313;
+pub(crate) const ON_FAILURE: i64 = 1_313_131_313;
 
 tally!(name = "tallies", segments = 4);
 
