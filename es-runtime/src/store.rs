@@ -198,13 +198,11 @@ pub trait EventStore: Send + Sync + 'static {
     }
 }
 
-/// A store that keeps projections beside the events, for functions that take any such store.
+/// A store that keeps projections beside the events: all in one database, so that the rows and the checkpoint of a
+/// [`commit`](RowStore::commit) are one transaction.
 #[diagnostic::on_unimplemented(
     message = "store `{Self}` keeps no projections",
     label = "keeps no rows",
-    note = "it does not implement `CursorStore` and `RowStore`: `#[projection(memory)]` keeps the rows in each process, over the events of \
-            any store"
+    note = "it does not implement `ProjectionStore`: `#[projection(memory)]` keeps the rows in each process, over the events of any store"
 )]
 pub trait ProjectionStore: EventStore + CursorStore + RowStore {}
-
-impl<S: EventStore + CursorStore + RowStore + ?Sized> ProjectionStore for S {}

@@ -506,3 +506,5 @@ impl<S: ProjectionStore + ?Sized> RowStore for Faulty<S> {
         self.store.drop_table(table, readers, lease).await
     }
 }
+
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {}

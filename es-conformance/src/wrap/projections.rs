@@ -192,3 +192,5 @@ impl<W: WrapProjections> RowStore for Wrapped<W> {
         self.0.drop_table(table, readers, lease).await
     }
 }
+
+impl<W: WrapProjections> ProjectionStore for Wrapped<W> {}

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use deadpool_postgres::Object;
 use es_runtime::store::{
     Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences, Lease, LeaseState,
-    Parked, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    Parked, ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -294,6 +294,8 @@ impl CursorStore for PostgresStore {
             .map_err(|problem| problem.while_doing("read parked events"))
     }
 }
+
+impl ProjectionStore for PostgresStore {}
 
 #[async_trait]
 impl RowStore for PostgresStore {

@@ -9,8 +9,8 @@ use foldhash::HashMap;
 use super::{Log, MemoryStore, usize_of};
 use crate::StoreError;
 use crate::store::{
-    Commit, CommitError, Difference, Differences, FieldValue, Lease, Replace, Row, RowChange, RowCount, RowCursor,
-    RowFilter, RowGroup, RowQuery, RowStore, RowTable, field_of, rejected,
+    Commit, CommitError, Difference, Differences, FieldValue, Lease, ProjectionStore, Replace, Row, RowChange,
+    RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowStore, RowTable, field_of, rejected,
 };
 
 /// The rows of each table, by its name.
@@ -82,6 +82,8 @@ fn write(rows: &mut BTreeMap<String, Row>, RowChange { key, data, position }: Ro
         Some(data) => rows.insert(key.clone(), Row { key, data, position }),
     };
 }
+
+impl ProjectionStore for MemoryStore {}
 
 #[async_trait]
 impl RowStore for MemoryStore {

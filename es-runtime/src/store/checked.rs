@@ -9,8 +9,8 @@ use super::in_order::{log_in_order, stream_in_order};
 use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
     CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
-    Positions, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
-    StoreError, StreamInfo, has_ended,
+    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable, StateStore, StoreError, StreamInfo, has_ended,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -232,3 +232,5 @@ impl<S: RowStore + ?Sized> RowStore for Checked<S> {
         self.0.drop_table(table, readers, lease).await
     }
 }
+
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Checked<S> {}

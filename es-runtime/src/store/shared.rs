@@ -9,8 +9,8 @@ use futures_core::stream::BoxStream;
 use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
     CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
-    Positions, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore,
-    StoreError, StreamInfo,
+    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    StateStore, StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -174,3 +174,5 @@ impl<S: RowStore + ?Sized> RowStore for Arc<S> {
         (**self).drop_table(table, readers, lease).await
     }
 }
+
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {}

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use es_runtime::store::{
     Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, LeaseState, Parked,
-    Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{Position, StoreError};
 use tokio::sync::oneshot;
@@ -118,6 +118,8 @@ impl CursorStore for SqliteStore {
             .await
     }
 }
+
+impl ProjectionStore for SqliteStore {}
 
 #[async_trait]
 impl RowStore for SqliteStore {
