@@ -182,8 +182,30 @@ impl Store {
     /// Checks what holds of every store at any time, and gives the log: positions rise; versions are 1, 2, 3 … in each stream;
     /// `recorded_at` never goes back; no event is there twice; streams and log tell the same.
     pub(crate) async fn check_log(&self) -> Checked<Vec<RecordedEvent>> {
-        let log = self.log().await?;
-        check_order(&log)?;
+        let last = |log: &[RecordedEvent]| log.last().map_or(Position::ZERO, |event| event.position);
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            let head = self.head().await?;
+            let log = self.log().await?;
+            holds(
+                last(&log) >= head,
+                "the last event of the log",
+                format_args!("that it stands at {head} or above, as the head did before"),
+                last(&log),
+            )?;
+            let checked = self.check_streams(&log).await;
+            // What a process had sent before it was killed may be stored only now.
+            if checked.is_ok() || rounds == 100 || self.head().await? == last(&log) {
+                checked?;
+                return Ok(log);
+            }
+        }
+    }
+
+    /// Checks that streams and head tell the same as the log.
+    async fn check_streams(&self, log: &[RecordedEvent]) -> Checked {
+        check_order(log)?;
         let mut streams: Vec<&StreamId> = log.iter().map(|event| &event.stream).collect();
         streams.sort_unstable();
         streams.dedup();
@@ -208,8 +230,7 @@ impl Store {
             "the head",
             head,
             log.last().map_or(Position::ZERO, |event| event.position),
-        )?;
-        Ok(log)
+        )
     }
 }
 

@@ -197,7 +197,7 @@ async fn neither_the_function_nor_the_tables_notify_or_weaken_the_flush() {
         .unwrap()
         .get(0);
     assert!(!sources.contains("notify"));
-    let settings = sources.matches("synchronous_commit").count();
+    let settings = sources.matches("set_config('synchronous_commit'").count();
     let strengthening = sources.matches("set_config('synchronous_commit', 'on', true)").count();
     assert_eq!(settings, strengthening, "only made stronger");
     let triggers: i64 = client

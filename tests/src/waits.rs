@@ -63,13 +63,14 @@ pub async fn reached<P: Projection>(runtime: &Runtime, position: Position) {
     }
 }
 
-/// Waits until the projection has taken in everything.
+/// Waits until the projection has taken in everything, and its rows are shown.
 ///
 /// # Panics
 ///
 /// If it never has.
 pub async fn caught_up<P: Projection>(runtime: &Runtime) {
     reached::<P>(runtime, runtime.store().head().await.unwrap()).await;
+    until::<P>(runtime, |health| health.ready).await;
 }
 
 /// Waits until every projection and so many subscriptions have come to the end of the log, as long as they come on.
