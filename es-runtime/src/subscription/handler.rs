@@ -13,6 +13,7 @@ use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Standing, SubscriptionError};
 use crate::consumer::{Ended, Reader, Sequences, Tenancy, Tenure, Trial, Waiter, count_parked, guarded};
+use crate::error::chain;
 use crate::projection::Status;
 use crate::store::Lease;
 use crate::{Position, StoreError, StoreErrorKind, metrics};
@@ -27,7 +28,7 @@ pub(crate) struct Handler<T> {
     pub(crate) waiter: Waiter,
     /// How often the handler was tried with an event, and what came of that.
     pub(crate) trial: Trial,
-    /// What is parked, and what stands behind it.
+    /// The parked events, and those that stand behind them.
     pub(crate) sequences: Sequences,
     /// Up to here everything is done, or is not wanted.
     pub(crate) done: Position,
@@ -54,6 +55,19 @@ impl<E: Into<SubscriptionError>> From<E> for Trouble {
         match error.into() {
             SubscriptionError::LeaseLost(_) => Self::Call(Call::Lost),
             error => Self::Error(error),
+        }
+    }
+}
+
+impl Trouble {
+    /// As the answer to an order.
+    pub(super) fn refused(&self, subscription: &str) -> SubscriptionError {
+        match self {
+            Self::Error(error) => {
+                let message = chain(error);
+                StoreError::new(StoreErrorKind::Unavailable, message).into()
+            }
+            Self::Call(_) | Self::Held => SubscriptionError::LeaseLost(subscription.to_owned()),
         }
     }
 }
@@ -165,7 +179,7 @@ impl<T: Send + 'static> Handler<T> {
                 Either::Right((Err(trouble), _)) => trouble,
             }
         };
-        // What is in doubt is not written over.
+        // A cursor whose place is in doubt is not written over.
         let stores = !matches!(trouble, Trouble::Call(Call::Lost) | Trouble::Error(_));
         handling.end(stores).await;
         self.done = window.done_to();

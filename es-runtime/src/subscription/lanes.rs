@@ -24,9 +24,9 @@ pub(super) struct Lanes<T> {
 pub(super) struct Waiting<T> {
     pub(super) event: RecordedEvent,
     pub(super) keys: Keys,
-    /// What it is read as, until it is tried for the first time.
+    /// The items that it is read as, until it is tried for the first time.
     pub(super) items: Option<Vec<T>>,
-    /// How often it has failed.
+    /// The number of times it has failed.
     pub(super) attempts: u32,
     pauses: ExponentialBackoff,
     state: State,
@@ -74,7 +74,7 @@ impl<T> Lanes<T> {
         self.events.is_empty()
     }
 
-    /// How many events are being tried.
+    /// Returns the number of events that are being tried.
     pub(super) fn begun(&self) -> usize {
         self.begun
     }

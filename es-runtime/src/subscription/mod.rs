@@ -8,7 +8,6 @@ mod handle;
 mod handler;
 mod handling;
 mod lanes;
-mod orders;
 mod reader;
 mod reading;
 mod standing;

@@ -14,7 +14,7 @@ use crate::projection::Status;
 use crate::store::ReadLog;
 use crate::{Position, RecordedEvent};
 
-/// How much is read ahead of the subscriber.
+/// The amount that is read ahead of the subscriber.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer {
     pub(crate) events: u32,
@@ -47,7 +47,7 @@ impl Space {
         }
     }
 
-    /// Whether less than half of it is left.
+    /// Returns whether less than half of it is left.
     pub(super) fn is_scarce(&self) -> bool {
         self.events.available_permits() < (self.most_events as usize).div_ceil(2)
             || self.bytes.available_permits() < (self.most_bytes as usize).div_ceil(2)

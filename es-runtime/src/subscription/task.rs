@@ -165,7 +165,7 @@ async fn over(mut stop: watch::Receiver<bool>, tenure: &Tenure, window: &Window)
     }
 }
 
-/// What was read goes to the subscriber.
+/// Brings the events that were read to the subscriber.
 struct Source<T> {
     reading: Reading<T>,
     items: mpsc::UnboundedSender<Result<Item<T>, Refused>>,

@@ -26,7 +26,7 @@ pub enum OneByOne {}
 #[derive(Debug)]
 pub enum InBatches {}
 
-/// What is done with events.
+/// The user's handler of events.
 pub(crate) enum Work<T> {
     Each(Arc<CallEach<T>>),
     Many(Arc<CallMany<T>>),
@@ -35,20 +35,20 @@ pub(crate) enum Work<T> {
 pub(crate) type CallEach<T> = dyn Fn(T) -> BoxFuture<'static, Result<(), Error>> + Send + Sync;
 pub(crate) type CallMany<T> = dyn Fn(Vec<T>) -> BoxFuture<'static, Result<(), Stopped>> + Send + Sync;
 
-/// What came of a call.
+/// The outcome of a call.
 pub(super) struct Ended {
     pub(super) done: Vec<Position>,
     pub(super) failed: Option<(Position, Failed)>,
     /// Those that come again: they were not tried, or nobody can tell.
     pub(super) left: Vec<Position>,
-    /// Whether a call with fewer events will tell which one is to blame.
+    /// True if a call with fewer events will tell which one is to blame.
     pub(super) divides: bool,
 }
 
 /// Why an attempt failed.
 pub(super) struct Failed {
     pub(super) error: String,
-    /// Whether another attempt by this build would fail like it.
+    /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
 }
 

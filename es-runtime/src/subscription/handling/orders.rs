@@ -1,17 +1,16 @@
-//! What is done to a subscription on command, between two calls of its handler.
+//! Orders to a subscription, carried out between two calls of its handler.
 
-use super::SubscriptionError;
-use super::calls::What;
-use super::handler::Trouble;
-use super::handling::Handling;
-use super::work::{Ended, Failed};
+use super::Handling;
 use crate::consumer::sequence::{self, event_at};
 use crate::store::Parked;
+use crate::subscription::SubscriptionError;
+use crate::subscription::calls::What;
+use crate::subscription::work::{Ended, Failed};
 use crate::{Position, StoreError};
 
 impl<T: Send + 'static> Handling<'_, T> {
     pub(super) async fn obeying(&mut self, what: &What) -> Result<(), SubscriptionError> {
-        // What was put aside is there to be found.
+        // An event that was put aside is there to be found.
         self.store().await?;
         match what {
             What::Retry(position) => self.retry(*position).await,
@@ -155,17 +154,4 @@ fn outcome(ended: &Ended, position: Position) -> Result<(), SubscriptionError> {
             error: error.clone(),
         })
     })
-}
-
-impl Trouble {
-    /// As the answer to an order.
-    pub(super) fn refused(&self, subscription: &str) -> SubscriptionError {
-        match self {
-            Self::Error(error) => {
-                let message = crate::error::chain(error);
-                StoreError::new(crate::StoreErrorKind::Unavailable, message).into()
-            }
-            Self::Call(_) | Self::Held => SubscriptionError::LeaseLost(subscription.to_owned()),
-        }
-    }
 }
