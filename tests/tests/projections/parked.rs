@@ -10,8 +10,9 @@ use es_tests::balances::{Send, Sent, Store, Transfer};
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::parking::{Model, amount, broken};
+use es_tests::random::{config, run};
+use es_tests::stores;
 use es_tests::waits::{LONG, becomes, caught_up};
-use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -26,7 +27,7 @@ fn take(amount: i64) -> i64 {
 
 macro_rules! seen {
     ($name:ident, $($args:tt)*) => {
-        /// What was applied to the row of an account, in order.
+        /// The events that were applied to the row of an account, in order.
         #[projection($($args)*)]
         struct $name {
             amounts: Vec<i64>,
@@ -216,7 +217,7 @@ es_tests::on_every_store_and_postgres! {
     }
 }
 
-/// What may happen. Numbers are taken modulo what there is.
+/// One step of a history. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
 enum Step {
     Open,
@@ -338,19 +339,6 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
         }
     }
     agrees(&projecting, &faulty, &store, &model).await;
-}
-
-fn config(quick: u32, full: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: scaled(quick, full),
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..ProptestConfig::default()
-    }
-}
-
-fn run(case: impl Future<Output = ()>) {
-    tokio::runtime::Runtime::new().unwrap().block_on(case);
 }
 
 proptest! {

@@ -8,7 +8,8 @@ use es_runtime::prelude::*;
 use es_tests::balances::{Balance, Send, Settle, Store, Transfer, dump, folded};
 use es_tests::bank::{Account, Deposit, Open, Withdraw};
 use es_tests::faults::{Fault, Faulty};
-use es_tests::{scaled, stores};
+use es_tests::random::{config, run};
+use es_tests::stores;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -126,22 +127,6 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
     faulty.forgive();
     caught_up(&projecting, &store, 0).await;
     assert_eq!(dump(&store).await, folded(&store).await);
-}
-
-/// Few where each case has a database of its own.
-fn config(quick: u32, full: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: scaled(quick, full),
-        failure_persistence: None,
-        // A case that waits in vain takes a minute.
-        max_shrink_time: 60_000,
-        ..ProptestConfig::default()
-    }
-}
-
-fn run(case: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(case);
 }
 
 proptest! {

@@ -12,6 +12,7 @@ use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposit, Deposited, Opened, Withdraw, Withdrawn, account_with};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::process::Process;
+use es_tests::random::{config, run};
 use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -590,20 +591,6 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
     faulty.forgive();
     comes_to_the_end(&processes[0], &store).await;
     assert_eq!(dump(&store, 1).await, folded(&store).await);
-}
-
-fn config(quick: u32, full: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: scaled(quick, full),
-        failure_persistence: None,
-        // A case that waits in vain takes a minute.
-        max_shrink_time: 60_000,
-        ..ProptestConfig::default()
-    }
-}
-
-fn run(case: impl Future<Output = ()>) {
-    tokio::runtime::Runtime::new().unwrap().block_on(case);
 }
 
 proptest! {

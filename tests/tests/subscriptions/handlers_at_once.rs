@@ -12,8 +12,9 @@ use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::faults::{Fault, Faulty};
 use es_tests::parking::{Model, amount, broken};
+use es_tests::random::{config, run};
+use es_tests::stores;
 use es_tests::waits::{at_the_head, wait_until};
-use es_tests::{scaled, stores};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -21,7 +22,7 @@ use tokio::sync::{Barrier, Semaphore};
 
 type Posting = Recorded<Deposited>;
 
-/// What a handler was called with, by stream, in order: positions and amounts.
+/// The calls of a handler, by stream, in order: positions and amounts.
 #[derive(Clone, Default)]
 struct Book(Arc<Mutex<Pages>>);
 
@@ -345,7 +346,7 @@ es_tests::on_every_store_and_postgres! {
     }
 }
 
-/// What may happen. Numbers are taken modulo what there is.
+/// One step of a history. Numbers are taken modulo what there is.
 #[derive(Debug, Clone)]
 enum Step {
     Open,
@@ -388,7 +389,7 @@ async fn keep(store: &Faulty, book: &Book, at_once: u16) -> (Runtime, Subscripti
     panic!("it never starts");
 }
 
-/// What was taken and what is parked are what the model says.
+/// Checks that the handler was given, and has parked, what the model says.
 async fn agrees(store: &Store, faulty: &Faulty, handle: &SubscriptionHandle, book: &Book, model: &Model) {
     let head = store.head().await.unwrap();
     let lease = "subscription/book";
@@ -464,19 +465,6 @@ async fn comes_out_right(store: Store, at_once: u16, history: Vec<Step>) {
         }
     }
     agrees(&store, &faulty, &handle, &book, &model).await;
-}
-
-fn config(quick: u32, full: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: scaled(quick, full),
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..ProptestConfig::default()
-    }
-}
-
-fn run(case: impl Future<Output = ()>) {
-    tokio::runtime::Runtime::new().unwrap().block_on(case);
 }
 
 proptest! {
