@@ -195,7 +195,7 @@ impl Store {
                 last(&log),
             )?;
             let checked = self.check_streams(&log).await;
-            // What a process had sent before it was killed may be stored only now.
+            // A request that was sent by a process before it was killed may be stored only now.
             if checked.is_ok() || rounds == 100 || self.head().await? == last(&log) {
                 checked?;
                 return Ok(log);

@@ -18,7 +18,7 @@ use crate::{
     LoadError, ParseIdError, ParseTimestampError, StartError, StoreError, StoreErrorKind,
 };
 
-/// What the receiver of an error can do about it.
+/// The remedy that the receiver of an error has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// Make the same call again, later. Whatever it did is not done twice.

@@ -88,9 +88,9 @@ struct Plan {
 /// What was read of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
-    /// How often the head or a stretch of the log was asked for.
+    /// The number of times the head or a stretch of the log was asked for.
     pub asked: u64,
-    /// How many events of stretches the log has given.
+    /// The number of events of stretches that the log has given.
     pub events: u64,
     /// The bytes of their payloads.
     pub bytes: u64,

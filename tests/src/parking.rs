@@ -1,4 +1,4 @@
-//! What must come of events that cannot be taken, where they are parked in sequence.
+//! The model of parking in sequence: the events that are taken, and those that are parked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,7 +27,7 @@ pub fn amount(is_broken: bool) -> i64 {
     amount
 }
 
-/// What must come of it.
+/// The state that a reader must be in.
 #[derive(Default)]
 pub struct Model {
     /// By key: the amounts that were taken, in order.

@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// How long it takes to append sixteen events to a stream that has had as many each round.
+/// Appends sixteen events to a stream that has had as many each round, and returns how long that took.
 async fn sixteen(store: &dyn EventStore, id: String, round: u64) -> Duration {
     let appends: Vec<Append> = (round * LENGTH..(round + 1) * LENGTH)
         .map(|version| {

@@ -16,7 +16,7 @@ use es_sqlite::SqliteStore;
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::stores;
 
-/// How many of the events one stream at a time is given.
+/// The part of the events that one stream at a time is given: one in so many.
 const SHARE: usize = 5;
 /// The amount that cannot be handled.
 const UNLUCKY: i64 = 13;

@@ -14,7 +14,7 @@ use futures_util::{TryStreamExt, pin_mut};
 use tokio_postgres::{Client, NoTls};
 
 const ROUNDS: usize = 5;
-/// How many rows the bare read asks for at a time.
+/// The rows that the bare read asks for at a time.
 const PAGE: i64 = 1_000;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -111,7 +111,7 @@ async fn ours(store: &dyn EventStore, query: ReadLog, expected: usize) {
     assert_eq!(count, expected);
 }
 
-/// What one would write by hand: the rows behind the last one that was read, in the order of the primary key.
+/// The read that one would write by hand: the rows behind the last one that was read, in the order of the primary key.
 async fn bare(client: &Client, expected: usize) {
     let sql = "SELECT position, stream, version, name, payload::text FROM flat WHERE position > $1 ORDER BY position LIMIT $2";
     let page = client.prepare(sql).await.expect("the statement is right");

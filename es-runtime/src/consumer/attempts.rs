@@ -195,7 +195,7 @@ impl Trial {
         matches!(self.mode, Mode::Careful(_))
     }
 
-    /// Whether the first events of this tenure are noted together, and it is not known yet what came of them.
+    /// Returns whether the first events of this tenure are noted together, with no outcome yet.
     pub(crate) fn is_noted(&self, lease: &Lease) -> bool {
         self.mode == Mode::Fresh && self.is_under_way(lease)
     }

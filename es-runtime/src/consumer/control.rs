@@ -1,4 +1,4 @@
-//! What comes from outside to the task of a reader.
+//! Orders from outside to the task of a reader.
 
 use std::future::pending;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! How far readers have come in a log, wherever that is kept.
+//! The checkpoints of readers of a log, wherever they are kept.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{EventId, Position, StoreError, StoreErrorKind};
 pub(crate) struct Cursors {
     pub(crate) log: Arc<dyn EventStore>,
     pub(crate) store: Arc<dyn CursorStore>,
-    /// Whether they are two stores, of which one may be restored to an earlier point without the other.
+    /// True if they are two stores, of which one may be restored to an earlier point without the other.
     is_elsewhere: bool,
 }
 
@@ -41,7 +41,7 @@ impl Cursors {
         }
     }
 
-    /// How far the reader has come.
+    /// Returns the checkpoint of the reader.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Cursors {
         }
     }
 
-    /// Whether the reader's checkpoint is still as it was [seen](Self::seen), in one step.
+    /// Returns whether the reader's checkpoint is still as it was [seen](Self::seen), in one step.
     pub(crate) async fn is_still(&self, reader: &str, seen: &Checkpoint) -> Result<bool, CheckpointError> {
         let now = self.store.checkpoint(reader);
         if self.is_elsewhere || seen.event.is_none() {

@@ -15,26 +15,27 @@ use crate::projection::Status;
 use crate::store::{CursorStore, Lease};
 use crate::{Position, StoreError, StoreErrorKind, metrics};
 
-/// How long after a lease was found taken it is asked for again.
+/// The time after which a lease that was found taken is asked for again.
 pub(crate) const STANDBY: Duration = Duration::from_millis(500);
 /// The same for each lease that this process has: those that have fewer are first.
 const FAIRNESS: Duration = Duration::from_millis(50);
 /// But not longer than this, so that what a killed process ran is taken up in time.
 const MOST_FAIR: Duration = Duration::from_secs(1);
-/// How long after a reader and the log were found not to go together they are looked at again.
+/// The time after which a reader and a log that did not go together are looked at again.
 const APART: Duration = Duration::from_secs(30);
 
-/// What a reader does with the log. Everything that has to do with its lease, with pauses and with orders is the processor's.
+/// The work of a reader with the log. Everything that has to do with its lease, with pauses and with orders is the
+/// processor's.
 pub(crate) trait Reader: Send {
-    /// What it can be told to do.
+    /// The orders that it takes.
     type What: Send + Sync;
     /// Why it did not do it.
     type Error: From<StoreError> + Send;
 
-    /// How it takes its lease.
+    /// Returns the terms on which it takes its lease.
     fn tenancy(&self) -> Tenancy<'_>;
 
-    /// Whether it may work, asked under the lease.
+    /// Checks that it may work, under the lease.
     fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// It has the lease now.
@@ -54,10 +55,10 @@ pub(crate) trait Reader: Send {
     /// The position that it has reached.
     fn position(&self) -> Option<Position>;
 
-    /// Whether something went well since this was asked last.
+    /// Returns whether something went well since this was asked last.
     fn has_progressed(&mut self) -> bool;
 
-    /// What is answered to an order while another process has the lease.
+    /// The answer to an order while another process has the lease.
     fn elsewhere(&self) -> Self::Error;
 
     /// Says what it does now.
@@ -67,10 +68,10 @@ pub(crate) trait Reader: Send {
     fn fail(&self, status: Status, error: &(dyn std::error::Error + 'static), position: Option<Position>);
 }
 
-/// What a reader is told to do, with the way back.
+/// An order to a reader, with the way back.
 pub(crate) type OrderOf<R> = Order<<R as Reader>::What, <R as Reader>::Error>;
 
-/// What it takes to take a lease.
+/// The terms on which a lease is taken.
 pub(crate) struct Tenancy<'a> {
     pub(crate) store: &'a Arc<dyn CursorStore>,
     pub(crate) lease: &'a str,
@@ -95,7 +96,7 @@ impl<O> From<Call<O>> for Ended<O> {
     }
 }
 
-/// What ends work under a lease.
+/// The end of work under a lease.
 enum End {
     Stop,
     Lost,
@@ -107,9 +108,9 @@ enum End {
 pub(crate) struct Processor<R: Reader> {
     pub(crate) reader: R,
     pub(crate) calls: Calls<OrderOf<R>>,
-    /// How many leases this runtime has, of those that processes are to share.
+    /// The number of leases that this runtime has, of those that processes are to share.
     pub(crate) leases: Arc<AtomicU32>,
-    /// How many there are before it, which are to be taken first.
+    /// The number of leases before it, which are to be taken first.
     pub(crate) index: u32,
 }
 

@@ -11,10 +11,10 @@ use super::parked::all_parked;
 use crate::store::{Lease, Parked, ReadLog};
 use crate::{Position, RecordedEvent, StoreError, StoreErrorKind, StreamId};
 
-/// How many parked events are read from the log at once.
+/// The number of parked events that are read from the log at once.
 const AT_ONCE: usize = 16;
 
-/// What is said of an event that ended processes. By this it is known among those that are parked.
+/// The words that are kept of an event that ended processes. By them it is known among those that are parked.
 pub(crate) const ENDED_PROCESSES: &str = "processes ended, or lost the lease, while they tried it";
 
 /// A sequence of events of which none is tried before those ahead of it.
@@ -60,7 +60,7 @@ impl Keys {
     }
 }
 
-/// How the keys of an event are found.
+/// Finds the keys of an event.
 pub(crate) type KeysOf<'a> = dyn Fn(&RecordedEvent) -> Keys + Send + Sync + 'a;
 
 /// The parked events of one reader, with their keys.
@@ -76,7 +76,7 @@ pub(crate) struct Sequences {
 }
 
 impl Sequences {
-    /// How many events are parked in sequence at most. Behind so many the reader holds.
+    /// The most events that are parked in sequence. Behind so many the reader holds.
     pub(crate) const MOST: usize = 10_000;
 
     /// Reads what is parked, unless it is known in this tenure. Without `keys` nothing stands behind anything.

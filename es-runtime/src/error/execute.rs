@@ -50,7 +50,7 @@ pub enum ExecuteError<E> {
         expected: ExpectedVersion,
         /// The version of the stream's last event.
         actual: Version,
-        /// How often it was tried.
+        /// The number of times it was tried.
         attempts: u32,
         /// Tells that the request itself [demands](crate::runtime::Execute::expect_version) the version, and so is out of date. Without
         /// that, the same command is decided on what is stored then, and may succeed later.
@@ -92,7 +92,7 @@ pub enum ExecuteError<E> {
     NotProjected {
         /// The result of the command.
         receipt: Box<Receipt>,
-        /// How far the projection has come.
+        /// Says how far the projection has come.
         source: Box<ReadError>,
     },
     /// The append was not done: a limit, an inline projection, the store. A conflict, a key that was used before and an unknown

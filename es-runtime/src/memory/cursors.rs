@@ -1,4 +1,4 @@
-//! What the store keeps for readers of a log, which need not be its own.
+//! Leases, checkpoints and parked events of readers of a log, which need not be that of the store.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use super::MemoryStore;
 use crate::store::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 use crate::{StoreError, Timestamp};
 
-/// How many entities a load copies at a time.
+/// The number of entities that a load copies at a time.
 const PAGE: usize = 256;
 
 /// The latest change of each entity, and when it was saved. Clones share it.

@@ -20,15 +20,15 @@ use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 /// One projection, or one segment of it.
 pub(crate) struct ProjectionReader {
     pub(crate) worker: Worker,
-    /// What builds rows beside; `None` if there are none.
+    /// Builds rows beside; `None` if there are none.
     pub(crate) rebuilder: Option<Rebuilder>,
-    /// Who runs it, as the owner of the lease.
+    /// The owner of the lease: the process that runs it.
     pub(crate) owner: Arc<str>,
     /// Tells all processes how it is, for as long as this one has the lease.
     pub(crate) reporter: Option<Reporter>,
 }
 
-/// What ends a stretch of work.
+/// The end of a stretch of work.
 enum Came {
     Call(Call<Order>),
     Trouble(Trouble),
@@ -141,7 +141,7 @@ impl Reader for ProjectionReader {
         self.worker.standing.update(|state| {
             state.status = status;
             if status == Status::Standby {
-                // What this process held before, another one has taken up.
+                // Another process has taken up the event before which this one held.
                 state.failure = None;
             }
         });
@@ -185,7 +185,7 @@ impl ProjectionReader {
         self.rebuilder.as_ref().map(|rebuilder| &rebuilder.worker.standing)
     }
 
-    /// How rows are built beside, if such a build is under way: whoever had the lease before may have begun it.
+    /// Returns the build of rows beside that is under way, if any: whoever had the lease before may have begun it.
     async fn build_under_way(&mut self, lease: &Lease) -> Result<Option<Rebuild>, StoreError> {
         let Some(rebuilder) = &mut self.rebuilder else {
             return Ok(None);
@@ -321,7 +321,7 @@ impl ProjectionReader {
     }
 }
 
-/// Whether nothing was done because the checkpoint stood elsewhere.
+/// Returns whether nothing was done because the checkpoint stood elsewhere.
 fn was_moved(error: &ControlError) -> bool {
     let ControlError::Store(error) = error else {
         return false;
@@ -330,7 +330,7 @@ fn was_moved(error: &ControlError) -> bool {
     matches!(cause, Some(CommitError::Moved { .. }))
 }
 
-/// What went wrong, and how often since it went well.
+/// Makes a failure of the error, with how often that happened since something went well.
 pub(crate) fn failure(
     before: Option<Failure>,
     error: &(dyn std::error::Error + 'static),

@@ -29,10 +29,10 @@ pub enum Live {}
     note = "rows that are `Live` are not kept: ask for them with `runtime.live::<…>()`, without `.projection::<…>()`"
 )]
 pub trait Keep<S> {
-    /// Whether that is the memory of each process.
+    /// True for rows in the memory of each process.
     const IN_MEMORY: bool = false;
 
-    /// What keeps them.
+    /// Returns the storage that keeps them.
     fn storage(store: &Arc<S>) -> Storage;
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Worker {
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
     pub(crate) trial: Trial,
-    /// What is parked, and what stands behind it.
+    /// The parked events, and those that stand behind them.
     pub(crate) sequences: Sequences,
     pub(crate) poison: OnFailure,
     pub(crate) waiter: Waiter,

@@ -1,4 +1,4 @@
-//! What a store keeps for readers of the log: their leases, their checkpoints, and the events that they have put aside.
+//! The part of a store that readers of the log use: leases, checkpoints, and the events that they have put aside.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What may be read of a store.
+//! Queries of streams and of the log.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What a store keeps of projections: tables of rows, each written together with the checkpoint of its reader.
+//! The part of a store that projections use: tables of rows, each written together with the checkpoint of its reader.
 
 use async_trait::async_trait;
 use foldhash::{HashSet, HashSetExt};

@@ -1,4 +1,4 @@
-//! What a program says of an error.
+//! The sentence that a program prints of an error.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! How far subscriptions have come may be kept in another store than the events.
+//! Cursors of subscriptions may be kept in another store than the events.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,7 @@ use crate::projection::{ApplyError, ControlError, OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked};
 use crate::{Position, RecordedEvent, StoreError};
 
-/// How many parked events are applied together.
+/// The number of parked events that are applied together.
 const TOGETHER: usize = 100;
 
 impl Worker {

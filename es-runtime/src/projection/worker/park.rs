@@ -1,4 +1,4 @@
-//! What becomes of an event that cannot be applied, and of those that stand behind it.
+//! Parks an event that cannot be applied, and those that stand behind it.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(super) struct Part<'a> {
     /// Where those stand among all of the part. Empty if they are all.
     places: Vec<usize>,
     pub(super) behind: Vec<Parked>,
-    /// How many events it has.
+    /// The number of events in it.
     pub(super) taken: usize,
 }
 

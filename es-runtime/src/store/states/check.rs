@@ -1,4 +1,4 @@
-//! What every store is spared: changes that some database could not keep as they are.
+//! Refuses changes that some database could not keep as they are, before any store sees them.
 
 use bytes::Bytes;
 use foldhash::{HashSet, HashSetExt};
