@@ -128,7 +128,9 @@ impl Error {
 impl<E> Classified for ExecuteError<E> {
     fn class(&self) -> Class {
         match self {
-            Self::Conflict { demanded: false, .. } | Self::Indeterminate { keyed: true, .. } => Class::Retry,
+            Self::Conflict { demanded: false, .. } | Self::Busy { .. } | Self::Indeterminate { keyed: true, .. } => {
+                Class::Retry
+            }
             Self::Refused(_)
             | Self::Invalid(_)
             | Self::NotFound { .. }

@@ -138,6 +138,7 @@ fn requests(table: &mut Vec<Placed>) {
     });
     place!(table, ExecuteError {
         Retry Conflict ["of several writers"] = conflict(false);
+        Retry Busy = ExecuteError::Busy { stream: stream(), waiting: 1 };
         Retry Indeterminate ["with an idempotency key"] = indeterminate(true);
         Correct Refused = Refused::Refused(invalid());
         Correct Invalid = Refused::Invalid(invalid());

@@ -24,6 +24,7 @@ mod receipt;
 mod request;
 mod results;
 mod retry;
+mod slot;
 mod start;
 mod state;
 mod subscribe;
@@ -101,6 +102,8 @@ struct Inner {
     states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+    /// The most writes that wait for one instance.
+    queue: usize,
     cache: Cache,
     caps: Caps,
     aggregates: Vec<Registered>,

@@ -1,0 +1,5 @@
+//! Hot aggregates: commands to one instance that wait for each other go to the store together.
+
+mod gate;
+mod interleaving;
+mod queue;
