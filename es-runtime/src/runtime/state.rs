@@ -6,8 +6,8 @@ use futures_util::TryStreamExt as _;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind,
-    StoredEvent, StreamId, UnknownEvent, Version, metrics,
+    DecodeError, Decoded, EventEnum, EventId, EventSourced, EventStore, LoadError, Position, StoreError,
+    StoreErrorKind, StoredEvent, StreamId, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -17,6 +17,8 @@ pub(super) struct Current<A> {
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
+    /// The last event folded.
+    pub(super) last: Option<EventId>,
     /// The size of the events folded, as they are stored: an estimate of the memory of the state.
     pub(super) bytes: usize,
 }
@@ -27,6 +29,7 @@ impl<A> Default for Current<A> {
             state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+            last: None,
             bytes: 0,
         }
     }
@@ -38,6 +41,7 @@ pub(super) struct Erased {
     state: Box<dyn Any + Send + Sync>,
     pub(super) version: Version,
     pub(super) position: Position,
+    pub(super) last: Option<EventId>,
     pub(super) bytes: usize,
 }
 
@@ -48,6 +52,7 @@ impl Erased {
             state,
             version,
             position,
+            last,
             bytes,
         } = self;
         match state.downcast() {
@@ -55,6 +60,7 @@ impl Erased {
                 state,
                 version,
                 position,
+                last,
                 bytes,
             },
             Err(_) => same_name::<A>(),
@@ -83,19 +89,22 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            last,
             bytes,
         } = current;
         Self {
             state,
             version,
             position,
+            last,
             bytes,
         }
     }
 }
 
 impl<A: EventSourced> Current<A> {
-    /// Folds the events that the store has beyond this state. Returns whether there were any.
+    /// Folds the events that the store has beyond this state. Returns whether there were any. If the log was restored to an earlier
+    /// point, so that it has not the last event that was folded, all is folded that it has instead.
     ///
     /// Boxed, so that a command that needs it not has no room for it in its future.
     pub(super) fn catch_up<'a>(
@@ -104,13 +113,22 @@ impl<A: EventSourced> Current<A> {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
-            let before = self.version;
-            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.next()));
+            let mut before = self.version;
+            let mut is_other = false;
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.max(Version(1))));
+            if before > Version::ZERO {
+                let last = events.try_next().await?.map(|event| event.id);
+                if last != self.last {
+                    *self = Self::default();
+                    (before, is_other) = (Version::ZERO, true);
+                    events = store.load_stream(ReadStream::new(stream.clone()));
+                }
+            }
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
             metrics::loaded(A::NAME, self.version.0 - before.0);
-            Ok(self.version > before)
+            Ok(is_other || self.version > before)
         })
     }
 
@@ -160,6 +178,7 @@ impl<A: EventSourced> Current<A> {
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
+        self.last = Some(event.id);
         self.bytes += event.payload.len();
     }
 }

@@ -248,6 +248,7 @@ fn as_recorded(append: &Append) -> Result<Vec<RecordedEvent>, AppendError> {
         stream,
         expected,
         events,
+        ..
     } in &append.streams
     {
         let mut version = match expected {
