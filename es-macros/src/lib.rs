@@ -66,7 +66,7 @@ use proc_macro::TokenStream;
 ///
 /// ```
 /// # use es_runtime::prelude::*;
-/// # use es_runtime::Event;
+/// # use es_runtime::Stored;
 /// #[event(version = 2, from = OpenedV1)]
 /// pub struct Opened {
 ///     pub owners: Vec<String>,
@@ -92,7 +92,7 @@ use proc_macro::TokenStream;
 ///
 /// ```
 /// # use es_runtime::prelude::*;
-/// # use es_runtime::Event;
+/// # use es_runtime::Stored;
 /// #[event(version = 3, removed(note: String, since = 3))]
 /// pub struct Deposited {
 ///     #[event(renamed(from = "sum", since = 2), changed(since = 3, from = u32))]
@@ -130,7 +130,7 @@ use proc_macro::TokenStream;
 ///
 /// # Writing older shapes
 ///
-/// `Event::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
+/// `Stored::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
 /// step has a way back: for `from`, an `impl From<Opened> for OpenedV1`; what was `added` is left out, `renamed` takes the
 /// old name, `changed` without `with` needs `From` in the other direction; from `removed`, and from `changed` by a function, there is
 /// none.

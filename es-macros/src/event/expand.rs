@@ -36,15 +36,19 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     };
     let items = quote! {
         #[automatically_derived]
-        impl #runtime::Event for #ident {
+        impl #runtime::Stored for #ident {
             const NAME: &'static str = #name;
             #version
             #aliases
             #is_plain
             #items
-            #check
 
             #shapes
+        }
+
+        #[automatically_derived]
+        impl #runtime::Event for #ident {
+            #check
         }
 
         #around
@@ -58,21 +62,21 @@ pub(crate) fn event(event: &Event) -> TokenStream {
     }
 }
 
-/// The item of `Event` that names its shapes, where schemas are asked for: its own, and those that `older` can be read from.
+/// The item of `Stored` that names its shapes, where schemas are asked for: its own, and those that `older` can be read from.
 pub(super) fn shapes(runtime: &Runtime, older: Option<TokenStream>) -> TokenStream {
     let private = runtime.private();
-    let older = older.map(|older| quote!(<#older as #runtime::Event>::shapes(out);));
+    let older = older.map(|older| quote!(<#older as #runtime::Stored>::shapes(out);));
     quote! {
         #private::with_schema! {
             fn shapes(out: &mut #runtime::schema::Shapes) {
-                out.add::<Self>(<Self as #runtime::Event>::NAME, <Self as #runtime::Event>::SHAPE_VERSION);
+                out.add::<Self>(<Self as #runtime::Stored>::NAME, <Self as #runtime::Stored>::SHAPE_VERSION);
                 #older
             }
         }
     }
 }
 
-/// The items of `Event` for a shape that comes from another struct. What may fail to compile is called by its bare name, as
+/// The items of `Stored` for a shape that comes from another struct. What may fail to compile is called by its bare name, as
 /// a path's first token would take the error to the macro's name.
 fn from_shape(event: &Event, shape: &OldShape) -> TokenStream {
     let private = event.runtime.private();

@@ -1,7 +1,7 @@
 //! Compares the events or commands of an aggregate, and the shapes of an event, while they are compiled.
 
 use super::Repeated;
-use crate::{Event, EventInfo};
+use crate::{EventInfo, Stored};
 
 /// An event of an aggregate.
 pub struct Named {
@@ -102,7 +102,7 @@ const fn assert_apart(aggregate: &str, first: &Named, second: &Named) {
 
 /// Fails to compile if `Old` is not the shape before `New`, of the same event. Both are passed by type and by name.
 #[track_caller]
-pub const fn assert_chain<New: Event, Old: super::OldShape<New>>(new: &str, old: &str) {
+pub const fn assert_chain<New: Stored, Old: super::OldShape<New>>(new: &str, old: &str) {
     let mut message = Message::new();
     if !equal(New::NAME, Old::NAME) {
         message.push(&["`", old, "` is named \"", Old::NAME, "\", but comes before `", new]);

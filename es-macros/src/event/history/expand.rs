@@ -13,7 +13,7 @@ use crate::event::model::Event;
 use crate::local::local;
 use crate::message::Message;
 
-/// The items of `Event` for the struct of today, and what stands around it.
+/// The items of `Stored` for the struct of today, and what stands around it.
 pub(crate) fn expand(event: &Event, history: &History) -> (TokenStream, TokenStream) {
     let current = event.version;
     let shapes = (1..current).map(|version| shape(event, history, version));
@@ -54,7 +54,7 @@ pub(crate) fn shape_before(event: &Event) -> Option<TokenStream> {
     before(event, event.version)
 }
 
-/// The struct of an older version, as an event of its own.
+/// The struct of an older version, as a stored shape of its own.
 fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
     let Event { runtime, message, .. } = event;
     let Message { ident, name, .. } = message;
@@ -88,7 +88,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #runtime::Event for #shape {
+        impl #runtime::Stored for #shape {
             const NAME: &'static str = #name;
             #items
             #shapes
@@ -99,7 +99,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
     }
 }
 
-/// The items of `Event` for a version that has one before it.
+/// The items of `Stored` for a version that has one before it.
 fn items(event: &Event, history: &History, version: u32) -> TokenStream {
     let runtime = &event.runtime;
     let private = runtime.private();

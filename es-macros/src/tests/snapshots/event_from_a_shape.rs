@@ -19,7 +19,7 @@ pub struct Opened {
     pub owner: String,
 }
 #[automatically_derived]
-impl ::es_runtime::Event for Opened {
+impl ::es_runtime::Stored for Opened {
     const NAME: &'static str = "opened";
     const SHAPE_VERSION: u32 = 2u32;
     const ALIASES: &'static [&'static str] = &["created"];
@@ -66,10 +66,12 @@ impl ::es_runtime::Event for Opened {
     }
     ::es_runtime::__private::with_schema! {
         fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
-        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
-        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Event > ::shapes(out); }
+        as ::es_runtime::Stored > ::NAME, < Self as ::es_runtime::Stored >
+        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Stored > ::shapes(out); }
     }
 }
+#[automatically_derived]
+impl ::es_runtime::Event for Opened {}
 #[automatically_derived]
 impl ::es_runtime::__private::OldShape<Opened> for OpenedV1 {}
 impl OpenedV1 {
