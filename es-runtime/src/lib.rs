@@ -26,6 +26,7 @@ mod recorded;
 pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod state;
 pub mod store;
 mod stored;
 mod stream;
@@ -38,7 +39,7 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, retired, value};
+pub use es_macros::{Aggregate, aggregate, apply, command, entity, event, handle, projection, retired, value};
 pub use event::{Applied, BelongsToOneAggregate, Decoded, Event, EventInfo, EventOf, Writes};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use memory::MemoryStore;

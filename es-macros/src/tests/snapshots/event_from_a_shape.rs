@@ -71,8 +71,6 @@ impl ::es_runtime::Stored for Opened {
     }
 }
 #[automatically_derived]
-impl ::es_runtime::Event for Opened {}
-#[automatically_derived]
 impl ::es_runtime::__private::OldShape<Opened> for OpenedV1 {}
 impl OpenedV1 {
     #[doc(hidden)]
@@ -83,5 +81,7 @@ impl OpenedV1 {
 }
 const _: () = {
     use ::es_runtime::__private::assert_chain;
-    const _: () = assert_chain::<Opened, OpenedV1>("Opened", "OpenedV1");
+    const _: () = assert_chain::<Opened, OpenedV1>("event", "Opened", "OpenedV1");
 };
+#[automatically_derived]
+impl ::es_runtime::Event for Opened {}

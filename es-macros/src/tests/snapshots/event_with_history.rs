@@ -80,8 +80,6 @@ const _: () = {
             ::SHAPE_VERSION); < __DepositedV1 as ::es_runtime::Stored > ::shapes(out); }
         }
     }
-    #[automatically_derived]
-    impl ::es_runtime::Event for Deposited {}
     #[allow(clippy::derive_partial_eq_without_eq)]
     #[derive(
         ::core::fmt::Debug,
@@ -145,3 +143,5 @@ const _: () = {
         }
     }
 };
+#[automatically_derived]
+impl ::es_runtime::Event for Deposited {}

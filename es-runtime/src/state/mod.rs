@@ -1,0 +1,5 @@
+//! The latest state of entities.
+
+mod entity;
+
+pub use entity::{Entity, EntityId};
