@@ -357,9 +357,11 @@ impl Classified for PersistError {
             | Self::Conflict { .. }
             | Self::LimitExceeded(_)
             | Self::Rejected(_) => Class::Correct,
-            // The namespace has to be restored first.
-            Self::Indeterminate(_) | Self::NotRestored { .. } => Class::Other,
-            Self::NoRepository { .. } | Self::LeftUnknown { .. } => Class::Other,
+            // The namespace has to be restored first, after the first two.
+            Self::Indeterminate(_)
+            | Self::NotRestored { .. }
+            | Self::NoRepository { .. }
+            | Self::LeftUnknown { .. } => Class::Other,
             Self::Encode { source, .. } => source.class(),
             Self::Store(error) => error.class(),
         }

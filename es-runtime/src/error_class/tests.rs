@@ -305,14 +305,14 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Other Indeterminate = PersistError::Indeterminate(lost());
         Other Encode = PersistError::Encode {
             entity: entity(),
-            source: EncodeError::Value { name: "seat", source: malformed() },
+            source: Box::new(EncodeError::Value { name: "seat", source: malformed() }),
         };
         => Store = PersistError::Store;
     });
     place!(table, RestoreError {
         Other UnknownEntity = RestoreError::UnknownEntity { entity: entity(), version: 2 };
         Other Unreadable = RestoreError::Unreadable { entity: entity(), version: 1, source: DecodeError::UnknownName };
-        Other Twice = RestoreError::Twice { entity: entity(), also: entity() };
+        Other Twice = RestoreError::Twice { entity: entity(), also: "place" };
         => Store = RestoreError::Store;
     });
     place!(table, InlineError {

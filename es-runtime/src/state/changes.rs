@@ -134,7 +134,7 @@ pub(super) fn check(is_there: bool, needs_it: bool, entity: &StateKey) -> Result
 fn stored<E: Entity>(key: &StateKey, id: &E::Id, entity: Option<&E>) -> Result<Option<Bytes>, PersistError> {
     let unstorable = |source| PersistError::Encode {
         entity: key.clone(),
-        source,
+        source: Box::new(source),
     };
     if !key.id.parse::<E::Id>().is_ok_and(|read| read == *id) {
         let source =

@@ -57,7 +57,7 @@ pub enum PersistError {
         entity: StateKey,
         /// Why.
         #[source]
-        source: EncodeError,
+        source: Box<EncodeError>,
     },
     /// It is not known whether the changes were saved: restore, and look.
     #[error("it is not known whether the changes were persisted: restore, and look")]
@@ -99,12 +99,12 @@ pub enum RestoreError {
         source: DecodeError,
     },
     /// An entity is kept under its name and under an alias, by two builds that did not know of each other: delete one.
-    #[error("`{entity}` is also kept as `{also}`: delete one of them")]
+    #[error("`{entity}` is also kept under the name `{also}`: delete one of them")]
     Twice {
         /// The entity.
         entity: StateKey,
         /// Its other name.
-        also: StateKey,
+        also: &'static str,
     },
     /// The store failed.
     #[error(transparent)]

@@ -93,7 +93,9 @@ impl StateManager {
         }
         // A repository may panic. Then nothing is known of what it holds.
         *current = None;
-        records.iter_mut().for_each(|record| record.publish());
+        for record in &mut records {
+            record.publish();
+        }
         *current = Some(Current {
             namespace: namespace.to_owned(),
             records,

@@ -164,7 +164,7 @@ impl<E: Entity> Record for Rows<E> {
         for (alias, rows) in &self.names[1..] {
             for id in rows.iter().filter(|(_, row)| row.state.is_there()).map(|(id, _)| id) {
                 if let Some((other, _)) = self.places(id).find(|(other, _)| other != alias) {
-                    let (entity, also) = (key(alias, id), key(other, id));
+                    let (entity, also) = (key(alias, id), other);
                     return Err(RestoreError::Twice { entity, also });
                 }
             }
