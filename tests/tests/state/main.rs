@@ -1,0 +1,4 @@
+//! The latest state of entities, on every store of states.
+
+mod basics;
+mod domain;
