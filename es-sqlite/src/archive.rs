@@ -108,6 +108,7 @@ fn sort(connection: &Connection) -> Result<Rest, Problem> {
 struct Reader<'c> {
     sorted: Prepared<'c>,
     events: Prepared<'c>,
+    ours: Prepared<'c>,
     appends: Appends<'c>,
 }
 
@@ -127,6 +128,11 @@ impl<'c> Reader<'c> {
                      FROM recorded_events AS e LEFT JOIN streams AS s ON s.id = e.stream
                      WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position LIMIT ?3"
                 ),
+            ),
+            // Only what another program wrote has no checksum.
+            ours: Prepared::new(
+                connection,
+                "SELECT min(position) FROM recorded_events WHERE position BETWEEN ?1 AND ?2 AND checksum IS NOT NULL",
             ),
             appends: Appends::new(connection),
         }
@@ -171,6 +177,11 @@ impl<'c> Reader<'c> {
     fn without_append(&mut self, last: i64, rest: &mut Rest, page: &mut Vec<RecordedAppend>) -> Result<bool, Problem> {
         if rest.position >= last {
             return Ok(false);
+        }
+        let ours: Option<i64> = (self.ours.get()?).query_row([rest.position + 1, last], |row| row.get(0))?;
+        if let Some(position) = ours {
+            let message = format!("the event at position {position} belongs to no append");
+            return Err(Problem::Damaged(message));
         }
         let limit = i64::from(PAGE);
         let events = self.events(rest.position + 1, last, limit)?;

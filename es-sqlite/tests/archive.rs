@@ -34,8 +34,11 @@ async fn events_of_another_program_are_appends_of_their_own() {
     let events = log(&store).await;
     // More than a page of them at the start, some in the midst and one at the end.
     let outside = Connection::open(&path).unwrap();
-    let forgotten = "DELETE FROM appends WHERE last_position <= 1400 OR last_position IN (1500, 1502, 2000)";
-    assert_eq!(outside.execute(forgotten, []).unwrap(), 703);
+    let forget = "DELETE FROM appends WHERE last_position <= 1400 OR last_position IN (1500, 1502, 2000)";
+    assert_eq!(outside.execute(forget, []).unwrap(), 703);
+    let as_if_by_another = "UPDATE recorded_events SET checksum = NULL
+         WHERE NOT EXISTS (SELECT 1 FROM appends WHERE position BETWEEN first_position AND last_position)";
+    assert_eq!(outside.execute(as_if_by_another, []).unwrap(), 1_406);
     let appends = appends(&store).await.unwrap();
     let read: Vec<_> = appends
         .iter()
@@ -60,6 +63,7 @@ async fn an_append_that_is_damaged_ends_the_read() {
         "UPDATE recorded_events SET payload = '{}' WHERE position = 7",
         "UPDATE recorded_events SET version = 70 WHERE position = 7",
         "UPDATE recorded_events SET stream = 70 WHERE position = 7",
+        "DELETE FROM appends WHERE first_position = 7",
         "UPDATE appends SET first_position = 8 WHERE first_position = 7",
         "UPDATE appends SET last_position = 9 WHERE first_position = 7",
         "UPDATE appends SET recorded_at = recorded_at - 1 WHERE first_position = 7",
