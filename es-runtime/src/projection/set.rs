@@ -179,8 +179,7 @@ impl Running {
         if self.segments.len() == 1 {
             return Ok(&self.standing);
         }
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.storage.cursors.log.read_log(query).try_next().await?;
+        let event = self.storage.cursors.event_at(position).await?;
         Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
