@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::partition::declare;
+use super::partition::agree;
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
@@ -217,7 +217,7 @@ impl Projections {
             let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
             first.set_up().await?;
-            declare(&storage.cursors, &standing, &*first, &owner).await?;
+            agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
             if let Some(add) = plan.inline {
                 inline = Some(add(own, &standing, inline));
             }
@@ -244,6 +244,7 @@ impl Projections {
                         worker: work(standing),
                         outcome: None,
                     }),
+                    states: storage.states.clone(),
                     owner: Arc::clone(&owner),
                     reporter: None,
                 };
