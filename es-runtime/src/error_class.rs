@@ -220,7 +220,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }

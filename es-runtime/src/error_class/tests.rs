@@ -272,6 +272,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
             },
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
+        Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => Store = StartError::Store;
     });
     place!(table, CapError {

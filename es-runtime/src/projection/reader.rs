@@ -14,7 +14,7 @@ use super::worker::{Trouble, Worker, refused};
 use super::{ControlError, Failure, Status};
 use crate::consumer::{Call, Calls, Ended, FIRST, Reader, Tenancy, Tenure, guarded};
 use crate::error::chain;
-use crate::store::{CheckpointError, CommitError, Lease};
+use crate::store::{CheckpointError, CommitError, Lease, StateStore};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
 /// One projection, or one segment of it.
@@ -22,6 +22,8 @@ pub(crate) struct ProjectionReader {
     pub(crate) worker: Worker,
     /// Builds rows beside; `None` if there are none.
     pub(crate) rebuilder: Option<Rebuilder>,
+    /// What the store of the rows keeps as states, if it keeps any.
+    pub(crate) states: Option<Arc<dyn StateStore>>,
     /// The owner of the lease: the process that runs it.
     pub(crate) owner: Arc<str>,
     /// Tells all processes how it is, for as long as this one has the lease.
@@ -51,7 +53,7 @@ impl Reader for ProjectionReader {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        partition::check(&*self.worker.cursors.store, &self.worker.standing).await
+        partition::check(self.states.as_ref(), &self.worker.standing).await
     }
 
     fn enter(&mut self, tenure: &Tenure) {

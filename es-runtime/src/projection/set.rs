@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::partition::declare;
+use super::partition::agree;
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
@@ -179,8 +179,7 @@ impl Running {
         if self.segments.len() == 1 {
             return Ok(&self.standing);
         }
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.storage.cursors.log.read_log(query).try_next().await?;
+        let event = self.storage.cursors.event_at(position).await?;
         Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
@@ -218,7 +217,7 @@ impl Projections {
             let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
             first.set_up().await?;
-            declare(&storage.cursors, &standing, &*first, &owner).await?;
+            agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
             if let Some(add) = plan.inline {
                 inline = Some(add(own, &standing, inline));
             }
@@ -245,6 +244,7 @@ impl Projections {
                         worker: work(standing),
                         outcome: None,
                     }),
+                    states: storage.states.clone(),
                     owner: Arc::clone(&owner),
                     reporter: None,
                 };

@@ -51,7 +51,7 @@ impl Worker {
                 first,
             });
         }
-        let event = sequence::event_at(&self.cursors, position).await?;
+        let event = self.cursors.parked_event_at(position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         let aside = Aside {
@@ -86,7 +86,7 @@ impl Worker {
                     next.push(position);
                 }
             }
-            let events = next.iter().map(|position| sequence::event_at(&self.cursors, *position));
+            let events = next.iter().map(|position| self.cursors.parked_event_at(*position));
             let events = try_join_all(events).await?;
             let failed = match self.unpark(place, &events, lease).await {
                 Ok(()) => {
