@@ -77,8 +77,12 @@ async fn declare_under(
     cursors.store.advance(note).await.map_err(unwritten)
 }
 
-/// Whether nothing is left to declare.
-async fn is_declared(cursors: &Cursors, standing: &Standing) -> Result<bool, StartError> {
+/// Returns whether nothing is left to declare.
+///
+/// # Errors
+///
+/// [`StartError::Segments`] if another number is declared.
+pub(super) async fn is_declared(cursors: &Cursors, standing: &Standing) -> Result<bool, StartError> {
     let of = standing.segment.of;
     match noted(&*cursors.store, &standing.note).await? {
         Some(noted) if noted == of => Ok(true),
