@@ -117,9 +117,9 @@ impl Reader for ProjectionReader {
             reporter.end().await;
         }
         // So that nobody takes what was cut off for what has ended this process.
-        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.trial);
-        for trial in [Some(&mut self.worker.trial), beside].into_iter().flatten() {
-            if let Err(error) = guarded("closing a trial", trial.close(lease)).await {
+        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.attempts);
+        for attempts in [Some(&mut self.worker.attempts), beside].into_iter().flatten() {
+            if let Err(error) = guarded("closing its attempts", attempts.close(lease)).await {
                 let projection = self.worker.standing.name;
                 tracing::debug!(projection, %error, "an attempt that was cut off stays noted");
             }
@@ -179,7 +179,7 @@ impl ProjectionReader {
             answer = self.obeying(what, lease).await;
         }
         self.worker.limit = FIRST;
-        self.worker.trial.pardon(None);
+        self.worker.attempts.pardon(None);
         answer
     }
 

@@ -19,7 +19,7 @@ use super::sql::Appends;
 use super::standing::Standing;
 use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
-use crate::consumer::{Calls, ENDED, FIRST, Processor, Sequences, Trial, Waiter, position_of};
+use crate::consumer::{AttemptLog, Calls, ENDED, FIRST, Processor, Sequences, Waiter, position_of};
 use crate::projection::Storage;
 use crate::store::{Checkpoint, CheckpointError, EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
@@ -228,7 +228,7 @@ impl Projections {
                 inline = Some(add(own, &standing, inline));
             }
             let work = |standing: &Arc<Standing>| Worker {
-                trial: Trial::new(&storage.cursors.store, &standing.trial, ENDED),
+                attempts: AttemptLog::new(&storage.cursors.store, storage.states.as_ref(), &standing.reader, ENDED),
                 sequences: Sequences::default(),
                 cursors: storage.cursors.clone(),
                 rows: Arc::clone(&storage.rows),

@@ -29,8 +29,6 @@ pub(crate) struct Standing {
     pub(crate) reader: String,
     /// The name of the checkpoint that was written when the rows were as new as the log for the first time: those of all segments.
     pub(crate) mark: String,
-    /// The name under which is noted what is tried.
-    pub(crate) trial: String,
     pub(crate) table: RowTable,
     pub(crate) metrics: metrics::Reader,
     state: watch::Sender<State>,
@@ -118,7 +116,6 @@ impl Standing {
             inline: false,
             is_in_memory: false,
             mark: mark_of(&root),
-            trial: trial_of(&reader),
             root,
             reader,
             table: RowTable {
@@ -149,7 +146,6 @@ impl Standing {
             inline: false,
             is_in_memory: self.is_in_memory,
             mark: mark_of(&reader),
-            trial: trial_of(&reader),
             reader,
             table: RowTable {
                 beside: true,
@@ -171,9 +167,8 @@ impl Standing {
             .collect();
         let (mut readers, mut readers_beside) = (vec![mark_of(&root)], Vec::new());
         for reader in &segments {
-            let built_beside = beside_of(reader);
-            readers.extend([reader.clone(), mark_of(reader), trial_of(reader)]);
-            readers_beside.extend([trial_of(&built_beside), built_beside]);
+            readers.extend([reader.clone(), mark_of(reader)]);
+            readers_beside.push(beside_of(reader));
         }
         let shown = RowTable {
             version,
@@ -339,10 +334,6 @@ fn reader_of(root: &str, segment: Segment) -> String {
 
 fn mark_of(reader: &str) -> String {
     format!("{reader} ready")
-}
-
-fn trial_of(reader: &str) -> String {
-    format!("{reader} trial")
 }
 
 /// The name of the checkpoint of rows that are built beside.

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::consumer::{Cursors, all_parked, count_parked, position_of};
+use crate::consumer::{Cursors, all_parked, count_parked, position_of, remove_attempts};
 use crate::projection::{
     Build, ControlError, Health, OfVersion, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen,
     SegmentHealth, Standing, Status, What, refused, segments_of,
@@ -160,10 +160,15 @@ impl<P: Projection> ProjectionHandle<'_, P> {
             take(segment).await?;
         }
         let mut dropped = Ok(());
-        for (table, readers) in of_version.tables {
-            dropped = dropped.and(storage.rows.drop_table(&table, &readers, &leases[0]).await);
+        for (table, readers) in &of_version.tables {
+            dropped = dropped.and(storage.rows.drop_table(table, readers, &leases[0]).await);
         }
         dropped.map_err(|error| refused(projection, error))?;
+        if let Some(states) = &storage.states {
+            for reader in of_version.tables.iter().flat_map(|(_, readers)| readers) {
+                remove_attempts(states, reader).await?;
+            }
+        }
         // Only now: while anything is left of the version, nobody may come with another number.
         match said {
             Some(said) => Ok(said.remove().await?),

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
-pub(crate) use own::OwnState;
+pub(crate) use own::{Kept, OwnState};
 pub(crate) use reserved::{RESERVED, Unreserved};
 
 use super::{LimitExceeded, StoreError};

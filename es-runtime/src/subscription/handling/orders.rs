@@ -21,7 +21,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     /// Has the handler take a parked event, and then what stands behind it; or the one before which it holds.
     async fn retry(&mut self, position: Position) -> Result<(), SubscriptionError> {
         let Some(parked) = self.parked(position).await? else {
-            self.trial.pardon(Some(position));
+            self.attempts.pardon(Some(position));
             self.find(position).await?;
             return self.retry_waiting(position).await;
         };
