@@ -7,6 +7,7 @@
 mod aggregate;
 mod command;
 mod event;
+pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
