@@ -2,4 +2,5 @@
 
 mod gate;
 mod interleaving;
+mod processes;
 mod queue;
