@@ -2,3 +2,7 @@
 
 mod basics;
 mod domain;
+mod failing;
+mod killed;
+mod random;
+mod shapes;
