@@ -2,9 +2,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::RowMismatch;
-use crate::consumer::sequence::ENDED_PROCESSES;
 use crate::nearest::listed;
-use crate::store::{CheckpointError, Commit};
+use crate::store::{CheckpointError, Commit, ParkReason};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
 /// Why an event was not applied to the rows of a projection.
@@ -61,7 +60,7 @@ pub enum ApplyError {
     Panicked(String),
     /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
-    #[error("{times} {ENDED_PROCESSES}")]
+    #[error("{times} processes ended, or lost the lease, while they tried it")]
     Ended {
         /// The number.
         times: u32,
@@ -76,6 +75,14 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// The reason for which its event is parked.
+    pub(crate) fn park_reason(&self) -> ParkReason {
+        match self {
+            Self::Ended { .. } => ParkReason::EndedProcesses,
+            _ => ParkReason::Failed,
+        }
+    }
+
     /// `readable` holds the versions of its shape that this build reads, if it knows the name.
     pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
         Self::Unknown(UnknownEvent {

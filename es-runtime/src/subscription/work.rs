@@ -7,6 +7,8 @@ use futures_util::FutureExt as _;
 use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
+use crate::projection::ApplyError;
+use crate::store::ParkReason;
 use crate::{Error, Position, metrics};
 
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::runtime::Subscribe::handle_many).
@@ -50,15 +52,32 @@ pub(super) struct Failed {
     pub(super) error: String,
     /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
+    pub(super) reason: ParkReason,
 }
 
 impl Failed {
     pub(super) fn once(error: String) -> Self {
-        Self { error, for_good: false }
+        Self {
+            for_good: false,
+            ..Self::for_good(error)
+        }
     }
 
     pub(super) fn for_good(error: String) -> Self {
-        Self { error, for_good: true }
+        Self {
+            error,
+            for_good: true,
+            reason: ParkReason::Failed,
+        }
+    }
+
+    /// So many processes ended while they tried the event.
+    pub(super) fn ended(times: u32) -> Self {
+        let error = ApplyError::Ended { times };
+        Self {
+            reason: error.park_reason(),
+            ..Self::for_good(error.to_string())
+        }
     }
 }
 

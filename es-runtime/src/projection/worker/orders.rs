@@ -124,7 +124,7 @@ impl Worker {
         self.fold.reset();
         self.standing.count(error);
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(error), attempts)],
+            park: vec![sequence::parked(event, error.park_reason(), &chain(error), attempts)],
             ..Aside::default()
         };
         self.write_aside(place, place.stored, aside, lease).await

@@ -164,7 +164,7 @@ impl Worker {
         }
         tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(&error), attempts)],
+            park: vec![sequence::parked(event, error.park_reason(), &chain(&error), attempts)],
             ..Aside::default()
         };
         let keys = match error {

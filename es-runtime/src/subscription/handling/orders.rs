@@ -2,7 +2,7 @@
 
 use super::Handling;
 use crate::consumer::sequence;
-use crate::store::Parked;
+use crate::store::{ParkReason, Parked};
 use crate::subscription::SubscriptionError;
 use crate::subscription::calls::What;
 use crate::subscription::work::{Ended, Failed};
@@ -65,7 +65,7 @@ impl<T: Send + 'static> Handling<'_, T> {
             Err(failed) => Ended::failed(position, failed),
         };
         if let Err(error) = outcome(&ended, position) {
-            let parked = sequence::parked(&event, &error.to_string(), attempts);
+            let parked = sequence::parked(&event, ParkReason::Failed, &error.to_string(), attempts);
             self.write(vec![parked], Vec::new()).await?;
             return Err(error);
         }

@@ -13,7 +13,7 @@ use crate::{Position, RecordedEvent};
 impl<T: Send + 'static> Handling<'_, T> {
     /// Holds before an event that is not tried any more, or parks it.
     pub(super) async fn refuse(&mut self, event: &RecordedEvent, failed: Failed, attempts: u32) -> Result<(), Trouble> {
-        let position = event.position;
+        let (position, reason) = (event.position, failed.reason);
         if self.manner.poison == OnFailure::Park && self.sequences.is_full() {
             self.hold_full(event);
             return Ok(());
@@ -36,7 +36,11 @@ impl<T: Send + 'static> Handling<'_, T> {
         let Some(waiting) = self.lanes.remove(position) else {
             return Ok(());
         };
-        self.park(event, waiting.keys, sequence::parked(event, &chain(&error), attempts));
+        self.park(
+            event,
+            waiting.keys,
+            sequence::parked(event, reason, &chain(&error), attempts),
+        );
         self.park_behind(position);
         self.written(position).await
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::Handling;
 use crate::Position;
 use crate::consumer::Attempt;
-use crate::projection::{ApplyError, Status};
+use crate::projection::Status;
 use crate::subscription::SubscriptionError;
 use crate::subscription::handler::Trouble;
 use crate::subscription::work::{Ended, Failed, Work};
@@ -50,8 +50,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         let event = waiting.event.clone();
         let turn = self.attempts.begin(&event, false, self.lease()).await;
         if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
-            let error = ApplyError::Ended { times: ended }.to_string();
-            self.refuse(&event, Failed::for_good(error), attempts).await?;
+            self.refuse(&event, Failed::ended(ended), attempts).await?;
             return Ok(false);
         }
         Ok(true)
