@@ -7,6 +7,8 @@ use futures_util::future::try_join_all;
 
 use super::Cursors;
 use super::parked::all_parked;
+use crate::error::chain;
+use crate::projection::ApplyError;
 use crate::store::{Lease, ParkReason, Parked};
 use crate::{Position, RecordedEvent, StoreError, StreamId};
 
@@ -194,21 +196,26 @@ impl Sequences {
 }
 
 /// The event as it is parked after so many attempts.
-pub(crate) fn parked(event: &RecordedEvent, reason: ParkReason, error: &str, attempts: u32) -> Parked {
+pub(crate) fn parked(event: &RecordedEvent, error: &ApplyError, attempts: u32) -> Parked {
     Parked {
         position: event.position,
         event: event.id,
-        reason,
+        reason: error.park_reason(),
         // Which no database takes in text.
-        error: error.replace('\0', "\u{fffd}"),
+        error: chain(error).replace('\0', "\u{fffd}"),
         attempts,
     }
 }
 
 /// The event as it is parked because of another one, without an attempt.
 pub(crate) fn parked_behind(event: &RecordedEvent, first: Position) -> Parked {
-    let error = format!("behind position {first}, which is parked");
-    parked(event, ParkReason::Behind, &error, 0)
+    Parked {
+        position: event.position,
+        event: event.id,
+        reason: ParkReason::Behind,
+        error: format!("behind position {first}, which is parked"),
+        attempts: 0,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
 use crate::projection::ApplyError;
-use crate::store::ParkReason;
 use crate::{Error, Position, metrics};
 
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::runtime::Subscribe::handle_many).
@@ -47,36 +46,41 @@ pub(super) struct Ended {
     pub(super) divides: bool,
 }
 
-/// Why an attempt failed.
+/// A failed attempt.
 pub(super) struct Failed {
-    pub(super) error: String,
+    pub(super) error: ApplyError,
     /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
-    pub(super) reason: ParkReason,
 }
 
 impl Failed {
     pub(super) fn once(error: String) -> Self {
         Self {
+            error: ApplyError::NotHandled(error),
             for_good: false,
-            ..Self::for_good(error)
         }
     }
 
     pub(super) fn for_good(error: String) -> Self {
         Self {
-            error,
             for_good: true,
-            reason: ParkReason::Failed,
+            ..Self::once(error)
         }
+    }
+
+    /// Returns the error for somebody else too.
+    pub(super) fn copied(&self) -> ApplyError {
+        ApplyError::NotHandled(match &self.error {
+            ApplyError::NotHandled(error) => error.clone(),
+            error => chain(error),
+        })
     }
 
     /// So many processes ended while they tried the event.
     pub(super) fn ended(times: u32) -> Self {
-        let error = ApplyError::Ended { times };
         Self {
-            reason: error.park_reason(),
-            ..Self::for_good(error.to_string())
+            error: ApplyError::Ended { times },
+            for_good: true,
         }
     }
 }

@@ -7,7 +7,6 @@ use super::Handling;
 use crate::Position;
 use crate::consumer::Attempt;
 use crate::projection::Status;
-use crate::subscription::SubscriptionError;
 use crate::subscription::handler::Trouble;
 use crate::subscription::work::{Ended, Failed, Work};
 
@@ -166,11 +165,9 @@ impl<T: Send + 'static> Handling<'_, T> {
             return self.refuse(&event, failed, attempts).await;
         }
         self.lanes.pause(position);
-        let error = SubscriptionError::Failed {
-            position,
-            error: failed.error,
-        };
-        self.cursor.standing.fail(Status::Retrying, &error, Some(position));
+        self.cursor
+            .standing
+            .fail(Status::Retrying, &failed.error, Some(position));
         Ok(())
     }
 }
