@@ -280,6 +280,7 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
+            | Self::NotHandled(_)
             | Self::Ended { .. }
             | Self::TooManyParked { .. } => Class::Other,
         }
@@ -308,12 +309,8 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
-            Self::Unsupported
-            | Self::TooManyParked { .. }
-            | Self::UnknownEvent(_)
-            | Self::UnreadableEvent(_)
-            | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) => Class::Correct,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }

@@ -32,7 +32,8 @@ pub use caps::{WriteCap, WriteCaps};
 pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
-    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
+    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, ParkReason, Parked, Report,
+    check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
