@@ -131,7 +131,9 @@ impl Error {
 impl<E> Classified for ExecuteError<E> {
     fn class(&self) -> Class {
         match self {
-            Self::Conflict { demanded: false, .. } | Self::Indeterminate { keyed: true, .. } => Class::Retry,
+            Self::Conflict { demanded: false, .. } | Self::Busy { .. } | Self::Indeterminate { keyed: true, .. } => {
+                Class::Retry
+            }
             Self::Refused(_)
             | Self::Invalid(_)
             | Self::NotFound { .. }
@@ -218,7 +220,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }
@@ -277,6 +280,7 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
+            | Self::NotHandled(_)
             | Self::Ended { .. }
             | Self::TooManyParked { .. } => Class::Other,
         }
@@ -305,12 +309,8 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
-            Self::Unsupported
-            | Self::TooManyParked { .. }
-            | Self::UnknownEvent(_)
-            | Self::UnreadableEvent(_)
-            | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) => Class::Correct,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }

@@ -35,8 +35,8 @@ pub mod testing;
 mod time;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
-pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
-pub use command_enum::{AnyRefusal, CommandEnum};
+pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, TargetKind, WrongTarget};
+pub use command_enum::{AnyRefusal, CommandEnum, CommandInfo, Commanded};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
 pub use es_macros::{Aggregate, aggregate, apply, command, entity, event, handle, projection, retired, value};
