@@ -556,6 +556,10 @@ impl<S: ProjectionStore + ?Sized> StateStore for FaultyStates<S> {
         self.states.load(namespace)
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.states.namespaces().await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         self.states.purge(purge).await
     }

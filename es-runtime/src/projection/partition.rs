@@ -55,6 +55,13 @@ pub(crate) async fn agree(
     }
 }
 
+/// Checks the number of segments for whoever only reads the rows, and so says none.
+pub(super) async fn look(states: Option<&Arc<dyn StateStore>>, standing: &Standing) -> Result<(), StartError> {
+    let Some(states) = states else { return Ok(()) };
+    let kept = segments_of(states, &standing.root).get().await?;
+    kept.value.map_or(Ok(()), |kept| check_equal(standing, kept))
+}
+
 /// Checks that this reader may write, under its lease: the version may have been dropped since it was started, and started otherwise.
 pub(crate) async fn check(states: Option<&Arc<dyn StateStore>>, standing: &Standing) -> Result<(), StoreError> {
     let Some(states) = states else { return Ok(()) };

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::partition::agree;
+use super::partition::{agree, look};
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) storage: Storage,
+    /// Whether this process takes part in running it.
+    pub(crate) runs: bool,
     /// Which events it needs.
     filter: EventFilter,
 }
@@ -216,8 +218,12 @@ impl Projections {
             let standing = Arc::clone(&segments[0]);
             let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
-            first.set_up().await?;
-            agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
+            if plan.runs {
+                first.set_up().await?;
+                agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
+            } else {
+                look(storage.states.as_ref(), &standing).await?;
+            }
             if let Some(add) = plan.inline {
                 inline = Some(add(own, &standing, inline));
             }
@@ -237,6 +243,10 @@ impl Projections {
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));
             for (standing, orders) in plan.segments {
+                if !plan.runs {
+                    standing.update(|state| state.only_reads = true);
+                    continue;
+                }
                 let index = standing.segment.index;
                 let reader = ProjectionReader {
                     worker: work(&standing),
@@ -266,6 +276,7 @@ impl Projections {
                 segments,
                 beside,
                 storage,
+                runs: plan.runs,
             });
         }
         // Only now, so that none runs if one could not be set up.

@@ -65,6 +65,8 @@ pub(crate) struct State {
     pub(crate) rebuilt: Option<Rebuilt>,
     /// Tells that the tokio runtime of the task has ended.
     pub(crate) cut_off: bool,
+    /// Tells that there is no task in this process: the rows are only read.
+    pub(crate) only_reads: bool,
 }
 
 impl State {
@@ -78,6 +80,7 @@ impl State {
             rebuild: None,
             rebuilt: None,
             cut_off: false,
+            only_reads: false,
         }
     }
 }
@@ -306,6 +309,11 @@ impl Standing {
 
     /// Has the projection's task do something.
     pub(crate) async fn order(&self, what: What) -> Result<(), ControlError> {
+        if self.state.borrow().only_reads {
+            return Err(ControlError::Elsewhere {
+                reader: self.name.to_owned(),
+            });
+        }
         let ended = || {
             self.check_runs()
                 .map_or_else(ControlError::from, |()| ControlError::ShutDown)
