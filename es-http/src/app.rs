@@ -5,11 +5,13 @@ use axum::Router;
 use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use es_runtime::{AnyRefusal, BelongsToOneAggregate, CommandInfo, CommandOf, Commanded, Runtime};
+use es_runtime::projection::{AnyKey, Keep, KeyOfRow, RowProjection};
+use es_runtime::{AnyRefusal, BelongsToOneAggregate, CommandInfo, CommandOf, Commanded, MemoryStore, Runtime};
 
 use crate::Problem;
 use crate::commands::{Aggregate, Collection, Instance, Single};
 use crate::routes::Routes;
+use crate::rows;
 
 type ActorHook = Box<dyn Fn(&Parts) -> Result<Option<String>, Box<Response>> + Send + Sync>;
 type RefusalHook = Box<dyn Fn(&AnyRefusal) -> Option<Problem> + Send + Sync>;
@@ -150,6 +152,37 @@ impl Builder {
         let single = Single::of::<C>(index);
         self.commands.push(single.info());
         self.routes.add(method, path.to_owned(), single.handler());
+        self
+    }
+
+    /// Shows the rows of projection `P`: `GET <path>/{key}` one, `GET <path>` those that the query asks for, in pages.
+    ///
+    /// Rows are found and ordered by declared indexes only, so that no stranger has a table scanned.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not like `/balances`, another route is there, or `P` is not one of the runtime's.
+    #[track_caller]
+    pub fn rows<P: RowProjection<Rows: Keep<MemoryStore>>>(mut self, path: &str) -> Self
+    where
+        AnyKey: KeyOfRow<P::Key>,
+    {
+        check_collection(path);
+        let projections = &self.app.runtime.catalog().projections;
+        let known = projections
+            .iter()
+            .find(|known| known.name == P::NAME && known.version == P::VERSION);
+        let Some(known) = known else {
+            panic!(
+                "projection `{}` is not one of this runtime's: add `.projection::<…>()` or `.reads::<…>()` to its builder",
+                P::NAME
+            )
+        };
+        let indexes = known.indexes.clone().into();
+        let depth = path.split('/').count() - 1;
+        self.routes.add(Method::GET, path.to_owned(), rows::list::<P>(indexes));
+        self.routes
+            .add(Method::GET, format!("{path}/{{id}}"), rows::one::<P>(depth));
         self
     }
 

@@ -5,7 +5,9 @@ mod call;
 mod commands;
 mod errors;
 mod problem;
+mod query;
 mod routes;
+mod rows;
 
 pub use app::{Builder, router};
 pub use problem::Problem;
