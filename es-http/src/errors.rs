@@ -39,6 +39,10 @@ pub(crate) fn of_command<E: StdError + Send + Sync + 'static>(
             demanded: true, actual, ..
         } => outdated(Some(actual)),
         ExecuteError::Conflict { demanded: false, .. } => contended(),
+        ExecuteError::Busy { waiting, .. } => Problem::new(429, "busy")
+            .detail(error.to_string())
+            .with("waiting", waiting)
+            .retry_after(SOON),
         ExecuteError::IdempotencyMismatch { .. } => mismatched(),
         ExecuteError::Indeterminate { append, keyed, source } => indeterminate(&append, keyed, &source),
         ExecuteError::NotProjected { receipt, .. } => return Failed::Done(receipt),

@@ -16,6 +16,7 @@ const COMMANDS: &[(&str, u16, &str)] = &[
     ("Error::NotFound", 404, "not-found"),
     ("Error::AlreadyExists", 409, "already-exists"),
     ("Error::Conflict", 409, "conflict"),
+    ("Error::Busy", 429, "busy"),
     ("Error::IdempotencyMismatch", 422, "idempotency-mismatch"),
     ("Error::InTransaction", 500, "internal"),
     ("Error::Misapplied", 500, "internal"),

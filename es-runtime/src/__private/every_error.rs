@@ -172,6 +172,7 @@ pub fn execute_errors() -> Vec<Named<ExecuteError<Invalid>>> {
         Conflict = conflict(false);
         IdempotencyMismatch = Error::IdempotencyMismatch { what: SECRET.to_owned() };
         InTransaction = Error::InTransaction { stream: StreamId::new("account", SECRET) };
+        Busy = Error::Busy { stream: stream(), waiting: 64 };
         Misapplied = Error::Misapplied { stream: stream(), source: Misapplied::NotCreated(SECRET) };
         Encode = EncodeError::Value { name: SECRET, source: malformed() };
         Indeterminate = indeterminate(false);

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::RetryPolicy;
+use super::cache::CacheBound;
 use super::event_check::Registered;
 use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
@@ -13,7 +14,8 @@ pub struct Builder<S> {
     pub(super) states: Option<Arc<dyn StateStore>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) retry: RetryPolicy,
-    pub(super) cached: usize,
+    pub(super) cache: CacheBound,
+    pub(super) queue: usize,
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
@@ -28,7 +30,8 @@ impl<S: EventStore> Builder<S> {
             states: None,
             clock: Arc::new(SystemClock),
             retry: RetryPolicy::default(),
-            cached: 10_000,
+            cache: CacheBound::default(),
+            queue: 10_000,
             aggregates: Vec::new(),
             allows_unreadable: false,
             plans: Vec::new(),
@@ -57,13 +60,31 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Sets the number of aggregate instances whose state is cached in memory: 10,000 unless set, 0 for none. The state
-    /// used least recently goes first.
+    /// Sets the largest number of aggregate instances whose state is cached in memory: 0 for none. Unlimited unless set, within the
+    /// [bytes](Self::cache_bytes). The state used least recently goes first.
     ///
     /// A cached state saves reading the stream. It never causes a wrong decision, because the append checks its
     /// version, and the runtime reads the newest events before it returns a refusal.
     pub fn cache(mut self, instances: usize) -> Self {
-        self.cached = instances;
+        self.cache.instances = instances;
+        self
+    }
+
+    /// Sets the largest size of the [cached](Self::cache) states: 256 MiB unless set, 0 for no cache. An estimate: the stored size of
+    /// the events that were folded, and 512 bytes for each instance. A state that is a sum of its events takes less. An instance that
+    /// is above the bound by itself is cached until another one is used.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache.bytes = bytes;
+        self
+    }
+
+    /// Sets the largest number of commands that wait for one aggregate instance in this process: 10,000 unless set. One more fails with
+    /// [`Busy`](crate::ExecuteError::Busy).
+    ///
+    /// Commands to one instance are done one after the other, as many in one write as wait. The bound is there for what never ends: more
+    /// commands than the store can take. Ten thousand is some seconds of work for a store on a disk, which a burst may well be.
+    pub fn queue(mut self, commands: usize) -> Self {
+        self.queue = commands;
         self
     }
 

@@ -11,7 +11,9 @@ use super::{AnyRequest, Receipt, Runtime, Start, Started};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
-use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics};
+use crate::{
+    AnyRefusal, Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics,
+};
 
 /// Executes a command: `runtime.execute(id, command).await`, with options before the `await`.
 ///
@@ -122,31 +124,23 @@ impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
             request,
             ..
         } = self;
-        let mut refusal = None;
-        let write = Write {
-            runtime,
-            stream,
-            expected,
-            key,
-            metadata: request.metadata,
-            times: Vec::new(),
-        };
-        let mut decide = |state: Option<&A>, context: &Context| {
+        let decide = move |state: Option<&A>, context: &Context| {
             command
                 .clone()
                 .decide(state, context)
                 .map_err(|declined| match declined {
                     Declined::WrongTarget(wrong) => Declined::WrongTarget(wrong),
-                    Declined::Refused(why) => {
-                        refusal = Some(why);
-                        Declined::Refused(())
-                    }
+                    Declined::Refused(why) => Declined::Refused(AnyRefusal::new(why)),
                 })
         };
-        let result = write.run::<A>(&mut decide).await;
+        let write = Write::new(stream, expected, request.metadata, decide).keyed(key);
+        let result = write.run::<A>(runtime).await;
         result.map_err(|error| {
-            error
-                .map_refused(|()| refusal.unwrap_or_else(|| unreachable!("only this handler refuses, and it said why")))
+            error.map_refused(|refusal| {
+                refusal
+                    .downcast()
+                    .unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
+            })
         })
     }
 }

@@ -26,6 +26,7 @@ mod receipt;
 mod request;
 mod results;
 mod retry;
+mod slot;
 mod start;
 mod state;
 mod subscribe;
@@ -105,6 +106,8 @@ struct Inner {
     states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+    /// The most writes that wait for one instance.
+    queue: usize,
     cache: Cache,
     caps: Caps,
     aggregates: Vec<Registered>,

@@ -58,6 +58,18 @@ pub enum StartError {
         /// The number of segments in the store.
         kept: u32,
     },
+    /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
+    /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
+    #[error(
+        "projection `{projection}` has {segments} segments, and the store keeps no states, where their number is noted: leave `segments` out, \
+         or take a store that implements `EventStore::state_store`"
+    )]
+    SegmentsUnsupported {
+        /// The projection's name.
+        projection: &'static str,
+        /// The number of segments that this build declares.
+        segments: u32,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -93,7 +105,8 @@ impl<S: EventStore> Builder<S> {
     /// cannot read; [`StartError::UnwritableEvents`] if a cap forbids all versions that it can write;
     /// [`StartError::Store`] if the store cannot be reached, or refuses the table of a projection;
     /// [`StartError::Inline`] if an inline projection is held before an event that was appended without it;
-    /// [`StartError::Segments`] if a projection was partitioned otherwise before.
+    /// [`StartError::Segments`] if a projection was partitioned otherwise before;
+    /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(self) -> Result<Runtime, StartError> {
         let runtime = self.checked().await?;
         runtime.0.projections.level().await?;
@@ -145,7 +158,8 @@ impl<S: EventStore> Builder<S> {
             states,
             clock: self.clock,
             retry: self.retry,
-            cache: Cache::new(self.cached),
+            queue: self.queue,
+            cache: Cache::new(self.cache),
             caps,
             aggregates: self.aggregates,
             catalog,
