@@ -1,4 +1,5 @@
 mod cursors;
+mod inline;
 mod rows;
 mod states;
 
