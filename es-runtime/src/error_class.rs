@@ -11,6 +11,7 @@ use std::error::Error as StdError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
+use crate::state::{PersistError, RestoreError};
 use crate::store::{AppendError, CheckpointError, CommitError, InlineError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
@@ -92,7 +93,9 @@ classified!(
     LoadError,
     ParseIdError,
     ParseTimestampError,
+    PersistError,
     ReadError,
+    RestoreError,
     SaveError,
     StartError,
     StoreError,
@@ -128,7 +131,9 @@ impl Error {
 impl<E> Classified for ExecuteError<E> {
     fn class(&self) -> Class {
         match self {
-            Self::Conflict { demanded: false, .. } | Self::Indeterminate { keyed: true, .. } => Class::Retry,
+            Self::Conflict { demanded: false, .. } | Self::Busy { .. } | Self::Indeterminate { keyed: true, .. } => {
+                Class::Retry
+            }
             Self::Refused(_)
             | Self::Invalid(_)
             | Self::NotFound { .. }
@@ -215,7 +220,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }
@@ -341,6 +347,34 @@ impl Classified for SaveError {
             // The same change again is done, not refused.
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for PersistError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Exists { .. }
+            | Self::Missing { .. }
+            | Self::Conflict { .. }
+            | Self::LimitExceeded(_)
+            | Self::Rejected(_) => Class::Correct,
+            // The namespace has to be restored first, after the first two.
+            Self::Indeterminate(_)
+            | Self::NotRestored { .. }
+            | Self::NoRepository { .. }
+            | Self::LeftUnknown { .. } => Class::Other,
+            Self::Encode { source, .. } => source.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreError {
+    fn class(&self) -> Class {
+        match self {
+            Self::UnknownEntity { .. } | Self::Unreadable { .. } | Self::Twice { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }

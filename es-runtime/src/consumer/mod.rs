@@ -11,7 +11,7 @@ mod processor;
 pub(crate) mod sequence;
 mod wait;
 
-pub(crate) use attempts::{ENDED, FIRST, Trial, Turn};
+pub(crate) use attempts::{Attempt, AttemptLog, ENDED, FIRST, remove_attempts};
 pub(crate) use backoff::{backoff, next};
 pub(crate) use control::{Call, Calls, Order, stopped};
 pub(crate) use cursors::{Cursors, position_of};

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashSet};
-use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 
 use super::Cursors;
 use super::parked::all_parked;
-use crate::store::{Lease, Parked, ReadLog};
-use crate::{Position, RecordedEvent, StoreError, StoreErrorKind, StreamId};
+use crate::store::{Lease, Parked};
+use crate::{Position, RecordedEvent, StoreError, StreamId};
 
 /// The number of parked events that are read from the log at once.
 const AT_ONCE: usize = 16;
@@ -101,7 +100,7 @@ impl Sequences {
                 }
                 continue;
             };
-            let events = some.iter().map(|parked| event_at(cursors, parked.position));
+            let events = some.iter().map(|parked| cursors.parked_event_at(parked.position));
             for (event, parked) in try_join_all(events).await?.into_iter().zip(some) {
                 let keys = if parked.error.ends_with(ENDED_PROCESSES) {
                     Keys::unread(&event.stream)
@@ -195,16 +194,6 @@ impl Sequences {
         }
         behind
     }
-}
-
-/// The parked event, as the log has it.
-pub(crate) async fn event_at(cursors: &Cursors, position: Position) -> Result<RecordedEvent, StoreError> {
-    let query = ReadLog::new().from(position).to(position);
-    let event = cursors.log.read_log(query).try_next().await?;
-    event.ok_or_else(|| {
-        let message = format!("the parked event at position {position} is not in the log");
-        StoreError::new(StoreErrorKind::Corrupt, message)
-    })
 }
 
 /// The event as it is parked after so many attempts.

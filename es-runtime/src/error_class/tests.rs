@@ -138,6 +138,7 @@ fn requests(table: &mut Vec<Placed>) {
     });
     place!(table, ExecuteError {
         Retry Conflict ["of several writers"] = conflict(false);
+        Retry Busy = ExecuteError::Busy { stream: stream(), waiting: 1 };
         Retry Indeterminate ["with an idempotency key"] = indeterminate(true);
         Correct Refused = Refused::Refused(invalid());
         Correct Invalid = Refused::Invalid(invalid());
@@ -271,6 +272,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
             },
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
+        Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => Store = StartError::Store;
     });
     place!(table, CapError {
@@ -291,6 +293,29 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct LimitExceeded = SaveError::LimitExceeded(too_large());
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
+    });
+    let entity = || StateKey::new("seats", "seat", "1");
+    place!(table, PersistError {
+        Correct Exists = PersistError::Exists { entity: entity() };
+        Correct Missing = PersistError::Missing { entity: entity() };
+        Correct Conflict = PersistError::Conflict { entity: entity(), kept: 1, given: 1 };
+        Correct LimitExceeded = PersistError::LimitExceeded(too_large());
+        Correct Rejected = PersistError::Rejected(lost());
+        Other NotRestored = PersistError::NotRestored { namespace: "seats".to_owned() };
+        Other NoRepository = PersistError::NoRepository { kind: "seat" };
+        Other LeftUnknown = PersistError::LeftUnknown { entity: entity() };
+        Other Indeterminate = PersistError::Indeterminate(lost());
+        Other Encode = PersistError::Encode {
+            entity: entity(),
+            source: Box::new(EncodeError::Value { name: "seat", source: malformed() }),
+        };
+        => Store = PersistError::Store;
+    });
+    place!(table, RestoreError {
+        Other UnknownEntity = RestoreError::UnknownEntity { entity: entity(), version: 2 };
+        Other Unreadable = RestoreError::Unreadable { entity: entity(), version: 1, source: DecodeError::UnknownName };
+        Other Twice = RestoreError::Twice { entity: entity(), also: "place" };
+        => Store = RestoreError::Store;
     });
     place!(table, InlineError {
         Retry Behind = InlineError::Behind { projection: 0 };

@@ -37,7 +37,7 @@ pub use storage::{InMemory, InStore, Inline, Keep, Live, Storage};
 pub(crate) use command::What;
 pub(crate) use fields::Fields;
 pub(crate) use live::{Wanted, fold_live};
-pub(crate) use partition::noted;
+pub(crate) use partition::segments_of;
 pub(crate) use reader::failure;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;

@@ -42,6 +42,7 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
                     inline.get_or_insert_with(|| Inline::new(store)).add::<P>(standing);
                 }
             },
+            runs: true,
             storage: <P::Rows as Keep<S>>::storage,
             fold: |_, storage, standing| Box::new(RowFold::<P>::new(Arc::clone(&storage.rows), standing.table.clone())),
         }
@@ -69,6 +70,7 @@ impl<S> Plan<S> {
             } else {
                 |_, _, _| {}
             },
+            runs: true,
             storage: Storage::in_store,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
@@ -94,6 +96,8 @@ pub struct Plan<S> {
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,
     pub(crate) inline: AddInline<S>,
+    /// Whether this process takes part in running it, and does not only read what others write.
+    pub(crate) runs: bool,
     pub(crate) storage: fn(&Arc<S>) -> Storage,
     pub(crate) fold: MakeFold<S>,
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
-use crate::consumer::{Turn, sequence};
+use crate::consumer::{Attempt, sequence};
 use crate::error::chain;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
@@ -28,7 +28,7 @@ impl Worker {
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        let forgotten = self.trial.forget(lease).await;
+        let forgotten = self.attempts.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = name, "a projection is built anew");
@@ -51,7 +51,7 @@ impl Worker {
                 first,
             });
         }
-        let event = sequence::event_at(&self.cursors, position).await?;
+        let event = self.cursors.parked_event_at(position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         let aside = Aside {
@@ -86,7 +86,7 @@ impl Worker {
                     next.push(position);
                 }
             }
-            let events = next.iter().map(|position| sequence::event_at(&self.cursors, *position));
+            let events = next.iter().map(|position| self.cursors.parked_event_at(*position));
             let events = try_join_all(events).await?;
             let failed = match self.unpark(place, &events, lease).await {
                 Ok(()) => {
@@ -140,7 +140,7 @@ impl Worker {
         };
         self.sequences.doubt();
         if let Err(error) = self.write_with(self.moved(place, place.stored, aside, lease)).await {
-            let error = self.blame(error, events.len(), lease).await;
+            let error = self.blame(place, error, events.len(), lease).await;
             if matches!(error, WriteError::Poison { .. }) {
                 self.sequences.trust();
             }
@@ -172,7 +172,7 @@ impl Worker {
         if position <= place.stored || position > self.cursors.log.head().await? {
             return Err(ControlError::NotParked { projection, position });
         }
-        self.trial.pardon(Some(position));
+        self.attempts.pardon(Some(position));
         match self.catch_up(place, position, None, lease).await {
             Err(Trouble::Held { position: at, error }) if at == position => Err(ControlError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
@@ -258,7 +258,7 @@ impl Worker {
     async fn is_held(&mut self, place: &mut Place, event: &RecordedEvent, lease: &Lease) -> Result<bool, ControlError> {
         let name = self.standing.name;
         let refused = |error| refused(name, error);
-        if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
+        if let Attempt::GivenUp { .. } = self.attempts.begin(event, true, lease).await.map_err(refused)? {
             return Ok(true);
         }
         let applied = match self.fold.attempt(event).await {
@@ -275,7 +275,7 @@ impl Worker {
             Err(WriteError::Commit(error)) => return Err(refused(error)),
         };
         self.fold.reset();
-        self.trial.clear(lease).await.map_err(refused)?;
+        self.attempts.clear(lease).await.map_err(refused)?;
         Ok(is_held)
     }
 

@@ -154,7 +154,7 @@ impl Worker {
         let is_full = self.poison == OnFailure::Park && self.sequences.is_full();
         if self.poison == OnFailure::Hold || is_full {
             if !matches!(error, ApplyError::Ended { .. }) {
-                self.trial.clear(lease).await?;
+                self.attempts.clear(lease).await?;
             }
             return Err(if is_full {
                 full(event)
@@ -178,7 +178,7 @@ impl Worker {
             self.sequences.park(position, Some(keys));
         }
         self.sequences.trust();
-        self.trial.done(1);
+        self.attempts.done(1);
         self.standing.metrics.parked();
         self.written(place, position);
         self.done(place, position, 1);

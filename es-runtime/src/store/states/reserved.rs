@@ -34,6 +34,12 @@ impl StateStore for Unreserved {
         }
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        let mut namespaces = self.0.namespaces().await?;
+        namespaces.retain(|namespace| namespace != RESERVED);
+        Ok(namespaces)
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         purge.namespaces().into_iter().try_for_each(not_reserved)?;
         self.0.purge(purge).await

@@ -1,7 +1,7 @@
 //! Orders to a subscription, carried out between two calls of its handler.
 
 use super::Handling;
-use crate::consumer::sequence::{self, event_at};
+use crate::consumer::sequence;
 use crate::store::Parked;
 use crate::subscription::SubscriptionError;
 use crate::subscription::calls::What;
@@ -21,7 +21,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     /// Has the handler take a parked event, and then what stands behind it; or the one before which it holds.
     async fn retry(&mut self, position: Position) -> Result<(), SubscriptionError> {
         let Some(parked) = self.parked(position).await? else {
-            self.trial.pardon(Some(position));
+            self.attempts.pardon(Some(position));
             self.find(position).await?;
             return self.retry_waiting(position).await;
         };
@@ -50,7 +50,7 @@ impl<T: Send + 'static> Handling<'_, T> {
 
     async fn retry_parked(&mut self, parked: Parked) -> Result<(), SubscriptionError> {
         let position = parked.position;
-        let event = event_at(&self.cursor.cursors, position).await?;
+        let event = self.cursor.cursors.parked_event_at(position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         self.write(vec![Parked { attempts, ..parked }], Vec::new()).await?;

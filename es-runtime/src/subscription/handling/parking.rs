@@ -99,7 +99,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         {
             // So that the next tenure tries it before all else.
             let (event, attempts) = (waiting.event.clone(), waiting.attempts);
-            let noted = self.trial.note(&event, attempts, self.lease()).await;
+            let noted = self.attempts.note(&event, attempts, self.lease()).await;
             noted.map_err(|error| self.failure(error))?;
         }
         Err(Trouble::Held)

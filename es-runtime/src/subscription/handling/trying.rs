@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Handling;
 use crate::Position;
-use crate::consumer::Turn;
+use crate::consumer::Attempt;
 use crate::projection::{ApplyError, Status};
 use crate::subscription::SubscriptionError;
 use crate::subscription::handler::Trouble;
@@ -48,9 +48,9 @@ impl<T: Send + 'static> Handling<'_, T> {
             return Ok(true);
         };
         let event = waiting.event.clone();
-        let turn = self.trial.begin(&event, false, self.lease()).await;
-        if let Turn::Ended { times, attempts } = turn.map_err(|error| self.failure(error))? {
-            let error = ApplyError::Ended { times }.to_string();
+        let turn = self.attempts.begin(&event, false, self.lease()).await;
+        if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
+            let error = ApplyError::Ended { times: ended }.to_string();
             self.refuse(&event, Failed::for_good(error), attempts).await?;
             return Ok(false);
         }
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     pub(super) fn start(&mut self, position: Position) {
         let mut positions = vec![position];
         if let Work::Many(_) = self.manner.work
-            && !self.trial.is_careful()
+            && !self.attempts.is_careful()
             && self.lanes.get(position).is_some_and(|waiting| waiting.attempts == 0)
         {
             let (most, mut bytes) = (self.batch, 0);
@@ -134,13 +134,13 @@ impl<T: Send + 'static> Handling<'_, T> {
 
     /// The event is no more in the way. One that was noted before it was tried is not, once that is written.
     pub(super) async fn written(&mut self, position: Position) -> Result<(), Trouble> {
-        let is_careful = self.trial.is_careful();
+        let is_careful = self.attempts.is_careful();
         if is_careful {
             self.store().await?;
         }
         if is_careful || self.noted == Some(position) {
             self.noted = None;
-            self.trial.done(1);
+            self.attempts.done(1);
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         let event = waiting.event.clone();
         let mut attempts = waiting.attempts.saturating_add(1);
         if is_in_order {
-            let counted = self.trial.failed(&event, self.lease()).await;
+            let counted = self.attempts.failed(&event, self.lease()).await;
             attempts = counted.map_err(|error| self.failure(error))?;
         }
         if let Some(waiting) = self.lanes.get(position) {

@@ -1,0 +1,11 @@
+#![doc = include_str!("../docs/http.md")]
+
+mod app;
+mod call;
+mod commands;
+mod errors;
+mod problem;
+mod routes;
+
+pub use app::{Builder, router};
+pub use problem::Problem;

@@ -1,0 +1,6 @@
+//! Applications over a real socket.
+
+mod client;
+mod commands;
+mod hostile;
+mod racing;

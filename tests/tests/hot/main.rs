@@ -1,0 +1,6 @@
+//! Hot aggregates: commands to one instance that wait for each other go to the store together.
+
+mod gate;
+mod interleaving;
+mod processes;
+mod queue;
