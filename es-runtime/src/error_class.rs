@@ -8,10 +8,11 @@ mod tests;
 
 use std::error::Error as StdError;
 
+use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
-use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
+use crate::store::{AppendError, CheckpointError, CommitError, RestoreError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
@@ -78,6 +79,7 @@ macro_rules! classified {
 classified!(
     AnyRefusal,
     AppendError,
+    ArchiveError,
     CapError,
     CheckpointError,
     ControlError,
@@ -93,6 +95,7 @@ classified!(
     ParseIdError,
     ParseTimestampError,
     ReadError,
+    RestoreError,
     SaveError,
     StartError,
     StoreError,
@@ -342,6 +345,31 @@ impl Classified for SaveError {
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
             Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreError {
+    fn class(&self) -> Class {
+        match self {
+            // What is stored is compared before it is restored again.
+            Self::Indeterminate(_) => Class::Retry,
+            Self::Misplaced { .. } | Self::BackInTime { .. } | Self::Refused { .. } => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for ArchiveError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Damaged { .. }
+            | Self::Cut { .. }
+            | Self::Differs { .. }
+            | Self::Refused { .. }
+            | Self::StateRefused { .. } => Class::Correct,
+            Self::Format { .. } | Self::TooLong { .. } | Self::Unsupported { .. } | Self::Io { .. } => Class::Other,
+            Self::Read(error) | Self::Failed { source: error, .. } => error.class(),
         }
     }
 }

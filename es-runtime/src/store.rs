@@ -48,7 +48,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::Unreserved;
+pub(crate) use states::{Unreserved, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -167,7 +167,7 @@ pub trait EventStore: Send + Sync + 'static {
         None
     }
 
-    /// Returns this store as one that gives out whole appends and takes them back, for archives; `None` if it does not.
+    /// Returns this store as one that gives out whole appends and takes them back, for [archives](crate::archive); `None` if it does not.
     fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         None
     }

@@ -292,6 +292,26 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
     });
+    place!(table, RestoreError {
+        Retry Indeterminate = RestoreError::Indeterminate(lost());
+        Correct Misplaced = RestoreError::Misplaced { append: AppendId::new(), expected: Position(1), actual: Position(2) };
+        Correct BackInTime = RestoreError::BackInTime { append: AppendId::new(), recorded_at: Timestamp::MIN, last: Timestamp::MAX };
+        Correct Refused = RestoreError::refused(AppendId::new(), AppendError::invalid("it is so"));
+        => Store = RestoreError::Store;
+    });
+    place!(table, ArchiveError {
+        Correct Damaged = ArchiveError::Damaged { line: 1, reason: "it is so".to_owned() };
+        Correct Cut = ArchiveError::Cut { lines: 1 };
+        Correct Differs = ArchiveError::Differs { line: 1, difference: "it is so".to_owned() };
+        Correct Refused = ArchiveError::Refused { line: 1, source: Box::new(RestoreError::Store(lost())) };
+        Correct StateRefused = ArchiveError::StateRefused { line: 1, source: Box::new(SaveError::Rejected(lost())) };
+        Other Format = ArchiveError::Format { found: 2 };
+        Other TooLong = ArchiveError::TooLong { line: 1, bytes: 2, limit: 1 };
+        Other Unsupported = ArchiveError::Unsupported { what: "keeps no states" };
+        Other Io = ArchiveError::Io { line: 1, source: std::io::Error::other("it is so") };
+        => Read = ArchiveError::Read;
+        => Failed = |source| ArchiveError::Failed { line: 1, source };
+    });
     place!(table, InlineError {
         Retry Behind = InlineError::Behind { projection: 0 };
         Other Poison = InlineError::Poison { projection: 0, event: None, error: ApplyError::Panicked("it is so".to_owned()) };

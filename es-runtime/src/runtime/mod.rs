@@ -213,6 +213,11 @@ impl Runtime {
         &self.0.store
     }
 
+    /// The store of states with what the runtime itself keeps there.
+    pub(crate) fn all_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
+    }
+
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
     /// that keeps no states. The namespace `es` is the runtime's own.
     pub fn states(&self) -> Option<Arc<dyn StateStore>> {

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
-pub(crate) use reserved::{RESERVED, Unreserved};
+pub(crate) use reserved::{RESERVED, Unreserved, is_archived};
 
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;
