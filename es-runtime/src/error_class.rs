@@ -352,7 +352,7 @@ impl Classified for SaveError {
 impl Classified for RestoreError {
     fn class(&self) -> Class {
         match self {
-            // What is stored is compared before it is restored again.
+            // The appends that are stored are compared before any is restored again.
             Self::Indeterminate(_) => Class::Retry,
             Self::Misplaced { .. } | Self::BackInTime { .. } | Self::Refused { .. } => Class::Correct,
             Self::Store(error) => error.class(),

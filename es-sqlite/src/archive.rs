@@ -50,7 +50,7 @@ impl ArchiveStore for SqliteStore {
 /// A read of all appends.
 enum Archive {
     Unopened,
-    /// What is behind the last page.
+    /// The part behind the last page.
     Open {
         connection: Connection,
         rest: Rest,

@@ -10,7 +10,7 @@ use super::{ArchiveError, Archived, Contents};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Difference {
-    /// What both hold before it.
+    /// The appends and states before it, which are equal.
     pub equal: Archived,
     what: String,
 }

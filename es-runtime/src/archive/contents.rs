@@ -8,7 +8,7 @@ use super::ArchiveError;
 use crate::store::{ArchiveStore, Checked, EventStore, RecordedAppend, StateChange, StateKey, StateStore, is_archived};
 use crate::{Position, Runtime, StoreError, StoreErrorKind};
 
-/// What an archive keeps of a store: its log, and the latest state of its entities.
+/// The part of a store that an archive keeps: its log, and the latest state of its entities.
 ///
 /// Made from a store, or from a [`Runtime`], whose states may lie in another store.
 #[derive(Clone)]
@@ -37,9 +37,9 @@ impl From<&Runtime> for Contents {
 impl Contents {
     /// Takes the states from another store than that of the events.
     #[must_use]
-    pub fn with_states(self, states: impl StateStore) -> Self {
+    pub fn with_states(self, states: Arc<dyn StateStore>) -> Self {
         Self {
-            states: Some(Arc::new(Checked::new(Arc::new(states)))),
+            states: Some(Arc::new(Checked::new(states))),
             ..self
         }
     }
@@ -79,7 +79,7 @@ impl fmt::Debug for Contents {
     }
 }
 
-/// A part of what a store keeps.
+/// An append or a state.
 #[derive(Debug, Clone)]
 pub(super) enum Record {
     Append(RecordedAppend),
@@ -99,7 +99,7 @@ impl Record {
     }
 }
 
-/// All states that are no caches of the framework.
+/// Reads all states that are no caches of the framework.
 pub(super) fn all_states(states: &dyn StateStore) -> BoxStream<'_, Result<StateChange, StoreError>> {
     let namespaces = stream::once(async { states.namespaces().await })
         .map_ok(|namespaces| stream::iter(namespaces.into_iter().map(Ok)))

@@ -12,7 +12,7 @@ pub enum ArchiveError {
     Damaged {
         /// The number of the line, from 1 on.
         line: u64,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The archive ends before its last line: the export was interrupted, or the end was lost. Take another copy of the archive.
@@ -72,7 +72,7 @@ pub enum ArchiveError {
     /// The store cannot be archived, or cannot hold what the archive does.
     #[error("the store {what}: choose another one")]
     Unsupported {
-        /// What it does not do.
+        /// The thing that it does not do.
         what: &'static str,
     },
     /// The store failed while it was read.

@@ -135,7 +135,7 @@ struct Batch {
     lines: Vec<u64>,
     events: u64,
     bytes: usize,
-    /// What the archive holds up to here.
+    /// The progress up to its last record.
     archived: Archived,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Line<'a> {
     end: Option<End>,
 }
 
-/// What a line says.
+/// The content of a line.
 pub(super) enum Said {
     Start { format: u32 },
     Record(Record),

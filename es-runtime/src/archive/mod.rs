@@ -23,7 +23,7 @@ pub use read::verify;
 /// The format that [`export`] writes, and [`import`] reads.
 pub const FORMAT: u32 = 1;
 
-/// What an archive holds, as far as it was written, read or imported.
+/// The contents of an archive, as far as it was written, read or imported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Archived {

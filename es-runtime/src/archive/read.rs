@@ -31,7 +31,7 @@ pub(super) struct Reader<R> {
     pub(super) lines: u64,
     line: Vec<u8>,
     has_states: bool,
-    /// What the lines so far hold.
+    /// The contents of the lines so far.
     pub(super) archived: Archived,
 }
 

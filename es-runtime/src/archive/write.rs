@@ -13,7 +13,7 @@ pub(super) struct Writer<W> {
     output: W,
     seal: Seal,
     lines: u64,
-    /// What is not written yet.
+    /// The lines that are not written yet.
     piece: Vec<u8>,
     /// The length of all lines.
     pub(super) bytes: u64,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use es_runtime::archive::{self, ArchiveError, Archived};
-use es_runtime::store::{Append, RestoreError};
+use es_runtime::store::{Append, Change, Demand, RestoreError, StateChange, StateKey};
 use es_runtime::{EventId, ExpectedVersion, MemoryStore, Metadata, NewEvent, StreamId};
 use es_tests::scaled;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
@@ -29,6 +29,16 @@ async fn long(appends: u64) -> Vec<u8> {
         source.append(append("long")).await.unwrap();
     }
     export(&source).await
+}
+
+fn state(number: u64, sequence: u64) -> StateChange {
+    StateChange {
+        key: StateKey::new("mine", "state", format!("{number:04}")),
+        sequence,
+        change: Change::Create,
+        shape: 1,
+        payload: Some("{}".into()),
+    }
 }
 
 fn append(stream: &str) -> Append {
@@ -74,6 +84,33 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!((imported.events, imported.stored), (2_500, 1_500));
         assert_eq!(last, imported);
         assert_eq!(export(&target).await, whole);
+    }
+
+    async fn somebody_else_who_saves_a_state_meanwhile_is_noticed(store: _, _clock: _) {
+        let source: Store = Arc::new(MemoryStore::new());
+        let states = Arc::clone(&source).state_store().unwrap();
+        for first in [0, 1_500] {
+            states.save((first..first + 1_500).map(|number| state(number, 1)).collect(), Demand::Next).await.unwrap();
+        }
+        let whole = export(&source).await;
+        let target: Store = store;
+        let (mut sender, input) = tokio::io::duplex(1 << 20);
+        let half = whole.len() / 2;
+        sender.write_all(&whole[..half]).await.unwrap();
+        let (told, mut stored) = tokio::sync::mpsc::unbounded_channel();
+        let importing = tokio::spawn({
+            let target = Arc::clone(&target);
+            async move { archive::import(input, target).progress(|so_far| told.send(so_far.stored).unwrap()).await }
+        });
+        assert_eq!(stored.recv().await, Some(1_000));
+        let others = Arc::clone(&target).state_store().unwrap();
+        others.save(vec![state(2_900, 7)], Demand::Newer).await.unwrap();
+        sender.write_all(&whole[half..]).await.unwrap();
+        drop(sender);
+        let error = importing.await.unwrap().unwrap_err();
+        assert!(matches!(error, ArchiveError::Differs { line: 3_002, .. }), "{error}");
+        let error = archive::import(&whole[..], Arc::clone(&target)).await.unwrap_err();
+        assert!(error.to_string().contains("the sequence of `mine/state/2900` is 1 in the archive and 7 in the store"), "{error}");
     }
 
     async fn somebody_else_who_writes_meanwhile_ends_the_import(store: _, _clock: _) {

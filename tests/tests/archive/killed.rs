@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::history::{Store, export};
 
-/// Where the store is into which the process imports, and the archive.
+/// The address of the store into which the process imports, and the path of the archive.
 const ADDRESS: &str = "ES_TESTS_RESTORING";
 const ARCHIVE: &str = "ES_TESTS_ARCHIVE";
 

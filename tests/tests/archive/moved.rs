@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use es_runtime::archive::{self, ArchiveError};
+use es_conformance::wrap::Lagging;
+use es_runtime::archive::{self, ArchiveError, Contents};
 use es_runtime::prelude::*;
-use es_runtime::store::{Append, Change, Demand, ReadLog, StateChange, StateKey, WriteCaps};
+use es_runtime::store::{Append, Change, Demand, Purge, ReadLog, StateChange, StateKey, StateStore, WriteCaps};
 use es_runtime::{AppendId, MemoryStore};
 use es_tests::bank::{Account, Deposit, Open};
 use es_tests::{random, stores};
@@ -161,6 +162,69 @@ es_tests::on_every_store_and_postgres! {
         assert!(difference.starts_with("the time of append 00000000-0000-0001-"), "{error}");
         assert_eq!(export(&target).await, before);
     }
+}
+
+/// The states may lie in another store than the events, before and after.
+#[tokio::test]
+async fn states_are_taken_from_where_they_are_kept_and_to_where_they_will_be() {
+    let [events, states, both, others] = [(); 4].map(|()| MemoryStore::new());
+    let source: Store = Arc::new(events.clone());
+    filled(&source).await;
+    let unused = StateKey::new("a", "a", "a");
+    StateStore::purge(&events, Purge::entities([unused.clone()]))
+        .await
+        .unwrap();
+    let change = StateChange {
+        key: unused,
+        sequence: 3,
+        change: Change::Create,
+        shape: 1,
+        payload: Some("7".into()),
+    };
+    states.save(vec![change.clone()], Demand::Newer).await.unwrap();
+    let runtime = Runtime::builder(events.clone())
+        .states(Arc::new(states.clone()))
+        .start()
+        .await
+        .unwrap();
+
+    let mut archive = Vec::new();
+    let exported = archive::export(&runtime, &mut archive).await.unwrap();
+    assert_eq!((exported.appends, exported.states), (5, 1));
+    archive::import(&archive[..], both.clone()).await.unwrap();
+    assert_eq!(both.get(&change.key).await.unwrap(), Some(change.clone()));
+    let apart = Contents::from(MemoryStore::new()).with_states(Arc::new(others.clone()));
+    archive::import(&archive[..], apart.clone()).await.unwrap();
+    assert_eq!(others.get(&change.key).await.unwrap(), Some(change));
+    assert_eq!(archive::compare(&runtime, apart).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn states_that_come_out_of_order_are_no_archive() {
+    let store = MemoryStore::new();
+    filled(&(Arc::new(store.clone()) as Store)).await;
+    let late = Lagging::new(store.clone(), 1);
+    for sequence in 2..9 {
+        let key = StateKey::new("a", "a", "a");
+        let payload = Some("7".into());
+        let change = StateChange {
+            key,
+            sequence,
+            change: Change::Update,
+            shape: 1,
+            payload,
+        };
+        late.save(vec![change], Demand::Next).await.unwrap();
+    }
+    let contents = Contents::from(store).with_states(Arc::new(late));
+    let error = archive::export(contents, &mut Vec::new()).await.unwrap_err();
+    let ArchiveError::Read(error) = &error else {
+        panic!("{error}")
+    };
+    assert!(
+        error.to_string().contains("compacts late: it cannot be archived"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
