@@ -44,7 +44,7 @@ pub(crate) async fn export(bank: &Runtime, path: &Path, quiet: bool) -> Result<M
     let exported: Result<Archived, BankError> = exported.await;
     progress.done();
     if exported.is_err() {
-        // What was written is no archive.
+        // The file is no archive.
         let _ = tokio::fs::remove_file(path).await;
     }
     Ok(Moved {

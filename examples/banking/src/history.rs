@@ -16,7 +16,7 @@ pub(crate) struct History(Vec<Step>);
 struct Step {
     recorded: Recorded<AccountEvent>,
     balance: Cents,
-    /// What it changed, if that was asked for.
+    /// The fields that it changed, if that was asked for.
     changes: Option<Vec<Change>>,
 }
 

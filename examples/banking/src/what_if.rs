@@ -19,7 +19,7 @@ pub(crate) enum Supposed {
     Withdraw(Cents),
 }
 
-/// What would come of a request.
+/// The result that a request would have.
 pub(crate) struct WhatIf {
     /// The account that would have been asked.
     asked: Shown,
