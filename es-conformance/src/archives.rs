@@ -267,7 +267,7 @@ const FAULTS: [Fault; 9] = [
     (
         "a time before the last event",
         |append, last| {
-            append.recorded_at = Timestamp::from_micros(last.recorded_at.as_micros() - 1).unwrap_or(Timestamp::MIN)
+            append.recorded_at = Timestamp::from_micros(last.recorded_at.as_micros() - 1).unwrap_or(Timestamp::MIN);
         },
         |error| matches!(error, RestoreError::BackInTime { .. }),
     ),
