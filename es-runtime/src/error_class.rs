@@ -12,7 +12,8 @@ use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::projection::sql::{InlineError, WriteError};
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
-use crate::store::{AppendError, CheckpointError, CommitError, RestoreError, SaveError};
+use crate::state::{PersistError, RestoreError};
+use crate::store::{AppendError, CheckpointError, CommitError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
@@ -94,7 +95,9 @@ classified!(
     LoadError,
     ParseIdError,
     ParseTimestampError,
+    PersistError,
     ReadError,
+    RestoreAppendError,
     RestoreError,
     SaveError,
     StartError,
@@ -131,7 +134,9 @@ impl Error {
 impl<E> Classified for ExecuteError<E> {
     fn class(&self) -> Class {
         match self {
-            Self::Conflict { demanded: false, .. } | Self::Indeterminate { keyed: true, .. } => Class::Retry,
+            Self::Conflict { demanded: false, .. } | Self::Busy { .. } | Self::Indeterminate { keyed: true, .. } => {
+                Class::Retry
+            }
             Self::Refused(_)
             | Self::Invalid(_)
             | Self::NotFound { .. }
@@ -218,7 +223,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }
@@ -277,6 +283,7 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
+            | Self::NotHandled(_)
             | Self::Ended { .. }
             | Self::TooManyParked { .. } => Class::Other,
         }
@@ -305,12 +312,8 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
-            Self::Unsupported
-            | Self::TooManyParked { .. }
-            | Self::UnknownEvent(_)
-            | Self::UnreadableEvent(_)
-            | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) => Class::Correct,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }
@@ -349,7 +352,7 @@ impl Classified for SaveError {
     }
 }
 
-impl Classified for RestoreError {
+impl Classified for RestoreAppendError {
     fn class(&self) -> Class {
         match self {
             // The appends that are stored are compared before any is restored again.
@@ -370,6 +373,34 @@ impl Classified for ArchiveError {
             | Self::StateRefused { .. } => Class::Correct,
             Self::Format { .. } | Self::TooLong { .. } | Self::Unsupported { .. } | Self::Io { .. } => Class::Other,
             Self::Read(error) | Self::Failed { source: error, .. } => error.class(),
+        }
+    }
+}
+
+impl Classified for PersistError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Exists { .. }
+            | Self::Missing { .. }
+            | Self::Conflict { .. }
+            | Self::LimitExceeded(_)
+            | Self::Rejected(_) => Class::Correct,
+            // The namespace has to be restored first, after the first two.
+            Self::Indeterminate(_)
+            | Self::NotRestored { .. }
+            | Self::NoRepository { .. }
+            | Self::LeftUnknown { .. } => Class::Other,
+            Self::Encode { source, .. } => source.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreError {
+    fn class(&self) -> Class {
+        match self {
+            Self::UnknownEntity { .. } | Self::Unreadable { .. } | Self::Twice { .. } => Class::Other,
+            Self::Store(error) => error.class(),
         }
     }
 }

@@ -27,12 +27,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
-pub use archive::{ArchiveStore, RecordedAppend, RestoreError};
+pub use archive::{ArchiveStore, RecordedAppend, RestoreAppendError};
 pub use caps::{WriteCap, WriteCaps};
 pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
-    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
+    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, ParkReason, Parked, Report,
+    check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
@@ -48,7 +49,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Unreserved, is_archived};
+pub(crate) use states::{Kept, OwnState, Unreserved, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, EventKind,
-    EventStore, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreError, RowStore, StateStore, StreamInfo,
+    EventStore, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreAppendError, RowStore, StateStore,
+    StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
@@ -118,7 +119,7 @@ impl SqliteStore {
     }
 
     /// Has the writer restore appends.
-    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreError> {
+    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreAppendError> {
         let (request, answer) = RestoreRequest::new(appends);
         self.handle.request(Request::Restore(request))?;
         answer

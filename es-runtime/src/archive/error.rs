@@ -1,7 +1,7 @@
 use std::io;
 
 use crate::StoreError;
-use crate::store::{RestoreError, SaveError};
+use crate::store::{RestoreAppendError, SaveError};
 
 /// The reason why an archive was not written, read or imported to its end.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,7 @@ pub enum ArchiveError {
         line: u64,
         /// The reason.
         #[source]
-        source: Box<RestoreError>,
+        source: Box<RestoreAppendError>,
     },
     /// The store refuses the state of the line, or of one of the lines that are stored with it.
     #[error("the store refuses the states from line {line} of the archive on")]

@@ -14,7 +14,7 @@ use super::read::Reader;
 use super::seal::Seal;
 use super::{ArchiveError, Archived, Contents};
 use crate::StoreError;
-use crate::store::{ArchiveStore, Demand, RecordedAppend, RestoreError, SaveError, StateChange};
+use crate::store::{ArchiveStore, Demand, RecordedAppend, RestoreAppendError, SaveError, StateChange};
 
 /// Imports an archive: `archive::import(input, store).await`, with options before the `await`.
 #[must_use = "nothing is imported until it is awaited"]
@@ -196,14 +196,14 @@ impl Batch {
     }
 }
 
-fn refused(error: RestoreError, first: u64, line: impl Fn(crate::AppendId) -> u64) -> ArchiveError {
+fn refused(error: RestoreAppendError, first: u64, line: impl Fn(crate::AppendId) -> u64) -> ArchiveError {
     match error {
-        RestoreError::Store(source) | RestoreError::Indeterminate(source) => {
+        RestoreAppendError::Store(source) | RestoreAppendError::Indeterminate(source) => {
             ArchiveError::Failed { line: first, source }
         }
-        RestoreError::Misplaced { append, .. }
-        | RestoreError::BackInTime { append, .. }
-        | RestoreError::Refused { append, .. } => ArchiveError::Refused {
+        RestoreAppendError::Misplaced { append, .. }
+        | RestoreAppendError::BackInTime { append, .. }
+        | RestoreAppendError::Refused { append, .. } => ArchiveError::Refused {
             line: line(append),
             source: Box::new(error),
         },

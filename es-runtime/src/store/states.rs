@@ -2,6 +2,7 @@
 
 mod check;
 mod checked;
+mod own;
 mod reserved;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
+pub(crate) use own::{Kept, OwnState};
 pub(crate) use reserved::{RESERVED, Unreserved, is_archived};
 
 use super::{LimitExceeded, StoreError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use es_runtime::archive::{self, ArchiveError, Archived};
-use es_runtime::store::{Append, Change, Demand, RestoreError, StateChange, StateKey};
+use es_runtime::store::{Append, Change, Demand, RestoreAppendError, StateChange, StateKey};
 use es_runtime::{EventId, ExpectedVersion, MemoryStore, Metadata, NewEvent, StreamId};
 use es_tests::scaled;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
@@ -129,7 +129,7 @@ es_tests::on_every_store_and_postgres! {
         sender.write_all(&whole[half..]).await.unwrap();
         let error = importing.await.unwrap().unwrap_err();
         let ArchiveError::Refused { line: 1_002, source } = &error else { panic!("{error:?}") };
-        assert!(matches!(**source, RestoreError::Misplaced { .. }), "{source}");
+        assert!(matches!(**source, RestoreAppendError::Misplaced { .. }), "{source}");
         // It is told again, and nothing more is stored.
         let error = archive::import(&whole[..], Arc::clone(&target)).await.unwrap_err();
         assert!(matches!(error, ArchiveError::Differs { line: 1_002, .. }), "{error}");
