@@ -1,9 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline,
-    kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
-    rebuilds, rows, sql, state_limits, state_races, states,
+    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency,
+    inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
+    rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -114,6 +114,11 @@ macro_rules! __cases {
             inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
             projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
             sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
+            inline::g39_inline_rows_of_projections_commit_with_events [TxProjections] "the rows of inline projections, their checkpoints and the events of an append are stored together, seen through every handle";
+            inline::g40_refused_append_changes_no_row [TxProjections] "an append with an event that its row cannot take is told with its projection and its event, one that conflicts with the conflict, and nothing of either is written";
+            inline::g41_repeated_append_changes_no_row [TxProjections] "an append that is stored since before is answered as it was, and its rows are not folded again";
+            inline::g42_rows_that_are_behind_refuse [TxProjections] "an append is refused while the rows of an inline projection lack an event of its categories, and only of these";
+            shared_rows::g43_appends_that_meet_in_a_row_lose_nothing [TxProjections] "of appends that change the same rows at once each folds what the one before has left, in the order of the log";
             deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";
@@ -170,6 +175,11 @@ macro_rules! __cases {
             state_races::p10_opposite_orders_do_not_deadlock [States] "saves of the same entities in opposite orders succeed or conflict, and never deadlock";
             state_races::p11_acked_saves_survive_kill [States, Durable] "every save that a process acknowledged before it was killed is there, as a whole";
             state_limits::p12_names_limits_bytes [States] "names and payloads that some database could not keep are refused by every store; all others come back byte for byte";
+            archives::u01_appends_are_read_back_whole [Archive] "after a random history every append is read back whole, in the order of the log, with its id, its key and its time";
+            archives::u02_restored_appends_are_the_same [Archive] "appends that are restored have the positions, times, ids, keys and results that they had, and the log goes on behind them";
+            archives::u03_refused_restore_changes_nothing [Archive] "a restore with one append that cannot be stored as it was is refused as a whole, with that append";
+            archives::u04_dropped_restore_is_whole [Archive] "a restore that is dropped after any poll is done whole or not at all";
+            archives::u05_namespaces_are_told [States] "the namespaces in which an entity is kept are told, deleted entities included, in the order of their bytes";
         }
     };
 }

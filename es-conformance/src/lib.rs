@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/conformance.md")]
 
 mod append;
+mod archives;
 pub mod broken;
 mod cancellation;
 mod capability;
@@ -33,10 +34,12 @@ mod random_rows;
 mod random_states;
 mod reads;
 mod rebuilds;
+mod row_numbers;
 mod rows;
 mod run;
 mod sample;
 mod scale;
+mod shared_rows;
 mod sql;
 mod sql_tables;
 mod state_limits;

@@ -8,10 +8,12 @@ mod tests;
 
 use std::error::Error as StdError;
 
+use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
-use crate::projection::sql::{InlineError, WriteError};
+use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
-use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
+use crate::state::{PersistError, RestoreError};
+use crate::store::{AppendError, CheckpointError, CommitError, InlineError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
@@ -78,6 +80,7 @@ macro_rules! classified {
 classified!(
     AnyRefusal,
     AppendError,
+    ArchiveError,
     CapError,
     CheckpointError,
     ControlError,
@@ -92,7 +95,10 @@ classified!(
     LoadError,
     ParseIdError,
     ParseTimestampError,
+    PersistError,
     ReadError,
+    RestoreAppendError,
+    RestoreError,
     SaveError,
     StartError,
     StoreError,
@@ -217,7 +223,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }
@@ -276,6 +283,7 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
+            | Self::NotHandled(_)
             | Self::Ended { .. }
             | Self::TooManyParked { .. } => Class::Other,
         }
@@ -304,12 +312,8 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
-            Self::Unsupported
-            | Self::TooManyParked { .. }
-            | Self::UnknownEvent(_)
-            | Self::UnreadableEvent(_)
-            | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) => Class::Correct,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }
@@ -343,6 +347,59 @@ impl Classified for SaveError {
             // The same change again is done, not refused.
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreAppendError {
+    fn class(&self) -> Class {
+        match self {
+            // The appends that are stored are compared before any is restored again.
+            Self::Indeterminate(_) => Class::Retry,
+            Self::Misplaced { .. } | Self::BackInTime { .. } | Self::Refused { .. } => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for ArchiveError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Damaged { .. }
+            | Self::Cut { .. }
+            | Self::Differs { .. }
+            | Self::Refused { .. }
+            | Self::StateRefused { .. } => Class::Correct,
+            Self::Format { .. } | Self::TooLong { .. } | Self::Unsupported { .. } | Self::Io { .. } => Class::Other,
+            Self::Read(error) | Self::Failed { source: error, .. } => error.class(),
+        }
+    }
+}
+
+impl Classified for PersistError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Exists { .. }
+            | Self::Missing { .. }
+            | Self::Conflict { .. }
+            | Self::LimitExceeded(_)
+            | Self::Rejected(_) => Class::Correct,
+            // The namespace has to be restored first, after the first two.
+            Self::Indeterminate(_)
+            | Self::NotRestored { .. }
+            | Self::NoRepository { .. }
+            | Self::LeftUnknown { .. } => Class::Other,
+            Self::Encode { source, .. } => source.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreError {
+    fn class(&self) -> Class {
+        match self {
+            Self::UnknownEntity { .. } | Self::Unreadable { .. } | Self::Twice { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }

@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
-use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, EventKind, EventStore,
-    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, EventKind,
+    EventStore, InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreAppendError, RowStore,
+    StateStore, StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
+use crate::archive::{RestoreRequest, Restored};
 use crate::chain;
 use crate::checkpoint;
 use crate::connection::Connections;
@@ -23,10 +24,10 @@ use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
 use crate::place::Place;
 use crate::pool::Pool;
-use crate::projections::{Job, SqliteTransaction};
+use crate::projections::Job;
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::request::{Answers, AppendRequest, Encoded, Request, ResolveRequest};
+use crate::request::{Answers, AppendRequest, Encoded, Inline, Request, ResolveRequest};
 use crate::thread;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
@@ -91,22 +92,14 @@ impl SqliteStore {
     }
 
     /// Has the writer append, with what inline projections write.
-    pub(crate) async fn request_append(
-        &self,
-        append: Append,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> Result<Appended, InlineError> {
+    pub(crate) async fn request_append(&self, append: Append, inline: Inline) -> Result<Appended, InlineError> {
         let answers = self.request_chain(vec![append.into()], inline).await;
         let answer = answers.map_err(|not_done| AppendError::Store(not_done.error))?.pop();
         answer.unwrap_or_else(|| unreachable!("the first append is always answered"))
     }
 
     /// Has the writer append a chain.
-    pub(crate) async fn request_chain(
-        &self,
-        chain: Vec<Encoded>,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> Answers {
+    pub(crate) async fn request_chain(&self, chain: Vec<Encoded>, inline: Inline) -> Answers {
         let (request, answers) = AppendRequest::new(chain, inline);
         if let Err(error) = self.handle.request(Request::Append(request)) {
             return Ok(vec![Err(AppendError::Store(error).into())]);
@@ -114,6 +107,15 @@ impl SqliteStore {
         answers
             .await
             .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
+    }
+
+    /// Has the writer restore appends.
+    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreAppendError> {
+        let (request, answer) = RestoreRequest::new(appends);
+        self.handle.request(Request::Restore(request))?;
+        answer
+            .await
+            .unwrap_or_else(|_| unreachable!("a restore request answers when it is dropped"))
     }
 
     /// Has the writer do it.
@@ -137,6 +139,10 @@ impl SqliteStore {
 
     pub(crate) fn pool(&self) -> Pool {
         self.handle.pool.clone()
+    }
+
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.handle.health
     }
 
     pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
@@ -253,7 +259,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.request_append(append, Vec::new())
+        self.request_append(append, Inline::default())
             .await
             .map_err(chain::only_append)
     }
@@ -319,6 +325,10 @@ impl EventStore for SqliteStore {
     }
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Some(self)
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         Some(self)
     }
 

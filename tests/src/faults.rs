@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::projection::sql::{InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::store::{
     Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
-    Commit, CommitError, CursorStore, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked,
-    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore,
-    RowTable, StreamInfo,
+    Commit, CommitError, CursorStore, Demand, Differences, EventKind, InlineError, InlineRows, KeyRecord, Lease,
+    LeaseState, ListStreams, Parked, Positions, ProjectionStore, Purge, ReadLog, ReadStream, Replace, Row, RowChange,
+    RowCount, RowGroup, RowQuery, RowStore, RowTable, SaveError, StateChange, StateKey, StateStore, StreamInfo,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
@@ -80,6 +80,7 @@ struct Plan {
     frozen: AtomicBool,
     hints: Mutex<Option<AppendSignalSource>>,
     stands_by: AtomicBool,
+    has_no_states: AtomicBool,
     pace: Mutex<Duration>,
     refused: Mutex<Option<String>>,
     reads: Mutex<Reads>,
@@ -168,6 +169,11 @@ impl<S: ?Sized> Faulty<S> {
     /// No lease is got from now on, as if another process had it, until it is told otherwise.
     pub fn stand_by(&self, stands_by: bool) {
         self.plan.stands_by.store(stands_by, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for states from now on is told that the store keeps none.
+    pub fn keep_no_states(&self) {
+        self.plan.has_no_states.store(true, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -309,6 +315,12 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         Some(self)
     }
 
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        let states = Arc::clone(&self.store).state_store()?;
+        let has_states = !self.plan.has_no_states.load(Ordering::SeqCst);
+        has_states.then(|| Arc::new(FaultyStates { faulty: self, states }) as Arc<dyn StateStore>)
+    }
+
     fn positions(&self) -> Positions {
         self.store.positions()
     }
@@ -356,23 +368,15 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
         Ok(())
     }
 
-    async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError> {
-        let in_doubt = |append| AppendError::Indeterminate {
-            append: Box::new(append),
-            source: failure(),
-        };
+    async fn append_with(
+        &self,
+        append: Append,
+        steps: Vec<InlineSteps<T>>,
+        rows: Vec<InlineRows>,
+    ) -> Result<Appended, InlineError> {
         let reference = AppendRef::of(&append);
-        self.or_fails(Fault::CommitRefused).await.map_err(AppendError::from)?;
-        self.or_panics(Fault::PanicBeforeCommit);
-        if self.meets(Fault::CommitLost) {
-            return Err(in_doubt(reference).into());
-        }
-        let appended = self.store.append_with(append, inline).await?;
-        self.or_panics(Fault::PanicAfterCommit);
-        if self.meets(Fault::AnswerLost) {
-            return Err(in_doubt(reference).into());
-        }
-        Ok(appended)
+        self.append_inline(reference, self.store.append_with(append, steps, rows))
+            .await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
@@ -382,6 +386,29 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
 }
 
 impl<S: ?Sized> Faulty<S> {
+    /// Appends with inline projections, if nothing is planned to come between.
+    async fn append_inline(
+        &self,
+        reference: AppendRef,
+        appending: impl Future<Output = Result<Appended, InlineError>>,
+    ) -> Result<Appended, InlineError> {
+        let in_doubt = |append| AppendError::Indeterminate {
+            append: Box::new(append),
+            source: failure(),
+        };
+        self.or_fails(Fault::CommitRefused).await.map_err(AppendError::from)?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            return Err(in_doubt(reference).into());
+        }
+        let appended = appending.await?;
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(in_doubt(reference).into());
+        }
+        Ok(appended)
+    }
+
     /// Writes up to `to`, if nothing is planned to come between.
     async fn write(
         &self,
@@ -507,4 +534,55 @@ impl<S: ProjectionStore + ?Sized> RowStore for Faulty<S> {
     }
 }
 
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {}
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
+    async fn append_rows(&self, append: Append, rows: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        let reference = AppendRef::of(&append);
+        self.append_inline(reference, self.store.append_rows(append, rows))
+            .await
+    }
+}
+
+/// The states of a store that fails when it is told to: saving one is a commit.
+struct FaultyStates<S: ?Sized> {
+    faulty: Arc<Faulty<S>>,
+    states: Arc<dyn StateStore>,
+}
+
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> StateStore for FaultyStates<S> {
+    async fn save(&self, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {
+        let mut refused = None;
+        let saving = async {
+            let saved = self.states.save(changes, demand).await;
+            saved.map_err(|error| {
+                refused = Some(error);
+                CommitError::Store(failure())
+            })
+        };
+        let written = self.faulty.write(Position::ZERO, &[], saving).await;
+        match (written, refused) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(error)) => Err(error),
+            (Err(CommitError::Indeterminate(error)), None) => Err(SaveError::Indeterminate(error)),
+            (Err(_), None) => Err(SaveError::Store(failure())),
+        }
+    }
+
+    async fn get(&self, key: &StateKey) -> Result<Option<StateChange>, StoreError> {
+        self.faulty.thaw().await;
+        self.states.get(key).await
+    }
+
+    fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
+        self.states.load(namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.states.namespaces().await
+    }
+
+    async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        self.states.purge(purge).await
+    }
+}

@@ -45,6 +45,15 @@ fn event_with_history() {
 }
 
 #[test]
+fn entity() {
+    check(
+        "entity",
+        "id = id, version = 2",
+        "pub struct Environment { pub id: String, #[entity(added(since = 2, default = 1))] pub zone: u8 }",
+    );
+}
+
+#[test]
 fn command() {
     check(
         "command",
@@ -202,6 +211,16 @@ fn inline_projection() {
         "inline_projection",
         r#"name = "ledger", inline, schema = "ledger.sql""#,
         "pub struct Ledger;",
+    );
+}
+
+#[test]
+fn inline_projection_of_rows() {
+    check_as(
+        "projection",
+        "inline_projection_of_rows",
+        r#"name = "balances", inline, index = ["cents"]"#,
+        "pub struct Balance { pub cents: i64 }",
     );
 }
 

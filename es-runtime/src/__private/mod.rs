@@ -7,6 +7,7 @@
 mod aggregate;
 mod command;
 mod event;
+pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
@@ -15,6 +16,7 @@ mod retired;
 mod row;
 mod schema;
 mod shape;
+mod shown;
 mod sql;
 mod unique;
 mod upcast;
@@ -27,8 +29,8 @@ pub use serde;
 
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{
-    check, clone_command, command_name, debug_command, decide, decode_command, deserialize_command, eq_command,
-    handle_any, serialize_command, unknown_command,
+    check, clone_command, command_info, command_name, debug_command, decide, decode_command, deserialize_command,
+    eq_command, handle_any, serialize_command, unknown_command,
 };
 pub use event::{
     change, check_event, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of,
@@ -40,11 +42,12 @@ pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{
-    IsMeta, assert_one_segment, change_row, create_row, into_row, one_key, replace_row, row_event, several_keys,
-    stream_key, upsert_row,
+    IsMeta, assert_after_the_append, assert_one_segment, change_row, create_row, into_row, known_before, one_key,
+    replace_row, row_event, several_keys, stream_key, upsert_row,
 };
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
+pub use shown::{NoJson, NoText, ShownJson, ShownText, shown, state};
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{

@@ -11,15 +11,15 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::partition::declare;
+use super::inline::Inline;
+use super::partition::{agree, look};
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
-use super::sql::Appends;
 use super::standing::Standing;
 use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
-use crate::consumer::{Calls, ENDED, FIRST, Processor, Sequences, Trial, Waiter, position_of};
+use crate::consumer::{AttemptLog, Calls, ENDED, FIRST, Processor, Sequences, Waiter, position_of};
 use crate::projection::Storage;
 use crate::store::{Checkpoint, CheckpointError, EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
@@ -28,7 +28,7 @@ use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
 pub(crate) struct Projections {
     running: Vec<Running>,
     /// What appends go through, if any projection is inline.
-    inline: Option<Box<dyn Appends>>,
+    inline: Option<Inline>,
     tasks: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
     stop: watch::Sender<bool>,
     pub(crate) owner: Arc<str>,
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) storage: Storage,
+    /// Whether this process takes part in running it.
+    pub(crate) runs: bool,
     /// Which events it needs.
     filter: EventFilter,
 }
@@ -179,8 +181,7 @@ impl Running {
         if self.segments.len() == 1 {
             return Ok(&self.standing);
         }
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.storage.cursors.log.read_log(query).try_next().await?;
+        let event = self.storage.cursors.event_at(position).await?;
         Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
@@ -217,13 +218,15 @@ impl Projections {
             let standing = Arc::clone(&segments[0]);
             let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
-            first.set_up().await?;
-            declare(&storage.cursors, &standing, &*first, &owner).await?;
-            if let Some(add) = plan.inline {
-                inline = Some(add(own, &standing, inline));
+            if plan.runs {
+                first.set_up().await?;
+                agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
+            } else {
+                look(storage.states.as_ref(), &standing).await?;
             }
+            (plan.inline)(own, &standing, &mut inline);
             let work = |standing: &Arc<Standing>| Worker {
-                trial: Trial::new(&storage.cursors.store, &standing.trial, ENDED),
+                attempts: AttemptLog::new(&storage.cursors.store, storage.states.as_ref(), &standing.reader, ENDED),
                 sequences: Sequences::default(),
                 cursors: storage.cursors.clone(),
                 rows: Arc::clone(&storage.rows),
@@ -238,6 +241,10 @@ impl Projections {
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));
             for (standing, orders) in plan.segments {
+                if !plan.runs {
+                    standing.update(|state| state.only_reads = true);
+                    continue;
+                }
                 let index = standing.segment.index;
                 let reader = ProjectionReader {
                     worker: work(&standing),
@@ -245,6 +252,7 @@ impl Projections {
                         worker: work(standing),
                         outcome: None,
                     }),
+                    states: storage.states.clone(),
                     owner: Arc::clone(&owner),
                     reporter: None,
                 };
@@ -266,6 +274,7 @@ impl Projections {
                 segments,
                 beside,
                 storage,
+                runs: plan.runs,
             });
         }
         // Only now, so that none runs if one could not be set up.
@@ -292,8 +301,8 @@ impl Projections {
     }
 
     /// What appends go through, if any projection is inline.
-    pub(crate) fn inline(&self) -> Option<&dyn Appends> {
-        self.inline.as_deref()
+    pub(crate) fn inline(&self) -> Option<&Inline> {
+        self.inline.as_ref()
     }
 
     /// Waits until each inline projection has taken in what was appended without it.
@@ -336,6 +345,11 @@ impl Projections {
     /// Whether they were told to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Becomes true when they are told to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.

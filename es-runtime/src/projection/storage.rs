@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::consumer::Cursors;
-use crate::store::{Checked, CursorStore, ProjectionStore, RowStore};
+use crate::store::{Checked, CursorStore, ProjectionStore, RowStore, StateStore};
 use crate::{EventStore, MemoryStore};
 
 /// In the store, for all processes together: unless said otherwise.
@@ -14,7 +14,8 @@ pub enum InStore {}
 #[derive(Debug)]
 pub enum InMemory {}
 
-/// In the store, in tables of the user that are written in the transaction of the append: `#[projection(inline, schema = "…")]`.
+/// In the store, written in the transaction of the append: `#[projection(inline)]`, or with tables of the user,
+/// `#[projection(inline, schema = "…")]`.
 #[derive(Debug)]
 pub enum Inline {}
 
@@ -32,8 +33,17 @@ pub trait Keep<S> {
     /// True for rows in the memory of each process.
     const IN_MEMORY: bool = false;
 
+    /// True for rows that are written with the append.
+    const INLINE: bool = false;
+
     /// Returns the storage that keeps them.
     fn storage(store: &Arc<S>) -> Storage;
+
+    /// Returns the store that writes them with the append, if they are inline.
+    fn appends(store: &Arc<S>) -> Option<Arc<dyn ProjectionStore>> {
+        let _ = store;
+        None
+    }
 }
 
 /// The log that a projection follows, and what keeps its rows together with its checkpoint.
@@ -41,15 +51,18 @@ pub trait Keep<S> {
 pub struct Storage {
     pub(crate) cursors: Cursors,
     pub(crate) rows: Arc<dyn RowStore>,
+    /// What the store of the rows keeps as states, if it keeps any.
+    pub(crate) states: Option<Arc<dyn StateStore>>,
 }
 
 impl Storage {
     /// The store itself keeps them.
-    pub(crate) fn in_store<S: ProjectionStore>(store: &Arc<S>) -> Self {
+    pub(crate) fn in_store<S: ProjectionStore + ?Sized>(store: &Arc<S>) -> Self {
         let checked = Arc::new(Checked::new(Arc::clone(store)));
         let (log, cursors) = (Arc::clone(&checked), Arc::clone(&checked));
         Self {
             cursors: Cursors::together(log, cursors),
+            states: Arc::clone(&checked).state_store(),
             rows: checked,
         }
     }
@@ -60,6 +73,7 @@ impl Storage {
         let log = Arc::new(Checked::new(Arc::clone(log)));
         Self {
             cursors: Cursors::elsewhere(log, Arc::clone(&kept) as Arc<dyn CursorStore>),
+            states: Some(Arc::clone(&kept) as Arc<dyn StateStore>),
             rows: kept,
         }
     }
@@ -68,6 +82,18 @@ impl Storage {
 impl<S: ProjectionStore> Keep<S> for InStore {
     fn storage(store: &Arc<S>) -> Storage {
         Storage::in_store(store)
+    }
+}
+
+impl<S: ProjectionStore> Keep<S> for Inline {
+    const INLINE: bool = true;
+
+    fn storage(store: &Arc<S>) -> Storage {
+        Storage::in_store(store)
+    }
+
+    fn appends(store: &Arc<S>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::clone(store) as _)
     }
 }
 

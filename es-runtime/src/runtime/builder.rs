@@ -3,9 +3,9 @@ use std::sync::Arc;
 use super::RetryPolicy;
 use super::cache::CacheBound;
 use super::event_check::Registered;
-use crate::projection::{Plan, Project};
+use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
-use crate::{Clock, EventSourced, EventStore, SystemClock};
+use crate::{Clock, Commanded, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
@@ -95,8 +95,25 @@ impl<S: EventStore> Builder<S> {
     ///
     /// If another projection of this name and version was given before.
     #[track_caller]
-    pub fn projection<P: Project<S>>(mut self) -> Self {
-        let plan = P::plan();
+    pub fn projection<P: Project<S>>(self) -> Self {
+        self.plan(P::plan())
+    }
+
+    /// Reads the rows of projection `P`, which another process runs: for applications that only query. It takes no lease and
+    /// creates no table.
+    ///
+    /// # Panics
+    ///
+    /// If another projection of this name and version was given before.
+    #[track_caller]
+    pub fn reads<P: Project<S> + RowProjection<Rows = InStore>>(self) -> Self {
+        let mut plan = P::plan();
+        plan.runs = false;
+        self.plan(plan)
+    }
+
+    #[track_caller]
+    fn plan(mut self, plan: Plan<S>) -> Self {
         let (name, version) = plan.id();
         assert!(
             !self.plans.iter().any(|other| other.id() == (name, version)),
@@ -120,14 +137,15 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Checks the events of aggregate `A` when the runtime [starts](Self::start): call it once for each aggregate. An
-    /// aggregate that is not registered works like any other, but an unreadable event is found only when it is read.
+    /// Checks the events of aggregate `A` when the runtime [starts](Self::start), and lists it in the
+    /// [catalog](super::Runtime::catalog): call it once for each aggregate. An aggregate that is not registered works like any
+    /// other, but an unreadable event is found only when it is read.
     ///
     /// # Panics
     ///
     /// If another aggregate with the same name was registered before.
     #[track_caller]
-    pub fn aggregate<A: EventSourced>(mut self) -> Self {
+    pub fn aggregate<A: Commanded>(mut self) -> Self {
         let registered = Registered::of::<A>();
         let known = self.aggregates.iter().find(|known| known.category == A::NAME);
         match known {

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::request::{Request, request_setters};
 use super::write::Write;
-use super::{Receipt, Runtime, Start, Started};
+use super::{AnyRequest, Receipt, Runtime, Start, Started};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
@@ -63,6 +63,12 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C, C::Refusal> {
 }
 
 impl<A, C, R> Execute<'_, A, C, R> {
+    /// Takes all options from `any`.
+    pub(super) fn with(mut self, any: AnyRequest) -> Self {
+        (self.expected, self.request) = (any.expected, any.request);
+        self
+    }
+
     /// Decides only on this version, 0 for a new aggregate: at any other version, fails with
     /// [`Conflict`](ExecuteError::Conflict), without a retry.
     pub fn expect_version(mut self, version: impl Into<Version>) -> Self {

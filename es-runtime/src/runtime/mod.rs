@@ -1,10 +1,12 @@
 //! The runtime, and what its methods give: requests that are awaited, their options and their results.
 
+mod any;
 mod append;
 mod atomically;
 mod builder;
 mod cache;
 mod caps;
+mod catalog;
 mod decide;
 mod dry_run;
 mod enclosing;
@@ -42,6 +44,7 @@ use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
 
+pub use any::{AnyAggregate, AnyEvent, AnyInstance, AnyRequest, AnyState, AnyStep, At};
 pub use append::AppendEvents;
 pub use atomically::Atomically;
 use atomically::Commands;
@@ -49,13 +52,14 @@ pub use builder::Builder;
 use cache::Cache;
 use caps::Caps;
 pub use caps::{CapError, UnwritableEvent};
+pub use catalog::{AggregateInfo, Catalog, ProjectionInfo};
 pub use dry_run::DryRun;
 use event_check::Registered;
 pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use execute_within::ExecuteWithin;
 pub use handle_events::HandleEvents;
-pub use history::Recorded;
+pub use history::{History, Recorded};
 pub use import::{AnyPast, Import, ImportError, ImportItem, Imported, Past};
 pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
@@ -107,6 +111,7 @@ struct Inner {
     cache: Cache,
     caps: Caps,
     aggregates: Vec<Registered>,
+    catalog: Catalog,
     projections: Projections,
     subscriptions: Subscriptions,
 }
@@ -175,11 +180,11 @@ impl Runtime {
     }
 
     /// Returns each event of the aggregate instance `key`, from the first on, with the state after it.
-    pub fn history<K: Key>(&self, key: K) -> Results<'_, (Recorded<EventOf<K>>, K::Aggregate), crate::LoadError>
+    pub fn history<K: Key>(&self, key: K) -> History<'_, K::Aggregate>
     where
         K::Aggregate: EventSourced<Event: Clone> + Clone,
     {
-        history::history(self, key.stream_id())
+        History::new(self, key.stream_id())
     }
 
     /// Returns the instances of aggregate `A`, with the version of each, in the order of their ids' text.
@@ -216,6 +221,11 @@ impl Runtime {
         &self.0.store
     }
 
+    /// The store of states with what the runtime itself keeps there.
+    pub(crate) fn all_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
+    }
+
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
     /// that keeps no states. The namespace `es` is the runtime's own.
     pub fn states(&self) -> Option<Arc<dyn StateStore>> {
@@ -223,9 +233,6 @@ impl Runtime {
         Some(Arc::new(Unreserved(states)))
     }
 }
-
-/// The events of the aggregate that `K` identifies.
-type EventOf<K> = <<K as Key>::Aggregate as EventSourced>::Event;
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

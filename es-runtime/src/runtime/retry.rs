@@ -53,12 +53,12 @@ impl RetryPolicy {
     }
 
     /// Returns whether a command that was tried `attempts` times may be tried again.
-    pub(super) fn allows_another(self, attempts: u32) -> bool {
+    pub(crate) fn allows_another(self, attempts: u32) -> bool {
         attempts < self.attempts
     }
 
     /// Pauses after the attempt of this number, counted from 1.
-    pub(super) async fn pause(self, attempt: u32) {
+    pub(crate) async fn pause(self, attempt: u32) {
         let doubled = self
             .first_pause
             .saturating_mul(1_u32.checked_shl(attempt - 1).unwrap_or(u32::MAX));

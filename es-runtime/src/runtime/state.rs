@@ -149,22 +149,7 @@ impl<A: EventSourced> Current<A> {
         if event.version != self.version.next() {
             return Err(out_of_order(stream, event.version, self.version.next()).into());
         }
-        let unknown = |readable| {
-            UnknownEvent {
-                stream: stream.clone(),
-                version: event.version,
-                position: event.position,
-                name: event.name.clone(),
-                shape_version: event.shape_version,
-                readable,
-            }
-            .into()
-        };
-        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
-            DecodeError::UnknownName => unknown(None),
-            DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
-            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
-        })
+        decoded::<A>(stream, event)
     }
 
     /// Folds `decoded`, which was read from `event`. The state is of no version until the event has [passed](Self::passed).
@@ -183,7 +168,27 @@ impl<A: EventSourced> Current<A> {
     }
 }
 
-fn unreadable(
+/// Reads an event of the stream.
+pub(super) fn decoded<A: EventSourced>(stream: &StreamId, event: &StoredEvent) -> Result<Decoded<A::Event>, LoadError> {
+    let unknown = |readable| {
+        UnknownEvent {
+            stream: stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            shape_version: event.shape_version,
+            readable,
+        }
+        .into()
+    };
+    A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+        DecodeError::UnknownName => unknown(None),
+        DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
+        error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
+    })
+}
+
+pub(super) fn unreadable(
     stream: &StreamId,
     event: &StoredEvent,
     source: impl std::error::Error + Send + Sync + 'static,

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use super::{
-    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
-    CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
-    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
-    StateStore, StoreError, StreamInfo,
+    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, Checkpoint, CheckpointError, Commit,
+    CommitError, CursorStore, Differences, EventKind, EventStore, InlineError, InlineRows, KeyRecord, Lease,
+    LeaseState, Limits, ListStreams, Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount,
+    RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -70,6 +70,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Arc::clone(&*self).state_store()
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
+        Arc::clone(&*self).archive_store()
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
@@ -175,4 +179,9 @@ impl<S: RowStore + ?Sized> RowStore for Arc<S> {
     }
 }
 
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {}
+#[async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        (**self).append_rows(append, inline).await
+    }
+}

@@ -132,7 +132,7 @@ impl<'c> ProjectionWriter<'c> {
         Ok(Ok(()))
     }
 
-    fn write_rows(&mut self, table: &RowTable, rows: &[RowChange]) -> Result<(), Problem> {
+    pub(super) fn write_rows(&mut self, table: &RowTable, rows: &[RowChange]) -> Result<(), Problem> {
         let sql = TableSql::new(table);
         let (upsert, delete) = (sql.upsert(), sql.delete());
         for row in rows {
@@ -160,14 +160,16 @@ impl<'c> ProjectionWriter<'c> {
         for parked in &advance.park {
             self.statements
                 .get(
-                    "INSERT INTO parked (reader, position, event_id, error, attempts) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, error = excluded.error,
-                                               attempts = excluded.attempts",
+                    "INSERT INTO parked (reader, position, event_id, reason, error, attempts)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, reason = excluded.reason,
+                                               error = excluded.error, attempts = excluded.attempts",
                 )?
                 .execute((
                     &advance.reader,
                     rows::column(parked.position.0),
                     parked.event.0.as_bytes(),
+                    parked.reason.name(),
                     &parked.error,
                     parked.attempts,
                 ))?;
@@ -330,7 +332,7 @@ impl<'c> ProjectionWriter<'c> {
         Ok(self.statements.get(sql)?.exists((reader, rows::column(position.0)))?)
     }
 
-    fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
+    pub(super) fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
         check_table(&mut self.statements, table)
     }
 }

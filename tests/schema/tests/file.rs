@@ -198,8 +198,8 @@ fn the_environment_says_what_is_accepted() {
 }
 
 mod by_hand {
-    use es_runtime::Event;
     use es_runtime::prelude::*;
+    use es_runtime::{Event, Stored};
     use serde::{Deserialize, Serialize};
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,9 +207,11 @@ mod by_hand {
         pub owner: String,
     }
 
-    impl Event for Opened {
+    impl Stored for Opened {
         const NAME: &'static str = "opened";
     }
+
+    impl Event for Opened {}
 
     #[command]
     pub struct Open {}
@@ -238,7 +240,7 @@ fn an_event_by_hand_is_asked_for_its_shape() {
     let refused = check_events_lock::<by_hand::Account>(&file, Additions::Accept).unwrap_err();
     let said = refused.to_string();
     assert!(
-        said.contains("account/opened 1: `Event` is implemented by hand for `Opened`"),
+        said.contains("account/opened 1: `Stored` is implemented by hand for `Opened`"),
         "{said}"
     );
     assert!(
@@ -246,8 +248,5 @@ fn an_event_by_hand_is_asked_for_its_shape() {
         "{said}"
     );
     let said = export::<by_hand::Account>(folder.path()).unwrap_err().to_string();
-    assert!(
-        said.contains("the shape of event `account/opened` is not known"),
-        "{said}"
-    );
+    assert!(said.contains("the shape of `account/opened 1` is not known"), "{said}");
 }

@@ -10,6 +10,14 @@ use crate::{StoreError, StoreErrorKind};
 /// The namespace of what the framework itself keeps.
 pub(crate) const RESERVED: &str = "es";
 
+/// The kinds of what the framework keeps there that cannot be made again from the log.
+const LASTING: [&str; 1] = [crate::store::caps::KIND];
+
+/// Returns whether an archive keeps the entity: all but the framework's caches.
+pub(crate) fn is_archived(key: &StateKey) -> bool {
+    key.namespace != RESERVED || LASTING.contains(&&*key.kind)
+}
+
 /// A store of states as it is given to users: without what the framework keeps in it.
 pub(crate) struct Unreserved(pub(crate) Arc<dyn StateStore>);
 
@@ -32,6 +40,12 @@ impl StateStore for Unreserved {
             Ok(()) => self.0.load(namespace),
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        let mut namespaces = self.0.namespaces().await?;
+        namespaces.retain(|namespace| namespace != RESERVED);
+        Ok(namespaces)
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {

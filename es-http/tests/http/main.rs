@@ -1,0 +1,9 @@
+//! Applications over a real socket.
+
+mod client;
+mod commands;
+mod counted;
+mod events;
+mod hostile;
+mod racing;
+mod rows;
