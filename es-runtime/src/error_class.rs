@@ -10,10 +10,10 @@ use std::error::Error as StdError;
 
 use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
-use crate::projection::sql::{InlineError, WriteError};
+use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::state::{PersistError, RestoreError};
-use crate::store::{AppendError, CheckpointError, CommitError, RestoreAppendError, SaveError};
+use crate::store::{AppendError, CheckpointError, CommitError, InlineError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
