@@ -26,7 +26,7 @@ async fn long() -> Vec<u8> {
             expected: ExpectedVersion::Any,
             last: None,
             events: vec![NewEvent {
-                id: EventId(Uuid::from_u128(number << 8 | stream % 2)),
+                id: EventId(Uuid::from_u128((number << 8) | (stream % 2))),
                 name: "happened".into(),
                 shape_version: 1,
                 payload: format!("{{\"number\":{number}}}").into(),
