@@ -9,10 +9,10 @@ mod tests;
 use std::error::Error as StdError;
 
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
-use crate::projection::sql::{InlineError, WriteError};
+use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::state::{PersistError, RestoreError};
-use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
+use crate::store::{AppendError, CheckpointError, CommitError, InlineError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,

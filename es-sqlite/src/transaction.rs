@@ -1,9 +1,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, Appended, IdempotencyKey, RestoreError, StreamAppend, StreamAppended, has_ended,
+    Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreError, StreamAppend, StreamAppended, has_ended,
 };
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -14,8 +13,8 @@ use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
-use crate::projections::{ProjectionWriter, SqliteTransaction};
-use crate::request::{Answer, AppendRequest, Encoded, Request};
+use crate::projections::ProjectionWriter;
+use crate::request::{Answer, AppendRequest, Encoded, Inline, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
@@ -301,7 +300,7 @@ impl<'c> Transactions<'c> {
     fn append(
         &mut self,
         encoded: &Encoded,
-        inline: &[InlineSteps<SqliteTransaction<'static>>],
+        inline: &Inline,
         head: &mut Head,
     ) -> Result<Result<Appended, InlineError>, Problem> {
         let append = &encoded.append;
@@ -315,11 +314,13 @@ impl<'c> Transactions<'c> {
         if inline.is_empty() {
             return self.write(encoded, head).map(Ok);
         }
-        if let Err(refused) = self.projections.run_inline(inline)? {
-            return Ok(Err(refused));
-        }
+        let rows = match self.projections.run_inline(inline)? {
+            Ok(rows) => rows,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let before = head.position;
         let appended = self.write(encoded, head)?;
-        self.projections.keep_inline(inline, head.position)?;
+        self.projections.keep_inline(inline, rows, before, head.position)?;
         Ok(Ok(appended))
     }
 

@@ -366,7 +366,12 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(answers(LoadError::from(lost()).into()), (true, false));
     assert_eq!(answers(held().into()), (false, false));
     assert_eq!(
-        answers(ControlError::Elsewhere { projection: "balance" }.into()),
+        answers(
+            ControlError::Elsewhere {
+                reader: "balance".to_owned()
+            }
+            .into()
+        ),
         (true, false)
     );
     assert_eq!(
