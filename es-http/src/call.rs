@@ -42,10 +42,12 @@ impl Call {
     /// The part of the path with this index, decoded.
     pub(crate) fn segment(&self, index: usize) -> Result<String, Problem> {
         let segment = self.parts.uri.path().split('/').nth(index + 1).unwrap_or_default();
-        let decoded = percent_decode_str(segment).decode_utf8();
+        let decoded = percent_decode_str(segment).decode_utf8().ok();
+        // No id, key or name holds a NUL, and not every database can be asked for one.
+        let decoded = decoded.filter(|text| !text.contains('\0'));
         decoded
             .map(Into::into)
-            .map_err(|_| malformed("path", "it is not UTF-8 behind its percent signs"))
+            .ok_or_else(|| malformed("path", "behind its percent signs it is UTF-8 without NUL"))
     }
 
     /// The text of a header that may stand once.

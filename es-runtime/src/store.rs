@@ -28,12 +28,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
-pub use archive::{ArchiveStore, RecordedAppend, RestoreError};
+pub use archive::{ArchiveStore, RecordedAppend, RestoreAppendError};
 pub use caps::{WriteCap, WriteCaps};
 pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
-    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
+    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, ParkReason, Parked, Report,
+    check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
@@ -50,7 +51,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, Unreserved};
+pub(crate) use states::{Kept, OwnState, Unreserved, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 
@@ -169,7 +170,7 @@ pub trait EventStore: Send + Sync + 'static {
         None
     }
 
-    /// Returns this store as one that gives out whole appends and takes them back, for archives; `None` if it does not.
+    /// Returns this store as one that gives out whole appends and takes them back, for [archives](crate::archive); `None` if it does not.
     fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         None
     }

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use es_runtime::projection::sql::InlineSteps;
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, InlineError, InlineRows, RestoreError};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, InlineError, InlineRows, RestoreAppendError};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
@@ -20,7 +20,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     /// Up to the first that was not stored now.
     Append(Vec<Result<Appended, InlineError>>),
-    Restore(Result<Vec<Appended>, RestoreError>),
+    Restore(Result<Vec<Appended>, RestoreAppendError>),
     Resolve(Result<Option<Appended>, StoreError>),
     /// The job has it itself.
     Job {
@@ -124,7 +124,7 @@ impl Request {
     pub(crate) fn doubt(self, error: StoreError) {
         match self {
             Self::Append(request) => request.doubt(error),
-            Self::Restore(request) => request.answer(Err(RestoreError::Indeterminate(error))),
+            Self::Restore(request) => request.answer(Err(RestoreAppendError::Indeterminate(error))),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Job(job) => job.doubt(error),
         }

@@ -6,7 +6,7 @@ use std::thread::{JoinHandle, Thread};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, EventKind,
-    EventStore, InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreError, RowStore,
+    EventStore, InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreAppendError, RowStore,
     StateStore, StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
@@ -110,7 +110,7 @@ impl SqliteStore {
     }
 
     /// Has the writer restore appends.
-    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreError> {
+    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreAppendError> {
         let (request, answer) = RestoreRequest::new(appends);
         self.handle.request(Request::Restore(request))?;
         answer

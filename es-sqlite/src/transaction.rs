@@ -2,7 +2,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use es_runtime::store::{
-    Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreError, StreamAppend, StreamAppended, has_ended,
+    Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreAppendError, StreamAppend, StreamAppended,
+    has_ended,
 };
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -233,7 +234,7 @@ impl<'c> Transactions<'c> {
         &mut self,
         request: &RestoreRequest,
         head: &mut Head,
-    ) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    ) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         self.connection.execute_batch("SAVEPOINT restore")?;
         let restored = self.restore_each(&request.appends)?;
         if restored.is_ok() {
@@ -250,7 +251,7 @@ impl<'c> Transactions<'c> {
     }
 
     /// Stores the appends, up to the first that cannot be stored as it was recorded.
-    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         let mut last = self.last_event()?;
         let mut restored = Vec::with_capacity(appends.len());
         for Restored { recorded, encoded } in appends {
@@ -269,7 +270,7 @@ impl<'c> Transactions<'c> {
                     }
                 }
             };
-            let answer = answer.map_err(|error| RestoreError::refused(append.id, error));
+            let answer = answer.map_err(|error| RestoreAppendError::refused(append.id, error));
             match answer.and_then(|appended| recorded.check(&appended).map(|()| appended)) {
                 Ok(appended) => restored.push(appended),
                 Err(refused) => return Ok(Err(refused)),

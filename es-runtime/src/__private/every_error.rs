@@ -40,32 +40,31 @@ fn store_errors() -> Vec<Named<StoreError>> {
         StoreErrorKind::Rejected,
         StoreErrorKind::Corrupt,
     ];
-    let _every_variant = |kind| match kind {
+    let named = |kind| match kind {
         StoreErrorKind::Unavailable
         | StoreErrorKind::Full
         | StoreErrorKind::Closed
         | StoreErrorKind::Rejected
-        | StoreErrorKind::Corrupt => (),
+        | StoreErrorKind::Corrupt => (format!("StoreErrorKind::{kind:?}"), StoreError::new(kind, SECRET)),
     };
-    let named = kinds.map(|kind| (format!("StoreErrorKind::{kind:?}"), StoreError::new(kind, SECRET)));
-    named.into()
+    kinds.map(named).into()
 }
 
 fn lost() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, SECRET)
 }
 
-fn append() -> Box<AppendRef> {
-    Box::new(AppendRef {
+fn append() -> AppendRef {
+    AppendRef {
         append: AppendId::new(),
         stream: stream(),
         first_version: None,
         first_event: None,
-    })
+    }
 }
 
-fn panicked() -> Box<ApplyError> {
-    Box::new(ApplyError::Panicked(SECRET.to_owned()))
+fn panicked() -> ApplyError {
+    ApplyError::Panicked(SECRET.to_owned())
 }
 
 fn malformed() -> serde_json::Error {
@@ -126,11 +125,11 @@ fn append_errors() -> Vec<Named<AppendError>> {
         IdempotencyMismatch = AppendError::IdempotencyMismatch { what: SECRET.to_owned() };
         DuplicateEventId = AppendError::DuplicateEventId(AppendId::new().event_id(0));
         Invalid = AppendError::Invalid { reason: "it is so".to_owned() };
-        ProjectionFailed = AppendError::ProjectionFailed { projection: "ledger", event: None, source: panicked() };
+        ProjectionFailed = AppendError::ProjectionFailed { projection: "ledger", event: None, source: panicked().into() };
         ProjectionBehind = AppendError::ProjectionBehind { projection: "ledger", source: Box::new(lost().into()) };
         LimitExceeded = LimitExceeded { what: "the append".to_owned(), unit: "events", limit: 1, actual: 2 };
-        Indeterminate = AppendError::Indeterminate { append: append(), source: lost() };
-        UnderReplicated = AppendError::UnderReplicated { append: append() };
+        Indeterminate = AppendError::Indeterminate { append: append().into(), source: lost() };
+        UnderReplicated = AppendError::UnderReplicated { append: append().into() };
         Store = lost();
     });
     list.extend(store_errors().into_iter().map(|(name, error)| (name, error.into())));
@@ -148,7 +147,7 @@ pub fn execute_errors() -> Vec<Named<ExecuteError<Invalid>>> {
         demanded,
     };
     let indeterminate = |keyed| Error::Indeterminate {
-        append: append(),
+        append: append().into(),
         keyed,
         source: lost(),
     };
@@ -181,12 +180,6 @@ pub fn execute_errors() -> Vec<Named<ExecuteError<Invalid>>> {
         Append = Error::Append(AppendError::Store(lost()));
         Load = LoadError::Store(lost());
     });
-    let _every_variant = |error: &EncodeError| match error {
-        EncodeError::Value { .. }
-        | EncodeError::NoWayBack { .. }
-        | EncodeError::NotReadBack { .. }
-        | EncodeError::TooDeep(_) => (),
-    };
     let not_read_back = EncodeError::NotReadBack {
         name: SECRET,
         shape_version: 1,

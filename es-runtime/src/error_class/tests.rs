@@ -225,10 +225,10 @@ fn readers(table: &mut Vec<Placed>) {
         => Store = LiveError::Store;
     });
     place!(table, ControlError {
-        Retry Elsewhere = ControlError::Elsewhere { projection };
+        Retry Elsewhere = ControlError::Elsewhere { reader: projection.to_owned() };
         Correct InUse = ControlError::InUse { projection, version: 1 };
-        Correct NotParked = ControlError::NotParked { projection, position: Position(1) };
-        Correct Behind = ControlError::Behind { projection, position: Position(2), first: Position(1) };
+        Correct NotParked = ControlError::NotParked { reader: projection.to_owned(), position: Position(1) };
+        Correct Behind = ControlError::Behind { reader: projection.to_owned(), position: Position(2), first: Position(1) };
         Correct NotRebuilding = ControlError::NotRebuilding { projection };
         Correct Segmented = ControlError::Segmented { projection, segments: 4 };
         Other Failed = ControlError::Failed(ApplyError::Panicked("it is so".to_owned()));
@@ -241,13 +241,9 @@ fn readers(table: &mut Vec<Placed>) {
         Retry Elsewhere = SubscriptionError::Elsewhere("mail".to_owned());
         Retry Ended = SubscriptionError::Ended("mail".to_owned());
         Correct NoBeginning = SubscriptionError::NoBeginning("mail".to_owned());
-        Correct NotParked = SubscriptionError::NotParked { subscription: "mail".to_owned(), position: Position(1) };
-        Correct Behind = SubscriptionError::Behind { subscription: "mail".to_owned(), position: Position(2), first: Position(1) };
         Other Unsupported = SubscriptionError::Unsupported;
-        Other TooManyParked = SubscriptionError::TooManyParked { position: Position(1), parked: 10_000 };
         Other UnknownEvent = SubscriptionError::UnknownEvent(unknown());
         Other UnreadableEvent = SubscriptionError::UnreadableEvent(unreadable());
-        Other Failed = SubscriptionError::Failed { position: Position(1), error: "it is so".to_owned() };
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;
     });
@@ -300,6 +296,26 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct LimitExceeded = SaveError::LimitExceeded(too_large());
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
+    });
+    place!(table, RestoreAppendError {
+        Retry Indeterminate = RestoreAppendError::Indeterminate(lost());
+        Correct Misplaced = RestoreAppendError::Misplaced { append: AppendId::new(), expected: Position(1), actual: Position(2) };
+        Correct BackInTime = RestoreAppendError::BackInTime { append: AppendId::new(), recorded_at: Timestamp::MIN, last: Timestamp::MAX };
+        Correct Refused = RestoreAppendError::refused(AppendId::new(), AppendError::invalid("it is so"));
+        => Store = RestoreAppendError::Store;
+    });
+    place!(table, ArchiveError {
+        Correct Damaged = ArchiveError::Damaged { line: 1, reason: "it is so".to_owned() };
+        Correct Cut = ArchiveError::Cut { lines: 1 };
+        Correct Differs = ArchiveError::Differs { line: 1, difference: "it is so".to_owned() };
+        Correct Refused = ArchiveError::Refused { line: 1, source: Box::new(RestoreAppendError::Store(lost())) };
+        Correct StateRefused = ArchiveError::StateRefused { line: 1, source: Box::new(SaveError::Rejected(lost())) };
+        Other Format = ArchiveError::Format { found: 2 };
+        Other TooLong = ArchiveError::TooLong { line: 1, bytes: 2, limit: 1 };
+        Other Unsupported = ArchiveError::Unsupported { what: "keeps no states" };
+        Other Io = ArchiveError::Io { line: 1, source: std::io::Error::other("it is so") };
+        => Read = ArchiveError::Read;
+        => Failed = |source| ArchiveError::Failed { line: 1, source };
     });
     let entity = || StateKey::new("seats", "seat", "1");
     place!(table, PersistError {
@@ -377,7 +393,12 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(answers(LoadError::from(lost()).into()), (true, false));
     assert_eq!(answers(held().into()), (false, false));
     assert_eq!(
-        answers(ControlError::Elsewhere { projection: "balance" }.into()),
+        answers(
+            ControlError::Elsewhere {
+                reader: "balance".to_owned(),
+            }
+            .into(),
+        ),
         (true, false)
     );
     assert_eq!(

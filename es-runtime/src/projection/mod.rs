@@ -25,7 +25,8 @@ mod standing;
 mod storage;
 mod worker;
 
-pub use error::{ApplyError, ControlError, ReadError};
+pub use crate::consumer::ControlError;
+pub use error::{ApplyError, ReadError};
 pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealth, Status};
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};

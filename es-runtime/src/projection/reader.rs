@@ -40,7 +40,6 @@ enum Came {
 
 impl Reader for ProjectionReader {
     type What = What;
-    type Error = ControlError;
 
     fn tenancy(&self) -> Tenancy<'_> {
         let Worker { cursors, standing, .. } = &self.worker;
@@ -134,9 +133,8 @@ impl Reader for ProjectionReader {
         std::mem::take(&mut self.worker.progressed)
     }
 
-    fn elsewhere(&self) -> ControlError {
-        let projection = self.worker.standing.name;
-        ControlError::Elsewhere { projection }
+    fn name(&self) -> &str {
+        self.worker.standing.name
     }
 
     fn show(&self, status: Status) {

@@ -439,6 +439,11 @@ impl Projections {
         *self.stop.borrow()
     }
 
+    /// Becomes true when they are told to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
+    }
+
     /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.
     pub(crate) async fn stop(&self, deadline: Instant, within: Duration) -> Result<(), StoreError> {
         self.stop.send_replace(true);

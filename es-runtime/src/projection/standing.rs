@@ -310,7 +310,9 @@ impl Standing {
     /// Has the projection's task do something.
     pub(crate) async fn order(&self, what: What) -> Result<(), ControlError> {
         if self.state.borrow().only_reads {
-            return Err(ControlError::Elsewhere { projection: self.name });
+            return Err(ControlError::Elsewhere {
+                reader: self.name.to_owned(),
+            });
         }
         let ended = || {
             self.check_runs()

@@ -138,9 +138,12 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), ControlError> {
         let Running { standing, storage, .. } = self.running;
         let (projection, owner) = (standing.name, &self.runtime.0.projections.owner);
+        let elsewhere = || ControlError::Elsewhere {
+            reader: projection.to_owned(),
+        };
         let mut take = async |name: &str| {
             let lease = storage.cursors.store.acquire(name, owner, DROPPING).await?;
-            leases.push(lease.ok_or(ControlError::Elsewhere { projection })?);
+            leases.push(lease.ok_or_else(elsewhere)?);
             Ok::<_, ControlError>(())
         };
         let OfVersion { root, .. } = standing.of_version(version, 1);
@@ -152,7 +155,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
             segments = kept.value;
             // Nobody says a number from now on, not even one whose lease has just run out.
             if segments.is_none() && !said.save(&kept, None).await? {
-                return Err(ControlError::Elsewhere { projection });
+                return Err(elsewhere());
             }
         }
         let of_version = standing.of_version(version, segments.unwrap_or(1));
@@ -338,6 +341,16 @@ impl Runtime {
         Shutdown {
             runtime: self,
             within: Duration::from_secs(10),
+        }
+    }
+
+    /// Waits until this runtime or a clone of it is [shut down](Self::shutdown), or the last clone is dropped: for what should end with it,
+    /// such as connections that stay open.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.0.projections.stopped();
+        async move {
+            // An error says that the runtime was dropped.
+            drop(stop.wait_for(|stopped| *stopped).await);
         }
     }
 

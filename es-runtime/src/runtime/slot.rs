@@ -111,11 +111,6 @@ impl Slot {
         })
     }
 
-    /// Whether anybody waits.
-    pub(super) fn is_awaited<A: EventSourced>(&self) -> bool {
-        self.with_waiting(|waiting: &mut Waiting<A>| !waiting.is_empty())
-    }
-
     /// The task for those that wait is cut off: they have to help themselves.
     pub(super) fn abandon<A: EventSourced>(&self) {
         let abandoned = self.with_waiting(|waiting: &mut Waiting<A>| {

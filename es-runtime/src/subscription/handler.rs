@@ -12,7 +12,9 @@ use super::handling::{Handling, Intake, Manner};
 use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Standing, SubscriptionError};
-use crate::consumer::{AttemptLog, Ended, Reader, Sequences, Tenancy, Tenure, Waiter, count_parked, guarded};
+use crate::consumer::{
+    AttemptLog, ControlError, Ended, Reader, Sequences, Tenancy, Tenure, Waiter, count_parked, guarded,
+};
 use crate::error::chain;
 use crate::projection::Status;
 use crate::store::Lease;
@@ -61,20 +63,21 @@ impl<E: Into<SubscriptionError>> From<E> for Trouble {
 
 impl Trouble {
     /// As the answer to an order.
-    pub(super) fn refused(&self, subscription: &str) -> SubscriptionError {
+    pub(super) fn refused(&self, subscription: &str) -> ControlError {
         match self {
             Self::Error(error) => {
                 let message = chain(error);
                 StoreError::new(StoreErrorKind::Unavailable, message).into()
             }
-            Self::Call(_) | Self::Held => SubscriptionError::LeaseLost(subscription.to_owned()),
+            Self::Call(_) | Self::Held => ControlError::Elsewhere {
+                reader: subscription.to_owned(),
+            },
         }
     }
 }
 
 impl<T: Send + 'static> Reader for Handler<T> {
     type What = What;
-    type Error = SubscriptionError;
 
     fn tenancy(&self) -> Tenancy<'_> {
         let Standing {
@@ -128,8 +131,8 @@ impl<T: Send + 'static> Reader for Handler<T> {
         self.done > before
     }
 
-    fn elsewhere(&self) -> SubscriptionError {
-        SubscriptionError::Elsewhere(self.cursor.name().to_owned())
+    fn name(&self) -> &str {
+        self.cursor.name()
     }
 
     fn show(&self, status: Status) {

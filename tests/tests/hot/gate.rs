@@ -60,6 +60,7 @@ impl Wrap for Gate {
     async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
         self.calls().push(appends.len());
         let _may = self.may.acquire().await.unwrap();
+        tokio::task::yield_now().await;
         self.store.append_chain(appends).await
     }
 }

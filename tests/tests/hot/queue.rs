@@ -81,6 +81,26 @@ async fn commands_that_wait_go_to_the_store_together_and_in_order() {
 }
 
 #[tokio::test]
+async fn callers_that_come_back_at_once_are_in_the_next_chain() {
+    let gate = Gate::before(MemoryStore::new());
+    let runtime = Runtime::builder(gate.clone()).start().await.unwrap();
+    let account = account_with(&runtime, 0).await;
+    let callers = (0..16).map(|_| {
+        let runtime = runtime.clone();
+        tokio::spawn(async move {
+            for _ in 0..20 {
+                runtime.execute(account, Deposit { amount: 1 }).await.unwrap();
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let calls = gate.0.calls().len();
+    assert!(calls < 30, "{calls} calls: one half of the callers waits for the other");
+}
+
+#[tokio::test]
 async fn a_chain_holds_no_more_than_an_append_may() {
     let mut limits = Limits::default();
     limits.events = 5;

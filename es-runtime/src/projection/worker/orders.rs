@@ -6,7 +6,6 @@ use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Attempt, sequence};
-use crate::error::chain;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
 use crate::projection::{ApplyError, ControlError, OnFailure, Status};
@@ -44,9 +43,8 @@ impl Worker {
             return self.retry_held(&mut place, position, lease).await;
         };
         if let Some(first) = self.sequences.ahead(position) {
-            let projection = self.standing.name;
             return Err(ControlError::Behind {
-                projection,
+                reader: self.standing.name.to_owned(),
                 position,
                 first,
             });
@@ -124,7 +122,7 @@ impl Worker {
         self.fold.reset();
         self.standing.count(error);
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(error), attempts)],
+            park: vec![sequence::parked(event, error, attempts)],
             ..Aside::default()
         };
         self.write_aside(place, place.stored, aside, lease).await
@@ -170,7 +168,7 @@ impl Worker {
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), ControlError> {
         let projection = self.standing.name;
         if position <= place.stored || position > self.cursors.log.head().await? {
-            return Err(ControlError::NotParked { projection, position });
+            return Err(not_parked(projection, position));
         }
         self.attempts.pardon(Some(position));
         match self.catch_up(place, position, None, lease).await {
@@ -228,7 +226,7 @@ impl Worker {
         lease: &Lease,
     ) -> Result<RecordedEvent, ControlError> {
         let projection = self.standing.name;
-        let not_parked = ControlError::NotParked { projection, position };
+        let not_parked = not_parked(projection, position);
         if position <= place.stored {
             return Err(not_parked);
         }
@@ -290,12 +288,19 @@ impl Trouble {
     /// As the answer to an order about the event at `position`.
     fn refused(self, projection: &'static str, position: Position) -> ControlError {
         match self {
-            Self::LeaseLost => ControlError::Elsewhere { projection },
-            Self::Held { .. } => ControlError::NotParked { projection, position },
+            Self::LeaseLost => ControlError::Elsewhere {
+                reader: projection.to_owned(),
+            },
+            Self::Held { .. } => not_parked(projection, position),
             Self::Diverged(error) => ControlError::Checkpoint(error),
             Self::Moved(error) | Self::Store(error) => ControlError::Store(error),
         }
     }
+}
+
+fn not_parked(projection: &str, position: Position) -> ControlError {
+    let reader = projection.to_owned();
+    ControlError::NotParked { reader, position }
 }
 
 pub(crate) fn refused(projection: &'static str, error: CommitError) -> ControlError {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Keys, Sequences, sequence};
-use crate::error::chain;
 use crate::projection::{ApplyError, OnFailure};
 use crate::store::{Lease, Parked};
 use crate::{RecordedEvent, StoreError};
@@ -164,7 +163,7 @@ impl Worker {
         }
         tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(&error), attempts)],
+            park: vec![sequence::parked(event, &error, attempts)],
             ..Aside::default()
         };
         let keys = match error {

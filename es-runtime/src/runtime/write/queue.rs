@@ -93,22 +93,16 @@ async fn serve<A: EventSourced>(runtime: Runtime, stream: StreamId, slot: Arc<Sl
     };
     let turn = slot.turn(&runtime.0.cache).await;
     let mut instance = Instance::begin(&runtime, &stream, &turn);
-    let mut idle = false;
-    loop {
-        serving.writes.retain(|write| !write.is_withdrawn());
-        // Whoever has just been answered may have more to write.
-        if serving.writes.is_empty() && !slot.is_awaited::<A>() && !std::mem::replace(&mut idle, true) {
-            tokio::task::yield_now().await;
-        }
-        if !slot.refill(&mut serving.writes, CHAIN) {
-            serving.is_done = true;
-            break;
-        }
-        idle = false;
+    while slot.refill(&mut serving.writes, CHAIN) {
         instance.attempt(&mut serving.writes).await;
         serving.writes.retain_mut(|write| !write.tell());
         turn.step();
+        // Those who were answered may have more to write: now, they would come too late for the next chain, and half of all would
+        // always wait for the other half.
+        tokio::task::yield_now().await;
+        serving.writes.retain(|write| !write.is_withdrawn());
     }
+    serving.is_done = true;
     instance.end(turn);
 }
 

@@ -36,7 +36,7 @@ use super::window::Window;
 use super::work::{Ended, Failed};
 use super::{Cursor, SubscriptionError};
 use crate::consumer::{Attempt, AttemptLog, Keys, Sequences, Tenure, guarded, sequence};
-use crate::projection::{ApplyError, OnFailure, Status};
+use crate::projection::{OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked};
 use crate::{Position, RecordedEvent};
 
@@ -283,8 +283,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             let turn = self.attempts.begin(&event, false, self.lease()).await;
             if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
                 self.lanes.add(event.clone(), Keys::unread(&event.stream), None);
-                let error = ApplyError::Ended { times: ended }.to_string();
-                return self.refuse(&event, Failed::for_good(error), attempts).await;
+                return self.refuse(&event, Failed::ended(ended), attempts).await;
             }
             if self.attempts.is_noted(self.lease()) {
                 self.noted = Some(position);

@@ -6,8 +6,7 @@ use tokio::time::Instant;
 use super::Handling;
 use crate::Position;
 use crate::consumer::Attempt;
-use crate::projection::{ApplyError, Status};
-use crate::subscription::SubscriptionError;
+use crate::projection::Status;
 use crate::subscription::handler::Trouble;
 use crate::subscription::work::{Ended, Failed, Work};
 
@@ -50,8 +49,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         let event = waiting.event.clone();
         let turn = self.attempts.begin(&event, false, self.lease()).await;
         if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
-            let error = ApplyError::Ended { times: ended }.to_string();
-            self.refuse(&event, Failed::for_good(error), attempts).await?;
+            self.refuse(&event, Failed::ended(ended), attempts).await?;
             return Ok(false);
         }
         Ok(true)
@@ -167,11 +165,9 @@ impl<T: Send + 'static> Handling<'_, T> {
             return self.refuse(&event, failed, attempts).await;
         }
         self.lanes.pause(position);
-        let error = SubscriptionError::Failed {
-            position,
-            error: failed.error,
-        };
-        self.cursor.standing.fail(Status::Retrying, &error, Some(position));
+        self.cursor
+            .standing
+            .fail(Status::Retrying, &failed.error, Some(position));
         Ok(())
     }
 }
