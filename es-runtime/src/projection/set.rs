@@ -271,7 +271,7 @@ impl Patience {
                 owner,
             });
         }
-        self.next = self.next * 2;
+        self.next *= 2;
         tracing::warn!(
             projection,
             %position,
