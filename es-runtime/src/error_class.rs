@@ -225,6 +225,7 @@ impl Classified for StartError {
             | Self::Inline { .. }
             | Self::Segments { .. }
             | Self::SegmentsUnsupported { .. } => Class::Other,
+            Self::InlineBehind { .. } => Class::Retry,
             Self::Store(error) => error.class(),
         }
     }

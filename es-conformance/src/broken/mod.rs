@@ -210,6 +210,8 @@ broken! {
         caught by ["g41_repeated_append_changes_no_row"];
     inline::numbers_rows_from_one "gives a row the number of its event in the append as its position"
         caught by ["g43_appends_that_meet_in_a_row_lose_nothing"];
+    inline::clears_what_it_saw "clears the rows that were there when it began, and none that came meanwhile"
+        caught by ["g44_cleared_rows_stay_cleared"];
     states::takes_older_states "puts older changes of an entity in the place of newer ones under `Newer`"
         caught by ["p04_newer_never_goes_back", "p05_load_gives_the_latest_of_each", "p07_deleted_stays_a_tombstone"];
     states::overwrites_states "does not compare what is kept under `Next`"

@@ -267,6 +267,13 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
                 at: Timestamp::MIN,
             },
         };
+        Retry InlineBehind = StartError::InlineBehind {
+            projection: "ledger",
+            position: Position(1),
+            head: Position(2),
+            waited: Duration::from_secs(60),
+            owner: None,
+        };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => Store = StartError::Store;
