@@ -36,6 +36,13 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     note = "add `#[aggregate] impl {Self} {{ … }}` with its `#[handle]` and `#[apply]` methods"
 )]
 pub trait EventSourced: Aggregate {
+    /// A fingerprint of the code that makes a state of stored events: another one once an `#[apply]` or `#[retired]` method was
+    /// edited, other than in its comments and blanks.
+    ///
+    /// It does not see what such a method calls, nor how an older shape of an event is turned into the current one. 0 if the
+    /// implementation is written by hand and does not say otherwise.
+    const FOLD_FINGERPRINT: u64 = 0;
+
     /// Every event of the aggregate: an enum with one variant for each.
     type Event: EventEnum<Self>;
 }
