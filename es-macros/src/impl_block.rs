@@ -21,7 +21,7 @@ pub(crate) struct ImplBlock {
 
 /// A member of the block.
 pub(crate) enum Member {
-    Method(Method),
+    Method(Box<Method>),
     /// A constant or a type.
     Item(Vec<Attribute>),
     Macro(syn::ImplItemMacro),
@@ -108,7 +108,7 @@ fn member(input: ParseStream<'_>) -> syn::Result<Member> {
         input.parse::<Token![;]>()?;
         TokenStream::new()
     };
-    Ok(Member::Method(Method { attrs, sig, body }))
+    Ok(Member::Method(Box::new(Method { attrs, sig, body })))
 }
 
 /// Returns whether a function begins here: at `fn`, or what may stand before it.
@@ -167,7 +167,7 @@ fn or_repaired(read: Read, errors: &mut Errors) -> Option<Member> {
     errors.push(error);
     let sig = repaired(rest)?;
     let body = TokenStream::new();
-    Some(Member::Method(Method { attrs, sig, body }))
+    Some(Member::Method(Box::new(Method { attrs, sig, body })))
 }
 
 /// The signature as far as it can be guessed: its name, the receiver, and the last thing among the parameters that looks like the name

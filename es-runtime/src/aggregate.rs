@@ -2,6 +2,7 @@ use crate::command::Invalid;
 use crate::error::Misapplied;
 use crate::event::{DecodeError, Decoded, EncodeError, EventInfo};
 use crate::id::AggregateId;
+use crate::runtime::SnapshotPolicy;
 
 /// A type whose state is folded from one stream: its name and the type of its id. Written by `#[derive(Aggregate)]`.
 #[diagnostic::on_unimplemented(
@@ -25,9 +26,21 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// hand and does not say otherwise.
     const FINGERPRINT: u64 = 0;
 
+    /// When [snapshots](crate::docs::snapshots) of its states are written; `None` if never. Written by `#[es(snapshot(…))]`.
+    const SNAPSHOTS: Option<SnapshotPolicy<Self>> = None;
+
     /// The type that identifies an instance.
     type Id: AggregateId;
 }
+
+/// An aggregate with [snapshots](crate::docs::snapshots). Written by `#[es(snapshot(…))]`, with
+/// [`SNAPSHOTS`](Aggregate::SNAPSHOTS).
+#[diagnostic::on_unimplemented(
+    message = "aggregate `{Self}` has no snapshots",
+    label = "has no snapshots",
+    note = "add `#[es(snapshot(every = 100))]` below `#[derive(Aggregate)]`, or `#[es(snapshot)]` to write them by hand only"
+)]
+pub trait HasSnapshots {}
 
 /// An aggregate with its events. Written by `#[aggregate]` on the impl block.
 #[diagnostic::on_unimplemented(

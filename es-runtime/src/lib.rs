@@ -32,7 +32,7 @@ pub mod subscription;
 pub mod testing;
 mod time;
 
-pub use aggregate::{Aggregate, EventEnum, EventSourced};
+pub use aggregate::{Aggregate, EventEnum, EventSourced, HasSnapshots};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
@@ -49,7 +49,7 @@ pub use projection::{ControlError, Health, InlineMeta, Meta, Projection, ReadErr
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     Builder, CapError, ImportError, Loaded, Past, ProjectionHandle, ProjectionRow, Receipt, Recorded, RetryPolicy,
-    Runtime, StartError, Transaction,
+    Runtime, SnapshotError, SnapshotPolicy, StartError, Transaction,
 };
 pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};

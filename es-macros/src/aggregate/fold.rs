@@ -33,8 +33,7 @@ impl Fold {
         while let Some(token) = tokens.next() {
             match token {
                 // A comment, as the compiler passes it on.
-                TokenTree::Punct(mark)
-                    if mark.as_char() == '#' && tokens.next_if(|next| is_documentation(next)).is_some() => {}
+                TokenTree::Punct(mark) if mark.as_char() == '#' && tokens.next_if(is_documentation).is_some() => {}
                 TokenTree::Punct(mark) => {
                     self.0.push(mark.as_char());
                     let pair = match tokens.peek() {

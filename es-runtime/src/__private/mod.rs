@@ -15,6 +15,7 @@ mod retired;
 mod row;
 mod schema;
 mod shape;
+mod snapshot;
 mod sql;
 mod unique;
 mod upcast;
@@ -45,6 +46,7 @@ pub use row::{
 };
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
+pub use snapshot::snapshot_policy;
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{

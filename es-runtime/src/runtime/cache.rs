@@ -36,6 +36,19 @@ impl Cache {
         Turn(has_turn.then_some(slot))
     }
 
+    /// The turn of whoever only looks at the state of `stream`: no turn if none is cached.
+    pub(super) async fn enter_cached(&self, stream: &StreamId) -> Turn {
+        let Some(slots) = &self.0 else { return Turn(None) };
+        let slot = slots
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .peek(stream)
+            .cloned();
+        let Some(slot) = slot else { return Turn(None) };
+        let has_turn = slot.try_turn() || slot.turn().await;
+        Turn(has_turn.then_some(slot))
+    }
+
     /// Takes the state of `stream` out of the cache, without a turn.
     pub(super) fn take(&self, stream: &StreamId) -> Option<Erased> {
         let slot = self.slot(stream)?;
@@ -47,6 +60,16 @@ impl Cache {
         if let Some(slot) = self.slot(stream) {
             slot.known.fetch_max(current.version.0, Ordering::Relaxed);
             slot.state().get_or_insert(current);
+        }
+    }
+
+    /// Forgets all states, except those that a command has in hand.
+    pub(super) fn clear(&self) {
+        if let Some(slots) = &self.0 {
+            let slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, slot) in slots.iter() {
+                slot.state().take();
+            }
         }
     }
 

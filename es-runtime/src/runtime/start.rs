@@ -6,6 +6,7 @@ use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
+use super::snapshot::Snapshots;
 use super::{Inner, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
@@ -117,6 +118,7 @@ impl<S: EventStore> Builder<S> {
         Ok(Runtime(Arc::new(Inner {
             store: log,
             cursors,
+            snapshots: Snapshots::new(states.clone()),
             states,
             clock: self.clock,
             retry: self.retry,

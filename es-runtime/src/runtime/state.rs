@@ -3,11 +3,13 @@ use std::any::Any;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 
+use super::Runtime;
+use super::load::Until;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind,
-    StoredEvent, StreamId, UnknownEvent, Version, metrics,
+    DecodeError, Decoded, EventEnum, EventSourced, LoadError, Position, StoreError, StoreErrorKind, StoredEvent,
+    StreamId, Timestamp, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -17,6 +19,8 @@ pub(super) struct Current<A> {
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
+    /// The time of the last event folded.
+    pub(super) recorded_at: Timestamp,
 }
 
 impl<A> Default for Current<A> {
@@ -25,6 +29,7 @@ impl<A> Default for Current<A> {
             state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+            recorded_at: Timestamp::MIN,
         }
     }
 }
@@ -35,6 +40,7 @@ pub(super) struct Erased {
     state: Box<dyn Any + Send + Sync>,
     pub(super) version: Version,
     pub(super) position: Position,
+    pub(super) recorded_at: Timestamp,
 }
 
 impl Erased {
@@ -44,12 +50,14 @@ impl Erased {
             state,
             version,
             position,
+            recorded_at,
         } = self;
         match state.downcast() {
             Ok(state) => Current {
                 state,
                 version,
                 position,
+                recorded_at,
             },
             Err(_) => same_name::<A>(),
         }
@@ -77,11 +85,13 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            recorded_at,
         } = current;
         Self {
             state,
             version,
             position,
+            recorded_at,
         }
     }
 }
@@ -92,12 +102,19 @@ impl<A: EventSourced> Current<A> {
     /// Boxed, so that a command that needs it not has no room for it in its future.
     pub(super) fn catch_up<'a>(
         &'a mut self,
-        store: &'a dyn EventStore,
+        runtime: &'a Runtime,
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
             let before = self.version;
-            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.next()));
+            if before == Version::ZERO {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(self.version > before);
+            }
+            let mut events = runtime
+                .0
+                .store
+                .load_stream(ReadStream::new(stream.clone()).from(before.next()));
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
@@ -152,6 +169,7 @@ impl<A: EventSourced> Current<A> {
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
+        self.recorded_at = event.recorded_at;
     }
 }
 

@@ -74,6 +74,7 @@ impl Transaction {
                 state,
                 version,
                 position,
+                ..
             }) => (*state).map(|state| Loaded {
                 state,
                 version,
@@ -171,6 +172,8 @@ struct Part {
     /// The state with the events decided.
     current: Erased,
     events: Vec<NewEvent>,
+    /// Has a snapshot written that is due.
+    appended: fn(&Runtime, &StreamId, Version, Version),
 }
 
 impl Work {
@@ -191,12 +194,13 @@ impl Work {
                 let cached = runtime.0.cache.take(&stream);
                 metrics::looked_up(A::NAME, cached.is_some());
                 let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();
-                current.catch_up(&*runtime.0.store, &stream).await?;
+                current.catch_up(runtime, &stream).await?;
                 self.parts.push(Part {
                     stream,
                     start: current.version,
                     current: current.into(),
                     events: Vec::new(),
+                    appended: Runtime::appended::<A>,
                 });
                 self.parts.len() - 1
             }
@@ -236,8 +240,10 @@ impl Work {
         for (mut part, stored) in std::iter::zip(self.parts, &appended.streams) {
             if stored.events > 0 {
                 part.current.position = stored.position;
+                part.current.recorded_at = appended.recorded_at;
             }
             runtime.0.cache.put(&part.stream, part.current);
+            (part.appended)(runtime, &part.stream, part.start, stored.version);
         }
     }
 

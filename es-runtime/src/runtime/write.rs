@@ -42,7 +42,7 @@ impl Write<'_> {
             None => (Current::default(), true),
         };
         if fresh {
-            current.catch_up(self.store(), &self.stream).await?;
+            current.catch_up(self.runtime, &self.stream).await?;
         }
         let append = AppendId::new();
         let mut attempts = 1;
@@ -52,7 +52,7 @@ impl Write<'_> {
             let ends = decision.as_ref().map_or(true, Vec::is_empty);
             if ends && !fresh {
                 fresh = true;
-                if current.catch_up(self.store(), &self.stream).await? {
+                if current.catch_up(self.runtime, &self.stream).await? {
                     continue;
                 }
             }
@@ -88,10 +88,13 @@ impl Write<'_> {
             };
             match commit(self.runtime, batch).await {
                 Ok(Committed::Stored(appended)) => {
+                    let recorded_at = appended.recorded_at;
                     let receipt = receipt(appended)?;
                     metrics::stored(A::NAME, &receipt);
-                    if !receipt.repeated && advance(&mut current, read, &receipt) {
+                    let before = current.version;
+                    if !receipt.repeated && advance(&mut current, read, &receipt, recorded_at) {
                         turn.keep(current.into());
+                        self.runtime.appended::<A>(&self.stream, before, receipt.version);
                     }
                     return Ok(receipt);
                 }
@@ -108,7 +111,7 @@ impl Write<'_> {
             metrics::retried(A::NAME);
             Box::pin(self.runtime.0.retry.pause(attempts)).await;
             attempts += 1;
-            current.catch_up(self.store(), &self.stream).await?;
+            current.catch_up(self.runtime, &self.stream).await?;
             fresh = true;
         }
     }
@@ -168,9 +171,15 @@ impl Write<'_> {
 }
 
 /// Folds what was stored. Returns whether the state is whole.
-fn advance<A: EventSourced>(current: &mut Current<A>, events: Vec<A::Event>, receipt: &Receipt) -> bool {
+fn advance<A: EventSourced>(
+    current: &mut Current<A>,
+    events: Vec<A::Event>,
+    receipt: &Receipt,
+    recorded_at: Timestamp,
+) -> bool {
     current.version = receipt.version;
     current.position = receipt.position;
+    current.recorded_at = recorded_at;
     events.into_iter().all(|event| event.apply(&mut current.state).is_ok())
 }
 
