@@ -9,7 +9,7 @@ use syn::{Attribute, Path, Token};
 use crate::errors::Errors;
 
 /// The attributes that make something of a struct.
-pub(crate) const ON_STRUCT: &[&str] = &["event", "command", "value", "projection"];
+pub(crate) const ON_STRUCT: &[&str] = &["event", "entity", "command", "value", "projection"];
 
 /// Those of an impl block.
 pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection"];

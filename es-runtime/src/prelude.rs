@@ -4,5 +4,5 @@ pub use crate::store::Compare;
 pub use crate::testing::Given as _;
 pub use crate::{
     Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Position, Recorded, Result,
-    Runtime, Timestamp, Version, aggregate, apply, command, event, handle, projection, retired, value,
+    Runtime, Timestamp, Version, aggregate, apply, command, entity, event, handle, projection, retired, value,
 };

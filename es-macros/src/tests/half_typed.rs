@@ -285,7 +285,7 @@ const PROJECTION_METHODS: &[&str] = &[
 
 const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
 
-const ATTRIBUTES: [&str; 5] = ["event", "command", "value", "aggregate", "projection"];
+const ATTRIBUTES: [&str; 6] = ["event", "entity", "command", "value", "aggregate", "projection"];
 
 #[test]
 fn methods() {

@@ -6,7 +6,7 @@ use futures_core::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
+use crate::consumer::{AttemptLog, ENDED, Processor, Sequences, Waiter};
 use crate::projection::OnFailure;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
@@ -125,13 +125,14 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             standing: Arc::clone(&cursor.standing),
             orders,
         };
-        let trial = Trial::new(&cursor.cursors.store, &cursor.standing.trial, self.attempts.min(ENDED));
+        let (reader, most) = (&cursor.standing.reader, self.attempts.min(ENDED));
+        let attempts = AttemptLog::new(&cursor.cursors.store, cursor.states.as_ref(), reader, most);
         let calls = Calls {
             stop: cursor.stop.clone(),
             orders: received,
         };
         let reader = Handler {
-            trial,
+            attempts,
             sequences: Sequences::default(),
             waiter: Waiter::new(cursor.cursors.log.wakes()),
             cursor,

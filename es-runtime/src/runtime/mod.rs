@@ -1,10 +1,12 @@
 //! The runtime, and what its methods give: requests that are awaited, their options and their results.
 
+mod any;
 mod append;
 mod atomically;
 mod builder;
 mod cache;
 mod caps;
+mod catalog;
 mod decide;
 mod dry_run;
 mod enclosing;
@@ -24,6 +26,7 @@ mod receipt;
 mod request;
 mod results;
 mod retry;
+mod slot;
 mod snapshot;
 mod start;
 mod state;
@@ -45,6 +48,7 @@ use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
 };
 
+pub use any::{AnyAggregate, AnyEvent, AnyInstance, AnyRequest, AnyState, AnyStep, At};
 pub use append::AppendEvents;
 pub use atomically::Atomically;
 use atomically::Commands;
@@ -52,6 +56,7 @@ pub use builder::Builder;
 use cache::Cache;
 use caps::Caps;
 pub use caps::{CapError, UnwritableEvent};
+pub use catalog::{AggregateInfo, Catalog, ProjectionInfo};
 pub use dry_run::DryRun;
 use event_check::Registered;
 pub use event_check::{EventReport, Readable, StoredKind};
@@ -113,10 +118,13 @@ struct Inner {
     states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+    /// The most writes that wait for one instance.
+    queue: usize,
     cache: Cache,
     snapshots: Snapshots,
     caps: Caps,
     aggregates: Vec<Registered>,
+    catalog: Catalog,
     projections: Projections,
     subscriptions: Subscriptions,
 }

@@ -21,6 +21,8 @@ pub(super) struct Current<A> {
     pub(super) position: Position,
     /// The time of the last event folded.
     pub(super) recorded_at: Timestamp,
+    /// The size of the events folded, as they are stored: an estimate of the memory of the state.
+    pub(super) bytes: usize,
 }
 
 impl<A> Default for Current<A> {
@@ -30,6 +32,7 @@ impl<A> Default for Current<A> {
             version: Version::ZERO,
             position: Position::ZERO,
             recorded_at: Timestamp::MIN,
+            bytes: 0,
         }
     }
 }
@@ -41,6 +44,7 @@ pub(super) struct Erased {
     pub(super) version: Version,
     pub(super) position: Position,
     pub(super) recorded_at: Timestamp,
+    pub(super) bytes: usize,
 }
 
 impl Erased {
@@ -51,6 +55,7 @@ impl Erased {
             version,
             position,
             recorded_at,
+            bytes,
         } = self;
         match state.downcast() {
             Ok(state) => Current {
@@ -58,6 +63,7 @@ impl Erased {
                 version,
                 position,
                 recorded_at,
+                bytes,
             },
             Err(_) => same_name::<A>(),
         }
@@ -72,7 +78,7 @@ impl Erased {
     }
 }
 
-fn same_name<A: EventSourced>() -> ! {
+pub(super) fn same_name<A: EventSourced>() -> ! {
     panic!(
         "two aggregates are named `{}`: give one of them another name, `#[es(name = \"…\")]`",
         A::NAME
@@ -86,12 +92,14 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             version,
             position,
             recorded_at,
+            bytes,
         } = current;
         Self {
             state,
             version,
             position,
             recorded_at,
+            bytes,
         }
     }
 }
@@ -140,22 +148,7 @@ impl<A: EventSourced> Current<A> {
         if event.version != self.version.next() {
             return Err(out_of_order(stream, event.version, self.version.next()).into());
         }
-        let unknown = |readable| {
-            UnknownEvent {
-                stream: stream.clone(),
-                version: event.version,
-                position: event.position,
-                name: event.name.clone(),
-                shape_version: event.shape_version,
-                readable,
-            }
-            .into()
-        };
-        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
-            DecodeError::UnknownName => unknown(None),
-            DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
-            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
-        })
+        decoded::<A>(stream, event)
     }
 
     /// Folds `decoded`, which was read from `event`. The state is of no version until the event has [passed](Self::passed).
@@ -170,10 +163,31 @@ impl<A: EventSourced> Current<A> {
         self.version = event.version;
         self.position = event.position;
         self.recorded_at = event.recorded_at;
+        self.bytes += event.payload.len();
     }
 }
 
-fn unreadable(
+/// Reads an event of the stream.
+pub(super) fn decoded<A: EventSourced>(stream: &StreamId, event: &StoredEvent) -> Result<Decoded<A::Event>, LoadError> {
+    let unknown = |readable| {
+        UnknownEvent {
+            stream: stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            shape_version: event.shape_version,
+            readable,
+        }
+        .into()
+    };
+    A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+        DecodeError::UnknownName => unknown(None),
+        DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
+        error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
+    })
+}
+
+pub(super) fn unreadable(
     stream: &StreamId,
     event: &StoredEvent,
     source: impl std::error::Error + Send + Sync + 'static,

@@ -39,8 +39,6 @@ pub(crate) struct Standing {
     pub(crate) name: String,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
-    /// The name under which is noted what its handler is tried with.
-    pub(crate) trial: String,
     /// Who has the lease, if it is this subscription and not another one of this name.
     pub(crate) owner: String,
     /// Whether another one has taken over.
@@ -142,8 +140,6 @@ impl Subscriptions {
         Arc::new(Standing {
             name: name.to_owned(),
             reader: format!("subscription/{name}"),
-            // Not longer, so that every name is good for both.
-            trial: format!("trial/{name}"),
             owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
             is_lost: AtomicBool::new(false),
             clock: Arc::clone(clock),

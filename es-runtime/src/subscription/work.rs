@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
+use crate::projection::ApplyError;
 use crate::{Error, Position, metrics};
 
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::runtime::Subscribe::handle_many).
@@ -45,20 +46,42 @@ pub(super) struct Ended {
     pub(super) divides: bool,
 }
 
-/// Why an attempt failed.
+/// A failed attempt.
 pub(super) struct Failed {
-    pub(super) error: String,
+    pub(super) error: ApplyError,
     /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
 }
 
 impl Failed {
     pub(super) fn once(error: String) -> Self {
-        Self { error, for_good: false }
+        Self {
+            error: ApplyError::NotHandled(error),
+            for_good: false,
+        }
     }
 
     pub(super) fn for_good(error: String) -> Self {
-        Self { error, for_good: true }
+        Self {
+            for_good: true,
+            ..Self::once(error)
+        }
+    }
+
+    /// Returns the error for somebody else too.
+    pub(super) fn copied(&self) -> ApplyError {
+        ApplyError::NotHandled(match &self.error {
+            ApplyError::NotHandled(error) => error.clone(),
+            error => chain(error),
+        })
+    }
+
+    /// So many processes ended while they tried the event.
+    pub(super) fn ended(times: u32) -> Self {
+        Self {
+            error: ApplyError::Ended { times },
+            for_good: true,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod basics;
 mod board;
 mod builds;
+mod random;
 mod spoiled;
 mod states;
 mod support;

@@ -114,6 +114,10 @@ impl StateStore for Spy {
         self.states.load(namespace)
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.states.namespaces().await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         self.check()?;
         self.states.purge(purge).await

@@ -132,7 +132,12 @@ async fn resumed<A: EventSourced>(
         Ok(None) => return Ok(Ok(None)),
         Err(unfit) => return Ok(Err(unfit)),
     };
-    let Kept { version, header, state } = kept;
+    let Kept {
+        version,
+        header,
+        state,
+        bytes,
+    } = kept;
     if version > until.version() || !until.admits(header.recorded_at, header.position) {
         return Ok(Ok(None));
     }
@@ -156,6 +161,7 @@ async fn resumed<A: EventSourced>(
         version,
         position: header.position,
         recorded_at: header.recorded_at,
+        bytes,
     };
     follow(&mut current, events, stream, until).await?;
     Ok(Ok(Some((current, version))))

@@ -10,6 +10,8 @@ pub(super) struct Kept<A> {
     pub(super) version: Version,
     pub(super) header: Header,
     pub(super) state: A,
+    /// The size of its stored form.
+    pub(super) bytes: usize,
 }
 
 /// Why a snapshot is not used.
@@ -78,7 +80,12 @@ pub(super) fn opened<A: EventSourced>(
     };
     let form = [b"{", content].concat();
     match policy.decode(&form) {
-        Ok((header, state)) => Ok(Some(Kept { version, header, state })),
+        Ok((header, state)) => Ok(Some(Kept {
+            version,
+            header,
+            state,
+            bytes: payload.len(),
+        })),
         Err(error) => Err(Unfit::new(Outcome::Stale, format!("it cannot be read: {error}"))),
     }
 }

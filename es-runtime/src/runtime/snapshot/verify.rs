@@ -155,7 +155,9 @@ impl<A: EventSourced> VerifySnapshots<'_, A> {
         stream: &StreamId,
         kept: &Kept<A>,
     ) -> Result<Option<String>, LoadError> {
-        let Kept { version, header, state } = kept;
+        let Kept {
+            version, header, state, ..
+        } = kept;
         let replayed = replay::<A>(&*self.runtime.0.store, stream, Until::Version(*version)).await?;
         let last = Header {
             position: replayed.position,

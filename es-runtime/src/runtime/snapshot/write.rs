@@ -2,7 +2,10 @@
 
 use std::pin::Pin;
 
+use std::time::Duration;
+
 use futures_core::future::BoxFuture;
+use tokio::time::timeout;
 
 use super::SnapshotError;
 use super::counts::Outcome;
@@ -16,6 +19,9 @@ use crate::runtime::load::Until;
 use crate::runtime::state::Current;
 use crate::store::{Demand, Purge, StateChange, StateStore};
 use crate::{EventSourced, Key, StoreError, StreamId, Version};
+
+/// The time that a snapshot waits for the turn of its instance, before it is made of the events in the store.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Runtime {
     /// Writes a [snapshot](crate::docs::snapshots) of the aggregate instance `key` as it is now, and returns its version.
@@ -69,18 +75,32 @@ impl Runtime {
         if is_unfit {
             forget::<A>(&**states, stream).await?;
         }
-        let turn = self.0.cache.enter_cached(stream).await;
-        let Some((cached, _)) = turn.take() else {
-            drop(turn);
+        let Some(change) = self.cached_change(&policy, stream).await else {
             return self.write_newest::<A>(stream).await.map(drop);
         };
-        let current = cached.typed::<A>();
-        let change = change(&policy, stream, &current);
-        turn.keep(current.into());
         match change? {
             Some(change) => self.save::<A>(&**states, change).await,
             None => Ok(()),
         }
+    }
+
+    /// The snapshot of the state in the cache, if there is one within a short time: commands without a pause keep the turn for
+    /// themselves, and other snapshots wait meanwhile.
+    async fn cached_change<A: EventSourced>(
+        &self,
+        policy: &SnapshotPolicy<A>,
+        stream: &StreamId,
+    ) -> Option<Result<Option<StateChange>, SnapshotError>> {
+        let slot = self.0.cache.cached(stream)?;
+        let turn = match slot.try_turn(&self.0.cache) {
+            Some(turn) => turn,
+            None => timeout(PATIENCE, slot.turn(&self.0.cache)).await.ok()?,
+        };
+        let (cached, _) = turn.take()?;
+        let current = cached.typed::<A>();
+        let change = change(policy, stream, &current);
+        turn.keep(current);
+        Some(change)
     }
 
     /// Writes a snapshot of the newest state, unless it is kept. Returns its version; `None` if there is no state.
