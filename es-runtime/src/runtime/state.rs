@@ -3,11 +3,13 @@ use std::any::Any;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 
+use super::Runtime;
+use super::load::Until;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventId, EventSourced, EventStore, LoadError, Position, StoreError,
-    StoreErrorKind, StoredEvent, StreamId, UnknownEvent, Version, metrics,
+    DecodeError, Decoded, EventEnum, EventId, EventSourced, LoadError, Position, StoreError, StoreErrorKind,
+    StoredEvent, StreamId, Timestamp, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -19,6 +21,8 @@ pub(super) struct Current<A> {
     pub(super) position: Position,
     /// The last event folded.
     pub(super) last: Option<EventId>,
+    /// The time of the last event folded.
+    pub(super) recorded_at: Timestamp,
     /// The size of the events folded, as they are stored: an estimate of the memory of the state.
     pub(super) bytes: usize,
 }
@@ -30,6 +34,7 @@ impl<A> Default for Current<A> {
             version: Version::ZERO,
             position: Position::ZERO,
             last: None,
+            recorded_at: Timestamp::MIN,
             bytes: 0,
         }
     }
@@ -42,6 +47,7 @@ pub(super) struct Erased {
     pub(super) version: Version,
     pub(super) position: Position,
     pub(super) last: Option<EventId>,
+    pub(super) recorded_at: Timestamp,
     pub(super) bytes: usize,
 }
 
@@ -53,6 +59,7 @@ impl Erased {
             version,
             position,
             last,
+            recorded_at,
             bytes,
         } = self;
         match state.downcast() {
@@ -61,6 +68,7 @@ impl Erased {
                 version,
                 position,
                 last,
+                recorded_at,
                 bytes,
             },
             Err(_) => same_name::<A>(),
@@ -90,6 +98,7 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             version,
             position,
             last,
+            recorded_at,
             bytes,
         } = current;
         Self {
@@ -97,6 +106,7 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             version,
             position,
             last,
+            recorded_at,
             bytes,
         }
     }
@@ -109,26 +119,26 @@ impl<A: EventSourced> Current<A> {
     /// Boxed, so that a command that needs it not has no room for it in its future.
     pub(super) fn catch_up<'a>(
         &'a mut self,
-        store: &'a dyn EventStore,
+        runtime: &'a Runtime,
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
-            let mut before = self.version;
-            let mut is_other = false;
-            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.max(Version(1))));
-            if before > Version::ZERO {
-                let last = events.try_next().await?.map(|event| event.id);
-                if last != self.last {
-                    *self = Self::default();
-                    (before, is_other) = (Version::ZERO, true);
-                    events = store.load_stream(ReadStream::new(stream.clone()));
-                }
+            if self.version == Version::ZERO {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(self.version > Version::ZERO);
+            }
+            let (store, before) = (&*runtime.0.store, self.version);
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before));
+            let last = events.try_next().await?.map(|event| event.id);
+            if last != self.last {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(true);
             }
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
             metrics::loaded(A::NAME, self.version.0 - before.0);
-            Ok(is_other || self.version > before)
+            Ok(self.version > before)
         })
     }
 
@@ -164,6 +174,7 @@ impl<A: EventSourced> Current<A> {
         self.version = event.version;
         self.position = event.position;
         self.last = Some(event.id);
+        self.recorded_at = event.recorded_at;
         self.bytes += event.payload.len();
     }
 }

@@ -178,6 +178,8 @@ struct Part {
     /// The state with the events decided.
     current: Erased,
     events: Vec<NewEvent>,
+    /// Has a snapshot written that is due.
+    appended: fn(&Runtime, &StreamId, Version, Version),
 }
 
 impl Work {
@@ -198,13 +200,14 @@ impl Work {
                 let cached = runtime.0.cache.take(&stream);
                 metrics::looked_up(A::NAME, cached.is_some());
                 let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();
-                current.catch_up(&*runtime.0.store, &stream).await?;
+                current.catch_up(runtime, &stream).await?;
                 self.parts.push(Part {
                     stream,
                     start: current.version,
                     last: current.last,
                     current: current.into(),
                     events: Vec::new(),
+                    appended: Runtime::appended::<A>,
                 });
                 self.parts.len() - 1
             }
@@ -245,8 +248,10 @@ impl Work {
         for (mut part, stored) in std::iter::zip(self.parts, &appended.streams) {
             if stored.events > 0 {
                 part.current.position = stored.position;
+                part.current.recorded_at = appended.recorded_at;
             }
             runtime.0.cache.put(&part.stream, part.current);
+            (part.appended)(runtime, &part.stream, part.start, stored.version);
         }
     }
 
