@@ -3,9 +3,10 @@ use std::sync::Arc;
 use super::RetryPolicy;
 use super::cache::CacheBound;
 use super::event_check::Registered;
+use super::preload::{Preload, preload};
 use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
-use crate::{Clock, Commanded, EventStore, SystemClock};
+use crate::{Clock, Commanded, EventSourced, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
@@ -16,6 +17,7 @@ pub struct Builder<S> {
     pub(super) retry: RetryPolicy,
     pub(super) cache: CacheBound,
     pub(super) queue: usize,
+    pub(super) preloads: Vec<Preload>,
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
@@ -32,6 +34,7 @@ impl<S: EventStore> Builder<S> {
             retry: RetryPolicy::default(),
             cache: CacheBound::default(),
             queue: 10_000,
+            preloads: Vec::new(),
             aggregates: Vec::new(),
             allows_unreadable: false,
             plans: Vec::new(),
@@ -75,6 +78,16 @@ impl<S: EventStore> Builder<S> {
     /// is above the bound by itself is cached until another one is used.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache.bytes = bytes;
+        self
+    }
+
+    /// Loads every instance of aggregate `A` into the [cache](Self::cache) before [`start`](Self::start) returns, so that no command
+    /// reads its stream first: from their [snapshots](crate::docs::snapshots) if `A` has them, or else by one reading of all events of
+    /// `A`. `tracing` events report the progress every five seconds.
+    ///
+    /// Stops with a warning where the bounds of the cache are reached. An instance that cannot be read is left out with a warning.
+    pub fn preload<A: EventSourced>(mut self) -> Self {
+        self.preloads.push(preload::<A>);
         self
     }
 

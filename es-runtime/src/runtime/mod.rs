@@ -20,6 +20,7 @@ mod list;
 mod live;
 mod load;
 mod newest;
+mod preload;
 mod projections;
 mod read;
 mod receipt;

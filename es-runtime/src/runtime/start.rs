@@ -130,7 +130,7 @@ impl From<CapError> for StartError {
 impl<S: EventStore> Builder<S> {
     /// Starts the runtime and its projections, after checking that this build can read and write the events of the
     /// store. Waits until its [inline](mod@crate::projection#inline) projections have applied the events that were
-    /// appended without them.
+    /// appended without them, and until the aggregates to [preload](Self::preload) are in memory.
     ///
     /// # Errors
     ///
@@ -141,9 +141,13 @@ impl<S: EventStore> Builder<S> {
     /// [`StartError::InlineBehind`] if one does not move for a minute;
     /// [`StartError::Segments`] if a projection was partitioned otherwise before;
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
-    pub async fn start(self) -> Result<Runtime, StartError> {
+    pub async fn start(mut self) -> Result<Runtime, StartError> {
+        let preloads = std::mem::take(&mut self.preloads);
         let runtime = self.checked().await?;
         runtime.0.projections.level().await?;
+        for preload in preloads {
+            preload(&runtime).await?;
+        }
         Ok(runtime)
     }
 
