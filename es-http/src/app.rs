@@ -1,4 +1,6 @@
+use std::collections::HashMap;
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 
 use axum::Router;
@@ -6,12 +8,19 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use es_runtime::projection::{AnyKey, Keep, KeyOfRow, RowProjection};
+use es_runtime::runtime::AnyAggregate;
 use es_runtime::{AnyRefusal, BelongsToOneAggregate, CommandInfo, CommandOf, Commanded, MemoryStore, Runtime};
+
+use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{Shared, select};
 
 use crate::Problem;
 use crate::commands::{Aggregate, Collection, Instance, Single};
+use crate::events;
 use crate::routes::Routes;
 use crate::rows;
+use crate::tail::Tail;
 
 type ActorHook = Box<dyn Fn(&Parts) -> Result<Option<String>, Box<Response>> + Send + Sync>;
 type RefusalHook = Box<dyn Fn(&AnyRefusal) -> Option<Problem> + Send + Sync>;
@@ -22,11 +31,21 @@ pub(crate) struct App {
     actor: Option<ActorHook>,
     refusals: Vec<RefusalHook>,
     pub(crate) requires_keys: bool,
+    /// `None` if no route shows events.
+    pub(crate) tail: Option<Arc<Tail>>,
+    ends: Ends,
 }
+
+/// Comes when event streams are to end.
+pub(crate) type Ends = Shared<BoxFuture<'static, ()>>;
 
 impl App {
     pub(crate) fn actor(&self, parts: &Parts) -> Result<Option<String>, Box<Response>> {
         self.actor.as_ref().map_or(Ok(None), |actor| actor(parts))
+    }
+
+    pub(crate) fn ends(&self) -> Ends {
+        self.ends.clone()
     }
 
     /// The problem of a refusal.
@@ -44,6 +63,8 @@ pub struct Builder {
     /// The commands that have a route.
     commands: Vec<CommandInfo>,
     hooks: Vec<Hooked>,
+    /// The aggregates whose events are shown.
+    followed: HashMap<&'static str, fn(&Runtime) -> AnyAggregate<'_>>,
 }
 
 /// Of a refusal that has a hook: its type, and whether a command has it.
@@ -57,10 +78,13 @@ pub fn router(runtime: &Runtime) -> Builder {
             actor: None,
             refusals: Vec::new(),
             requires_keys: false,
+            tail: None,
+            ends: pending().boxed().shared(),
         },
         routes: Routes::default(),
         commands: Vec::new(),
         hooks: Vec::new(),
+        followed: HashMap::new(),
     }
 }
 
@@ -186,18 +210,46 @@ impl Builder {
         self
     }
 
+    /// Shows the events of instances of aggregate `A`: `GET <path>/{id}/events`, as JSON in pages, or as they come to one who accepts
+    /// `text/event-stream`. Events are in the shapes of today, and without metadata.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not like `/accounts`, or another route is there.
+    #[track_caller]
+    pub fn events<A: Commanded>(mut self, path: &str) -> Self {
+        check_collection(path);
+        let aggregate = Aggregate::of::<A>(path);
+        self.followed.insert(aggregate.name(), aggregate.of);
+        let route = format!("{path}/{{id}}/events");
+        self.routes.add(Method::GET, route, events::handler(aggregate));
+        self
+    }
+
+    /// Ends event streams when `signal` comes: that which ends the server too, which otherwise waits for them. They end with the runtime,
+    /// too.
+    pub fn until(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.app.ends = signal.boxed().shared();
+        self
+    }
+
     /// Makes the router: nest it, put layers around it, serve it.
     ///
     /// # Panics
     ///
     /// If a [`refusal`](Self::refusal) is one that no command has.
     #[track_caller]
-    pub fn build(self) -> Router {
+    pub fn build(mut self) -> Router {
         for (name, is_of) in &self.hooks {
             assert!(
                 self.commands.iter().any(is_of),
                 "no command with a route is refused with `{name}`: remove its `refusal`, or add the `commands`"
             );
+        }
+        let (signal, stopped) = (self.app.ends, self.app.runtime.stopped());
+        self.app.ends = select(signal, stopped.boxed()).map(drop).boxed().shared();
+        if !self.followed.is_empty() {
+            self.app.tail = Some(Tail::new(self.app.runtime.clone(), self.followed));
         }
         self.routes.into_router(Arc::new(self.app))
     }

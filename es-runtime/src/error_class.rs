@@ -8,11 +8,12 @@ mod tests;
 
 use std::error::Error as StdError;
 
+use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
-use crate::projection::sql::{InlineError, WriteError};
+use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::state::{PersistError, RestoreError};
-use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
+use crate::store::{AppendError, CheckpointError, CommitError, InlineError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
@@ -79,6 +80,7 @@ macro_rules! classified {
 classified!(
     AnyRefusal,
     AppendError,
+    ArchiveError,
     CapError,
     CheckpointError,
     ControlError,
@@ -95,6 +97,7 @@ classified!(
     ParseTimestampError,
     PersistError,
     ReadError,
+    RestoreAppendError,
     RestoreError,
     SaveError,
     SnapshotError,
@@ -358,6 +361,31 @@ impl Classified for SaveError {
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
             Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreAppendError {
+    fn class(&self) -> Class {
+        match self {
+            // The appends that are stored are compared before any is restored again.
+            Self::Indeterminate(_) => Class::Retry,
+            Self::Misplaced { .. } | Self::BackInTime { .. } | Self::Refused { .. } => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for ArchiveError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Damaged { .. }
+            | Self::Cut { .. }
+            | Self::Differs { .. }
+            | Self::Refused { .. }
+            | Self::StateRefused { .. } => Class::Correct,
+            Self::Format { .. } | Self::TooLong { .. } | Self::Unsupported { .. } | Self::Io { .. } => Class::Other,
+            Self::Read(error) | Self::Failed { source: error, .. } => error.class(),
         }
     }
 }

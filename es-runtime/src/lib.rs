@@ -4,6 +4,7 @@
 extern crate self as es_runtime;
 
 mod aggregate;
+pub mod archive;
 mod command;
 mod command_enum;
 mod consumer;

@@ -1,5 +1,6 @@
 mod archive;
 mod cursors;
+mod inline;
 mod rows;
 mod states;
 

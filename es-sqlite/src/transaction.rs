@@ -1,9 +1,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, Appended, IdempotencyKey, RestoreError, StreamAppend, StreamAppended, has_ended,
+    Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreAppendError, StreamAppend, StreamAppended,
+    has_ended,
 };
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -14,8 +14,8 @@ use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
-use crate::projections::{ProjectionWriter, SqliteTransaction};
-use crate::request::{Answer, AppendRequest, Encoded, Request};
+use crate::projections::ProjectionWriter;
+use crate::request::{Answer, AppendRequest, Encoded, Inline, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
@@ -234,7 +234,7 @@ impl<'c> Transactions<'c> {
         &mut self,
         request: &RestoreRequest,
         head: &mut Head,
-    ) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    ) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         self.connection.execute_batch("SAVEPOINT restore")?;
         let restored = self.restore_each(&request.appends)?;
         if restored.is_ok() {
@@ -251,7 +251,7 @@ impl<'c> Transactions<'c> {
     }
 
     /// Stores the appends, up to the first that cannot be stored as it was recorded.
-    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         let mut last = self.last_event()?;
         let mut restored = Vec::with_capacity(appends.len());
         for Restored { recorded, encoded } in appends {
@@ -270,7 +270,7 @@ impl<'c> Transactions<'c> {
                     }
                 }
             };
-            let answer = answer.map_err(|error| RestoreError::refused(append.id, error));
+            let answer = answer.map_err(|error| RestoreAppendError::refused(append.id, error));
             match answer.and_then(|appended| recorded.check(&appended).map(|()| appended)) {
                 Ok(appended) => restored.push(appended),
                 Err(refused) => return Ok(Err(refused)),
@@ -301,7 +301,7 @@ impl<'c> Transactions<'c> {
     fn append(
         &mut self,
         encoded: &Encoded,
-        inline: &[InlineSteps<SqliteTransaction<'static>>],
+        inline: &Inline,
         head: &mut Head,
     ) -> Result<Result<Appended, InlineError>, Problem> {
         let append = &encoded.append;
@@ -315,11 +315,13 @@ impl<'c> Transactions<'c> {
         if inline.is_empty() {
             return self.write(encoded, head).map(Ok);
         }
-        if let Err(refused) = self.projections.run_inline(inline)? {
-            return Ok(Err(refused));
-        }
+        let rows = match self.projections.run_inline(inline)? {
+            Ok(rows) => rows,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let before = head.position;
         let appended = self.write(encoded, head)?;
-        self.projections.keep_inline(inline, head.position)?;
+        self.projections.keep_inline(inline, rows, before, head.position)?;
         Ok(Ok(appended))
     }
 

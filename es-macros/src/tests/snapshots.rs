@@ -225,6 +225,16 @@ fn inline_projection() {
 }
 
 #[test]
+fn inline_projection_of_rows() {
+    check_as(
+        "projection",
+        "inline_projection_of_rows",
+        r#"name = "balances", inline, index = ["cents"]"#,
+        "pub struct Balance { pub cents: i64 }",
+    );
+}
+
+#[test]
 fn sql_projection_block() {
     check_as(
         "projection",

@@ -43,8 +43,8 @@ pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{
-    IsMeta, assert_one_segment, change_row, create_row, into_row, one_key, replace_row, row_event, several_keys,
-    stream_key, upsert_row,
+    IsMeta, assert_after_the_append, assert_one_segment, change_row, create_row, into_row, known_before, one_key,
+    replace_row, row_event, several_keys, stream_key, upsert_row,
 };
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};

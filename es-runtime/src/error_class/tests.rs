@@ -298,6 +298,26 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
     });
+    place!(table, RestoreAppendError {
+        Retry Indeterminate = RestoreAppendError::Indeterminate(lost());
+        Correct Misplaced = RestoreAppendError::Misplaced { append: AppendId::new(), expected: Position(1), actual: Position(2) };
+        Correct BackInTime = RestoreAppendError::BackInTime { append: AppendId::new(), recorded_at: Timestamp::MIN, last: Timestamp::MAX };
+        Correct Refused = RestoreAppendError::refused(AppendId::new(), AppendError::invalid("it is so"));
+        => Store = RestoreAppendError::Store;
+    });
+    place!(table, ArchiveError {
+        Correct Damaged = ArchiveError::Damaged { line: 1, reason: "it is so".to_owned() };
+        Correct Cut = ArchiveError::Cut { lines: 1 };
+        Correct Differs = ArchiveError::Differs { line: 1, difference: "it is so".to_owned() };
+        Correct Refused = ArchiveError::Refused { line: 1, source: Box::new(RestoreAppendError::Store(lost())) };
+        Correct StateRefused = ArchiveError::StateRefused { line: 1, source: Box::new(SaveError::Rejected(lost())) };
+        Other Format = ArchiveError::Format { found: 2 };
+        Other TooLong = ArchiveError::TooLong { line: 1, bytes: 2, limit: 1 };
+        Other Unsupported = ArchiveError::Unsupported { what: "keeps no states" };
+        Other Io = ArchiveError::Io { line: 1, source: std::io::Error::other("it is so") };
+        => Read = ArchiveError::Read;
+        => Failed = |source| ArchiveError::Failed { line: 1, source };
+    });
     let entity = || StateKey::new("seats", "seat", "1");
     place!(table, PersistError {
         Correct Exists = PersistError::Exists { entity: entity() };
@@ -376,9 +396,9 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(
         answers(
             ControlError::Elsewhere {
-                reader: "balance".to_owned()
+                reader: "balance".to_owned(),
             }
-            .into()
+            .into(),
         ),
         (true, false)
     );

@@ -8,6 +8,7 @@ mod fields;
 mod fold;
 mod health;
 mod held;
+mod inline;
 mod live;
 mod meta;
 mod partition;

@@ -11,11 +11,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use super::inline::Inline;
 use super::partition::{agree, look};
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
-use super::sql::Appends;
 use super::standing::Standing;
 use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
@@ -28,7 +28,7 @@ use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
 pub(crate) struct Projections {
     running: Vec<Running>,
     /// What appends go through, if any projection is inline.
-    inline: Option<Box<dyn Appends>>,
+    inline: Option<Inline>,
     tasks: Mutex<Vec<(&'static str, JoinHandle<()>)>>,
     stop: watch::Sender<bool>,
     pub(crate) owner: Arc<str>,
@@ -224,9 +224,7 @@ impl Projections {
             } else {
                 look(storage.states.as_ref(), &standing).await?;
             }
-            if let Some(add) = plan.inline {
-                inline = Some(add(own, &standing, inline));
-            }
+            (plan.inline)(own, &standing, &mut inline);
             let work = |standing: &Arc<Standing>| Worker {
                 attempts: AttemptLog::new(&storage.cursors.store, storage.states.as_ref(), &standing.reader, ENDED),
                 sequences: Sequences::default(),
@@ -303,8 +301,8 @@ impl Projections {
     }
 
     /// What appends go through, if any projection is inline.
-    pub(crate) fn inline(&self) -> Option<&dyn Appends> {
-        self.inline.as_deref()
+    pub(crate) fn inline(&self) -> Option<&Inline> {
+        self.inline.as_ref()
     }
 
     /// Waits until each inline projection has taken in what was appended without it.
@@ -347,6 +345,11 @@ impl Projections {
     /// Whether they were told to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Becomes true when they are told to stop.
+    pub(crate) fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
 
     /// Stops all of them: what they have begun is written as a whole or not at all, and their leases are given back.

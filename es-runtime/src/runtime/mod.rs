@@ -63,7 +63,7 @@ pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use execute_within::ExecuteWithin;
 pub use handle_events::HandleEvents;
-pub use history::Recorded;
+pub use history::{History, Recorded};
 pub use import::{AnyPast, Import, ImportError, ImportItem, Imported, Past};
 pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
@@ -193,11 +193,11 @@ impl Runtime {
     }
 
     /// Returns each event of the aggregate instance `key`, from the first on, with the state after it.
-    pub fn history<K: Key>(&self, key: K) -> Results<'_, (Recorded<EventOf<K>>, K::Aggregate), crate::LoadError>
+    pub fn history<K: Key>(&self, key: K) -> History<'_, K::Aggregate>
     where
         K::Aggregate: EventSourced<Event: Clone> + Clone,
     {
-        history::history(self, key.stream_id())
+        History::new(self, key.stream_id())
     }
 
     /// Returns the instances of aggregate `A`, with the version of each, in the order of their ids' text.
@@ -241,6 +241,11 @@ impl Runtime {
         &self.0.store
     }
 
+    /// The store of states with what the runtime itself keeps there.
+    pub(crate) fn all_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
+    }
+
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
     /// that keeps no states. The namespace `es` is the runtime's own.
     pub fn states(&self) -> Option<Arc<dyn StateStore>> {
@@ -248,9 +253,6 @@ impl Runtime {
         Some(Arc::new(Unreserved(states)))
     }
 }
-
-/// The events of the aggregate that `K` identifies.
-type EventOf<K> = <<K as Key>::Aggregate as EventSourced>::Event;
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

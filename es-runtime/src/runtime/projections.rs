@@ -346,6 +346,16 @@ impl Runtime {
         }
     }
 
+    /// Waits until this runtime or a clone of it is [shut down](Self::shutdown), or the last clone is dropped: for what should end with it,
+    /// such as connections that stay open.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.0.projections.stopped();
+        async move {
+            // An error says that the runtime was dropped.
+            drop(stop.wait_for(|stopped| *stopped).await);
+        }
+    }
+
     /// Runs until `signal` resolves, such as `tokio::signal::ctrl_c()`, then [shuts down](Self::shutdown): the last line of a
     /// program that only projects.
     ///

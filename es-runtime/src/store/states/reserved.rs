@@ -10,6 +10,14 @@ use crate::{StoreError, StoreErrorKind};
 /// The namespace of what the framework itself keeps, there and in namespaces that begin with it and a `/`.
 pub(crate) const RESERVED: &str = "es";
 
+/// The kinds of what the framework keeps there that cannot be made again from the log.
+const LASTING: [&str; 1] = [crate::store::caps::KIND];
+
+/// Returns whether an archive keeps the entity: all but the framework's caches.
+pub(crate) fn is_archived(key: &StateKey) -> bool {
+    key.namespace != RESERVED || LASTING.contains(&&*key.kind)
+}
+
 /// A store of states as it is given to users: without what the framework keeps in it.
 pub(crate) struct Unreserved(pub(crate) Arc<dyn StateStore>);
 
