@@ -36,19 +36,19 @@ enum Step {
 }
 
 fn history() -> impl Strategy<Value = Vec<Step>> {
-    let any = 0..100_usize;
+    let number = 0..100_usize;
     let card = 0..5_u32;
     let step = prop_oneof![
         1 => Just(Step::Open),
-        6 => (any.clone(), card.clone(), -9..9_i64).prop_map(|(board, card, points)| Step::Add(board, card, points)),
-        3 => (any.clone(), 1..30_u32).prop_map(|(board, cards)| Step::Burst(board, cards)),
-        2 => (any.clone(), card).prop_map(|(board, card)| Step::Remove(board, card)),
-        3 => (any.clone(), any::<bool>()).prop_map(|(board, build)| Step::Snapshot(board, build)),
+        6 => (number.clone(), card.clone(), -9..9_i64).prop_map(|(board, card, points)| Step::Add(board, card, points)),
+        3 => (number.clone(), 1..30_u32).prop_map(|(board, cards)| Step::Burst(board, cards)),
+        2 => (number.clone(), card).prop_map(|(board, card)| Step::Remove(board, card)),
+        3 => (number.clone(), any::<bool>()).prop_map(|(board, build)| Step::Snapshot(board, build)),
         2 => Just(Step::Restart),
         1 => Just(Step::Lose),
-        2 => (any.clone(), any.clone()).prop_map(|(snapshot, byte)| Step::Spoil(snapshot, byte)),
-        3 => any.clone().prop_map(Step::Look),
-        4 => (any.clone(), any).prop_map(|(board, point)| Step::LookBack(board, point)),
+        2 => (number.clone(), number.clone()).prop_map(|(snapshot, byte)| Step::Spoil(snapshot, byte)),
+        3 => number.clone().prop_map(Step::Look),
+        4 => (number.clone(), number).prop_map(|(board, point)| Step::LookBack(board, point)),
     ];
     vec(step, 1..50)
 }
@@ -182,7 +182,8 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
             board.stored(&store, |_, _| {}).await;
             boards.push(board);
         }
-        let number = |number: usize| number % boards.len();
+        let count = boards.len();
+        let number = |number: usize| number % count;
         match step {
             Step::Open => {}
             Step::Add(at, card, points) => {
@@ -235,7 +236,7 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
                 let saved = spy.saved();
                 if let Some(snapshot) = saved.get(which % saved.len().max(1)) {
                     let mut payload = snapshot.payload.clone().unwrap().to_vec();
-                    let digit = payload.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit());
+                    let digits = payload.iter().enumerate().filter(|(_, byte)| byte.is_ascii_digit());
                     let digits: Vec<usize> = digits.map(|(index, _)| index).collect();
                     // It stays JSON, as some databases demand.
                     let at = digits[byte % digits.len()];
