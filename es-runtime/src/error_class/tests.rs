@@ -283,6 +283,14 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
     });
+    place!(table, SnapshotError {
+        Correct NotFound = SnapshotError::NotFound { stream: stream() };
+        Other Unsupported = SnapshotError::Unsupported;
+        Other State = SnapshotError::State { stream: stream(), source: malformed() };
+        => Load = |error| SnapshotError::Load(error.into());
+        => Save = |error| SnapshotError::Save(error.into());
+        => Store = SnapshotError::Store;
+    });
     place!(table, CommitError {
         Retry Indeterminate = CommitError::Indeterminate(lost());
         Correct Moved = CommitError::Moved { reader: "balance@1".to_owned(), expected: Position(1), actual: Position(2) };
@@ -395,9 +403,9 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(
         answers(
             ControlError::Elsewhere {
-                reader: "balance".to_owned(),
+                reader: "balance".to_owned()
             }
-            .into(),
+            .into()
         ),
         (true, false)
     );

@@ -7,6 +7,7 @@ use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
+use super::snapshot::Snapshots;
 use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
@@ -188,6 +189,7 @@ impl<S: EventStore> Builder<S> {
         Ok(Runtime(Arc::new(Inner {
             store: log,
             cursors,
+            snapshots: Snapshots::new(states.clone()),
             states,
             clock: self.clock,
             retry: self.retry,
