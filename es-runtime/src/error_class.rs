@@ -216,6 +216,7 @@ impl Classified for StartError {
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
             | Self::Segments { .. } => Class::Other,
+            Self::ProcessManager { source, .. } => source.class(),
             Self::Store(error) => error.class(),
         }
     }

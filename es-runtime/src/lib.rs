@@ -21,6 +21,7 @@ mod nearest;
 mod outcome;
 mod outlived;
 pub mod prelude;
+pub mod process;
 pub mod projection;
 mod recorded;
 pub mod runtime;

@@ -271,6 +271,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
             },
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
+        => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
     place!(table, CapError {

@@ -9,7 +9,7 @@ use super::{Runtime, Subscribe};
 use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
 use crate::projection::OnFailure;
 use crate::subscription::{
-    By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
+    By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
 };
 use crate::{Error, Position};
 
@@ -164,7 +164,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
 impl Runtime {
     /// Returns the subscription of this name that has a handler in this runtime, if there is one.
     pub fn subscription(&self, name: &str) -> Option<SubscriptionHandle> {
-        self.0.subscriptions.handle(name)
+        self.0.subscriptions.handle(Kind::Subscription, name)
     }
 }
 

@@ -14,6 +14,7 @@ mod execute_within;
 mod handle_events;
 mod history;
 mod import;
+mod joint;
 mod list;
 mod live;
 mod load;
@@ -56,6 +57,7 @@ pub use execute_within::ExecuteWithin;
 pub use handle_events::HandleEvents;
 pub use history::Recorded;
 pub use import::{AnyPast, Import, ImportError, ImportItem, Imported, Past};
+pub(crate) use joint::{Joint, NotJoint, WeakRuntime};
 pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
@@ -67,6 +69,7 @@ pub use retry::RetryPolicy;
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
+pub(crate) use write::WriteError;
 
 /// The function that runs a builder when it is awaited.
 ///

@@ -10,7 +10,7 @@ use super::{Inner, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
-use crate::subscription::Subscriptions;
+use crate::subscription::{SubscriptionError, Subscriptions};
 use crate::{EventStore, StoreError};
 
 /// Why a runtime was not started.
@@ -57,6 +57,14 @@ pub enum StartError {
         segments: u32,
         /// The number of segments in the store.
         kept: u32,
+    },
+    /// A process manager cannot follow the log.
+    #[error("process manager `{process}` does not start")]
+    ProcessManager {
+        /// Its name.
+        process: &'static str,
+        /// The reason.
+        source: SubscriptionError,
     },
     /// The store failed.
     #[error(transparent)]
@@ -114,7 +122,7 @@ impl<S: EventStore> Builder<S> {
         check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         projections.level().await?;
-        Ok(Runtime(Arc::new(Inner {
+        let runtime = Runtime(Arc::new(Inner {
             store: log,
             cursors,
             states,
@@ -125,7 +133,13 @@ impl<S: EventStore> Builder<S> {
             aggregates: self.aggregates,
             projections,
             subscriptions: Subscriptions::new(),
-        })))
+        }));
+        for plan in self.processes {
+            let process = plan.name;
+            let started = plan.start(&runtime).await;
+            started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
+        Ok(runtime)
     }
 }
 

@@ -6,19 +6,26 @@ use crate::consumer::{count_parked, position_of};
 use crate::projection::Status;
 use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
-    Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
+    Buffer, Cursor, Deliveries, Kind, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
-use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError};
+use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, process};
 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
 pub struct Subscribe<'a, T> {
     pub(super) runtime: &'a Runtime,
+    kind: Kind,
     name: String,
     pub(super) reading: Reading<T>,
     beginning: Beginning,
     pub(super) buffer: Buffer,
 }
+
+/// The amount that is read ahead unless something else is set.
+const BUFFER: Buffer = Buffer {
+    events: 1_000,
+    bytes: 4 << 20,
+};
 
 /// Where a cursor is put that never began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +44,31 @@ impl Runtime {
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
         Subscribe {
             runtime: self,
+            kind: Kind::Subscription,
             name: name.into(),
             reading: Reading::recorded(None),
             beginning: Beginning::Unsaid,
-            buffer: Buffer {
-                events: 1_000,
-                bytes: 4 << 20,
+            buffer: BUFFER,
+        }
+    }
+
+    /// Follows the log for the process manager of this name.
+    pub(crate) fn follow_for_process<T>(
+        &self,
+        name: &str,
+        reading: Reading<T>,
+        beginning: process::Beginning,
+    ) -> Subscribe<'_, T> {
+        Subscribe {
+            runtime: self,
+            kind: Kind::Process,
+            name: name.to_owned(),
+            reading,
+            beginning: match beginning {
+                process::Beginning::Start => Beginning::Start,
+                process::Beginning::Head => Beginning::Head,
             },
+            buffer: BUFFER,
         }
     }
 }
@@ -110,6 +135,7 @@ impl<'a> Subscribe<'a, RecordedEvent> {
     fn reading<T>(self, reading: Reading<T>) -> Subscribe<'a, T> {
         Subscribe {
             runtime: self.runtime,
+            kind: self.kind,
             name: self.name,
             reading,
             beginning: self.beginning,
@@ -179,7 +205,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         let inner = &self.runtime.0;
         Ok(Cursor {
             cursors: inner.cursors.clone().ok_or(SubscriptionError::Unsupported)?,
-            standing: Subscriptions::standing(&self.name, &inner.clock),
+            standing: Subscriptions::standing(self.kind, &self.name, &inner.clock),
             beginning,
             stop: inner.subscriptions.stopped(),
         })

@@ -26,7 +26,7 @@ pub(super) type Decide<'a, A> =
     dyn FnMut(Option<&A>, &Context) -> Result<Vec<<A as EventSourced>::Event>, Declined<()>> + Send + 'a;
 
 /// The error of a write, whose caller knows the refusal.
-pub(super) type WriteError = ExecuteError<()>;
+pub(crate) type WriteError = ExecuteError<()>;
 
 impl Write<'_> {
     pub(super) async fn run<A: EventSourced>(&self, decide: &mut Decide<'_, A>) -> Result<Receipt, WriteError> {

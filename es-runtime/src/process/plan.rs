@@ -1,0 +1,63 @@
+//! What a builder knows of its process managers, and how they are started.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+
+use super::engine::{AT_ONCE, Engine, Item, read};
+use super::reactions::Reactions;
+use super::{Beginning, ProcessManager};
+use crate::runtime::Runtime;
+use crate::subscription::{Reading, SubscriptionError};
+
+/// A process manager that a runtime is to run.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) process: TypeId,
+    /// The aggregates of which it hears, or to which it sends.
+    pub(crate) aggregates: Vec<&'static str>,
+    start: Box<dyn FnOnce(&Runtime) -> BoxFuture<'_, Result<(), SubscriptionError>> + Send>,
+}
+
+impl Plan {
+    #[track_caller]
+    pub(crate) fn of<P: ProcessManager>(beginning: Beginning) -> Self {
+        let reactions = Arc::new(Reactions::<P>::of());
+        Self {
+            name: P::NAME,
+            process: TypeId::of::<P>(),
+            aggregates: reactions.categories().collect(),
+            start: Box::new(move |runtime| Box::pin(run(runtime, reactions, beginning))),
+        }
+    }
+
+    pub(crate) async fn start(self, runtime: &Runtime) -> Result<(), SubscriptionError> {
+        (self.start)(runtime).await
+    }
+}
+
+async fn run<P: ProcessManager>(
+    runtime: &Runtime,
+    reactions: Arc<Reactions<P>>,
+    beginning: Beginning,
+) -> Result<(), SubscriptionError> {
+    let engine = Arc::new(Engine {
+        reactions: Arc::clone(&reactions),
+        runtime: runtime.downgrade(),
+    });
+    let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
+    let handled = runtime
+        .follow_for_process(P::NAME, reading, beginning)
+        .handle(move |item: Item<P>| {
+            let engine = Arc::clone(&engine);
+            async move { engine.handle(&item).await }
+        });
+    handled
+        .by(|item| item.key.clone())
+        .at_once(AT_ONCE)
+        .park()
+        .start()
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,284 @@
+//! The stored form of a step, and the instance as its last step leaves it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::ProcessManager;
+use super::todo::raw;
+use crate::{
+    DecodeError, EncodeError, Event, EventId, ExpectedVersion, Metadata, NewEvent, Position, RecordedEvent, StreamId,
+    Timestamp, Version,
+};
+
+/// The name under which every step is stored, in the streams of any process manager.
+pub(crate) const STEP: &str = "step";
+
+/// The version of the shape of a step.
+const SHAPE: u32 = 1;
+
+/// A step as it is stored. It says everything that the next one needs, so that no earlier one is read again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Stored {
+    cause: Cause,
+    /// `None` once the instance has ended.
+    state: Option<Box<RawValue>>,
+    /// The version of the state's shape.
+    shape: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<Pending>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    timers: Vec<Timer>,
+    seen: Position,
+}
+
+/// Why a step was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Cause {
+    /// An event.
+    Event {
+        /// Its number in the store.
+        position: Position,
+        /// Its id.
+        id: EventId,
+    },
+    /// The answer to a command.
+    Answer {
+        /// The version of the step that sent the command.
+        step: Version,
+        /// Its place among the commands of that step.
+        index: u32,
+        /// The stream of the aggregate.
+        from: StreamId,
+        /// Why the command changed nothing, in words; `None` if it was executed.
+        failed: Option<String>,
+    },
+    /// A timer.
+    Due {
+        /// The timer's name.
+        timer: String,
+        /// The version of the step that set it.
+        step: Version,
+        /// Its place among the timers of that step.
+        index: u32,
+    },
+    /// An operator has ended the instance, see [`ProcessManagerHandle::end`](crate::process::ProcessManagerHandle::end).
+    Ended {
+        /// The operator's reason.
+        reason: String,
+    },
+}
+
+/// A command that is not answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// The step that sent it, and its place among the commands of that.
+    pub(crate) step: Version,
+    pub(crate) index: u32,
+    /// The event of that step.
+    pub(crate) sent: EventId,
+    pub(crate) to: StreamId,
+    pub(crate) command: String,
+    pub(crate) shape: u32,
+    pub(crate) payload: Box<RawValue>,
+}
+
+/// A timer that is not due, or was not heard yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Timer {
+    /// The step that set it, and its place among the timers of that.
+    pub(crate) step: Version,
+    pub(crate) index: u32,
+    pub(crate) name: String,
+    pub(crate) when: When,
+    pub(crate) payload: Box<RawValue>,
+}
+
+/// When a timer is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum When {
+    /// So many milliseconds after its step was recorded: the store's clock is not known before.
+    After(u64),
+    At(Timestamp),
+}
+
+impl When {
+    pub(crate) fn after(time: Duration) -> Self {
+        Self::After(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Resolves it for a timer of a step that was recorded at this time.
+    pub(crate) fn from(self, recorded_at: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::After(millis) => {
+                let micros = i64::try_from(millis.saturating_mul(1_000)).unwrap_or(i64::MAX);
+                let at = recorded_at.as_micros().saturating_add(micros);
+                Timestamp::from_micros(at).unwrap_or(Timestamp::MAX)
+            }
+        }
+    }
+}
+
+/// An instance as its last step leaves it.
+#[derive(Debug, Clone)]
+pub(crate) struct Last<P> {
+    pub(crate) stream: StreamId,
+    /// The version of the last step; 0 if there is none.
+    pub(crate) version: Version,
+    /// That of the last step.
+    pub(crate) metadata: Metadata,
+    /// `None` if there is no instance, or it has ended.
+    pub(crate) state: Option<P>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) timers: Vec<Timer>,
+    pub(crate) seen: Position,
+    /// Why the last step was made; `None` if there is none.
+    pub(crate) cause: Option<Cause>,
+    /// When the last step was recorded.
+    pub(crate) since: Timestamp,
+}
+
+/// What cannot be read of a step.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnreadableStep {
+    /// It is not of the engine's shape.
+    #[error("it is `{name}` with shape version {shape_version}, and this build reads `step` with version 1")]
+    NoStep { name: String, shape_version: u32 },
+    #[error("it is not of the shape of a step")]
+    Malformed(#[from] serde_json::Error),
+    #[error("its state with shape version {shape} cannot be read")]
+    State {
+        shape: u32,
+        #[source]
+        source: DecodeError,
+    },
+}
+
+/// Whether a step has commands that are not answered: all that has to be known of most of them.
+pub(crate) fn has_pending(step: &RecordedEvent) -> Result<bool, UnreadableStep> {
+    Ok(!read(step)?.pending.is_empty())
+}
+
+/// Reads why a step was made, and whether the instance runs after it.
+pub(crate) fn read_cause(step: &RecordedEvent) -> Result<Cause, UnreadableStep> {
+    Ok(read(step)?.cause)
+}
+
+fn read(step: &RecordedEvent) -> Result<Stored, UnreadableStep> {
+    if step.name != STEP || step.shape_version != SHAPE {
+        return Err(UnreadableStep::NoStep {
+            name: step.name.clone().into_owned(),
+            shape_version: step.shape_version,
+        });
+    }
+    Ok(serde_json::from_slice(&step.payload)?)
+}
+
+impl<P: ProcessManager> Last<P> {
+    /// An instance without a step.
+    pub(crate) fn none(stream: StreamId) -> Self {
+        Self {
+            stream,
+            version: Version::ZERO,
+            metadata: Metadata::EMPTY,
+            state: None,
+            pending: Vec::new(),
+            timers: Vec::new(),
+            seen: Position::ZERO,
+            cause: None,
+            since: Timestamp::MIN,
+        }
+    }
+
+    /// The instance after its last step.
+    pub(crate) fn read(step: &RecordedEvent) -> Result<Self, UnreadableStep> {
+        let stored = read(step)?;
+        let state = match stored.state {
+            None => None,
+            Some(state) => {
+                let read = <P as Event>::decode(stored.shape, state.get().as_bytes());
+                let shape = stored.shape;
+                Some(read.map_err(|source| UnreadableStep::State { shape, source })?)
+            }
+        };
+        let mut timers = stored.timers;
+        for timer in &mut timers {
+            timer.when = When::At(timer.when.from(step.recorded_at));
+        }
+        Ok(Self {
+            stream: step.stream.clone(),
+            version: step.version,
+            metadata: step.metadata.clone(),
+            state,
+            pending: stored.pending,
+            timers,
+            seen: stored.seen,
+            cause: Some(stored.cause),
+            since: step.recorded_at,
+        })
+    }
+}
+
+/// A step that is to be stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Next<P> {
+    pub(crate) last: Last<P>,
+}
+
+impl<P: ProcessManager> Next<P> {
+    /// Its stored form, as the event of this id.
+    pub(crate) fn encode(&mut self, id: EventId) -> Result<NewEvent, EncodeError> {
+        let last = &mut self.last;
+        for pending in last.pending.iter_mut().filter(|pending| pending.step == last.version) {
+            pending.sent = id;
+        }
+        let state = match &last.state {
+            None => None,
+            Some(state) => {
+                let mut json = Vec::new();
+                state.encode(&mut json)?;
+                Some(raw(&json).map_err(unwritten)?)
+            }
+        };
+        let cause = last.cause.clone();
+        let stored = Stored {
+            cause: cause.unwrap_or_else(|| unreachable!("a step that is to be stored has a cause")),
+            state,
+            shape: P::SHAPE_VERSION,
+            pending: last.pending.clone(),
+            timers: last.timers.clone(),
+            seen: last.seen,
+        };
+        Ok(NewEvent {
+            id,
+            name: STEP.into(),
+            shape_version: SHAPE,
+            payload: Bytes::from(serde_json::to_vec(&stored).map_err(unwritten)?),
+            metadata: last.metadata.clone(),
+        })
+    }
+
+    /// The version that the stream of the instance must be at.
+    pub(crate) fn expected(&self) -> ExpectedVersion {
+        ExpectedVersion::Exact(Version(self.last.version.0 - 1))
+    }
+
+    /// The instance after the step was recorded.
+    pub(crate) fn stored(mut self, recorded_at: Timestamp) -> Last<P> {
+        for timer in &mut self.last.timers {
+            timer.when = When::At(timer.when.from(recorded_at));
+        }
+        self.last.since = recorded_at;
+        self.last
+    }
+}
+
+fn unwritten(source: serde_json::Error) -> EncodeError {
+    EncodeError::Value { name: STEP, source }
+}

@@ -1,0 +1,4 @@
+//! Process managers.
+
+mod by_hand;
+mod carried_out;
