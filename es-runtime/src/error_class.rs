@@ -9,6 +9,7 @@ mod tests;
 use std::error::Error as StdError;
 
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
+use crate::process::ProcessError;
 use crate::projection::sql::{InlineError, WriteError};
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
@@ -92,6 +93,7 @@ classified!(
     LoadError,
     ParseIdError,
     ParseTimestampError,
+    ProcessError,
     ReadError,
     SaveError,
     StartError,
@@ -204,6 +206,17 @@ impl Classified for DecodeError {
     fn class(&self) -> Class {
         match self {
             Self::UnknownName | Self::UnknownVersion { .. } | Self::Malformed(_) | Self::Upcast { .. } => Class::Other,
+        }
+    }
+}
+
+impl Classified for ProcessError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotFound { .. } | Self::NotParked { .. } => Class::Correct,
+            Self::Unreadable { .. } => Class::Other,
+            Self::Order(error) => error.class(),
+            Self::Store(error) => error.class(),
         }
     }
 }

@@ -38,7 +38,9 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, event, handle, projection, retired, value};
+pub use es_macros::{
+    Aggregate, aggregate, apply, command, event, handle, on, process_manager, projection, retired, value,
+};
 pub use event::{
     Applied, BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
 };

@@ -46,7 +46,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::Unreserved;
+pub(crate) use states::{RESERVED, Unreserved};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
 

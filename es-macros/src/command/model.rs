@@ -18,6 +18,7 @@ const KNOWN: Known = Known {
 const WORDS: Words = Words {
     attribute: "#[command]",
     noun: "a command",
+    or_enum: false,
 };
 
 /// A struct with `#[command]`.

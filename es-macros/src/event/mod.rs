@@ -10,7 +10,9 @@ use quote::quote;
 
 use crate::companions::{self, ON_STRUCT};
 use crate::errors::Errors;
-use model::Event;
+pub(crate) use expand::event as expand;
+pub(crate) use history::strip;
+pub(crate) use model::Event;
 
 pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();

@@ -1,10 +1,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
+use syn::parse::ParseStream;
 use syn::{ItemStruct, LitStr};
 
 use super::arguments::{Arguments, KNOWN, OldShape, Version};
 use super::history::{self, History};
-use crate::args;
+use crate::args::{self, Known};
 use crate::checks::Checks;
 use crate::errors::Errors;
 use crate::message::{Message, Words, assert_shapes, assert_values};
@@ -13,6 +14,7 @@ use crate::runtime::Runtime;
 const WORDS: Words = Words {
     attribute: "#[event]",
     noun: "an event",
+    or_enum: false,
 };
 
 /// A struct with `#[event]`.
@@ -38,9 +40,22 @@ pub(crate) enum Older {
 
 impl Event {
     pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
+        Self::parse_with(args, item, (&KNOWN, &WORDS), errors, |_, _| None)
+    }
+
+    /// Reads what is stored as an event is, with other words. `read` takes the arguments that an event does not have.
+    pub(crate) fn parse_with(
+        args: TokenStream,
+        item: &TokenStream,
+        (known, words): (&Known, &Words),
+        errors: &mut Errors,
+        mut read: impl FnMut(&Ident, ParseStream<'_>) -> Option<syn::Result<()>>,
+    ) -> Option<Self> {
         let mut given = Arguments::default();
-        args::read(args, &KNOWN, errors, |argument, input| given.read(argument, input));
-        let message = Message::parse(item, given.name.take(), &WORDS, errors)?;
+        args::read(args, known, errors, |argument, input| {
+            read(argument, input).unwrap_or_else(|| given.read(argument, input))
+        });
+        let message = Message::parse(item, given.name.take(), words, errors)?;
         given.check_aliases(&message.name, errors);
         let version = version(given.version, errors);
         let older = match history(item, given.removed, &given.from, &message.ident, version, errors) {

@@ -34,6 +34,7 @@ const KNOWN: Known = Known {
 const WORDS: Words = Words {
     attribute: "#[projection]",
     noun: "a projection",
+    or_enum: false,
 };
 
 /// The longest name of which every store can make the name of a table.

@@ -10,6 +10,7 @@ mod event;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
+mod process;
 mod repeated;
 mod retired;
 mod row;
@@ -37,6 +38,7 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
+pub use process::{instance_key, next_state};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

@@ -7,8 +7,9 @@ use futures_util::TryStreamExt as _;
 use super::ProcessManager;
 use super::answer::{Answering, Halt};
 use super::heard::Heard;
+use super::index::Index;
 use super::reactions::Reactions;
-use super::step::{Last, Next, has_pending};
+use super::step::{Brief, Last, Next};
 use crate::runtime::{Runtime, WeakRuntime};
 use crate::store::{EventStore, ReadStream, StreamAppend};
 use crate::subscription::SubscriptionError;
@@ -21,8 +22,14 @@ pub(crate) const AT_ONCE: u16 = 64;
 pub(crate) struct Item<P> {
     /// The instance's id as text.
     pub(crate) key: String,
-    /// What it hears; `None` if it has commands to execute.
-    heard: Option<Heard<P>>,
+    what: What<P>,
+}
+
+enum What<P> {
+    /// It hears an event.
+    Heard(Heard<P>),
+    /// It has made a step, and may have commands to execute.
+    Step(Brief),
 }
 
 /// Reads events for the instances: those that they hear, and the steps that have commands to execute.
@@ -31,23 +38,22 @@ pub(crate) fn read<P: ProcessManager>(
     event: &RecordedEvent,
 ) -> Result<Vec<Item<P>>, SubscriptionError> {
     if event.stream.category() == P::NAME {
-        let pending = has_pending(event).map_err(|error| UnreadableEvent {
+        let step = Brief::read(event).map_err(|error| UnreadableEvent {
             stream: event.stream.clone(),
             version: event.version,
             position: event.position,
             name: event.name.clone(),
             source: Box::new(error),
         })?;
-        let item = || Item {
-            key: event.stream.id().to_owned(),
-            heard: None,
-        };
-        return Ok(pending.then(item).into_iter().collect());
+        return Ok(vec![Item {
+            key: step.key.clone(),
+            what: What::Step(step),
+        }]);
     }
     let heard = Heard::all(reactions, event)?.into_iter();
     let item = |(key, heard)| Item {
         key,
-        heard: Some(heard),
+        what: What::Heard(heard),
     };
     Ok(heard.map(item).collect())
 }
@@ -56,6 +62,7 @@ pub(crate) fn read<P: ProcessManager>(
 pub(crate) struct Engine<P: ProcessManager> {
     pub(crate) reactions: Arc<Reactions<P>>,
     pub(crate) runtime: WeakRuntime,
+    pub(crate) index: Index,
 }
 
 impl<P: ProcessManager> Engine<P> {
@@ -64,9 +71,15 @@ impl<P: ProcessManager> Engine<P> {
         let Some(runtime) = self.runtime.upgrade() else {
             return Err(Halt::Later("the runtime was dropped".into()));
         };
+        if let What::Step(step) = &item.what {
+            self.index.note(step).await?;
+            if !step.has_pending {
+                return Ok(());
+            }
+        }
         let stream = StreamId::new(P::NAME, item.key.as_str());
         let mut last = load::<P>(&**runtime.store(), &stream).await?;
-        while let Some(heard) = &item.heard
+        while let What::Heard(heard) = &item.what
             && last.seen < heard.position()
         {
             let Some(next) = heard.step(&last)? else { break };

@@ -8,20 +8,28 @@ use serde::de::DeserializeOwned;
 use super::{Due, Failed, Reactions, Todo};
 use crate::{AggregateId, BelongsToOneAggregate, Command, CommandOf, Event, EventSourced};
 
-/// Reacts to events, to the answers of its commands and to its timers, by sending commands. Written by
-/// `#[process_manager]`.
+/// The state of a process manager, which is stored whole in each step. Written by `#[process_manager]` on the struct.
 ///
-/// Its state is stored whole in each step, in the shape that [`Event`] describes: the name is the category of its
-/// streams, and older shapes are read as those of an event are.
+/// It is stored in the shape that [`Event`] describes: the name is the category of its streams, and older shapes are read
+/// as those of an event are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a process manager",
     label = "not a process manager",
-    note = "add `#[process_manager(name = \"…\", id = …)]` to `struct {Self}`, and `#[process_manager]` to its impl block"
+    note = "add `#[process_manager(id = …)]` to the struct or enum `{Self}`, and `#[process_manager]` to its impl block"
 )]
-pub trait ProcessManager: Event {
+pub trait ProcessState: Event {
     /// The type that identifies an instance.
     type Id: AggregateId;
+}
 
+/// Reacts to events, to the answers of its commands and to its timers, by sending commands. Written by
+/// `#[process_manager]` on the impl block.
+#[diagnostic::on_unimplemented(
+    message = "process manager `{Self}` reacts to nothing",
+    label = "no `#[process_manager]` impl block",
+    note = "add `#[process_manager] impl {Self} {{ … }}` with its `#[on]` methods"
+)]
+pub trait ProcessManager: ProcessState {
     /// Lists what it reacts to.
     fn reactions(on: &mut Reactions<Self>);
 }

@@ -3,23 +3,31 @@
 mod answer;
 mod answers;
 mod engine;
+mod handle;
 mod heard;
+mod index;
 mod manager;
 mod plan;
 mod react;
 mod reactions;
 mod step;
+mod timers;
 mod todo;
 
 pub use answers::{AnyFailed, Done, Due, Failed, Why};
-pub use manager::{AnsweredBy, HearsFailure, HearsTimer, ProcessManager, RefusalOf, RemindsOf, Sendable, TimerValue};
+pub use handle::{
+    Instance, InstanceStatus, ListInstances, PendingCommand, ProcessError, ProcessManagerHandle, SetTimer, Step,
+};
+pub use manager::{
+    AnsweredBy, HearsFailure, HearsTimer, ProcessManager, ProcessState, RefusalOf, RemindsOf, Sendable, TimerValue,
+};
 pub use reactions::Reactions;
 pub use step::Cause;
 pub use todo::Todo;
 
 pub(crate) use answer::Halt;
 pub(crate) use heard::Heard;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Plan, Registered};
 pub(crate) use react::{Origin, Unfit};
 pub(crate) use step::{Last, Next, Pending, Timer, When};
 

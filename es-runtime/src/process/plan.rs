@@ -1,12 +1,14 @@
 //! What a builder knows of its process managers, and how they are started.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
 use super::engine::{AT_ONCE, Engine, Item, read};
+use super::index::Index;
 use super::reactions::Reactions;
+use super::timers;
 use super::{Beginning, ProcessManager};
 use crate::runtime::Runtime;
 use crate::subscription::{Reading, SubscriptionError};
@@ -14,7 +16,7 @@ use crate::subscription::{Reading, SubscriptionError};
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
     pub(crate) name: &'static str,
-    pub(crate) process: TypeId,
+    pub(crate) registered: Registered,
     /// The aggregates of which it hears, or to which it sends.
     pub(crate) aggregates: Vec<&'static str>,
     start: Box<dyn FnOnce(&Runtime) -> BoxFuture<'_, Result<(), SubscriptionError>> + Send>,
@@ -26,7 +28,10 @@ impl Plan {
         let reactions = Arc::new(Reactions::<P>::of());
         Self {
             name: P::NAME,
-            process: TypeId::of::<P>(),
+            registered: Registered {
+                process: TypeId::of::<P>(),
+                reactions: Arc::clone(&reactions) as Arc<dyn Any + Send + Sync>,
+            },
             aggregates: reactions.categories().collect(),
             start: Box::new(move |runtime| Box::pin(run(runtime, reactions, beginning))),
         }
@@ -34,6 +39,21 @@ impl Plan {
 
     pub(crate) async fn start(self, runtime: &Runtime) -> Result<(), SubscriptionError> {
         (self.start)(runtime).await
+    }
+}
+
+/// A process manager of a runtime.
+#[derive(Clone)]
+pub(crate) struct Registered {
+    process: TypeId,
+    reactions: Arc<dyn Any + Send + Sync>,
+}
+
+impl Registered {
+    /// Returns what it reacts to, if it is `P`.
+    pub(crate) fn reactions<P: ProcessManager>(&self) -> Option<Arc<Reactions<P>>> {
+        let is_it = self.process == TypeId::of::<P>();
+        is_it.then(|| Arc::clone(&self.reactions).downcast().ok())?
     }
 }
 
@@ -45,7 +65,9 @@ async fn run<P: ProcessManager>(
     let engine = Arc::new(Engine {
         reactions: Arc::clone(&reactions),
         runtime: runtime.downgrade(),
+        index: Index::new(P::NAME, runtime.own_states()),
     });
+    let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
         .follow_for_process(P::NAME, reading, beginning)
@@ -57,7 +79,7 @@ async fn run<P: ProcessManager>(
         .by(|item| item.key.clone())
         .at_once(AT_ONCE)
         .park()
-        .start()
+        .start_beside(move |standing, cursors| Box::pin(timers::run(timing, standing, cursors)))
         .await?;
     Ok(())
 }

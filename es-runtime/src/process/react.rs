@@ -150,6 +150,8 @@ impl<P: ProcessManager> Last<P> {
         let mut next = Last {
             stream: self.stream.clone(),
             version: step,
+            // Known when the step is encoded.
+            id: self.id,
             metadata: origin.metadata(),
             state,
             pending: self.pending.clone(),

@@ -9,7 +9,7 @@ use futures_core::future::BoxFuture;
 use super::answer::{self, Answering, Halt};
 use super::react::{Reacted, Unfit};
 use super::step::Last;
-use super::{Done, Due, HearsFailure, HearsTimer, ProcessManager, Sendable, TimerValue, Todo};
+use super::{Done, Due, HearsFailure, HearsTimer, ProcessManager, ProcessState, Sendable, TimerValue, Todo};
 use crate::store::{CategoryFilter, EventFilter};
 use crate::subscription::{SubscriptionError, decode};
 use crate::{
@@ -21,10 +21,10 @@ use crate::{
 type AggregateOf<E> = <E as BelongsToOneAggregate>::Aggregate;
 
 /// Finds the instance that an event is for.
-type KeyFn<P, E> = fn(&E, &Meta<AggregateOf<E>>) -> <P as ProcessManager>::Id;
+pub(crate) type KeyFn<P, E> = fn(&E, &Meta<AggregateOf<E>>) -> <P as ProcessState>::Id;
 
 /// Reacts to an event.
-type EventFn<P, S, E> = fn(S, E, &Meta<AggregateOf<E>>, &mut Todo<P>) -> Option<P>;
+pub(crate) type EventFn<P, S, E> = fn(S, E, &Meta<AggregateOf<E>>, &mut Todo<P>) -> Option<P>;
 
 /// Reacts to the execution of a command.
 pub(crate) type DoneFn<P, C> = fn(P, Done<C>, &mut Todo<P>) -> Option<P>;

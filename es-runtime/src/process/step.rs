@@ -131,6 +131,8 @@ pub(crate) struct Last<P> {
     pub(crate) stream: StreamId,
     /// The version of the last step; 0 if there is none.
     pub(crate) version: Version,
+    /// The event of the last step.
+    pub(crate) id: EventId,
     /// That of the last step.
     pub(crate) metadata: Metadata,
     /// `None` if there is no instance, or it has ended.
@@ -160,14 +162,50 @@ pub(crate) enum UnreadableStep {
     },
 }
 
-/// Whether a step has commands that are not answered: all that has to be known of most of them.
-pub(crate) fn has_pending(step: &RecordedEvent) -> Result<bool, UnreadableStep> {
-    Ok(!read(step)?.pending.is_empty())
+/// What has to be known of a step without its state.
+#[derive(Debug, Clone)]
+pub(crate) struct Brief {
+    /// The instance's id as text.
+    pub(crate) key: String,
+    pub(crate) version: Version,
+    /// False once the instance has ended.
+    pub(crate) is_running: bool,
+    /// True if there are commands that are not answered.
+    pub(crate) has_pending: bool,
+    /// The time for which the first timer is set.
+    pub(crate) due: Option<Timestamp>,
 }
 
-/// Reads why a step was made, and whether the instance runs after it.
-pub(crate) fn read_cause(step: &RecordedEvent) -> Result<Cause, UnreadableStep> {
-    Ok(read(step)?.cause)
+impl Brief {
+    pub(crate) fn read(step: &RecordedEvent) -> Result<Self, UnreadableStep> {
+        let stored = read(step)?;
+        Ok(Self {
+            key: step.stream.id().to_owned(),
+            version: step.version,
+            is_running: stored.state.is_some(),
+            has_pending: !stored.pending.is_empty(),
+            due: first_due(&stored.timers, step.recorded_at),
+        })
+    }
+
+    pub(crate) fn of<P>(last: &Last<P>) -> Self {
+        Self {
+            key: last.stream.id().to_owned(),
+            version: last.version,
+            is_running: last.state.is_some(),
+            has_pending: !last.pending.is_empty(),
+            due: first_due(&last.timers, last.since),
+        }
+    }
+
+    /// Whether it runs, and when its first timer is due.
+    pub(crate) fn stands(&self) -> (bool, Option<Timestamp>) {
+        (self.is_running, self.due)
+    }
+}
+
+fn first_due(timers: &[Timer], recorded_at: Timestamp) -> Option<Timestamp> {
+    timers.iter().map(|timer| timer.when.from(recorded_at)).min()
 }
 
 fn read(step: &RecordedEvent) -> Result<Stored, UnreadableStep> {
@@ -186,6 +224,7 @@ impl<P: ProcessManager> Last<P> {
         Self {
             stream,
             version: Version::ZERO,
+            id: EventId(uuid::Uuid::nil()),
             metadata: Metadata::EMPTY,
             state: None,
             pending: Vec::new(),
@@ -214,6 +253,7 @@ impl<P: ProcessManager> Last<P> {
         Ok(Self {
             stream: step.stream.clone(),
             version: step.version,
+            id: step.id,
             metadata: step.metadata.clone(),
             state,
             pending: stored.pending,
@@ -235,6 +275,7 @@ impl<P: ProcessManager> Next<P> {
     /// Its stored form, as the event of this id.
     pub(crate) fn encode(&mut self, id: EventId) -> Result<NewEvent, EncodeError> {
         let last = &mut self.last;
+        last.id = id;
         for pending in last.pending.iter_mut().filter(|pending| pending.step == last.version) {
             pending.sent = id;
         }

@@ -6,7 +6,7 @@ use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections and subscriptions: [`Runtime::health`](crate::Runtime::health).
+/// The status of a runtime's projections, subscriptions and process managers: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
@@ -16,6 +16,8 @@ pub struct Health {
     pub projections: Vec<ProjectionHealth>,
     /// Every subscription of this runtime that has not ended, in the order in which they were started.
     pub subscriptions: Vec<SubscriptionHealth>,
+    /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
+    pub process_managers: Vec<SubscriptionHealth>,
 }
 
 /// The status of a projection, whichever process runs it. For another process it is that process's last report, usually

@@ -1,15 +1,20 @@
 use std::fmt;
+use std::future::pending;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
+use futures_util::future::select;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
 use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
 use crate::projection::OnFailure;
+use crate::store::CursorStore;
 use crate::subscription::{
-    By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
+    By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Standing, Stopped, SubscriptionError, SubscriptionHandle,
+    Work,
 };
 use crate::{Error, Position};
 
@@ -118,6 +123,14 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
     /// [`NoBeginning`](SubscriptionError::NoBeginning) if its name is new and neither `from_start` nor `from_head` was
     /// called.
     pub async fn start(self) -> Result<SubscriptionHandle, SubscriptionError> {
+        self.start_beside(|_, _| Box::pin(pending())).await
+    }
+
+    /// Starts it, with more work that is done for as long as it runs.
+    pub(crate) async fn start_beside(
+        self,
+        more: impl FnOnce(Arc<Standing>, Arc<dyn CursorStore>) -> BoxFuture<'static, ()>,
+    ) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {
@@ -156,7 +169,12 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         };
         let subscriptions = &self.subscribe.runtime.0.subscriptions;
         let standing = Arc::clone(&handle.standing);
-        subscriptions.run(standing, Some(handle.clone()), processor.live());
+        let more = more(Arc::clone(&standing), Arc::clone(&handle.store));
+        let life = async move {
+            let life = pin!(processor.live());
+            select(life, more).await;
+        };
+        subscriptions.run(standing, Some(handle.clone()), life);
         Ok(handle)
     }
 }

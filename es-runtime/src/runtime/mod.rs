@@ -35,11 +35,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::consumer::Cursors;
+use crate::process::{self, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
-use crate::subscription::Subscriptions;
+use crate::subscription::{Kind, Subscriptions};
 use crate::{
-    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
+    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Timestamp,
+    Version,
 };
 
 pub use append::AppendEvents;
@@ -109,6 +111,7 @@ struct Inner {
     aggregates: Vec<Registered>,
     projections: Projections,
     subscriptions: Subscriptions,
+    processes: Vec<process::Registered>,
 }
 
 impl Runtime {
@@ -209,6 +212,39 @@ impl Runtime {
     /// runtime with projections or subscriptions instead, so that they release their leases.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.store.close().await
+    }
+
+    /// Returns a handle to a process manager of this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `P` was not given to the builder of the runtime.
+    #[track_caller]
+    pub fn process_manager<P: ProcessManager>(&self) -> ProcessManagerHandle<'_, P> {
+        let reactions = self.0.processes.iter().find_map(process::Registered::reactions::<P>);
+        let handle = self.0.subscriptions.handle(Kind::Process, P::NAME);
+        match reactions {
+            Some(reactions) => ProcessManagerHandle::new(self, reactions, handle),
+            None => panic!(
+                "process manager `{}` was not given to the builder of the runtime: `.process_manager::<…>(Beginning::…)`",
+                P::NAME
+            ),
+        }
+    }
+
+    /// The cursors of readers of the log.
+    pub(crate) fn cursors(&self) -> Option<Cursors> {
+        self.0.cursors.clone()
+    }
+
+    /// The time by the clock of the runtime.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The store of states with what the framework keeps there.
+    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
     }
 
     /// Returns the store, for operations that the runtime has no method for.

@@ -122,6 +122,7 @@ impl<S: EventStore> Builder<S> {
         check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
         projections.level().await?;
+        let processes = self.processes.iter().map(|plan| plan.registered.clone()).collect();
         let runtime = Runtime(Arc::new(Inner {
             store: log,
             cursors,
@@ -133,6 +134,7 @@ impl<S: EventStore> Builder<S> {
             aggregates: self.aggregates,
             projections,
             subscriptions: Subscriptions::new(),
+            processes,
         }));
         for plan in self.processes {
             let process = plan.name;

@@ -74,9 +74,19 @@ impl Runtime {
 }
 
 impl Runtime {
-    pub(super) async fn subscriptions_health(&self, head: Position) -> Result<Vec<SubscriptionHealth>, StoreError> {
+    pub(super) async fn subscriptions_health(
+        &self,
+        kind: Kind,
+        head: Position,
+    ) -> Result<Vec<SubscriptionHealth>, StoreError> {
         let mut all = Vec::new();
-        for standing in self.0.subscriptions.all() {
+        for standing in self
+            .0
+            .subscriptions
+            .all()
+            .into_iter()
+            .filter(|standing| standing.kind == kind)
+        {
             all.push(self.subscription_health(&standing, head).await?);
         }
         Ok(all)

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::SubscriptionHandle;
 use crate::error::chain;
 use crate::projection::{Failure, Status, failure};
+use crate::store::Lease;
 use crate::{Clock, Position, StoreError, StoreErrorKind, metrics, outlived};
 
 /// The status of a subscription, as this process sees it: [`Runtime::health`](crate::Runtime::health).
@@ -80,6 +81,8 @@ pub(crate) struct Standing {
 pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) owns: bool,
+    /// The lease, while a handler works under it.
+    pub(crate) lease: Option<Lease>,
     pub(crate) failure: Option<Failure>,
     /// Tells that the tokio runtime of the task has ended.
     pub(crate) cut_off: bool,
@@ -162,6 +165,7 @@ impl Subscriptions {
         let state = State {
             status: Status::Standby,
             owns: false,
+            lease: None,
             failure: None,
             cut_off: false,
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use es_runtime::Event;
 use es_runtime::prelude::*;
-use es_runtime::process::{Due, Failed, HearsFailure, HearsTimer, ProcessManager, Reactions, Todo, Why};
+use es_runtime::process::{HearsFailure, HearsTimer, ProcessManager, ProcessState, Reactions, Why};
 use es_tests::bank::{Account, Deposit, InsufficientFunds, Withdraw};
 use serde::{Deserialize, Serialize};
 
@@ -76,9 +76,11 @@ impl Event for Transfer {
     const NAME: &'static str = "transfer";
 }
 
-impl ProcessManager for Transfer {
+impl ProcessState for Transfer {
     type Id = Id<TransferRequest>;
+}
 
+impl ProcessManager for Transfer {
     fn reactions(on: &mut Reactions<Self>) {
         on.begins::<Requested>(
             |_, meta| *meta.id(),
@@ -263,9 +265,11 @@ impl Event for Hasty {
     const NAME: &'static str = "hasty";
 }
 
-impl ProcessManager for Hasty {
+impl ProcessState for Hasty {
     type Id = Id<TransferRequest>;
+}
 
+impl ProcessManager for Hasty {
     fn reactions(on: &mut Reactions<Self>) {
         on.begins::<Requested>(
             |_, meta| *meta.id(),

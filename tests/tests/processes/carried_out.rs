@@ -22,7 +22,7 @@ async fn start(store: &Store) -> Runtime {
 }
 
 /// The steps of an instance, once it has ended.
-async fn steps(runtime: &Runtime, id: Id<TransferRequest>) -> Vec<Value> {
+pub(crate) async fn steps(runtime: &Runtime, id: Id<TransferRequest>) -> Vec<Value> {
     let stream = StreamId::new("transfer", id.to_string());
     let waited = tokio::time::timeout(LONG, async {
         loop {

@@ -2,3 +2,8 @@
 
 mod by_hand;
 mod carried_out;
+mod crashing;
+mod killed;
+mod parked;
+mod timers;
+mod transfer;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 use crate::{StoreError, StoreErrorKind};
 
-/// The namespace of what the framework itself keeps.
+/// The namespace of what the framework itself keeps, and the first part of others of its own, up to a `/`.
 pub(crate) const RESERVED: &str = "es";
 
 /// A store of states as it is given to users: without what the framework keeps in it.
@@ -45,10 +45,10 @@ impl StateStore for Unreserved {
 }
 
 fn not_reserved(namespace: &str) -> Result<(), StoreError> {
-    if namespace == RESERVED {
+    if namespace.split('/').next() == Some(RESERVED) {
         return Err(StoreError::new(
             StoreErrorKind::Rejected,
-            format!("the namespace `{RESERVED}` is the framework's own: choose another one"),
+            format!("the namespace `{namespace}` is the framework's own: choose another one"),
         ));
     }
     Ok(())
