@@ -15,7 +15,7 @@ use super::answer::Halt;
 use super::step::Brief;
 use crate::error::chain;
 use crate::store::{
-    Change, Demand, EventStore, ListStreams, RESERVED, ReadStream, SaveError, StateChange, StateKey, StateStore,
+    Change, Demand, EventStore, ListStreams, Purge, RESERVED, ReadStream, SaveError, StateChange, StateKey, StateStore,
 };
 use crate::{StoreError, Timestamp, Version};
 
@@ -182,9 +182,24 @@ impl Index {
         Ok(running)
     }
 
-    /// The time for which the first timer is set.
-    pub(crate) fn first_due(&self) -> Option<Timestamp> {
-        self.known().due.first().map(|(at, _)| *at)
+    /// Removes what the store remembers of instances that ended so long ago that none of their steps comes through the log again.
+    pub(crate) async fn forget_ended(&self, before: Timestamp) -> Result<(), Halt> {
+        if let Some(states) = &self.states {
+            states.purge(Purge::tombstones(self.namespace.as_str(), before)).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether any timer is set.
+    pub(crate) fn has_timers(&self) -> bool {
+        !self.known().due.is_empty()
+    }
+
+    /// The time for which the first timer is set that is not due at this time.
+    pub(crate) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = Timestamp::from_micros(now.as_micros() + 1)?;
+        let known = self.known();
+        known.due.range((later, String::new())..).next().map(|(at, _)| *at)
     }
 
     /// Up to so many instances with a timer that is due at this time, those that wait longest first.

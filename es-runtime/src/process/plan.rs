@@ -79,7 +79,7 @@ async fn run<P: ProcessManager>(
         .by(|item| item.key.clone())
         .at_once(AT_ONCE)
         .park()
-        .start_beside(move |standing, cursors| Box::pin(timers::run(timing, standing, cursors)))
+        .start_beside(move |standing| Box::pin(timers::run(timing, standing)))
         .await?;
     Ok(())
 }

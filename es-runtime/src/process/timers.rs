@@ -15,7 +15,6 @@ use super::react::Origin;
 use super::step::{Brief, Last};
 use crate::consumer::text_of;
 use crate::projection::Status;
-use crate::store::CursorStore;
 use crate::subscription::Standing;
 use crate::{StoreError, StreamId, Timestamp};
 
@@ -29,6 +28,17 @@ const SHORTEST: Duration = Duration::from_millis(5);
 const AT_ONCE: usize = 64;
 const MOST: usize = 1_000;
 
+/// How often what the store remembers of ended instances is removed, and how long it is kept: longer than the log is behind.
+const TIDYING: Duration = Duration::from_secs(60 * 60);
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is known from one look to the next.
+#[derive(Default)]
+struct Memory {
+    stuck: HashMap<String, Stuck>,
+    tidied: Option<Instant>,
+}
+
 /// An instance that could not hear its timer.
 struct Stuck {
     attempts: u32,
@@ -36,14 +46,10 @@ struct Stuck {
 }
 
 /// Works for as long as it is polled, whenever this process has the lease.
-pub(crate) async fn run<P: ProcessManager>(
-    engine: Arc<Engine<P>>,
-    standing: Arc<Standing>,
-    cursors: Arc<dyn CursorStore>,
-) {
-    let mut stuck = HashMap::new();
+pub(crate) async fn run<P: ProcessManager>(engine: Arc<Engine<P>>, standing: Arc<Standing>) {
+    let mut memory = Memory::default();
     loop {
-        let pause = match turn(&engine, &standing, &*cursors, &mut stuck).await {
+        let pause = match turn(&engine, &standing, &mut memory).await {
             Ok(pause) => pause,
             Err(halt) => {
                 standing.fail(Status::Retrying, &halt, None);
@@ -58,31 +64,25 @@ pub(crate) async fn run<P: ProcessManager>(
 async fn turn<P: ProcessManager>(
     engine: &Engine<P>,
     standing: &Standing,
-    cursors: &dyn CursorStore,
-    stuck: &mut HashMap<String, Stuck>,
+    Memory { stuck, tidied }: &mut Memory,
 ) -> Result<Duration, Halt> {
-    let Some(lease) = standing.state().lease.clone() else {
+    let Some(epoch) = standing.state().epoch else {
         return Ok(TICK);
     };
     let Some(runtime) = engine.runtime.upgrade() else {
         return Ok(TICK);
     };
     let log = &**runtime.store();
-    engine.index.enter(log, lease.epoch).await?;
-    if engine.index.first_due().is_none() {
+    engine.index.enter(log, epoch).await?;
+    let is_tidy = tidied.is_some_and(|at| at.elapsed() < TIDYING);
+    if is_tidy && !engine.index.has_timers() {
         return Ok(TICK);
     }
-    // The only time that counts is the store's, which it tells of a report.
-    if !cursors.report(&lease, "{}").await? {
-        return Ok(TICK);
+    let now = log.now().await?;
+    if !is_tidy {
+        engine.index.forget_ended(earlier(now, KEPT)).await?;
+        *tidied = Some(Instant::now());
     }
-    let Some(now) = cursors
-        .lease(&lease.name)
-        .await?
-        .and_then(|state| Some(state.report?.at))
-    else {
-        return Ok(TICK);
-    };
     let begun = Instant::now();
     let mut due = engine.index.due(now, MOST + stuck.len());
     due.retain(|key| stuck.get(key).is_none_or(|stuck| stuck.again <= begun));
@@ -109,8 +109,13 @@ async fn turn<P: ProcessManager>(
     if is_more {
         return Ok(Duration::ZERO);
     }
-    let next = engine.index.first_due().map_or(TICK, |at| between(now, at));
+    let next = engine.index.next_due(now).map_or(TICK, |at| between(now, at));
     Ok(next.clamp(SHORTEST, TICK))
+}
+
+fn earlier(than: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(than.as_micros().saturating_sub(by)).unwrap_or(Timestamp::MIN)
 }
 
 /// The time from one to the other; none if that is earlier.

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use super::{Runtime, Subscribe};
 use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
 use crate::projection::OnFailure;
-use crate::store::CursorStore;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Standing, Stopped, SubscriptionError, SubscriptionHandle,
     Work,
@@ -123,13 +122,13 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
     /// [`NoBeginning`](SubscriptionError::NoBeginning) if its name is new and neither `from_start` nor `from_head` was
     /// called.
     pub async fn start(self) -> Result<SubscriptionHandle, SubscriptionError> {
-        self.start_beside(|_, _| Box::pin(pending())).await
+        self.start_beside(|_| Box::pin(pending())).await
     }
 
     /// Starts it, with more work that is done for as long as it runs.
     pub(crate) async fn start_beside(
         self,
-        more: impl FnOnce(Arc<Standing>, Arc<dyn CursorStore>) -> BoxFuture<'static, ()>,
+        more: impl FnOnce(Arc<Standing>) -> BoxFuture<'static, ()>,
     ) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
         let (orders, received) = mpsc::channel(16);
@@ -169,7 +168,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         };
         let subscriptions = &self.subscribe.runtime.0.subscriptions;
         let standing = Arc::clone(&handle.standing);
-        let more = more(Arc::clone(&standing), Arc::clone(&handle.store));
+        let more = more(Arc::clone(&standing));
         let life = async move {
             let life = pin!(processor.live());
             select(life, more).await;

@@ -95,7 +95,7 @@ impl<T: Send + 'static> Reader for Handler<T> {
     fn enter(&mut self, tenure: &Tenure) {
         let mut state = self.cursor.standing.state();
         state.owns = true;
-        state.lease = Some(tenure.lease.clone());
+        state.epoch = Some(tenure.lease.epoch);
     }
 
     async fn work(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls) -> Ended<Order> {
@@ -115,7 +115,7 @@ impl<T: Send + 'static> Reader for Handler<T> {
         {
             let mut state = self.cursor.standing.state();
             state.owns = false;
-            state.lease = None;
+            state.epoch = None;
         }
         let Some(lease) = lease else { return };
         // So that nobody takes what was not tried for what has ended this process.

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::SubscriptionHandle;
 use crate::error::chain;
 use crate::projection::{Failure, Status, failure};
-use crate::store::Lease;
 use crate::{Clock, Position, StoreError, StoreErrorKind, metrics, outlived};
 
 /// The status of a subscription, as this process sees it: [`Runtime::health`](crate::Runtime::health).
@@ -81,8 +80,8 @@ pub(crate) struct Standing {
 pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) owns: bool,
-    /// The lease, while a handler works under it.
-    pub(crate) lease: Option<Lease>,
+    /// The epoch of the lease, while a handler works under it.
+    pub(crate) epoch: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// Tells that the tokio runtime of the task has ended.
     pub(crate) cut_off: bool,
@@ -165,7 +164,7 @@ impl Subscriptions {
         let state = State {
             status: Status::Standby,
             owns: false,
-            lease: None,
+            epoch: None,
             failure: None,
             cut_off: false,
         };
@@ -177,7 +176,10 @@ impl Subscriptions {
             owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
             is_lost: AtomicBool::new(false),
             clock: Arc::clone(clock),
-            metrics: metrics::Reader::of_subscription(name),
+            metrics: metrics::Reader::of_subscription(&match kind {
+                Kind::Subscription => name.to_owned(),
+                Kind::Process => kind.reader(name),
+            }),
             state: Mutex::new(state),
         })
     }

@@ -12,7 +12,7 @@ use es_tests::waits::LONG;
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
 
-use super::by_hand::{Cancel, Request, Transfer, TransferRequest};
+use super::by_hand::{Cancel, Request, Requested, Transfer, TransferRequest};
 
 type Store = Arc<dyn ProjectionStore>;
 
@@ -49,6 +49,27 @@ async fn transfer(runtime: &Runtime, from: Id<Account>, to: Id<Account>, cents: 
     runtime.execute(id, Request { from, to, cents }).await.unwrap();
     id
 }
+
+/// Waits for a moment, and ends.
+#[process_manager(id = Id<TransferRequest>)]
+struct Nap;
+
+#[process_manager]
+impl Nap {
+    #[on]
+    fn requested(_: Requested, todo: &mut Todo<Self>) -> Self {
+        todo.remind(std::time::Duration::from_millis(30), Over);
+        Nap
+    }
+
+    #[on]
+    fn over(self, _: Due<Over>) -> Option<Self> {
+        None
+    }
+}
+
+#[value]
+struct Over;
 
 on_every_store_and_postgres! {
     async fn a_transfer_takes_place_once(store: _, _clock: _) {
@@ -88,6 +109,21 @@ on_every_store_and_postgres! {
         assert_eq!(withdrawn.metadata.causation_id(), Some(&*steps[0].id.to_string()));
         let all = steps.iter().chain([&withdrawn]);
         all.for_each(|event| assert_eq!(event.metadata.correlation_id(), Some("req-7")));
+        runtime.shutdown().await.unwrap();
+    }
+
+    async fn a_timer_is_heard_when_it_is_due(store: _, clock: _) {
+        let builder = Runtime::builder(Arc::clone(&store)).process_manager::<Nap>(Beginning::Start);
+        let runtime = builder.start().await.unwrap();
+        let alice = account_with(&runtime, 0).await;
+        let id = transfer(&runtime, alice, alice, 1).await;
+        let waited = tokio::time::timeout(LONG, async {
+            while !matches!(runtime.process_manager::<Nap>().get(id).await, Ok(Some(nap)) if nap.state.is_none()) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                clock.advance(std::time::Duration::from_millis(5));
+            }
+        });
+        assert!(waited.await.is_ok(), "it never wakes: {:?}", runtime.health().await);
         runtime.shutdown().await.unwrap();
     }
 
