@@ -1,5 +1,6 @@
 //! What the benchmarks share: the bank with other crates, and how to time.
 
+pub mod closed_loop;
 pub mod peers;
 
 use std::time::{Duration, Instant};

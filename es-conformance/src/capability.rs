@@ -23,6 +23,8 @@ pub enum Capability {
     SqlProjections,
     /// It keeps the latest state of entities.
     States,
+    /// It gives out whole appends, and restores them.
+    Archive,
     /// It keeps an outbox.
     Outbox,
     /// It tells readers of new events.
@@ -49,6 +51,7 @@ impl fmt::Display for Capability {
             Self::TxProjections => "TX_PROJECTIONS",
             Self::SqlProjections => "SQL_PROJECTIONS",
             Self::States => "STATES",
+            Self::Archive => "ARCHIVE",
             Self::Outbox => "OUTBOX",
             Self::PushWake => "PUSH_WAKE",
             Self::Tenants => "TENANTS",

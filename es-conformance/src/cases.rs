@@ -1,8 +1,8 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency, inline,
-    kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
+    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency,
+    inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
     rebuilds, rows, sql, state_limits, state_races, states,
 };
 
@@ -169,6 +169,11 @@ macro_rules! __cases {
             state_races::p10_opposite_orders_do_not_deadlock [States] "saves of the same entities in opposite orders succeed or conflict, and never deadlock";
             state_races::p11_acked_saves_survive_kill [States, Durable] "every save that a process acknowledged before it was killed is there, as a whole";
             state_limits::p12_names_limits_bytes [States] "names and payloads that some database could not keep are refused by every store; all others come back byte for byte";
+            archives::u01_appends_are_read_back_whole [Archive] "after a random history every append is read back whole, in the order of the log, with its id, its key and its time";
+            archives::u02_restored_appends_are_the_same [Archive] "appends that are restored have the positions, times, ids, keys and results that they had, and the log goes on behind them";
+            archives::u03_refused_restore_changes_nothing [Archive] "a restore with one append that cannot be stored as it was is refused as a whole, with that append";
+            archives::u04_dropped_restore_is_whole [Archive] "a restore that is dropped after any poll is done whole or not at all";
+            archives::u05_namespaces_are_told [States] "the namespaces in which an entity is kept are told, deleted entities included, in the order of their bytes";
         }
     };
 }

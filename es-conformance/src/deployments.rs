@@ -193,7 +193,7 @@ mod new {
 /// A later build, which reads less: `opened` from its second version on, `noted` only to drop it.
 mod later {
     use es_runtime::prelude::*;
-    use es_runtime::{DecodeError, Event};
+    use es_runtime::{DecodeError, Event, Stored};
     use serde::{Deserialize, Serialize};
 
     /// Written by hand: the macro would ask for the first version.
@@ -203,7 +203,7 @@ mod later {
         pub(crate) branch: String,
     }
 
-    impl Event for Opened {
+    impl Stored for Opened {
         const NAME: &'static str = "opened";
         const SHAPE_VERSION: u32 = 3;
         const OLDEST_VERSION: u32 = 2;
@@ -215,6 +215,8 @@ mod later {
             }
         }
     }
+
+    impl Event for Opened {}
 
     #[event]
     pub(crate) struct Noted {

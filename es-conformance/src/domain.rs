@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use es_runtime::{
     Aggregate, Command, CommandOf, Context, DecodeError, Decoded, Either, EncodeError, Event, EventEnum, EventInfo,
-    EventSourced, IntoEvents, KeyOf, Misapplied,
+    EventSourced, IntoEvents, KeyOf, Misapplied, Stored,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -37,11 +37,13 @@ pub(crate) enum Entry<T> {
 /// The stored form of both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Stored<T>(T);
+struct Kept<T>(T);
 
-impl<T: Value> Event for Stored<T> {
+impl<T: Value> Stored for Kept<T> {
     const NAME: &'static str = "kept";
 }
+
+impl<T: Value> Event for Kept<T> {}
 
 impl<T: Value> Aggregate for Keeper<T> {
     const NAME: &'static str = "keeper";
@@ -56,11 +58,11 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
     const EVENTS: &'static [EventInfo] = &[
         EventInfo {
             name: "first",
-            ..EventInfo::of::<Stored<T>>()
+            ..EventInfo::of::<Kept<T>>()
         },
         EventInfo {
             name: "next",
-            ..EventInfo::of::<Stored<T>>()
+            ..EventInfo::of::<Kept<T>>()
         },
     ];
 
@@ -77,16 +79,16 @@ impl<T: Value> EventEnum<Keeper<T>> for Entry<T> {
 
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let (Self::First(value) | Self::Next(value)) = self;
-        Stored(value.clone()).encode(out)
+        Kept(value.clone()).encode(out)
     }
 
     fn encode_as(&self, shape_version: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let (Self::First(value) | Self::Next(value)) = self;
-        Stored(value.clone()).encode_as(shape_version, out)
+        Kept(value.clone()).encode_as(shape_version, out)
     }
 
     fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Decoded<Self>, DecodeError> {
-        let decode = || Stored::<T>::decode(shape_version, payload).map(|stored| stored.0);
+        let decode = || Kept::<T>::decode(shape_version, payload).map(|stored| stored.0);
         match name {
             "first" => decode().map(Self::First).map(Decoded::One),
             "next" => decode().map(Self::Next).map(Decoded::One),

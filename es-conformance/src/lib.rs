@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/conformance.md")]
 
 mod append;
+mod archives;
 pub mod broken;
 mod cancellation;
 mod capability;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use es_runtime::store::{Advance, Commit, CommitError, Lease, Parked, Row, RowChange, RowQuery, RowTable};
+use es_runtime::store::{Advance, Commit, CommitError, Lease, ParkReason, Parked, Row, RowChange, RowQuery, RowTable};
 use es_runtime::{EventId, ExpectedVersion, Position, StoreErrorKind};
 use serde::Deserialize;
 
@@ -300,6 +300,11 @@ fn parked(position: u64, error: &str, attempts: u32) -> Parked {
     Parked {
         position: Position(position),
         event: EventId(uuid::Uuid::from_u128(position.into())),
+        reason: match attempts {
+            0 => ParkReason::Behind,
+            u32::MAX => ParkReason::EndedProcesses,
+            _ => ParkReason::Failed,
+        },
         error: error.to_owned(),
         attempts,
     }
@@ -312,14 +317,14 @@ pub(crate) async fn g09_parked_event_can_be_replayed(subject: &Subject<'_>) -> C
 
     let mut parking = moves(&lease, 0, 10);
     parking.park = vec![
-        parked(7, "no `ü`", 3),
+        parked(7, "no `ü`", 0),
         parked(2, "", 1),
         parked(9, "late\n\"quoted\"", u32::MAX),
     ];
     store.advance(parking).await?;
     let all = vec![
         parked(2, "", 1),
-        parked(7, "no `ü`", 3),
+        parked(7, "no `ü`", 0),
         parked(9, "late\n\"quoted\"", u32::MAX),
     ];
     same("the parked events", list(0, 10).await?, all.clone())?;

@@ -2,7 +2,9 @@
 
 use es_runtime::Position;
 use es_runtime::store::ReadLog;
-use es_runtime::store::{Commit, CommitError, Difference, Differences, Lease, Parked, Replace, Row, RowTable};
+use es_runtime::store::{
+    Commit, CommitError, Difference, Differences, Lease, ParkReason, Parked, Replace, Row, RowTable,
+};
 use futures_util::TryStreamExt as _;
 
 use crate::check::{Checked, Stop, holds, same};
@@ -44,6 +46,7 @@ async fn parked(store: &Projections, position: u64) -> Checked<Parked> {
     Ok(Parked {
         position: Position(position),
         event: event.id,
+        reason: ParkReason::Failed,
         error: "bad".to_owned(),
         attempts: 1,
     })

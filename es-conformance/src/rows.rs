@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use es_runtime::store::{
-    Commit, CommitError, Compare, FieldValue, Lease, Parked, Row, RowChange, RowCursor, RowQuery, RowTable,
+    Commit, CommitError, Compare, FieldValue, Lease, ParkReason, Parked, Row, RowChange, RowCursor, RowQuery, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 
@@ -217,6 +217,7 @@ async fn bad_commits(store: &Projections, lease: &Lease) -> Checked {
     let nul = Parked {
         position: Position(1),
         event: EventId(uuid::Uuid::nil()),
+        reason: ParkReason::Failed,
         error: "a\0b".to_owned(),
         attempts: 1,
     };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{SqlSchema, WriteError};
-use es_runtime::store::{Advance, CommitError, Parked, RowTable};
+use es_runtime::store::{Advance, CommitError, ParkReason, Parked, RowTable};
 use es_runtime::{Position, StoreErrorKind};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
@@ -262,6 +262,7 @@ pub(crate) async fn g31_forgotten_tables_begin_anew(subject: &Subject<'_>) -> Ch
     let parked = Parked {
         position: Position(2),
         event: log[1].id,
+        reason: ParkReason::Failed,
         error: "it is unlucky".to_owned(),
         attempts: 1,
     };

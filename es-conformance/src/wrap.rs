@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, AppendSignal, Appended, EventKind, KeyRecord, ListStreams, Positions, ReadLog,
-    ReadStream, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, EventKind, KeyRecord, ListStreams, Positions,
+    ReadLog, ReadStream, StateStore, StreamInfo,
 };
 use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_util::stream::BoxStream;
@@ -90,6 +90,11 @@ pub trait Wrap: Send + Sync + 'static {
 
     /// See [`EventStore::state_store`]. None, unless overridden.
     fn state_store(&self) -> Option<Arc<dyn StateStore>> {
+        None
+    }
+
+    /// See [`EventStore::archive_store`]. None, unless overridden.
+    fn archive_store(&self) -> Option<Arc<dyn ArchiveStore>> {
         None
     }
 
@@ -180,6 +185,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         self.0.state_store()
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
+        self.0.archive_store()
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

@@ -1,6 +1,6 @@
 //! The suite catches every broken store, by the cases that are named for it.
 
-use es_conformance::broken::{BROKEN, Broken, honest, honest_with_states, honest_with_tables};
+use es_conformance::broken::{BROKEN, Broken, honest, honest_with_archives, honest_with_states, honest_with_tables};
 use es_conformance::{Capability, Case, Fixture, Verdict, cases};
 use es_runtime::store::{Append, Checked, EventStore as _, ReadLog, ReadStream};
 use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, StoreErrorKind, StreamId, SystemClock};
@@ -36,6 +36,8 @@ async fn the_store_without_a_fault_is_not() {
             honest_with_tables()
         } else if case.needs().contains(&Capability::States) {
             honest_with_states()
+        } else if case.needs().contains(&Capability::Archive) {
+            honest_with_archives()
         } else {
             honest()
         };

@@ -17,6 +17,7 @@ impl Fixture for Memory {
             Capability::AnyPayload,
             Capability::TxProjections,
             Capability::States,
+            Capability::Archive,
             Capability::PushWake,
         ]
     }

@@ -9,7 +9,7 @@ use syn::{Attribute, Path, Token};
 use crate::errors::Errors;
 
 /// The attributes that make something of a struct.
-pub(crate) const ON_STRUCT: &[&str] = &["event", "command", "value", "projection", "process_manager"];
+pub(crate) const ON_STRUCT: &[&str] = &["event", "entity", "command", "value", "projection", "process_manager"];
 
 /// Those of an impl block.
 pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection", "process_manager"];

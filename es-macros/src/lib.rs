@@ -7,6 +7,7 @@ mod command;
 mod companions;
 mod derive_aggregate;
 mod derives;
+mod entity;
 mod errors;
 mod event;
 mod fields;
@@ -19,6 +20,7 @@ mod process_manager;
 mod projection;
 mod runtime;
 mod shape;
+mod stored;
 mod stored_name;
 #[cfg(test)]
 mod tests;
@@ -67,7 +69,7 @@ use proc_macro::TokenStream;
 ///
 /// ```
 /// # use es_runtime::prelude::*;
-/// # use es_runtime::Event;
+/// # use es_runtime::Stored;
 /// #[event(version = 2, from = OpenedV1)]
 /// pub struct Opened {
 ///     pub owners: Vec<String>,
@@ -93,7 +95,7 @@ use proc_macro::TokenStream;
 ///
 /// ```
 /// # use es_runtime::prelude::*;
-/// # use es_runtime::Event;
+/// # use es_runtime::Stored;
 /// #[event(version = 3, removed(note: String, since = 3))]
 /// pub struct Deposited {
 ///     #[event(renamed(from = "sum", since = 2), changed(since = 3, from = u32))]
@@ -131,13 +133,37 @@ use proc_macro::TokenStream;
 ///
 /// # Writing older shapes
 ///
-/// `Event::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
+/// `Stored::encode_as` writes an event as an older version, for builds that do not know the current one, as far back as each
 /// step has a way back: for `from`, an `impl From<Opened> for OpenedV1`; what was `added` is left out, `renamed` takes the
 /// old name, `changed` without `with` needs `From` in the other direction; from `removed`, and from `changed` by a function, there is
 /// none.
 #[proc_macro_attribute]
 pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
     event::attribute(args.into(), &item.into()).into()
+}
+
+/// Makes a struct an entity: something of which only the latest state is kept, under a name and its id.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// #[entity(name = "environment", id = id, version = 2)]
+/// pub struct Environment {
+///     pub id: String,
+///     #[entity(added(since = 2, default = "eu".to_owned()))]
+///     pub region: String,
+/// }
+/// ```
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `id = field` | the field that tells entities apart; its text is stored, so that its type needs `Display` and `FromStr`, and `Ord` | none: it is needed |
+/// | `name = "…"`, `alias = "…"`, `version = n`, `from = …`, `try_from = …`, `removed(…)`, `crate = path` | as for [`#[event]`](macro@event) | |
+///
+/// Implements `Stored` and `state::Entity`, and derives what [`#[event]`](macro@event) does. Fields have their history in
+/// `#[entity(…)]`, as those of an event in `#[event(…)]`.
+#[proc_macro_attribute]
+pub fn entity(args: TokenStream, item: TokenStream) -> TokenStream {
+    entity::attribute(args.into(), &item.into()).into()
 }
 
 /// Makes a struct a command: a request addressed to one aggregate instance.

@@ -11,7 +11,7 @@ use crate::plain::Plain;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-/// The parts that events and commands share: a plain struct with a name that is stored or sent.
+/// The parts that events, entities and commands share: a plain struct with a name that is stored or sent.
 pub(crate) struct Message {
     pub(crate) ident: Ident,
     pub(crate) name: LitStr,
@@ -28,6 +28,8 @@ pub(crate) struct Message {
 pub(crate) struct Words {
     /// The attribute, such as `#[event]`.
     pub(crate) attribute: &'static str,
+    /// The attribute's name, such as `event`.
+    pub(crate) name: &'static str,
     /// With its article, such as `an event`.
     pub(crate) noun: &'static str,
     /// True if it may be an enum.
@@ -41,6 +43,7 @@ impl Message {
             attribute,
             noun,
             or_enum,
+            ..
         } = words;
         let (mut fields, mut broken) = (Vec::new(), false);
         let Some(parsed) = errors.ok(syn::parse2::<Item>(item.clone())) else {

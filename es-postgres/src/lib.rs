@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/postgres.md")]
 
+mod archive;
 mod backend;
 mod batch;
 mod chain;

@@ -21,6 +21,12 @@ const GET: &str = "SELECT kind, id, sequence, change, shape, payload FROM \"es\"
      WHERE namespace = $1 AND kind = $2 AND id = $3";
 const LOAD: &str = "SELECT kind, id, sequence, change, shape, payload FROM \"es\".states \
      WHERE namespace = $1 AND (kind, id) > ($2, $3) ORDER BY kind, id LIMIT $4";
+/// From one namespace to the next, by the index.
+const NAMESPACES: &str = "WITH RECURSIVE found (namespace) AS ( \
+     (SELECT s.namespace FROM \"es\".states AS s ORDER BY s.namespace, s.kind, s.id LIMIT 1) \
+     UNION ALL SELECT (SELECT s.namespace FROM \"es\".states AS s WHERE s.namespace > f.namespace \
+     ORDER BY s.namespace, s.kind, s.id LIMIT 1) FROM found AS f WHERE f.namespace IS NOT NULL) \
+     SELECT f.namespace FROM found AS f WHERE f.namespace IS NOT NULL ORDER BY f.namespace";
 const PURGE: &str = "SELECT \"es\".purge_states($1, $2, $3)";
 const PURGE_DELETED: &str = "SELECT \"es\".purge_deleted_states($1, $2, $3)";
 
@@ -234,6 +240,12 @@ impl StateStore for PostgresStore {
             .try_flatten()
             .map_err(|problem: Problem| problem.while_doing("load states"))
             .boxed()
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        let rows = self.reader.rows(&self.schema.render(NAMESPACES), &[]).await;
+        let namespaces = rows.and_then(|rows| rows.iter().map(|row| row.read(0)).collect());
+        namespaces.map_err(|problem| problem.while_doing("read the namespaces of states"))
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {

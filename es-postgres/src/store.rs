@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Append, AppendError, AppendRef, AppendSignal, Appended, CursorStore, EventKind, EventStore, KeyRecord, ListStreams,
-    Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, CursorStore, EventKind, EventStore,
+    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{
     AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version,
@@ -223,6 +223,10 @@ impl EventStore for PostgresStore {
     }
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Some(self)
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         Some(self)
     }
 

@@ -40,6 +40,7 @@ impl Fixture for Postgres {
             Capability::TxProjections,
             Capability::SqlProjections,
             Capability::States,
+            Capability::Archive,
             Capability::PushWake,
         ]
     }

@@ -1,7 +1,8 @@
 use crate::command::Invalid;
 use crate::error::Misapplied;
-use crate::event::{DecodeError, Decoded, EncodeError, EventInfo};
+use crate::event::{Decoded, EventInfo};
 use crate::id::AggregateId;
+use crate::stored::{DecodeError, EncodeError};
 
 /// A type whose state is folded from one stream: its name and the type of its id. Written by `#[derive(Aggregate)]`.
 #[diagnostic::on_unimplemented(
@@ -57,7 +58,7 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     }
 
     /// Returns whether the event is known to come back unchanged from its stored form, see
-    /// [`Event::is_plain`](crate::Event::is_plain). If not, the runtime folds what it reads back, so that every process
+    /// [`Stored::is_plain`](crate::Stored::is_plain). If not, the runtime folds what it reads back, so that every process
     /// folds the same.
     fn is_plain(&self) -> bool {
         false
@@ -66,7 +67,7 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     /// Appends the stored form of the event to `out`.
     fn encode(&self, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
-    /// Appends the event in the shape of an older version to `out`, see [`Event::encode_as`](crate::Event::encode_as).
+    /// Appends the event in the shape of an older version to `out`, see [`Stored::encode_as`](crate::Stored::encode_as).
     fn encode_as(&self, shape_version: u32, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 
     /// Reads an event, or what a retired one is read as, from its stored form.
@@ -74,7 +75,7 @@ pub trait EventEnum<A>: Sized + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`DecodeError::UnknownName`] if no event has or had this name; besides those of
-    /// [`Event::decode`](crate::Event::decode).
+    /// [`Stored::decode`](crate::Stored::decode).
     fn decode(name: &str, shape_version: u32, payload: &[u8]) -> Result<Decoded<Self>, DecodeError>;
 
     /// Folds the event into `state`, which is `None` before the first event.

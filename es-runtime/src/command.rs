@@ -90,11 +90,25 @@ pub enum Declined<R> {
 
 /// The requirement of a command on the stream that it is sent to, and the form in which its handler gets the state.
 pub trait Target {
+    /// The same as data.
+    const KIND: TargetKind;
+
     /// The state that the handler gets.
     type State<'a, A: 'a>;
 
     /// Turns the loaded state into the handler's.
     fn state<A>(state: Option<&A>) -> Result<Self::State<'_, A>, WrongTarget>;
+}
+
+/// The requirement of a command on its stream, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// It must be empty: [`New`].
+    New,
+    /// It must have events: [`Existing`].
+    Existing,
+    /// It may have events or not: [`Either`].
+    Either,
 }
 
 /// The command creates the aggregate: its handler has no receiver.
@@ -130,6 +144,8 @@ impl fmt::Display for WrongTarget {
 impl std::error::Error for WrongTarget {}
 
 impl Target for New {
+    const KIND: TargetKind = TargetKind::New;
+
     type State<'a, A: 'a> = ();
 
     fn state<A>(state: Option<&A>) -> Result<(), WrongTarget> {
@@ -138,6 +154,8 @@ impl Target for New {
 }
 
 impl Target for Existing {
+    const KIND: TargetKind = TargetKind::Existing;
+
     type State<'a, A: 'a> = &'a A;
 
     fn state<A>(state: Option<&A>) -> Result<&A, WrongTarget> {
@@ -146,6 +164,8 @@ impl Target for Existing {
 }
 
 impl Target for Either {
+    const KIND: TargetKind = TargetKind::Either;
+
     type State<'a, A: 'a> = Option<&'a A>;
 
     fn state<A>(state: Option<&A>) -> Result<Option<&A>, WrongTarget> {

@@ -1,9 +1,51 @@
+use std::any::TypeId;
 use std::error::Error;
 use std::fmt;
 
 use serde::Deserializer;
 
-use crate::Command;
+use crate::runtime::AnyState;
+use crate::{Command, CommandOf, EventSourced, Target, TargetKind};
+
+/// An aggregate whose commands may arrive as data. Written by `#[aggregate]`.
+#[diagnostic::on_unimplemented(
+    message = "the commands of `{Self}` cannot arrive as data",
+    label = "no `#[aggregate]` impl block",
+    note = "add `#[aggregate] impl {Self} {{ … }}` with its `#[handle]` and `#[apply]` methods"
+)]
+pub trait Commanded: EventSourced {
+    /// Every command of the aggregate: an enum with one variant for each.
+    type Command: CommandEnum + CommandOf<Self, Refusal = AnyRefusal>;
+
+    /// Shows the state to people and programs that do not know its type.
+    fn show(&self) -> AnyState;
+}
+
+/// A command of an aggregate, as data.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandInfo {
+    /// Its name, unique within the aggregate.
+    pub name: &'static str,
+    /// The state that the stream must be in.
+    pub target: TargetKind,
+    refusal: fn() -> TypeId,
+}
+
+impl CommandInfo {
+    /// Returns what command `C` of aggregate `A` is.
+    pub const fn of<A: EventSourced, C: CommandOf<A>>() -> Self {
+        Self {
+            name: C::NAME,
+            target: <C::On as Target>::KIND,
+            refusal: TypeId::of::<C::Refusal>,
+        }
+    }
+
+    /// Returns whether the command is refused with an `E`.
+    pub fn is_refused_with<E: 'static>(&self) -> bool {
+        (self.refusal)() == TypeId::of::<E>()
+    }
+}
 
 /// All commands of an aggregate as one enum, for commands that arrive as data: the `AccountCommand` that `#[aggregate]`
 /// generates.
@@ -12,6 +54,9 @@ use crate::Command;
 pub trait CommandEnum: Command {
     /// The names of the commands, in the order of the `#[handle]` methods.
     const COMMANDS: &'static [&'static str];
+
+    /// The commands, in the order of [`COMMANDS`](Self::COMMANDS).
+    const INFOS: &'static [CommandInfo];
 
     /// Reads the command of this name.
     ///

@@ -12,6 +12,7 @@ use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::process::ProcessError;
 use crate::projection::sql::{InlineError, WriteError};
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
+use crate::state::{PersistError, RestoreError};
 use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
@@ -93,8 +94,10 @@ classified!(
     LoadError,
     ParseIdError,
     ParseTimestampError,
+    PersistError,
     ProcessError,
     ReadError,
+    RestoreError,
     SaveError,
     StartError,
     StoreError,
@@ -130,7 +133,9 @@ impl Error {
 impl<E> Classified for ExecuteError<E> {
     fn class(&self) -> Class {
         match self {
-            Self::Conflict { demanded: false, .. } | Self::Indeterminate { keyed: true, .. } => Class::Retry,
+            Self::Conflict { demanded: false, .. } | Self::Busy { .. } | Self::Indeterminate { keyed: true, .. } => {
+                Class::Retry
+            }
             Self::Refused(_)
             | Self::Invalid(_)
             | Self::NotFound { .. }
@@ -228,7 +233,8 @@ impl Classified for StartError {
             | Self::UnwritableEvents(_)
             | Self::ArbitraryPrecision
             | Self::Inline { .. }
-            | Self::Segments { .. } => Class::Other,
+            | Self::Segments { .. }
+            | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::ProcessManager { source, .. } => source.class(),
             Self::Store(error) => error.class(),
         }
@@ -288,6 +294,7 @@ impl Classified for ApplyError {
             | Self::Rejected(_)
             | Self::Method(_)
             | Self::Panicked(_)
+            | Self::NotHandled(_)
             | Self::Ended { .. }
             | Self::TooManyParked { .. } => Class::Other,
         }
@@ -316,12 +323,8 @@ impl Classified for SubscriptionError {
         match self {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
-            Self::NoBeginning(_) | Self::NotParked { .. } | Self::Behind { .. } => Class::Correct,
-            Self::Unsupported
-            | Self::TooManyParked { .. }
-            | Self::UnknownEvent(_)
-            | Self::UnreadableEvent(_)
-            | Self::Failed { .. } => Class::Other,
+            Self::NoBeginning(_) => Class::Correct,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }
@@ -355,6 +358,34 @@ impl Classified for SaveError {
             // The same change again is done, not refused.
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for PersistError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Exists { .. }
+            | Self::Missing { .. }
+            | Self::Conflict { .. }
+            | Self::LimitExceeded(_)
+            | Self::Rejected(_) => Class::Correct,
+            // The namespace has to be restored first, after the first two.
+            Self::Indeterminate(_)
+            | Self::NotRestored { .. }
+            | Self::NoRepository { .. }
+            | Self::LeftUnknown { .. } => Class::Other,
+            Self::Encode { source, .. } => source.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreError {
+    fn class(&self) -> Class {
+        match self {
+            Self::UnknownEntity { .. } | Self::Unreadable { .. } | Self::Twice { .. } => Class::Other,
             Self::Store(error) => error.class(),
         }
     }

@@ -9,8 +9,8 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use crate::event::{DecodeError, EncodeError};
 use crate::store::{DEPTH, LimitExceeded};
+use crate::stored::{DecodeError, EncodeError};
 
 mod canonical;
 mod levels;

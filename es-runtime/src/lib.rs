@@ -27,23 +27,23 @@ mod recorded;
 pub mod runtime;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod state;
 pub mod store;
+mod stored;
 mod stream;
 pub mod subscription;
 pub mod testing;
 mod time;
 
 pub use aggregate::{Aggregate, EventEnum, EventSourced};
-pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, WrongTarget};
-pub use command_enum::{AnyRefusal, CommandEnum};
+pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, TargetKind, WrongTarget};
+pub use command_enum::{AnyRefusal, CommandEnum, CommandInfo, Commanded};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
 pub use es_macros::{
-    Aggregate, aggregate, apply, command, event, handle, on, process_manager, projection, retired, value,
+    Aggregate, aggregate, apply, command, entity, event, handle, on, process_manager, projection, retired, value,
 };
-pub use event::{
-    Applied, BelongsToOneAggregate, DecodeError, Decoded, EncodeError, Event, EventInfo, EventOf, UpcastPanic, Writes,
-};
+pub use event::{Applied, BelongsToOneAggregate, Decoded, Event, EventInfo, EventOf, Writes};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use memory::MemoryStore;
 pub use metadata::Metadata;
@@ -55,6 +55,7 @@ pub use runtime::{
     Runtime, StartError, Transaction,
 };
 pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind};
+pub use stored::{DecodeError, EncodeError, Stored, UpcastPanic};
 pub use stream::{ExpectedVersion, Position, StreamId, Version};
 pub use time::{Clock, ParseTimestampError, SystemClock, Timestamp};
 

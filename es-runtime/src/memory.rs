@@ -1,3 +1,4 @@
+mod archive;
 mod cursors;
 mod rows;
 mod states;
@@ -14,9 +15,9 @@ use rows::Tables;
 use uuid::Uuid;
 
 use crate::store::{
-    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, Direction, EventFilter,
-    EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore,
-    StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, Direction,
+    EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
+    RowStore, StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
 };
 use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 use states::States;
@@ -159,6 +160,10 @@ impl EventStore for MemoryStore {
     }
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Some(self)
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         Some(self)
     }
 
@@ -314,6 +319,11 @@ impl Appends {
             Ok(index) => Some(&self.in_order[index].1),
             Err(_) => self.others.get(&id),
         }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (AppendId, &AppendRecord)> {
+        let in_order = self.in_order.iter().map(|(id, record)| (*id, record));
+        in_order.chain(self.others.iter().map(|(id, record)| (*id, record)))
     }
 
     fn insert(&mut self, id: AppendId, record: AppendRecord) {

@@ -1,6 +1,7 @@
 //! The contract of a store: what the runtime asks of it, and what it answers.
 
 mod append;
+mod archive;
 mod caps;
 mod chain;
 mod checked;
@@ -26,11 +27,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
+pub use archive::{ArchiveStore, RecordedAppend, RestoreError};
 pub use caps::{WriteCap, WriteCaps};
 pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
 pub use cursors::{
-    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, Parked, Report, check_name,
+    Advance, Checkpoint, CheckpointError, CommitError, CursorStore, Lease, LeaseState, ParkReason, Parked, Report,
+    check_name,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
@@ -46,7 +49,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{RESERVED, Unreserved};
+pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -168,6 +171,11 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns this store as one that keeps the latest state of entities too; `None` if it does not. The runtime keeps its own notes there,
     /// unless it is given [another store](crate::Builder::states) for them.
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        None
+    }
+
+    /// Returns this store as one that gives out whole appends and takes them back, for archives; `None` if it does not.
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         None
     }
 

@@ -116,6 +116,7 @@ CREATE TABLE parked (
     reader   TEXT    NOT NULL,
     position INTEGER NOT NULL,
     event_id BLOB    NOT NULL,
+    reason   TEXT    NOT NULL,   -- failed, behind (another parked event) or ended_processes
     error    TEXT    NOT NULL,   -- of the last attempt
     attempts INTEGER NOT NULL,
     PRIMARY KEY (reader, position)

@@ -1,5 +1,5 @@
-use es_runtime::store::{Append, Appended, IdempotencyKey, KeyRecord, StreamAppended};
-use es_runtime::{AppendId, Position, Timestamp, Version};
+use es_runtime::store::{Append, Appended, IdempotencyKey, KeyRecord, RecordedAppend, StreamAppended};
+use es_runtime::{AppendId, Position, RecordedEvent, Timestamp, Version};
 use rusqlite::{Connection, Row, Rows};
 
 use crate::error::Problem;
@@ -32,6 +32,12 @@ macro_rules! append_columns {
 }
 
 impl Done {
+    /// The positions of its events, if it has any.
+    pub(crate) fn positions(&self) -> Option<(u64, u64)> {
+        self.positions
+            .map(|(first, last)| (rows::number(first), rows::number(last)))
+    }
+
     fn read(row: &Row<'_>) -> Result<Self, Problem> {
         let first: Option<i64> = row.get(2)?;
         let last: Option<i64> = row.get(3)?;
@@ -102,6 +108,12 @@ impl<'c> Appends<'c> {
             recorded_at: done.recorded_at,
             streams,
         })
+    }
+
+    /// The append with its events.
+    pub(crate) fn recorded(&mut self, done: Done, events: Vec<RecordedEvent>) -> Result<RecordedAppend, Problem> {
+        let appended = self.result(&done)?;
+        RecordedAppend::new(appended, done.key, events).map_err(|error| Problem::Damaged(error.to_string()))
     }
 
     /// Finds what is stored under a key.

@@ -45,6 +45,11 @@ impl Connections {
     }
 }
 
+/// A connection for an archive, which keeps the order of all appends beside the file.
+pub(crate) fn archive(path: &Path) -> Result<Connection, StoreError> {
+    open(path, OpenFlags::empty(), &SqliteOptions::new())
+}
+
 /// A connection that cannot write. It is not opened read-only: such a one could not take part in recovering the file
 /// after a crash.
 fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, StoreError> {

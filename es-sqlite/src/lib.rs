@@ -2,6 +2,7 @@
 
 mod absence;
 mod appends;
+mod archive;
 mod chain;
 mod checkpoint;
 mod checksum;

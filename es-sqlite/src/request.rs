@@ -1,15 +1,17 @@
 use std::borrow::Cow;
 
 use es_runtime::projection::sql::{InlineError, InlineSteps};
-use es_runtime::store::{Append, AppendError, AppendRef, Appended};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, RestoreError};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
+use crate::archive::RestoreRequest;
 use crate::projections::{Job, SqliteTransaction};
 
 /// A caller's request to the writer.
 pub(crate) enum Request {
     Append(AppendRequest),
+    Restore(RestoreRequest),
     Resolve(ResolveRequest),
     Job(Box<dyn Job>),
 }
@@ -18,6 +20,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     /// Up to the first that was not stored now.
     Append(Vec<Result<Appended, InlineError>>),
+    Restore(Result<Vec<Appended>, RestoreError>),
     Resolve(Result<Option<Appended>, StoreError>),
     /// The job has it itself.
     Job {
@@ -45,11 +48,13 @@ impl Answer {
 
     /// The appends that were stored now.
     fn stored(&self) -> impl Iterator<Item = &Appended> {
-        let answers = match self {
-            Self::Append(answers) => &answers[..],
-            Self::Resolve(_) | Self::Job { .. } => &[],
+        let (answers, restored) = match self {
+            Self::Append(answers) => (&answers[..], &[][..]),
+            Self::Restore(Ok(restored)) => (&[][..], &restored[..]),
+            Self::Restore(Err(_)) | Self::Resolve(_) | Self::Job { .. } => (&[][..], &[][..]),
         };
-        answers.iter().flatten().filter(|appended| !appended.repeated)
+        let answered = answers.iter().flatten().chain(restored);
+        answered.filter(|appended| !appended.repeated)
     }
 }
 
@@ -58,6 +63,7 @@ impl Request {
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
             Self::Append(request) => request.reply.as_ref().is_none_or(oneshot::Sender::is_closed),
+            Self::Restore(request) => request.is_abandoned(),
             Self::Resolve(request) => request.reply.is_closed(),
             Self::Job(job) => job.is_abandoned(),
         }
@@ -67,6 +73,7 @@ impl Request {
     pub(crate) fn count(&self) -> usize {
         match self {
             Self::Append(request) => request.chain.len(),
+            Self::Restore(request) => request.appends.len(),
             Self::Resolve(_) | Self::Job(_) => 1,
         }
     }
@@ -75,6 +82,11 @@ impl Request {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Append(request) => request.chain.iter().map(|encoded| size(&encoded.append)).sum(),
+            Self::Restore(request) => request
+                .appends
+                .iter()
+                .map(|restored| size(&restored.encoded.append))
+                .sum(),
             Self::Resolve(_) => 0,
             Self::Job(job) => job.size(),
         }
@@ -83,7 +95,7 @@ impl Request {
     /// Returns whether it must survive a loss of power once it has been answered.
     pub(crate) fn must_last(&self) -> bool {
         match self {
-            Self::Append(_) | Self::Resolve(_) => true,
+            Self::Append(_) | Self::Restore(_) | Self::Resolve(_) => true,
             Self::Job(job) => job.must_last(),
         }
     }
@@ -91,6 +103,7 @@ impl Request {
     pub(crate) fn answer(self, answer: Answer) {
         match (self, answer) {
             (Self::Append(request), Answer::Append(answers)) => request.answer(answers),
+            (Self::Restore(request), Answer::Restore(answer)) => request.answer(answer.map(drop)),
             (Self::Resolve(request), Answer::Resolve(answer)) => request.answer(answer),
             (Self::Job(job), Answer::Job { .. }) => job.answer(),
             _ => unreachable!("an answer is made for its request"),
@@ -101,6 +114,7 @@ impl Request {
     pub(crate) fn fail(self, error: StoreError) {
         match self {
             Self::Append(request) => request.fail(error),
+            Self::Restore(request) => request.answer(Err(error.into())),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Job(job) => job.fail(error),
         }
@@ -110,6 +124,7 @@ impl Request {
     pub(crate) fn doubt(self, error: StoreError) {
         match self {
             Self::Append(request) => request.doubt(error),
+            Self::Restore(request) => request.answer(Err(RestoreError::Indeterminate(error))),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Job(job) => job.doubt(error),
         }

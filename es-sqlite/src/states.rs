@@ -19,6 +19,7 @@ pub(crate) struct States<'c> {
     before: Prepared<'c>,
     after: Prepared<'c>,
     page: Prepared<'c>,
+    namespaces: Prepared<'c>,
     put: Prepared<'c>,
     remove: Prepared<'c>,
     remove_deleted: Prepared<'c>,
@@ -58,6 +59,16 @@ impl<'c> States<'c> {
                 columns!(),
                 " FROM states WHERE namespace = ?1 AND (kind, id) > (?2, ?3) ORDER BY kind, id LIMIT ?4"
             )),
+            // From one namespace to the next, by the index.
+            namespaces: prepared(
+                "WITH RECURSIVE found (namespace) AS (
+                     SELECT min(namespace) FROM states
+                     UNION ALL
+                     SELECT (SELECT min(s.namespace) FROM states AS s WHERE s.namespace > f.namespace)
+                     FROM found AS f WHERE f.namespace IS NOT NULL
+                 )
+                 SELECT namespace FROM found WHERE namespace IS NOT NULL",
+            ),
             put: prepared(concat!(
                 "INSERT INTO states (",
                 columns!(),
@@ -141,6 +152,12 @@ impl<'c> States<'c> {
             check_neighbour(&mut self.after, (namespace, kind, id))?;
         }
         Ok(page)
+    }
+
+    /// The namespaces in which an entity is kept.
+    pub(crate) fn namespaces(&mut self) -> Result<Vec<String>, Problem> {
+        let namespaces = self.namespaces.get()?.query_map([], |row| row.get(0))?;
+        Ok(namespaces.collect::<Result<_, _>>()?)
     }
 
     /// Removes what is to be purged, and tells how many entities that was.

@@ -6,13 +6,14 @@ use std::thread::{JoinHandle, Thread};
 use async_trait::async_trait;
 use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, CursorStore, EventKind, EventStore,
-    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, EventKind,
+    EventStore, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreError, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
 use rusqlite::Connection;
 
+use crate::archive::{RestoreRequest, Restored};
 use crate::chain;
 use crate::checkpoint;
 use crate::connection::Connections;
@@ -116,6 +117,15 @@ impl SqliteStore {
             .unwrap_or_else(|_| unreachable!("an append request answers when it is dropped"))
     }
 
+    /// Has the writer restore appends.
+    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreError> {
+        let (request, answer) = RestoreRequest::new(appends);
+        self.handle.request(Request::Restore(request))?;
+        answer
+            .await
+            .unwrap_or_else(|_| unreachable!("a restore request answers when it is dropped"))
+    }
+
     /// Has the writer do it.
     pub(crate) fn request_job(&self, job: Box<dyn Job>) -> Result<(), StoreError> {
         self.handle.request(Request::Job(job))
@@ -137,6 +147,10 @@ impl SqliteStore {
 
     pub(crate) fn pool(&self) -> Pool {
         self.handle.pool.clone()
+    }
+
+    pub(crate) fn health(&self) -> &Arc<Health> {
+        &self.handle.health
     }
 
     pub(crate) async fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
@@ -323,6 +337,10 @@ impl EventStore for SqliteStore {
     }
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        Some(self)
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         Some(self)
     }
 

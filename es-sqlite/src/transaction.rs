@@ -2,11 +2,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use es_runtime::projection::sql::{InlineError, InlineSteps};
-use es_runtime::store::{Append, AppendError, Appended, IdempotencyKey, StreamAppend, StreamAppended, has_ended};
+use es_runtime::store::{
+    Append, AppendError, Appended, IdempotencyKey, RestoreError, StreamAppend, StreamAppended, has_ended,
+};
 use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
+use crate::archive::{RestoreRequest, Restored};
 use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
@@ -61,6 +64,7 @@ struct Target {
 }
 
 /// The end of the log, within a transaction.
+#[derive(Clone, Copy)]
 struct Head {
     position: Position,
     /// One time for all that is recorded in the transaction.
@@ -144,8 +148,7 @@ impl<'c> Transactions<'c> {
 
     /// Takes back what was written. SQLite may have done that itself.
     fn undo(&mut self, problem: Problem) -> Failure {
-        self.streams.clear();
-        self.kinds.forget();
+        self.forget();
         if self.connection.is_autocommit() {
             return Failure::Undone(problem);
         }
@@ -153,6 +156,12 @@ impl<'c> Transactions<'c> {
             Ok(()) => Failure::Undone(problem),
             Err(error) => Failure::InDoubt(error.into()),
         }
+    }
+
+    /// Forgets what may have been noted of rows that were taken back.
+    fn forget(&mut self) {
+        self.streams.clear();
+        self.kinds.forget();
     }
 
     /// Gives the write lock back, if a failure left it held: other processes go on.
@@ -170,6 +179,7 @@ impl<'c> Transactions<'c> {
         for request in requests {
             answers.push(match request {
                 Request::Append(request) => Answer::Append(self.append_chain(request, &mut head)?),
+                Request::Restore(request) => Answer::Restore(self.restore(request, &mut head)?),
                 Request::Resolve(request) => {
                     let found = self.find(request.append)?;
                     in_doubt |= found.is_none();
@@ -198,17 +208,78 @@ impl<'c> Transactions<'c> {
     }
 
     fn head(&mut self, clock: &dyn Clock) -> Result<Head, Problem> {
-        let now = clock.now();
+        let last = self.last_event()?;
+        Ok(Head {
+            time: clock.now().max(last.time),
+            ..last
+        })
+    }
+
+    /// The end of the log, at the time of its last event.
+    fn last_event(&mut self) -> Result<Head, Problem> {
         let mut rows = self.last_event.get()?.query([])?;
         let (position, time) = match rows.next()? {
-            None => (Position::ZERO, now),
-            Some(row) => (Position(rows::number(row.get(0)?)), now.max(rows::time(row, 1)?)),
+            None => (Position::ZERO, Timestamp::MIN),
+            Some(row) => (Position(rows::number(row.get(0)?)), rows::time(row, 1)?),
         };
         Ok(Head {
             position,
             time,
             moved: false,
         })
+    }
+
+    /// Stores all of the appends as they were recorded, or none.
+    fn restore(
+        &mut self,
+        request: &RestoreRequest,
+        head: &mut Head,
+    ) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+        self.connection.execute_batch("SAVEPOINT restore")?;
+        let restored = self.restore_each(&request.appends)?;
+        if restored.is_ok() {
+            self.connection.execute_batch("RELEASE restore")?;
+            let end = self.last_event()?;
+            head.position = end.position;
+            head.time = head.time.max(end.time);
+            head.moved = true;
+        } else {
+            self.connection.execute_batch("ROLLBACK TO restore; RELEASE restore")?;
+            self.forget();
+        }
+        Ok(restored)
+    }
+
+    /// Stores the appends, up to the first that cannot be stored as it was recorded.
+    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+        let mut last = self.last_event()?;
+        let mut restored = Vec::with_capacity(appends.len());
+        for Restored { recorded, encoded } in appends {
+            let append = &encoded.append;
+            let mut head = Head {
+                time: last.time.max(recorded.recorded_at),
+                ..last
+            };
+            let answer = match self.repetition(encoded)? {
+                Some(answer) => answer,
+                None => {
+                    self.look_up(append)?;
+                    match self.conflict(append) {
+                        Some(conflict) => Err(conflict),
+                        None => Ok(self.write(encoded, &mut head)?),
+                    }
+                }
+            };
+            let answer = answer.map_err(|error| RestoreError::refused(append.id, error));
+            match answer.and_then(|appended| recorded.check(&appended).map(|()| appended)) {
+                Ok(appended) => restored.push(appended),
+                Err(refused) => return Ok(Err(refused)),
+            }
+            if head.position > last.position {
+                last = head;
+            }
+        }
+        Ok(Ok(restored))
     }
 
     /// The answers to the appends of a request, up to the first that was not stored now.

@@ -43,6 +43,7 @@ impl Fixture for Sqlite {
             Capability::TxProjections,
             Capability::SqlProjections,
             Capability::States,
+            Capability::Archive,
             Capability::PushWake,
         ]
     }

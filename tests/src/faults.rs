@@ -8,9 +8,9 @@ use std::time::Duration;
 use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::store::{
     Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
-    Commit, CommitError, CursorStore, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams, Parked,
-    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore,
-    RowTable, StreamInfo,
+    Commit, CommitError, CursorStore, Demand, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams,
+    Parked, Positions, ProjectionStore, Purge, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup,
+    RowQuery, RowStore, RowTable, SaveError, StateChange, StateKey, StateStore, StreamInfo,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Timestamp, Version,
@@ -80,6 +80,7 @@ struct Plan {
     frozen: AtomicBool,
     hints: Mutex<Option<AppendSignalSource>>,
     stands_by: AtomicBool,
+    has_no_states: AtomicBool,
     pace: Mutex<Duration>,
     refused: Mutex<Option<String>>,
     reads: Mutex<Reads>,
@@ -168,6 +169,11 @@ impl<S: ?Sized> Faulty<S> {
     /// No lease is got from now on, as if another process had it, until it is told otherwise.
     pub fn stand_by(&self, stands_by: bool) {
         self.plan.stands_by.store(stands_by, Ordering::SeqCst);
+    }
+
+    /// Whoever asks for states from now on is told that the store keeps none.
+    pub fn keep_no_states(&self) {
+        self.plan.has_no_states.store(true, Ordering::SeqCst);
     }
 
     async fn thaw(&self) {
@@ -311,6 +317,12 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {
         Some(self)
+    }
+
+    fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
+        let states = Arc::clone(&self.store).state_store()?;
+        let has_states = !self.plan.has_no_states.load(Ordering::SeqCst);
+        has_states.then(|| Arc::new(FaultyStates { faulty: self, states }) as Arc<dyn StateStore>)
     }
 
     fn positions(&self) -> Positions {
@@ -512,3 +524,47 @@ impl<S: ProjectionStore + ?Sized> RowStore for Faulty<S> {
 }
 
 impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {}
+
+/// The states of a store that fails when it is told to: saving one is a commit.
+struct FaultyStates<S: ?Sized> {
+    faulty: Arc<Faulty<S>>,
+    states: Arc<dyn StateStore>,
+}
+
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> StateStore for FaultyStates<S> {
+    async fn save(&self, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {
+        let mut refused = None;
+        let saving = async {
+            let saved = self.states.save(changes, demand).await;
+            saved.map_err(|error| {
+                refused = Some(error);
+                CommitError::Store(failure())
+            })
+        };
+        let written = self.faulty.write(Position::ZERO, &[], saving).await;
+        match (written, refused) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(error)) => Err(error),
+            (Err(CommitError::Indeterminate(error)), None) => Err(SaveError::Indeterminate(error)),
+            (Err(_), None) => Err(SaveError::Store(failure())),
+        }
+    }
+
+    async fn get(&self, key: &StateKey) -> Result<Option<StateChange>, StoreError> {
+        self.faulty.thaw().await;
+        self.states.get(key).await
+    }
+
+    fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
+        self.states.load(namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.states.namespaces().await
+    }
+
+    async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        self.states.purge(purge).await
+    }
+}

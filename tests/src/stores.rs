@@ -49,6 +49,45 @@ macro_rules! on_every_store_and_postgres {
     };
 }
 
+/// Makes each `async fn name(store: _)` a test on every store of states, with the store as `Arc<dyn StateStore>`: in memory, the same
+/// lagging, on SQLite and on PostgreSQL.
+#[macro_export]
+macro_rules! on_every_state_store {
+    ($($(#[$doc:meta])* async fn $name:ident($store:ident: _) $body:block)+) => {
+        mod promises {
+            use super::*;
+            $($(#[$doc])* pub(super) async fn $name($store: std::sync::Arc<dyn es_runtime::store::StateStore>) $body)+
+        }
+
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                super::promises::$name(std::sync::Arc::new(es_runtime::MemoryStore::new())).await;
+            })+
+        }
+
+        mod lagging {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let lagging = es_conformance::wrap::Lagging::new(es_runtime::MemoryStore::new(), 7);
+                super::promises::$name(std::sync::Arc::new(lagging)).await;
+            })+
+        }
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                let folder = $crate::tempdir().unwrap();
+                let store = $crate::SqliteStore::open(folder.path().join("test.db")).await.unwrap();
+                super::promises::$name(std::sync::Arc::new(store)).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")] async fn $name() {
+                super::promises::$name(std::sync::Arc::new($crate::stores::postgres().await)).await;
+            })+
+        }
+    };
+}
+
 /// Makes each `async fn name(store: _)` a test on both databases, with the store as `SqliteStore` and as `PostgresStore`. What stands
 /// under `sqlite` and `postgres` is in scope in the tests on that one.
 #[macro_export]

@@ -9,8 +9,8 @@ use es_runtime::prelude::*;
 use es_runtime::store::Append;
 use es_runtime::store::ProjectionStore;
 use es_runtime::{
-    AppendId, DecodeError, Decoded, EncodeError, Event, EventEnum as _, EventId, ExpectedVersion, Key as _, LoadError,
-    Metadata, NewEvent, Position, UnknownEvent, UnreadableEvent, UpcastPanic, Version,
+    AppendId, DecodeError, Decoded, EncodeError, EventEnum as _, EventId, ExpectedVersion, Key as _, LoadError,
+    Metadata, NewEvent, Position, Stored, UnknownEvent, UnreadableEvent, UpcastPanic, Version,
 };
 use es_tests::on_every_store_and_postgres;
 use futures_util::TryStreamExt as _;

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use es_runtime::prelude::*;
 use es_runtime::testing::Given;
 use es_runtime::{
-    AnyRefusal, Command, CommandEnum, DecodeError, Decoded, Event, EventEnum, EventInfo, Key, KeyOf, Misapplied,
+    AnyRefusal, Command, CommandEnum, DecodeError, Decoded, EventEnum, EventInfo, Key, KeyOf, Misapplied, Stored,
     WrongTarget,
 };
 

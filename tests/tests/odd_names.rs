@@ -152,7 +152,7 @@ fn a_command_may_be_called_context() {
 
 #[test]
 fn a_stored_name_need_not_be_an_identifier() {
-    let event = <terms::Agreed_ as es_runtime::Event>::decode(1, r#"{"m²": "none"}"#.as_bytes()).unwrap();
+    let event = <terms::Agreed_ as es_runtime::Stored>::decode(1, r#"{"m²": "none"}"#.as_bytes()).unwrap();
     assert_eq!(event, terms::Agreed_ { text: "none".into() });
 }
 

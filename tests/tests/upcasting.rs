@@ -3,7 +3,7 @@
 #![deny(warnings)]
 
 use es_runtime::prelude::*;
-use es_runtime::{DecodeError, Event};
+use es_runtime::{DecodeError, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};

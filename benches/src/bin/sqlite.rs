@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use es_benches::per_second;
+use es_benches::closed_loop::{Figure, closed_loop};
 use es_runtime::Runtime;
 use es_runtime::prelude::*;
 use es_sqlite::SqliteStore;
@@ -68,7 +68,7 @@ async fn sqlite(callers: usize) -> Result<Figure> {
             })
         }
     });
-    Ok(closed_loop(callers).await)
+    Ok(closed_loop(TIME, callers).await)
 }
 
 /// Appends 220 bytes to a file and waits until they are flushed.
@@ -95,66 +95,8 @@ async fn file(callers: usize) -> Result<Figure> {
             Box::pin(async { wait.await.expect("the writer answers") })
         }
     });
-    let figure = closed_loop(callers).await;
+    let figure = closed_loop(TIME, callers).await;
     drop(sender);
     writer.join().expect("the writer ends");
     Ok(figure)
-}
-
-/// How many calls were done, and how long each took.
-struct Figure {
-    latencies: Vec<Duration>,
-    time: Duration,
-}
-
-impl Figure {
-    fn rate(&self) -> f64 {
-        per_second(self.latencies.len(), self.time)
-    }
-
-    fn percentile(&self, percent: usize) -> u128 {
-        self.latencies[(self.latencies.len() - 1) * percent / 100].as_micros()
-    }
-}
-
-impl std::fmt::Display for Figure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{:>7.0}/s ({:>5}/{:>5} µs)",
-            self.rate(),
-            self.percentile(50),
-            self.percentile(99)
-        )
-    }
-}
-
-/// Each caller calls again as soon as it was answered.
-async fn closed_loop<C>(callers: impl Iterator<Item = C>) -> Figure
-where
-    C: Fn(usize) -> BoxFuture<'static, ()> + Send + 'static,
-{
-    let start = Instant::now();
-    let tasks: Vec<_> = callers
-        .map(|call| {
-            tokio::spawn(async move {
-                let mut latencies = Vec::new();
-                let mut turn = 0;
-                while start.elapsed() < TIME {
-                    let begun = Instant::now();
-                    call(turn).await;
-                    latencies.push(begun.elapsed());
-                    turn += 1;
-                }
-                latencies
-            })
-        })
-        .collect();
-    let mut latencies = Vec::new();
-    for task in tasks {
-        latencies.extend(task.await.expect("the caller ends"));
-    }
-    let time = start.elapsed();
-    latencies.sort_unstable();
-    Figure { latencies, time }
 }

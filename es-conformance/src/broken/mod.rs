@@ -1,6 +1,7 @@
 //! Stores with one fault each, which the suite must catch. They show that a case bites, and what a breach looks like.
 
 mod answers;
+mod archives;
 mod chains;
 mod contents;
 mod damage;
@@ -134,6 +135,8 @@ broken! {
         caught by ["g04_checkpoint_write_failure_rolls_back_state"];
     projections::does_a_parked_event_twice "takes a parked event for done whether it is parked or not"
         caught by ["g09_parked_event_can_be_replayed"];
+    projections::forgets_why_events_are_parked "keeps no reason of parked events"
+        caught by ["g09_parked_event_can_be_replayed"];
     projections::stays_where_nothing_changed "leaves the checkpoint where it is if no row changes"
         caught by ["f12_filter_does_not_stall_checkpoint"];
     projections::forgets_the_event_at_a_checkpoint "does not keep which event stood at a checkpoint"
@@ -216,6 +219,22 @@ broken! {
         caught by ["p05_load_gives_the_latest_of_each", "p08_purge_removes_only_what_is_named"];
     states::trims_payloads "drops white space around payloads"
         caught by ["p12_names_limits_bytes"];
+    archives::reads_only_what_has_events "leaves out appends without events"
+        caught by ["u01_appends_are_read_back_whole"];
+    archives::reads_no_keys "reads appends without their keys"
+        caught by ["u01_appends_are_read_back_whole"];
+    archives::restores_at_its_own_time "records what is restored at the time of its clock"
+        caught by ["u02_restored_appends_are_the_same"];
+    archives::forgets_keys_of_what_it_restores "restores appends without their keys"
+        caught by ["u02_restored_appends_are_the_same"];
+    archives::restores_what_fits "restores the appends before the one that does not fit"
+        caught by ["u03_refused_restore_changes_nothing"];
+    archives::restores_anywhere "restores appends behind whatever is stored"
+        caught by ["u03_refused_restore_changes_nothing"];
+    archives::tears_dropped_restores "restores a part if the future is dropped"
+        caught by ["u04_dropped_restore_is_whole"];
+    states::tells_no_namespace_of_tombstones "does not tell a namespace in which every entity is deleted"
+        caught by ["u05_namespaces_are_told"];
     outcomes::resolves_nothing "says of every append that it is not stored"
         caught by ["a22_own_write_is_recognised_on_retry", "d15_resolve_is_definite", "l05_timeout_wrapper_gives_indeterminate"];
 }
@@ -244,6 +263,11 @@ pub fn honest_with_states() -> Box<dyn Fixture> {
     states::honest()
 }
 
+/// The same with archives, as the stores with a fault in these have.
+pub fn honest_with_archives() -> Box<dyn Fixture> {
+    archives::honest()
+}
+
 /// The same with tables that methods write, as the stores with a fault in these have.
 pub fn honest_with_tables() -> Box<dyn Fixture> {
     sql::honest()
@@ -267,7 +291,12 @@ fn faulty<W: Wrap>(make: impl Fn(MemoryStore, Arc<dyn Clock>) -> W + Send + Sync
 #[async_trait]
 impl Fixture for Faulty {
     fn capabilities(&self) -> &[Capability] {
-        &[Capability::MultiStream, Capability::AnyPayload, Capability::PushWake]
+        &[
+            Capability::MultiStream,
+            Capability::AnyPayload,
+            Capability::Archive,
+            Capability::PushWake,
+        ]
     }
 
     async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {

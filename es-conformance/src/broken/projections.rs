@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, ProjectionStore,
-    Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, ParkReason,
+    ProjectionStore, Replace, Row, RowChange, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{Clock, EventStore, MemoryStore, Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -113,6 +113,16 @@ fault!(
     parks_at_the_checkpoint_only,
     async fn advance(&self, mut advance: Advance) -> Result<(), CommitError> {
         advance.park.retain(|parked| parked.position <= advance.to);
+        self.0.advance(advance).await
+    }
+);
+
+fault!(
+    forgets_why_events_are_parked,
+    async fn advance(&self, mut advance: Advance) -> Result<(), CommitError> {
+        for parked in &mut advance.park {
+            parked.reason = ParkReason::Failed;
+        }
         self.0.advance(advance).await
     }
 );

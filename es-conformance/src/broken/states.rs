@@ -25,6 +25,10 @@ trait Fault: Send + Sync + 'static {
         store.load(namespace)
     }
 
+    async fn namespaces(&self, store: &MemoryStore) -> Result<Vec<String>, StoreError> {
+        store.namespaces().await
+    }
+
     async fn purge(&self, store: &MemoryStore, purge: Purge) -> Result<u64, StoreError> {
         store.purge(purge).await
     }
@@ -48,6 +52,10 @@ impl<F: Fault> StateStore for Faulty<F> {
 
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
         self.fault.load(&self.store, namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.fault.namespaces(&self.store).await
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
@@ -219,6 +227,20 @@ fault!(
         store
             .purge(Purge::entities(all.into_iter().map(|change| change.key)))
             .await
+    }
+);
+
+fault!(
+    tells_no_namespace_of_tombstones,
+    async fn namespaces(&self, store: &MemoryStore) -> Result<Vec<String>, StoreError> {
+        let mut living = Vec::new();
+        for namespace in store.namespaces().await? {
+            let all: Vec<StateChange> = store.load(&namespace).try_collect().await?;
+            if all.iter().any(|change| change.change != Change::Delete) {
+                living.push(namespace);
+            }
+        }
+        Ok(living)
     }
 );
 

@@ -78,6 +78,10 @@ impl<S: StateStore> StateStore for Lagging<S> {
             .boxed()
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.store.namespaces().await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         let purged = self.store.purge(purge.clone()).await?;
         // A change that is purged never comes back, however late the store compacts.

@@ -17,6 +17,7 @@ const KNOWN: Known = Known {
 
 const WORDS: Words = Words {
     attribute: "#[command]",
+    name: "command",
     noun: "a command",
     or_enum: false,
 };

@@ -1,26 +1,68 @@
 //! `#[event]`.
 
-mod arguments;
-mod expand;
-mod history;
-mod model;
-
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 
-use crate::companions::{self, ON_STRUCT};
+use crate::args::{self, Known};
+use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
-pub(crate) use expand::event as expand;
-pub(crate) use history::strip;
-pub(crate) use model::Event;
+use crate::message::Words;
+use crate::stored::{self, Arguments, Stored};
+
+const KNOWN: Known = Known {
+    attribute: WORDS.attribute,
+    arguments: &[
+        "name", "version", "from", "try_from", "removed", "alias", VALIDATE, GARDE, "crate",
+    ],
+    repeatable: &["removed", "alias"],
+};
+
+const WORDS: Words = Words {
+    attribute: "#[event]",
+    name: "event",
+    noun: "an event",
+    or_enum: false,
+};
+
+/// A struct with `#[event]`.
+struct Event {
+    stored: Stored,
+    checks: Checks,
+}
 
 pub(crate) fn attribute(args: TokenStream, item: &TokenStream) -> TokenStream {
-    let mut errors = Errors::default();
-    let item = &companions::refuse(item.clone(), "event", ON_STRUCT, &mut errors);
-    let event = Event::parse(args, item, &mut errors);
-    // Expanded after an error too, or else every use of the event would be reported besides.
-    let above = event.as_ref().map(Event::above);
-    let impls = event.as_ref().map(expand::event);
-    let item = history::strip(item);
-    quote!(#above #item #impls #errors)
+    stored::attribute(item, &WORDS, |item, errors| Event::parse(args, item, errors), expand)
+}
+
+impl Event {
+    fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
+        let (mut given, mut checks) = (Arguments::default(), Checks::default());
+        args::read(args, &KNOWN, errors, |argument, input| {
+            match argument.unraw().to_string().as_str() {
+                VALIDATE => checks.read_validate(argument, input),
+                GARDE => checks.read_garde(argument),
+                _ => given.read(argument, input),
+            }
+        });
+        let stored = Stored::parse(given, item, &WORDS, errors)?;
+        Some(Self { stored, checks })
+    }
+}
+
+impl AsRef<Stored> for Event {
+    fn as_ref(&self) -> &Stored {
+        &self.stored
+    }
+}
+
+fn expand(event: &Event) -> TokenStream {
+    let (runtime, ident) = (&event.stored.runtime, &event.stored.message.ident);
+    let check = event.checks.expand(runtime);
+    quote! {
+        #[automatically_derived]
+        impl #runtime::Event for #ident {
+            #check
+        }
+    }
 }

@@ -7,18 +7,14 @@ use super::reaction::{Hears, Reaction};
 use super::signature::{Extra, Takes};
 use super::state::State;
 use crate::aggregate::listed::Listed;
-use crate::event;
 use crate::stored_name::snake_case;
 
 pub(super) fn state(state: &State) -> TokenStream {
-    let State { event, id } = state;
-    let (runtime, ident) = (&event.runtime, &event.message.ident);
-    let stored = event::expand(event);
+    let State { stored, id } = state;
+    let (runtime, ident) = (&stored.runtime, &stored.message.ident);
     // Any type that can be an id, after an error.
     let id = id.as_ref().map_or_else(|| quote!(#runtime::Position), |id| quote!(#id));
     quote! {
-        #stored
-
         #[automatically_derived]
         impl #runtime::process::ProcessState for #ident {
             type Id = #id;

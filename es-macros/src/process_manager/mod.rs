@@ -11,11 +11,11 @@ use quote::quote;
 
 use crate::companions::{self, ON_BLOCK, ON_STRUCT};
 use crate::errors::Errors;
-use crate::event;
 use crate::helper;
 use crate::impl_block::ImplBlock;
+use crate::stored;
 use block::Block;
-use state::State;
+use state::{State, WORDS};
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -23,17 +23,17 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     match ImplBlock::parse(&item, &mut errors) {
         Some(block) => on_block(args, block, item, errors),
         // Marked, as it may be a block that is being typed.
-        None => on_state(args, &helper::mark(item), errors),
+        None => {
+            let item = helper::mark(item);
+            let state = stored::attribute(
+                &item,
+                &WORDS,
+                |item, errors| State::parse(args, item, errors),
+                expand::state,
+            );
+            quote!(#state #errors)
+        }
     }
-}
-
-fn on_state(args: TokenStream, item: &TokenStream, mut errors: Errors) -> TokenStream {
-    let state = State::parse(args, item, &mut errors);
-    // Expanded after an error too, or else every use of the process manager would be reported besides.
-    let above = state.as_ref().map(|state| state.event.above());
-    let impls = state.as_ref().map(expand::state);
-    let item = event::strip(item);
-    quote!(#above #item #impls #errors)
 }
 
 fn on_block(args: TokenStream, block: ImplBlock, item: TokenStream, mut errors: Errors) -> TokenStream {

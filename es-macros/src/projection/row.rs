@@ -33,6 +33,7 @@ const KNOWN: Known = Known {
 
 const WORDS: Words = Words {
     attribute: "#[projection]",
+    name: "projection",
     noun: "a projection",
     or_enum: false,
 };

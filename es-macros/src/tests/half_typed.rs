@@ -321,7 +321,15 @@ const REACTIONS: &[&str] = &[
     "#[on] fn moved<T>(&self, _: Moved) -> T {}",
 ];
 
-const ATTRIBUTES: [&str; 6] = ["event", "command", "value", "aggregate", "projection", "process_manager"];
+const ATTRIBUTES: [&str; 7] = [
+    "event",
+    "entity",
+    "command",
+    "value",
+    "aggregate",
+    "projection",
+    "process_manager",
+];
 
 #[test]
 fn methods() {

@@ -8,12 +8,13 @@ mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{aggregate, command, derive_aggregate, event, helper, process_manager, projection, value};
+use crate::{aggregate, command, derive_aggregate, entity, event, helper, process_manager, projection, value};
 
 /// Runs the macro of this name.
 fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
     match name {
         "event" => event::attribute(args, &item),
+        "entity" => entity::attribute(args, &item),
         "command" => command::attribute(args, &item),
         "value" => value::attribute(args, &item),
         "aggregate" => aggregate::attribute(args, item),

@@ -26,6 +26,14 @@ const PROGRAMS: &[Program] = &[
         "#[derive(PartialEq, serde::Serialize)] pub(crate) struct Opened(pub Owner, [u8; 4]);",
     ),
     (
+        "entity",
+        r#"name = "environment", id = id, version = 2, alias = "stage", crate = es"#,
+        "pub struct Environment {
+            #[serde(rename = \"key\")] pub id: ids::EnvironmentId,
+            #[entity(added(since = 2, default = Region::Eu))] pub region: Region,
+        }",
+    ),
+    (
         "command",
         r#"name = "open", validate = Self::check, crate = es"#,
         "pub struct Open { owner: Option<Owner>, at: (u8, Vec<u8>) }",
@@ -199,7 +207,7 @@ fn mistake(name: &str, args: &TokenStream, item: &TokenStream) -> Option<String>
     if is_there { None } else { found("loses it") }
 }
 
-/// The tokens without what the macros add to the helper attributes of a block, and take from the fields of an event.
+/// The tokens without what the macros add to the helper attributes of a block, and take from the fields of an event or an entity.
 fn unmarked(tokens: &TokenStream) -> Vec<String> {
     let mut all = Vec::new();
     flat(without_history(tokens), &mut all);
@@ -213,14 +221,16 @@ fn unmarked(tokens: &TokenStream) -> Vec<String> {
     all.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The tokens without `#[event(…)]`.
+/// The tokens without `#[event(…)]` and `#[entity(…)]`.
 fn without_history(tokens: &TokenStream) -> TokenStream {
     let mut kept: Vec<TokenTree> = Vec::new();
     for tree in tokens.clone() {
         match tree {
             TokenTree::Group(group)
                 if kept.last().is_some_and(|last| last.to_string() == "#")
-                    && group.to_string().replace(' ', "").starts_with("[event") =>
+                    && ["[event", "[entity"]
+                        .iter()
+                        .any(|helper| group.to_string().replace(' ', "").starts_with(helper)) =>
             {
                 kept.pop();
             }

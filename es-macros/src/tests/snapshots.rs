@@ -45,6 +45,15 @@ fn event_with_history() {
 }
 
 #[test]
+fn entity() {
+    check(
+        "entity",
+        "id = id, version = 2",
+        "pub struct Environment { pub id: String, #[entity(added(since = 2, default = 1))] pub zone: u8 }",
+    );
+}
+
+#[test]
 fn command() {
     check(
         "command",

@@ -12,6 +12,7 @@ CREATE TABLE "es".parked (
     reader   text COLLATE "C" NOT NULL,
     position bigint NOT NULL,
     event_id uuid   NOT NULL,
+    reason   text   NOT NULL,             -- failed, behind (another parked event) or ended_processes
     error    text   NOT NULL,             -- of the last attempt
     attempts bigint NOT NULL,
     PRIMARY KEY (reader, position)

@@ -39,6 +39,9 @@ CREATE TABLE "es".appends (
     streams     json        NOT NULL      -- [{"category", "stream_id", "events", "version", "position"}, …]
 );
 
+-- Finds those without events where they stand in the log, for archives.
+CREATE INDEX appends_position ON "es".appends (((streams -> 0 ->> 'position')::bigint), append_id);
+
 -- Requests that are to be done once only. The scope of a key is this schema.
 CREATE TABLE "es".idempotency_keys (
     key         text COLLATE "C" PRIMARY KEY CHECK (octet_length(key) BETWEEN 1 AND 2000),

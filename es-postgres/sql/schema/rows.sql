@@ -43,7 +43,7 @@ END $$;
 CREATE FUNCTION "es".commit_batch(
     of_reader text, held text, holder text, held_epoch bigint, from_position bigint, to_position bigint, to_event uuid,
     row_table text, keys text[], data json[], positions bigint[], deleted text[],
-    parked bigint[], parked_events uuid[], errors text[], attempts bigint[], unparked bigint[],
+    parked bigint[], parked_events uuid[], reasons text[], errors text[], attempts bigint[], unparked bigint[],
     OUT outcome text, OUT actual bigint
 )
 LANGUAGE plpgsql SECURITY DEFINER
@@ -85,10 +85,10 @@ BEGIN
         EXECUTE format('DELETE FROM %I.%I WHERE key = ANY ($1)', 'es', row_table) USING deleted;
     END IF;
     DELETE FROM "es".parked AS p WHERE p.reader = of_reader AND p.position = ANY (unparked);
-    INSERT INTO "es".parked (reader, position, event_id, error, attempts)
-    SELECT of_reader, u.* FROM unnest(parked, parked_events, errors, attempts) AS u
+    INSERT INTO "es".parked (reader, position, event_id, reason, error, attempts)
+    SELECT of_reader, u.* FROM unnest(parked, parked_events, reasons, errors, attempts) AS u
         ON CONFLICT (reader, position) DO UPDATE
-       SET event_id = excluded.event_id, error = excluded.error, attempts = excluded.attempts;
+       SET event_id = excluded.event_id, reason = excluded.reason, error = excluded.error, attempts = excluded.attempts;
 END $$;
 
 -- Lets a reader begin anew.

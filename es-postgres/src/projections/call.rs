@@ -9,7 +9,7 @@ use crate::rows::{Json, column, number};
 
 /// The statement that moves a checkpoint and writes rows, for a schema called `es`.
 pub(super) const COMMIT: &str = "SELECT outcome, actual FROM \"es\".commit_batch(\
-     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
 
 /// The work of a reader, as the arguments of [`COMMIT`].
 pub(super) struct Call<'a> {
@@ -25,6 +25,7 @@ pub(super) struct Call<'a> {
     deleted: Vec<&'a str>,
     parked: Vec<i64>,
     events: Vec<Uuid>,
+    reasons: Vec<&'a str>,
     errors: Vec<&'a str>,
     attempts: Vec<i64>,
     unparked: Vec<i64>,
@@ -59,13 +60,14 @@ impl<'a> Call<'a> {
             deleted,
             parked: advance.park.iter().map(|parked| column(parked.position.0)).collect(),
             events: advance.park.iter().map(|parked| parked.event.0).collect(),
+            reasons: advance.park.iter().map(|parked| parked.reason.name()).collect(),
             errors: advance.park.iter().map(|parked| &*parked.error).collect(),
             attempts: advance.park.iter().map(|parked| parked.attempts.into()).collect(),
             unparked: advance.unpark.iter().map(|position| column(position.0)).collect(),
         }
     }
 
-    pub(super) fn arguments(&self) -> [&(dyn ToSql + Sync); 17] {
+    pub(super) fn arguments(&self) -> [&(dyn ToSql + Sync); 18] {
         let Lease { name, owner, .. } = &self.advance.lease;
         [
             &self.advance.reader,
@@ -82,6 +84,7 @@ impl<'a> Call<'a> {
             &self.deleted,
             &self.parked,
             &self.events,
+            &self.reasons,
             &self.errors,
             &self.attempts,
             &self.unparked,

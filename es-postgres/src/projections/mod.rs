@@ -16,7 +16,7 @@ use bytes::Bytes;
 use deadpool_postgres::Object;
 use es_runtime::store::{
     Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences, Lease, LeaseState,
-    Parked, ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    ParkReason, Parked, ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -45,7 +45,7 @@ const CHECKPOINT: &str = "SELECT c.position, c.event_id, c.updated_at, c.epoch <
 const FORGET: &str = "SELECT \"es\".forget_reader($1, $2, $3, $4, $5), NULL::bigint";
 const REPLACE: &str = "SELECT outcome, actual FROM \"es\".replace_rows($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const CREATE: &str = "SELECT \"es\".create_rows($1, $2, $3)";
-const PARKED: &str = "SELECT position, event_id, error, attempts FROM \"es\".parked \
+const PARKED: &str = "SELECT position, event_id, reason, error, attempts FROM \"es\".parked \
      WHERE reader = $1 AND position > $2 ORDER BY position LIMIT $3";
 
 /// The longest time for a statement that visits all rows of a table.
@@ -279,11 +279,14 @@ impl CursorStore for PostgresStore {
                 .ask(PARKED, &[&reader, &column(after.0), &i64::from(limit)])
                 .await?;
             let parked = rows.iter().map(|row| {
-                let attempts: i64 = row.read(3)?;
+                let (reason, attempts): (&str, i64) = (row.read(2)?, row.read(4)?);
+                let reason = ParkReason::named(reason)
+                    .ok_or_else(|| Problem::Damaged(format!("this build parks no event for the reason {reason:?}")))?;
                 Ok(Parked {
                     position: Position(row.number(0)?),
                     event: EventId(row.read(1)?),
-                    error: row.read(2)?,
+                    reason,
+                    error: row.read(3)?,
                     attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
                 })
             });

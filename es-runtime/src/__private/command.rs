@@ -5,10 +5,14 @@ use std::marker::PhantomData;
 use serde::de::{self, Deserializer, EnumAccess, VariantAccess};
 use serde::{Deserialize, Serializer};
 
-use crate::{AnyRefusal, CommandEnum, CommandOf, Context, Declined, EventSourced, Invalid};
+use crate::{AnyRefusal, CommandEnum, CommandInfo, CommandOf, Context, Declined, EventSourced, Invalid};
 
 pub const fn command_name<A: EventSourced, C: CommandOf<A>>() -> &'static str {
     C::NAME
+}
+
+pub const fn command_info<A: EventSourced, C: CommandOf<A>>() -> CommandInfo {
+    CommandInfo::of::<A, C>()
 }
 
 pub fn check<A: EventSourced, C: CommandOf<A>>(command: &C) -> Result<(), Invalid> {

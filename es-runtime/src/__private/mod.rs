@@ -7,6 +7,7 @@
 mod aggregate;
 mod command;
 mod event;
+pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
@@ -16,6 +17,7 @@ mod retired;
 mod row;
 mod schema;
 mod shape;
+mod shown;
 mod sql;
 mod unique;
 mod upcast;
@@ -28,8 +30,8 @@ pub use serde;
 
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{
-    check, clone_command, command_name, debug_command, decide, decode_command, deserialize_command, eq_command,
-    handle_any, serialize_command, unknown_command,
+    check, clone_command, command_info, command_name, debug_command, decide, decode_command, deserialize_command,
+    eq_command, handle_any, serialize_command, unknown_command,
 };
 pub use event::{
     change, check_event, clone_event, create, debug_event, decode, encode, encode_as, eq_event, info, info_of,
@@ -47,6 +49,7 @@ pub use row::{
 };
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
+pub use shown::{NoJson, NoText, ShownJson, ShownText, shown, state};
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{

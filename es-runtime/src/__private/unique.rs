@@ -1,7 +1,7 @@
 //! Compares the events or commands of an aggregate, and the shapes of an event, while they are compiled.
 
 use super::Repeated;
-use crate::{Event, EventInfo};
+use crate::{EventInfo, Stored};
 
 /// An event of an aggregate.
 pub struct Named {
@@ -100,16 +100,18 @@ const fn assert_apart(aggregate: &str, first: &Named, second: &Named) {
     panic!("{}", message.text());
 }
 
-/// Fails to compile if `Old` is not the shape before `New`, of the same event. Both are passed by type and by name.
+/// Fails to compile if `Old` is not the shape before `New`, of the same name. Both are passed by type and by name.
 #[track_caller]
-pub const fn assert_chain<New: Event, Old: super::OldShape<New>>(new: &str, old: &str) {
+pub const fn assert_chain<New: Stored, Old: super::OldShape<New>>(attribute: &str, new: &str, old: &str) {
     let mut message = Message::new();
     if !equal(New::NAME, Old::NAME) {
         message.push(&["`", old, "` is named \"", Old::NAME, "\", but comes before `", new]);
         message.push(&[
             "`, which is named \"",
             New::NAME,
-            "\": write `#[event(name = \"",
+            "\": write `#[",
+            attribute,
+            "(name = \"",
             New::NAME,
             "\", …)]` above `",
             old,

@@ -5,11 +5,11 @@ use std::error::Error;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{DecodeError, EncodeError, Event, UpcastPanic};
+use crate::{DecodeError, EncodeError, Stored, UpcastPanic};
 
 /// Says that this is the shape before `New`. Written for what is named in `from = …`, so that one that is no event is one error,
 /// at that implementation.
-pub trait OldShape<New>: Event {}
+pub trait OldShape<New>: Stored {}
 
 /// The error of a step, whatever it is.
 pub type StepError = Box<dyn Error + Send + Sync>;
@@ -78,7 +78,7 @@ pub fn try_upcast<New: TryUpcastFrom<Old>, Old>(old: Old) -> Result<New, StepErr
 }
 
 /// Reads an event that has older shapes, of which `Old` is the one before.
-pub fn decode_chain<New: Event, Old: OldShape<New>>(
+pub fn decode_chain<New: Stored, Old: OldShape<New>>(
     shape_version: u32,
     payload: &[u8],
     step: impl FnOnce(Old) -> Result<New, StepError>,
@@ -114,7 +114,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Writes an event that has older shapes, of which `Old` is the one before.
-pub fn encode_chain<New: Event, Old: OldShape<New>>(
+pub fn encode_chain<New: Stored, Old: OldShape<New>>(
     event: &New,
     shape_version: u32,
     out: &mut Vec<u8>,
@@ -156,8 +156,8 @@ impl<New, Old> NoWayBack<New, Old> for Back<New, Old> {}
 
 /// `OLDEST_VERSION` of a shape that comes from `Old`. Asked of `Old` only if that is older, as it would go round in a circle if the
 /// shapes do; the circle is reported by [`assert_chain`](super::assert_chain).
-pub const fn oldest<New: Event, Old: OldShape<New>>() -> u32 {
-    const fn of<E: Event>() -> u32 {
+pub const fn oldest<New: Stored, Old: OldShape<New>>() -> u32 {
+    const fn of<E: Stored>() -> u32 {
         E::OLDEST_VERSION
     }
     if follows::<New, Old>() {
@@ -168,8 +168,8 @@ pub const fn oldest<New: Event, Old: OldShape<New>>() -> u32 {
 }
 
 /// `WRITES_FROM` of a shape that comes from `Old`.
-pub const fn writes_from<New: Event, Old: OldShape<New>>(way_back: bool) -> u32 {
-    const fn of<E: Event>() -> u32 {
+pub const fn writes_from<New: Stored, Old: OldShape<New>>(way_back: bool) -> u32 {
+    const fn of<E: Stored>() -> u32 {
         E::WRITES_FROM
     }
     if way_back && follows::<New, Old>() {
@@ -179,6 +179,6 @@ pub const fn writes_from<New: Event, Old: OldShape<New>>(way_back: bool) -> u32 
     }
 }
 
-const fn follows<New: Event, Old: OldShape<New>>() -> bool {
+const fn follows<New: Stored, Old: OldShape<New>>() -> bool {
     New::SHAPE_VERSION > Old::SHAPE_VERSION && New::SHAPE_VERSION - Old::SHAPE_VERSION == 1
 }

@@ -1,180 +1,170 @@
-//! What is tried is noted in the store before it is, so that whoever comes after a process that ended meanwhile knows what ended it.
+//! Records each attempt before making it, so that the next process can tell which event ended the last one.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Advance, CommitError, CursorStore, Lease, Parked};
-use crate::{EventId, Position, RecordedEvent, StoreError};
+use crate::store::{CommitError, CursorStore, Kept, Lease, OwnState, StateStore};
+use crate::{EventId, MemoryStore, Position, RecordedEvent, StoreError};
 
-/// So many events are tried one by one after a suspicion, and so many together at first.
+/// The number of events that are tried one by one after a suspicion, and together at first.
 pub(crate) const FIRST: usize = 1_000;
 
-/// How many processes an event may end on its own before it is not tried any more.
+/// The number of processes that an event may end on its own before it is not tried any more.
 pub(crate) const ENDED: u32 = 3;
 
-/// After how many processes that ended behind the same place events are tried one by one.
+/// The number of processes that ended behind the same place after which events are tried one by one.
 const SUSPICIOUS: u32 = 2;
 
-/// The attempts of one reader.
+/// The attempts of one reader, of which the store keeps one note.
 ///
 /// The first events of a tenure are noted, and nothing else once they are done. Where that did not end well twice, each of the next events
 /// is noted before it is tried alone.
-pub(crate) struct Trial {
-    store: Arc<dyn CursorStore>,
-    /// Under this name the note is kept: the one event that is parked there.
+///
+/// A note is only ever put in the place of the one that was read or written last, and one of another holder is only taken up under the
+/// lease: a process that has lost it cannot replace what its successor has written.
+pub(crate) struct AttemptLog {
     reader: String,
-    /// How many processes an event may end.
+    cursors: Arc<dyn CursorStore>,
+    state: OwnState<Note>,
+    /// The number of processes that an event may end.
     most: u32,
-    /// The tenure of which the rest tells, by the epoch of its lease.
-    epoch: u64,
-    /// Whether the store is known to hold `note`.
-    is_known: bool,
-    note: Option<Note>,
+    /// The tenure that the rest is about, by the epoch of its lease.
+    epoch: Option<u64>,
+    /// The note as it was read or written last in this tenure; `None` before that.
+    kept: Option<Kept<Note>>,
+    /// True if another note may still be on its way to the store. The next one that is known to be written keeps it from arriving.
+    is_in_doubt: bool,
     mode: Mode,
-    /// The event that is tried whatever became of those who tried it before.
+    /// The event that is tried whatever became of earlier attempts.
     pardoned: Option<Position>,
 }
 
-/// How it is done.
+/// The way in which events are tried.
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     /// Nothing is done yet.
     Fresh,
-    /// So many events more are noted, and tried one by one.
+    /// The next events, so many, are noted and tried one by one.
     Careful(usize),
     /// Nothing is noted.
     Calm,
 }
 
-/// What may be done with the next events.
+/// The way in which the next events may be tried.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Turn {
+pub(crate) enum Attempt {
     /// They may be tried together.
     Together,
     /// The first of them may be tried alone, and what it does is to be written before the next is.
     Alone,
     /// The first of them is not tried: so many processes ended while it was, of so many attempts.
-    Ended { times: u32, attempts: u32 },
+    GivenUp { ended: u32, attempts: u32 },
 }
 
-/// What is tried.
-#[derive(Clone, PartialEq)]
+/// A note, as it is stored.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Note {
-    /// The event, or the first of several.
+    /// The owner and the epoch of the lease under which it was written.
+    owner: String,
+    epoch: u64,
+    /// The event that is tried, or the first of several.
     position: Position,
-    event: EventId,
-    /// How often it was tried alone.
+    event: Option<EventId>,
+    /// The number of times that it was tried alone.
     attempts: u32,
-    how: How,
-}
-
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-struct How {
-    /// Who tries it. `None` if it is known what came of that.
-    by: Option<String>,
-    /// Whether alone, or with those behind it.
+    /// True if it is tried alone, and not with those behind it.
     alone: bool,
-    /// How many processes ended at it, one after the other, before this one.
+    /// The number of processes that ended at it, one after the other, before this one.
     ended: u32,
+    /// The owner that tries it; `None` if the outcome is known.
+    by: Option<String>,
 }
 
 impl Note {
     fn of(event: &RecordedEvent) -> Self {
         Self {
             position: event.position,
-            event: event.id,
-            attempts: 0,
-            how: How {
-                by: None,
-                alone: false,
-                ended: 0,
-            },
+            event: Some(event.id),
+            ..Self::default()
         }
     }
 
     fn names(&self, event: &RecordedEvent) -> bool {
-        (self.position, self.event) == (event.position, event.id)
+        (self.position, self.event) == (event.position, Some(event.id))
     }
 
-    fn is_by(&self, lease: &Lease) -> bool {
-        self.how.by.as_ref() == Some(&lease.owner)
+    fn is_tried_by(&self, lease: &Lease) -> bool {
+        self.by.as_ref() == Some(&lease.owner)
     }
 
-    /// As it is stored. Parked events have a place for text.
-    fn parked(&self) -> Parked {
-        Parked {
-            position: self.position,
-            event: self.event,
-            error: serde_json::to_string(&self.how)
-                .unwrap_or_else(|_| unreachable!("names and numbers have a JSON form")),
-            attempts: self.attempts,
-        }
+    fn is_written_under(&self, lease: &Lease) -> bool {
+        (&self.owner, self.epoch) == (&lease.owner, lease.epoch)
     }
 
-    /// What can be read of it by this build.
-    fn read(parked: &Parked) -> Self {
-        Self {
-            position: parked.position,
-            event: parked.event,
-            attempts: parked.attempts,
-            how: serde_json::from_str(&parked.error).unwrap_or(How {
-                by: None,
-                alone: false,
-                ended: 0,
-            }),
-        }
+    fn attempt(&self) -> Attempt {
+        if self.alone { Attempt::Alone } else { Attempt::Together }
     }
 }
 
-impl Trial {
-    /// Keeps its note under the name `reader`.
-    pub(crate) fn new(store: &Arc<dyn CursorStore>, reader: &str, most: u32) -> Self {
+impl AttemptLog {
+    /// Returns the log of `reader`. Without a store of states it is kept in memory: other processes know nothing of these attempts.
+    pub(crate) fn new(
+        cursors: &Arc<dyn CursorStore>,
+        states: Option<&Arc<dyn StateStore>>,
+        reader: &str,
+        most: u32,
+    ) -> Self {
         Self {
-            store: Arc::clone(store),
             reader: reader.to_owned(),
+            cursors: Arc::clone(cursors),
+            state: state_of(states.unwrap_or(&(Arc::new(MemoryStore::new()) as _)), reader),
             most,
-            epoch: 0,
-            is_known: false,
-            note: None,
+            epoch: None,
+            kept: None,
+            is_in_doubt: false,
             mode: Mode::Fresh,
             pardoned: None,
         }
     }
 
-    /// Before `event`, and those behind it, are tried. `is_single` says that it is tried alone in any case.
+    /// Notes that `event`, or with those behind it, is tried now, and returns how it may be. `is_single` says that it is tried alone in any
+    /// case.
     pub(crate) async fn begin(
         &mut self,
         event: &RecordedEvent,
         is_single: bool,
         lease: &Lease,
-    ) -> Result<Turn, CommitError> {
+    ) -> Result<Attempt, CommitError> {
         self.enter(lease);
         if self.mode == Mode::Calm {
-            return Ok(Turn::Together);
+            return Ok(Attempt::Together);
         }
-        self.look().await?;
-        let known = self.note.as_ref().filter(|note| note.names(event)).cloned();
+        let known = self.read(lease).await?.filter(|note| note.names(event)).cloned();
         // This process lives: it was kept from trying, or from noting what came of it.
-        let is_own = known.as_ref().is_some_and(|note| note.is_by(lease));
+        let is_own = known.as_ref().is_some_and(|note| note.is_tried_by(lease));
         let mut next = known.unwrap_or_else(|| Note::of(event));
-        next.how.ended += u32::from(next.how.by.is_some() && !is_own);
-        let is_suspicious = next.how.ended >= if next.how.alone { 1 } else { SUSPICIOUS };
-        if self.mode == Mode::Fresh && (is_suspicious || next.how.alone) {
+        next.ended += u32::from(next.by.is_some() && !is_own);
+        let is_suspicious = next.ended >= if next.alone { 1 } else { SUSPICIOUS };
+        if self.mode == Mode::Fresh && (is_suspicious || next.alone) {
             self.mode = Mode::Careful(if is_suspicious { FIRST } else { 1 });
         }
         if is_own {
-            return Ok(next.turn());
+            let attempt = next.attempt();
+            if self.is_in_doubt {
+                self.write(next, lease).await?;
+            }
+            return Ok(attempt);
         }
-        if !next.how.alone && (is_single || self.is_careful()) {
+        if !next.alone && (is_single || self.is_careful()) {
             // It is not said that it was this one.
             next = Note::of(event);
-            next.how.alone = true;
+            next.alone = true;
         }
-        let How { alone, ended, .. } = next.how;
-        if alone && ended >= self.most && self.pardoned != Some(event.position) {
-            let attempts = next.attempts;
-            return Ok(Turn::Ended { times: ended, attempts });
+        let Note { ended, attempts, .. } = next;
+        if next.alone && ended >= self.most && self.pardoned != Some(event.position) {
+            return Ok(Attempt::GivenUp { ended, attempts });
         }
         if is_suspicious {
             tracing::warn!(
@@ -183,21 +173,21 @@ impl Trial {
                 "processes ended at this event or behind it: the next ones are tried one by one"
             );
         }
-        next.attempts += u32::from(alone);
-        next.how.by = Some(lease.owner.clone());
-        let turn = next.turn();
-        self.write(Some(next), lease).await?;
-        Ok(turn)
+        next.attempts += u32::from(next.alone);
+        next.by = Some(lease.owner.clone());
+        let attempt = next.attempt();
+        self.write(next, lease).await?;
+        Ok(attempt)
     }
 
-    /// Whether what an event does is to be written before the next is tried.
+    /// Returns whether what an event does is to be written before the next is tried.
     pub(crate) fn is_careful(&self) -> bool {
         matches!(self.mode, Mode::Careful(_))
     }
 
     /// Returns whether the first events of this tenure are noted together, with no outcome yet.
     pub(crate) fn is_noted(&self, lease: &Lease) -> bool {
-        self.mode == Mode::Fresh && self.is_under_way(lease)
+        self.mode == Mode::Fresh && !self.is_in_doubt && self.is_under_way(lease)
     }
 
     /// So many events are done.
@@ -214,25 +204,23 @@ impl Trial {
         self.mode = Mode::Calm;
     }
 
-    /// The event failed, and ended nobody: how often it was tried now, which is kept.
+    /// Notes that the event failed, and ended nobody. Returns how often it was tried now.
     pub(crate) async fn failed(&mut self, event: &RecordedEvent, lease: &Lease) -> Result<u32, CommitError> {
         self.enter(lease);
-        self.look().await?;
-        let before = self.note.as_ref().filter(|note| note.names(event) && note.how.alone);
+        let known = self.read(lease).await?;
+        let before = known.filter(|note| note.names(event) && note.alone);
         let attempts = match before {
-            Some(note) if note.is_by(lease) => note.attempts,
+            Some(note) if note.is_tried_by(lease) => note.attempts,
             before => before.map_or(0, |note| note.attempts).saturating_add(1),
         };
-        let mut note = Note::of(event);
-        (note.attempts, note.how.alone) = (attempts, true);
         if !self.is_careful() {
             self.mode = Mode::Careful(1);
         }
-        self.write(Some(note), lease).await?;
+        self.note(event, attempts, lease).await?;
         Ok(attempts)
     }
 
-    /// The event has failed so often beside others, and is to be tried alone from now on.
+    /// Notes that the event has failed so often, and is to be tried alone from now on.
     pub(crate) async fn note(
         &mut self,
         event: &RecordedEvent,
@@ -241,14 +229,14 @@ impl Trial {
     ) -> Result<(), CommitError> {
         self.enter(lease);
         let mut note = Note::of(event);
-        (note.attempts, note.how.alone) = (attempts, true);
-        self.write(Some(note), lease).await
+        (note.attempts, note.alone) = (attempts, true);
+        self.write(note, lease).await
     }
 
     /// What was tried last ended nobody, and is not counted.
     pub(crate) async fn clear(&mut self, lease: &Lease) -> Result<(), CommitError> {
         if self.is_under_way(lease) {
-            self.write(None, lease).await?;
+            self.write(Note::default(), lease).await?;
         }
         Ok(())
     }
@@ -258,13 +246,16 @@ impl Trial {
         if !self.is_under_way(lease) {
             return Ok(());
         }
-        let mut note = self.note.clone();
-        if let Some(note) = &mut note {
+        let mut note = self.read(lease).await?.cloned().unwrap_or_default();
+        if note.is_tried_by(lease) {
             note.attempts = note.attempts.saturating_sub(1);
-            note.how.by = None;
+            note.by = None;
+            if note.attempts == 0 && note.ended == 0 {
+                note = Note::default();
+            }
         }
-        let is_worth_keeping = |note: &Note| note.attempts > 0 || note.how.ended > 0;
-        self.write(note.filter(is_worth_keeping), lease).await
+        // In any case: one whose answer is missing may still be on its way to the store.
+        self.write(note, lease).await
     }
 
     /// Has the event tried once more, also if it has ended too many processes.
@@ -272,247 +263,80 @@ impl Trial {
         self.pardoned = position;
     }
 
-    /// Removes the note.
+    /// Forgets every attempt: the reader begins again.
     pub(crate) async fn forget(&mut self, lease: &Lease) -> Result<(), CommitError> {
         self.enter(lease);
-        (self.is_known, self.mode) = (false, Mode::Fresh);
-        self.store.forget(&self.reader, lease).await
+        self.mode = Mode::Fresh;
+        match self.read(lease).await? {
+            Some(_) => self.write(Note::default(), lease).await,
+            None => Ok(()),
+        }
     }
 
-    /// What is written to see whether the store lets itself be written to.
-    pub(crate) fn nothing(&self, lease: &Lease) -> Advance {
-        Advance::new(&self.reader, lease, Position::ZERO, Position::ZERO)
-    }
-
-    /// Whether something is noted as tried of which nobody knows yet what came of it.
+    /// Returns whether something may be noted as tried whose outcome is not known yet.
     fn is_under_way(&self, lease: &Lease) -> bool {
-        let is_own = self.note.as_ref().is_some_and(|note| note.is_by(lease));
-        self.epoch == lease.epoch && self.mode != Mode::Calm && is_own
+        let note = self.kept.as_ref().and_then(|kept| kept.value.as_ref());
+        let is_own = self.is_in_doubt || note.is_some_and(|note| note.is_tried_by(lease));
+        self.epoch == Some(lease.epoch) && self.mode != Mode::Calm && is_own
     }
 
-    /// In each tenure it begins anew: others may have tried meanwhile.
+    /// Forgets what was known in another tenure: others may have tried since.
     fn enter(&mut self, lease: &Lease) {
-        if self.epoch != lease.epoch {
-            (self.epoch, self.is_known, self.note, self.mode) = (lease.epoch, false, None, Mode::Fresh);
+        if self.epoch != Some(lease.epoch) {
+            (self.epoch, self.kept, self.is_in_doubt, self.mode) = (Some(lease.epoch), None, false, Mode::Fresh);
         }
     }
 
-    /// Reads the note, unless it is known.
-    async fn look(&mut self) -> Result<(), StoreError> {
-        if !self.is_known {
-            let parked = self.store.parked(&self.reader, Position::ZERO, 1).await?;
-            self.note = parked.first().map(Note::read);
-            self.is_known = true;
+    /// Returns the note, and reads it if it is not known.
+    async fn read(&mut self, lease: &Lease) -> Result<Option<&Note>, CommitError> {
+        if self.kept.is_none() || self.is_in_doubt {
+            let now = self.state.get().await?;
+            let is_later = |note: &Note| note.epoch >= lease.epoch && !note.is_written_under(lease);
+            if now.value.as_ref().is_some_and(is_later) && !self.is_held(lease).await? {
+                let lease = lease.name.clone();
+                return Err(CommitError::LeaseLost { lease });
+            }
+            self.kept = Some(now);
         }
-        Ok(())
+        Ok(self.kept.as_ref().and_then(|kept| kept.value.as_ref()))
+    }
+
+    /// Returns whether the lease is held. The epoch of a note alone does not tell: leases may lie in another store, which was
+    /// restored or is new.
+    async fn is_held(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let now = self.cursors.lease(&lease.name).await?;
+        Ok(now.is_some_and(|now| now.epoch == lease.epoch && now.owner.is_none_or(|owner| owner == lease.owner)))
     }
 
     /// Puts the note in the place of the one that is there.
-    async fn write(&mut self, note: Option<Note>, lease: &Lease) -> Result<(), CommitError> {
-        self.look().await?;
-        let old = self.note.as_ref().map(|note| note.position);
-        let new = note.as_ref().map(|note| note.position);
-        // If this fails or is dropped, it is read again.
-        self.is_known = false;
-        self.note = note;
-        let advance = Advance {
-            park: self.note.iter().map(Note::parked).collect(),
-            unpark: old.filter(|_| old != new).into_iter().collect(),
-            ..self.nothing(lease)
+    async fn write(&mut self, note: Note, lease: &Lease) -> Result<(), CommitError> {
+        let note = Note {
+            owner: lease.owner.clone(),
+            epoch: lease.epoch,
+            ..note
         };
-        self.store.advance(advance).await?;
-        self.is_known = true;
-        Ok(())
+        loop {
+            self.read(lease).await?;
+            let Some(kept) = &mut self.kept else { continue };
+            // If this fails or is dropped, it is read again.
+            self.is_in_doubt = true;
+            if self.state.save(kept, Some(&note)).await? {
+                (kept.sequence, kept.value) = (kept.sequence + 1, Some(note));
+                self.is_in_doubt = false;
+                return Ok(());
+            }
+        }
     }
 }
 
-impl Note {
-    fn turn(&self) -> Turn {
-        if self.how.alone { Turn::Alone } else { Turn::Together }
-    }
+fn state_of(states: &Arc<dyn StateStore>, reader: &str) -> OwnState<Note> {
+    OwnState::new(states, "attempts", reader)
+}
+
+/// Removes the note of a reader that is removed.
+pub(crate) async fn remove_attempts(states: &Arc<dyn StateStore>, reader: &str) -> Result<(), StoreError> {
+    state_of(states, reader).remove().await
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::{MemoryStore, Metadata, StreamId, Timestamp, Version};
-
-    /// A process with the lease. The one before has none any more.
-    struct Process {
-        trial: Trial,
-        lease: Lease,
-    }
-
-    impl Process {
-        async fn start(store: &Arc<dyn CursorStore>, owner: &str) -> Self {
-            if let Some(state) = store.lease("reader").await.unwrap()
-                && let Some(before) = state.owner
-            {
-                let (name, epoch) = ("reader".to_owned(), state.epoch);
-                let owner = before;
-                store.release(&Lease { name, owner, epoch }).await.unwrap();
-            }
-            let lease = store.acquire("reader", owner, Duration::from_secs(60)).await.unwrap();
-            Self {
-                trial: Trial::new(store, "reader trial", ENDED),
-                lease: lease.expect("nobody has it"),
-            }
-        }
-
-        async fn begin(&mut self, position: u64) -> Turn {
-            self.trial.begin(&event(position), false, &self.lease).await.unwrap()
-        }
-
-        async fn failed(&mut self, position: u64) -> u32 {
-            self.trial.failed(&event(position), &self.lease).await.unwrap()
-        }
-
-        async fn close(&mut self) {
-            self.trial.close(&self.lease).await.unwrap();
-        }
-    }
-
-    fn event(position: u64) -> RecordedEvent {
-        RecordedEvent {
-            id: EventId(uuid::Uuid::from_u128(position.into())),
-            stream: StreamId::new("account", "1"),
-            version: Version(position),
-            position: Position(position),
-            name: "opened".into(),
-            shape_version: 1,
-            payload: "{}".into(),
-            metadata: Metadata::default(),
-            recorded_at: Timestamp::MIN,
-        }
-    }
-
-    fn store() -> Arc<dyn CursorStore> {
-        Arc::new(MemoryStore::new())
-    }
-
-    #[tokio::test]
-    async fn what_ends_processes_is_found_alone_and_not_tried_any_more() {
-        let store = store();
-        for owner in ["a", "b"] {
-            // Ended by event 2, 3 or any other behind 1.
-            assert_eq!(Process::start(&store, owner).await.begin(1).await, Turn::Together);
-        }
-        let mut third = Process::start(&store, "c").await;
-        assert_eq!(third.begin(1).await, Turn::Alone);
-        third.trial.done(1);
-        assert_eq!(third.begin(2).await, Turn::Alone);
-        for owner in ["d", "e"] {
-            assert_eq!(Process::start(&store, owner).await.begin(2).await, Turn::Alone);
-        }
-        let (times, attempts) = (3, 3);
-        for owner in ["f", "g"] {
-            let mut next = Process::start(&store, owner).await;
-            assert_eq!(next.begin(2).await, Turn::Ended { times, attempts });
-            next.close().await;
-        }
-        let mut pardoning = Process::start(&store, "h").await;
-        pardoning.trial.pardon(Some(Position(2)));
-        assert_eq!(pardoning.begin(2).await, Turn::Alone);
-        let (times, attempts) = (4, 4);
-        assert_eq!(
-            Process::start(&store, "i").await.begin(2).await,
-            Turn::Ended { times, attempts }
-        );
-    }
-
-    #[tokio::test]
-    async fn behind_what_ended_processes_one_event_is_tried_after_the_other() {
-        let store = store();
-        for owner in ["a", "b"] {
-            Process::start(&store, owner).await.begin(1).await;
-        }
-        let mut careful = Process::start(&store, "c").await;
-        for position in 1..=FIRST as u64 {
-            assert_eq!(careful.begin(position).await, Turn::Alone);
-            careful.trial.done(1);
-        }
-        assert_eq!(careful.begin(FIRST as u64 + 1).await, Turn::Together);
-    }
-
-    #[tokio::test]
-    async fn a_single_event_that_ends_processes_is_to_blame_at_once() {
-        let store = store();
-        for owner in ["a", "b", "c"] {
-            let Process { mut trial, lease } = Process::start(&store, owner).await;
-            assert_eq!(trial.begin(&event(1), true, &lease).await.unwrap(), Turn::Alone);
-        }
-        let (times, attempts) = (3, 3);
-        assert_eq!(
-            Process::start(&store, "d").await.begin(1).await,
-            Turn::Ended { times, attempts }
-        );
-    }
-
-    #[tokio::test]
-    async fn who_ends_in_good_order_or_lives_on_is_not_counted() {
-        let store = store();
-        for owner in ["a", "b", "c", "d", "e"] {
-            let mut stopped = Process::start(&store, owner).await;
-            assert_eq!(stopped.begin(1).await, Turn::Together);
-            stopped.close().await;
-        }
-        for _ in 0..5 {
-            // It lost the lease, and got it again.
-            assert_eq!(Process::start(&store, "f").await.begin(1).await, Turn::Together);
-        }
-        for owner in ["g", "h", "i"] {
-            Process::start(&store, owner).await.begin(1).await;
-        }
-        for owner in ["j", "k", "l", "m"] {
-            let mut stopped = Process::start(&store, owner).await;
-            assert_eq!(stopped.begin(1).await, Turn::Alone);
-            stopped.close().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn once_something_is_done_nothing_is_noted() {
-        let store = store();
-        let mut process = Process::start(&store, "a").await;
-        process.begin(1).await;
-        process.trial.done(1);
-        let noted = store.parked("reader trial", Position::ZERO, 10).await.unwrap();
-        assert_eq!(noted.len(), 1);
-        assert_eq!(process.begin(2).await, Turn::Together);
-        process.close().await;
-        assert_eq!(store.parked("reader trial", Position::ZERO, 10).await.unwrap(), noted);
-    }
-
-    #[tokio::test]
-    async fn attempts_that_fail_are_counted_beyond_the_end_of_a_process() {
-        let store = store();
-        let mut first = Process::start(&store, "a").await;
-        first.begin(7).await;
-        assert_eq!(first.failed(7).await, 1);
-        first.begin(7).await;
-        assert_eq!(first.failed(7).await, 2);
-        first.close().await;
-        let mut second = Process::start(&store, "b").await;
-        assert_eq!(second.begin(7).await, Turn::Alone);
-        // Killed meanwhile, it has tried nevertheless.
-        let mut third = Process::start(&store, "c").await;
-        assert_eq!(third.begin(7).await, Turn::Alone);
-        assert_eq!(third.failed(7).await, 4);
-        // Only those that end one after the other count.
-        for owner in ["d", "e", "f"] {
-            assert_eq!(Process::start(&store, owner).await.begin(7).await, Turn::Alone);
-        }
-        let (times, attempts) = (3, 7);
-        assert_eq!(
-            Process::start(&store, "g").await.begin(7).await,
-            Turn::Ended { times, attempts }
-        );
-        assert_eq!(
-            Process::start(&store, "h").await.begin(8).await,
-            Turn::Together,
-            "another event"
-        );
-    }
-}
+mod tests;

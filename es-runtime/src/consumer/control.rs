@@ -7,23 +7,97 @@ use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lease::Tenure;
+use crate::projection::ApplyError;
+use crate::store::CheckpointError;
+use crate::{Position, StoreError};
 
-/// Tells the task of a reader what to do.
-pub(crate) struct Order<W, E> {
-    pub(crate) what: W,
-    reply: oneshot::Sender<Result<(), E>>,
+/// Why a projection, or a subscription with a handler, did not carry out an order.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Another process runs it: tell that one, or stop it first.
+    #[error("`{reader}` runs in another process: tell that one, or stop it first")]
+    Elsewhere {
+        /// The name of the projection or subscription.
+        reader: String,
+    },
+    /// This runtime runs the version that was to be dropped.
+    #[error(
+        "version {version} of projection `{projection}` is one of this runtime's: drop versions that no build uses any more"
+    )]
+    InUse {
+        /// The projection's name.
+        projection: &'static str,
+        /// The version given.
+        version: u32,
+    },
+    /// It is not stopped at the event, and has not parked it.
+    #[error("`{reader}` neither holds nor has parked an event at position {position}")]
+    NotParked {
+        /// The name of the projection or subscription.
+        reader: String,
+        /// The position given.
+        position: Position,
+    },
+    /// The event failed again; it stays held or parked.
+    #[error("the event failed again")]
+    Failed(#[source] ApplyError),
+    /// Another parked event comes first: retry or skip that one.
+    #[error(
+        "the event at position {position} stands behind position {first}, which `{reader}` has parked: retry or skip that one first"
+    )]
+    Behind {
+        /// The name of the projection or subscription.
+        reader: String,
+        /// The position given.
+        position: Position,
+        /// The first event that it waits for.
+        first: Position,
+    },
+    /// No rebuild beside the rows that are shown is under way.
+    #[error("no rebuild of projection `{projection}` is under way")]
+    NotRebuilding {
+        /// The projection's name.
+        projection: &'static str,
+    },
+    /// A projection of several [segments](mod@crate::projection#segments) is not rebuilt in place, as no process runs all of it: raise its
+    /// version, and it is built anew beside.
+    #[error(
+        "projection `{projection}` has {segments} segments, and is not rebuilt in place: raise its version, and it is built anew beside"
+    )]
+    Segmented {
+        /// The projection's name.
+        projection: &'static str,
+        /// The number.
+        segments: u32,
+    },
+    /// The runtime has been shut down.
+    #[error("the runtime has been shut down")]
+    ShutDown,
+    /// The checkpoint cannot be trusted.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
-impl<W, E> Order<W, E> {
+/// Tells the task of a reader what to do.
+pub(crate) struct Order<W> {
+    pub(crate) what: W,
+    reply: oneshot::Sender<Result<(), ControlError>>,
+}
+
+impl<W> Order<W> {
     /// Has the task at the other end do it. `None` if the task has ended.
-    pub(crate) async fn give(orders: &mpsc::Sender<Self>, what: W) -> Option<Result<(), E>> {
+    pub(crate) async fn give(orders: &mpsc::Sender<Self>, what: W) -> Option<Result<(), ControlError>> {
         let (reply, answer) = oneshot::channel();
         orders.send(Self { what, reply }).await.ok()?;
         answer.await.ok()
     }
 
     /// Answers it. Nobody need wait for the answer any more.
-    pub(crate) fn reply(self, answer: Result<(), E>) {
+    pub(crate) fn reply(self, answer: Result<(), ControlError>) {
         drop(self.reply.send(answer));
     }
 }

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
 
 use crate::store::{Advance, Checkpoint, CheckpointError, CommitError, CursorStore, EventStore, ReadLog};
-use crate::{EventId, Position, StoreError, StoreErrorKind};
+use crate::{EventId, Position, RecordedEvent, StoreError, StoreErrorKind};
 
 /// A log, and the store of the cursors of its readers.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Cursors {
             return Ok(None);
         };
         if checkpoint.event.is_some() {
-            let found = self.event_at(checkpoint.position).await?;
+            let found = self.id_at(checkpoint.position).await?;
             same_event(reader, &checkpoint, found)?;
         }
         Ok(Some(checkpoint))
@@ -72,7 +72,7 @@ impl Cursors {
         if self.is_elsewhere || seen.event.is_none() {
             return Ok(now.await?.as_ref() == Some(seen));
         }
-        let found = async { Ok(self.event_at(seen.position).await?) };
+        let found = async { Ok(self.id_at(seen.position).await?) };
         let (now, found) = try_join(now, found).await?;
         if now.as_ref() != Some(seen) {
             return Ok(false);
@@ -100,7 +100,7 @@ impl Cursors {
             })?;
         }
         if advance.event.is_none() && advance.to > Position::ZERO {
-            advance.event = self.event_at(advance.to).await?;
+            advance.event = self.id_at(advance.to).await?;
             if advance.event.is_none() {
                 let message = format!(
                     "there is no event at {} for the checkpoint of `{}`",
@@ -112,10 +112,26 @@ impl Cursors {
         Ok(())
     }
 
-    /// The event that stands at `position` now.
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+    /// Returns the event that stands at `position` now.
+    pub(crate) async fn event_at(&self, position: Position) -> Result<Option<RecordedEvent>, StoreError> {
         let query = ReadLog::new().from(position).to(position).limit(1);
-        Ok(self.log.read_log(query).try_next().await?.map(|event| event.id))
+        self.log.read_log(query).try_next().await
+    }
+
+    /// Returns the event that a reader has parked at `position`.
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](StoreErrorKind::Corrupt) if the log has none there.
+    pub(crate) async fn parked_event_at(&self, position: Position) -> Result<RecordedEvent, StoreError> {
+        self.event_at(position).await?.ok_or_else(|| {
+            let message = format!("the parked event at position {position} is not in the log");
+            StoreError::new(StoreErrorKind::Corrupt, message)
+        })
+    }
+
+    async fn id_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        Ok(self.event_at(position).await?.map(|event| event.id))
     }
 }
 

@@ -11,8 +11,9 @@ mod processor;
 pub(crate) mod sequence;
 mod wait;
 
-pub(crate) use attempts::{ENDED, FIRST, Trial, Turn};
+pub(crate) use attempts::{Attempt, AttemptLog, ENDED, FIRST, remove_attempts};
 pub(crate) use backoff::{backoff, next};
+pub use control::ControlError;
 pub(crate) use control::{Call, Calls, Order, stopped};
 pub(crate) use cursors::{Cursors, position_of};
 pub(crate) use guard::{guarded, text_of};

@@ -8,7 +8,7 @@ use backon::ExponentialBackoff;
 use tokio::time::sleep;
 
 use super::backoff::{backoff, next};
-use super::control::{Call, Calls, Order};
+use super::control::{Call, Calls, ControlError, Order};
 use super::guard::guarded;
 use super::lease::Tenure;
 use crate::projection::Status;
@@ -29,8 +29,6 @@ const APART: Duration = Duration::from_secs(30);
 pub(crate) trait Reader: Send {
     /// The orders that it takes.
     type What: Send + Sync;
-    /// Why it did not do it.
-    type Error: From<StoreError> + Send;
 
     /// Returns the terms on which it takes its lease.
     fn tenancy(&self) -> Tenancy<'_>;
@@ -58,8 +56,8 @@ pub(crate) trait Reader: Send {
     /// Returns whether something went well since this was asked last.
     fn has_progressed(&mut self) -> bool;
 
-    /// The answer to an order while another process has the lease.
-    fn elsewhere(&self) -> Self::Error;
+    /// The name by which users know it.
+    fn name(&self) -> &str;
 
     /// Says what it does now.
     fn show(&self, status: Status);
@@ -69,7 +67,7 @@ pub(crate) trait Reader: Send {
 }
 
 /// An order to a reader, with the way back.
-pub(crate) type OrderOf<R> = Order<<R as Reader>::What, <R as Reader>::Error>;
+pub(crate) type OrderOf<R> = Order<<R as Reader>::What>;
 
 /// The terms on which a lease is taken.
 pub(crate) struct Tenancy<'a> {
@@ -180,7 +178,8 @@ impl<R: Reader> Processor<R> {
                 Ok(Some(tenure)) => return Some((tenure, order)),
                 Ok(None) => {
                     self.reader.show(Status::Standby);
-                    (self.reader.elsewhere(), STANDBY)
+                    let reader = self.reader.name().to_owned();
+                    (ControlError::Elsewhere { reader }, STANDBY)
                 }
                 Err(error) if error.kind() == StoreErrorKind::Closed => return None,
                 Err(error) => {

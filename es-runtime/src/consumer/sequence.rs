@@ -3,19 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foldhash::{HashMap, HashSet};
-use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 
 use super::Cursors;
 use super::parked::all_parked;
-use crate::store::{Lease, Parked, ReadLog};
-use crate::{Position, RecordedEvent, StoreError, StoreErrorKind, StreamId};
+use crate::error::chain;
+use crate::projection::ApplyError;
+use crate::store::{Lease, ParkReason, Parked};
+use crate::{Position, RecordedEvent, StoreError, StreamId};
 
 /// The number of parked events that are read from the log at once.
 const AT_ONCE: usize = 16;
-
-/// The words that are kept of an event that ended processes. By them it is known among those that are parked.
-pub(crate) const ENDED_PROCESSES: &str = "processes ended, or lost the lease, while they tried it";
 
 /// A sequence of events of which none is tried before those ahead of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -101,9 +99,9 @@ impl Sequences {
                 }
                 continue;
             };
-            let events = some.iter().map(|parked| event_at(cursors, parked.position));
+            let events = some.iter().map(|parked| cursors.parked_event_at(parked.position));
             for (event, parked) in try_join_all(events).await?.into_iter().zip(some) {
-                let keys = if parked.error.ends_with(ENDED_PROCESSES) {
+                let keys = if parked.reason == ParkReason::EndedProcesses {
                     Keys::unread(&event.stream)
                 } else {
                     keys(&event)
@@ -197,30 +195,27 @@ impl Sequences {
     }
 }
 
-/// The parked event, as the log has it.
-pub(crate) async fn event_at(cursors: &Cursors, position: Position) -> Result<RecordedEvent, StoreError> {
-    let query = ReadLog::new().from(position).to(position);
-    let event = cursors.log.read_log(query).try_next().await?;
-    event.ok_or_else(|| {
-        let message = format!("the parked event at position {position} is not in the log");
-        StoreError::new(StoreErrorKind::Corrupt, message)
-    })
-}
-
 /// The event as it is parked after so many attempts.
-pub(crate) fn parked(event: &RecordedEvent, error: &str, attempts: u32) -> Parked {
+pub(crate) fn parked(event: &RecordedEvent, error: &ApplyError, attempts: u32) -> Parked {
     Parked {
         position: event.position,
         event: event.id,
+        reason: error.park_reason(),
         // Which no database takes in text.
-        error: error.replace('\0', "\u{fffd}"),
+        error: chain(error).replace('\0', "\u{fffd}"),
         attempts,
     }
 }
 
 /// The event as it is parked because of another one, without an attempt.
 pub(crate) fn parked_behind(event: &RecordedEvent, first: Position) -> Parked {
-    parked(event, &format!("behind position {first}, which is parked"), 0)
+    Parked {
+        position: event.position,
+        event: event.id,
+        reason: ParkReason::Behind,
+        error: format!("behind position {first}, which is parked"),
+        attempts: 0,
+    }
 }
 
 #[cfg(test)]

@@ -56,6 +56,14 @@ pub enum ExecuteError<E> {
         /// that, the same command is decided on what is stored then, and may succeed later.
         demanded: bool,
     },
+    /// More commands wait for the aggregate instance than [may](crate::runtime::Builder::queue): this one was not decided, and nothing
+    /// was stored.
+    Busy {
+        /// The stream.
+        stream: StreamId,
+        /// The number of commands that wait.
+        waiting: usize,
+    },
     /// The idempotency key was used before, for another request.
     IdempotencyMismatch {
         /// Which key.
@@ -125,6 +133,7 @@ impl<E> ExecuteError<E> {
                 attempts,
                 demanded,
             },
+            Self::Busy { stream, waiting } => To::Busy { stream, waiting },
             Self::IdempotencyMismatch { what } => To::IdempotencyMismatch { what },
             Self::InTransaction { stream } => To::InTransaction { stream },
             Self::Misapplied { stream, source } => To::Misapplied { stream, source },
@@ -155,6 +164,12 @@ impl<E: fmt::Display> fmt::Display for ExecuteError<E> {
                 f,
                 "stream `{stream}` is at version {actual}, expected {expected} (attempt {attempts})"
             ),
+            Self::Busy { stream, waiting } => {
+                write!(
+                    f,
+                    "`{stream}` is busy: {waiting} commands wait for it already, try again later"
+                )
+            }
             Self::IdempotencyMismatch { what } => {
                 write!(
                     f,
@@ -198,6 +213,7 @@ impl<E: StdError + 'static> StdError for ExecuteError<E> {
             | Self::NotFound { .. }
             | Self::AlreadyExists { .. }
             | Self::Conflict { .. }
+            | Self::Busy { .. }
             | Self::IdempotencyMismatch { .. }
             | Self::InTransaction { .. } => None,
         }

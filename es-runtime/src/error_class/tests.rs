@@ -138,6 +138,7 @@ fn requests(table: &mut Vec<Placed>) {
     });
     place!(table, ExecuteError {
         Retry Conflict ["of several writers"] = conflict(false);
+        Retry Busy = ExecuteError::Busy { stream: stream(), waiting: 1 };
         Retry Indeterminate ["with an idempotency key"] = indeterminate(true);
         Correct Refused = Refused::Refused(invalid());
         Correct Invalid = Refused::Invalid(invalid());
@@ -224,10 +225,10 @@ fn readers(table: &mut Vec<Placed>) {
         => Store = LiveError::Store;
     });
     place!(table, ControlError {
-        Retry Elsewhere = ControlError::Elsewhere { projection };
+        Retry Elsewhere = ControlError::Elsewhere { reader: projection.to_owned() };
         Correct InUse = ControlError::InUse { projection, version: 1 };
-        Correct NotParked = ControlError::NotParked { projection, position: Position(1) };
-        Correct Behind = ControlError::Behind { projection, position: Position(2), first: Position(1) };
+        Correct NotParked = ControlError::NotParked { reader: projection.to_owned(), position: Position(1) };
+        Correct Behind = ControlError::Behind { reader: projection.to_owned(), position: Position(2), first: Position(1) };
         Correct NotRebuilding = ControlError::NotRebuilding { projection };
         Correct Segmented = ControlError::Segmented { projection, segments: 4 };
         Other Failed = ControlError::Failed(ApplyError::Panicked("it is so".to_owned()));
@@ -240,13 +241,9 @@ fn readers(table: &mut Vec<Placed>) {
         Retry Elsewhere = SubscriptionError::Elsewhere("mail".to_owned());
         Retry Ended = SubscriptionError::Ended("mail".to_owned());
         Correct NoBeginning = SubscriptionError::NoBeginning("mail".to_owned());
-        Correct NotParked = SubscriptionError::NotParked { subscription: "mail".to_owned(), position: Position(1) };
-        Correct Behind = SubscriptionError::Behind { subscription: "mail".to_owned(), position: Position(2), first: Position(1) };
         Other Unsupported = SubscriptionError::Unsupported;
-        Other TooManyParked = SubscriptionError::TooManyParked { position: Position(1), parked: 10_000 };
         Other UnknownEvent = SubscriptionError::UnknownEvent(unknown());
         Other UnreadableEvent = SubscriptionError::UnreadableEvent(unreadable());
-        Other Failed = SubscriptionError::Failed { position: Position(1), error: "it is so".to_owned() };
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;
     });
@@ -279,6 +276,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
             },
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
+        Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
@@ -300,6 +298,29 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct LimitExceeded = SaveError::LimitExceeded(too_large());
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
+    });
+    let entity = || StateKey::new("seats", "seat", "1");
+    place!(table, PersistError {
+        Correct Exists = PersistError::Exists { entity: entity() };
+        Correct Missing = PersistError::Missing { entity: entity() };
+        Correct Conflict = PersistError::Conflict { entity: entity(), kept: 1, given: 1 };
+        Correct LimitExceeded = PersistError::LimitExceeded(too_large());
+        Correct Rejected = PersistError::Rejected(lost());
+        Other NotRestored = PersistError::NotRestored { namespace: "seats".to_owned() };
+        Other NoRepository = PersistError::NoRepository { kind: "seat" };
+        Other LeftUnknown = PersistError::LeftUnknown { entity: entity() };
+        Other Indeterminate = PersistError::Indeterminate(lost());
+        Other Encode = PersistError::Encode {
+            entity: entity(),
+            source: Box::new(EncodeError::Value { name: "seat", source: malformed() }),
+        };
+        => Store = PersistError::Store;
+    });
+    place!(table, RestoreError {
+        Other UnknownEntity = RestoreError::UnknownEntity { entity: entity(), version: 2 };
+        Other Unreadable = RestoreError::Unreadable { entity: entity(), version: 1, source: DecodeError::UnknownName };
+        Other Twice = RestoreError::Twice { entity: entity(), also: "place" };
+        => Store = RestoreError::Store;
     });
     place!(table, InlineError {
         Retry Behind = InlineError::Behind { projection: 0 };

@@ -69,6 +69,13 @@ impl StateStore for MemoryStore {
         pages.map(stream::iter).flatten().map(Ok).boxed()
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        let states = self.states.lock();
+        let mut namespaces: Vec<&str> = states.keys().map(|key| &*key.namespace).collect();
+        namespaces.dedup();
+        Ok(namespaces.into_iter().map(str::to_owned).collect())
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         let mut states = self.states.lock();
         let before = states.len();

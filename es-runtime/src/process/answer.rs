@@ -42,17 +42,12 @@ impl From<WriteError> for Halt {
     fn from(error: WriteError) -> Self {
         // Whatever became of an append, the versions that it expects keep it from being done twice.
         if error.is_retryable() || matches!(error, WriteError::Indeterminate { .. }) {
-            Self::Later(chain(&error.map_refused(|()| Unrefused)).into())
+            Self::Later(chain(&error).into())
         } else {
-            Self::Never(chain(&error.map_refused(|()| Unrefused)))
+            Self::Never(chain(&error))
         }
     }
 }
-
-/// A refusal where none is possible: it is an outcome, and no error.
-#[derive(Debug, thiserror::Error)]
-#[error("refused")]
-struct Unrefused;
 
 impl From<Unfit> for Halt {
     fn from(unfit: Unfit) -> Self {

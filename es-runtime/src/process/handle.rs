@@ -10,12 +10,12 @@ use super::engine::{append, load};
 use super::index::Index;
 use super::step::{Last, UnreadableStep};
 use super::{Cause, ProcessManager, ProcessState, Reactions};
-use crate::consumer::{all_parked, sequence};
+use crate::consumer::{ControlError, all_parked};
 use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
-use crate::subscription::{SubscriptionError, SubscriptionHandle};
-use crate::{Event, Position, StoreError, StoreErrorKind, StreamId, Timestamp, Version};
+use crate::subscription::SubscriptionHandle;
+use crate::{Position, StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 
 /// A handle to look at the instances of a process manager, and to operate them:
 /// [`Runtime::process_manager`](crate::Runtime::process_manager). Its status is in
@@ -131,16 +131,16 @@ pub enum ProcessError {
     },
     /// The order was not carried out: it failed again, or another process runs the process manager.
     #[error(transparent)]
-    Order(SubscriptionError),
+    Order(ControlError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl From<SubscriptionError> for ProcessError {
-    fn from(error: SubscriptionError) -> Self {
+impl From<ControlError> for ProcessError {
+    fn from(error: ControlError) -> Self {
         match error {
-            SubscriptionError::Store(error) => Self::Store(error),
+            ControlError::Store(error) => Self::Store(error),
             error => Self::Order(error),
         }
     }
@@ -242,9 +242,8 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
         Ok(())
     }
 
-    fn subscription(&self) -> Result<&SubscriptionHandle, SubscriptionError> {
-        let ended = || SubscriptionError::Ended(P::NAME.to_owned());
-        self.subscription.as_ref().ok_or_else(ended)
+    fn subscription(&self) -> Result<&SubscriptionHandle, ControlError> {
+        self.subscription.as_ref().ok_or(ControlError::ShutDown)
     }
 
     async fn load(&self, id: &str) -> Result<Last<P>, ProcessError> {
@@ -262,8 +261,8 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
         };
         let mut all = Vec::new();
         for parked in all_parked(&*subscription.store, &subscription.standing.reader).await? {
-            let event = sequence::event_at(&cursors, parked.position).await?;
-            let inputs = match event.stream.category() == <P as Event>::NAME {
+            let event = cursors.parked_event_at(parked.position).await?;
+            let inputs = match event.stream.category() == <P as Stored>::NAME {
                 true => Ok(Vec::new()),
                 false => self.reactions.read(&event),
             };

@@ -6,18 +6,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Due, Failed, Reactions, Todo};
-use crate::{AggregateId, BelongsToOneAggregate, Command, CommandOf, Event, EventSourced};
+use crate::{AggregateId, BelongsToOneAggregate, Command, CommandOf, EventSourced, Stored};
 
 /// The state of a process manager, which is stored whole in each step. Written by `#[process_manager]` on the struct.
 ///
-/// It is stored in the shape that [`Event`] describes: the name is the category of its streams, and older shapes are read
+/// It is stored in the shape that [`Stored`] describes: the name is the category of its streams, and older shapes are read
 /// as those of an event are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a process manager",
     label = "not a process manager",
     note = "add `#[process_manager(id = …)]` to the struct or enum `{Self}`, and `#[process_manager]` to its impl block"
 )]
-pub trait ProcessState: Event {
+pub trait ProcessState: Stored {
     /// The type that identifies an instance.
     type Id: AggregateId;
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::ProcessManager;
 use super::todo::raw;
 use crate::{
-    DecodeError, EncodeError, Event, EventId, ExpectedVersion, Metadata, NewEvent, Position, RecordedEvent, StreamId,
+    DecodeError, EncodeError, EventId, ExpectedVersion, Metadata, NewEvent, Position, RecordedEvent, Stored, StreamId,
     Timestamp, Version,
 };
 
@@ -21,7 +21,7 @@ const SHAPE: u32 = 1;
 
 /// A step as it is stored. It says everything that the next one needs, so that no earlier one is read again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Stored {
+struct StoredStep {
     cause: Cause,
     /// `None` once the instance has ended.
     state: Option<Box<RawValue>>,
@@ -208,7 +208,7 @@ fn first_due(timers: &[Timer], recorded_at: Timestamp) -> Option<Timestamp> {
     timers.iter().map(|timer| timer.when.from(recorded_at)).min()
 }
 
-fn read(step: &RecordedEvent) -> Result<Stored, UnreadableStep> {
+fn read(step: &RecordedEvent) -> Result<StoredStep, UnreadableStep> {
     if step.name != STEP || step.shape_version != SHAPE {
         return Err(UnreadableStep::NoStep {
             name: step.name.clone().into_owned(),
@@ -241,7 +241,7 @@ impl<P: ProcessManager> Last<P> {
         let state = match stored.state {
             None => None,
             Some(state) => {
-                let read = <P as Event>::decode(stored.shape, state.get().as_bytes());
+                let read = <P as Stored>::decode(stored.shape, state.get().as_bytes());
                 let shape = stored.shape;
                 Some(read.map_err(|source| UnreadableStep::State { shape, source })?)
             }
@@ -288,7 +288,7 @@ impl<P: ProcessManager> Next<P> {
             }
         };
         let cause = last.cause.clone();
-        let stored = Stored {
+        let stored = StoredStep {
             cause: cause.unwrap_or_else(|| unreachable!("a step that is to be stored has a cause")),
             state,
             shape: P::SHAPE_VERSION,

@@ -1,8 +1,8 @@
-use super::{ControlError, Rebuild};
+use super::Rebuild;
 use crate::{Position, consumer};
 
 /// Tells a running projection what to do.
-pub(crate) type Order = consumer::Order<What, ControlError>;
+pub(crate) type Order = consumer::Order<What>;
 
 pub(crate) enum What {
     /// Try the held or parked event again.

@@ -2,12 +2,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::RowMismatch;
-use crate::consumer::sequence::ENDED_PROCESSES;
 use crate::nearest::listed;
-use crate::store::{CheckpointError, Commit};
+use crate::store::{CheckpointError, Commit, ParkReason};
 use crate::{DecodeError, Position, RecordedEvent, StoreError, StreamId, UnknownEvent};
 
-/// Why an event was not applied to the rows of a projection.
+/// Why an event was not applied to the rows of a projection, or not taken by the handler of a subscription.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ApplyError {
@@ -59,14 +58,18 @@ pub enum ApplyError {
     /// The method, or the expression of its key, panicked.
     #[error("the projection panicked: {0}")]
     Panicked(String),
+    /// The handler of a subscription did not take the event, or it cannot be read for it: the error with its causes, or the
+    /// panic's message.
+    #[error("the event was not handled: {0}")]
+    NotHandled(String),
     /// Processes ended while they applied it, one after the other, and so it is not tried any more. With a build that can apply it,
     /// [`retry`](crate::ProjectionHandle::retry) tries it once.
-    #[error("{times} {ENDED_PROCESSES}")]
+    #[error("{times} processes ended, or lost the lease, while they tried it")]
     Ended {
         /// The number.
         times: u32,
     },
-    /// So many events are parked that the projection parks no more: [retry](crate::ProjectionHandle::retry) or
+    /// So many events are parked that no more are: [retry](crate::ProjectionHandle::retry) or
     /// [skip](crate::ProjectionHandle::skip) those that the others stand behind.
     #[error("{parked} events are parked, and no more are: retry or skip those that the others stand behind")]
     TooManyParked {
@@ -76,6 +79,14 @@ pub enum ApplyError {
 }
 
 impl ApplyError {
+    /// The reason for which its event is parked.
+    pub(crate) fn park_reason(&self) -> ParkReason {
+        match self {
+            Self::Ended { .. } => ParkReason::EndedProcesses,
+            _ => ParkReason::Failed,
+        }
+    }
+
     /// `readable` holds the versions of its shape that this build reads, if it knows the name.
     pub(crate) fn unknown(event: &RecordedEvent, readable: Option<RangeInclusive<u32>>) -> Self {
         Self::Unknown(UnknownEvent {
@@ -182,77 +193,6 @@ pub enum ReadError {
         source: serde_json::Error,
     },
     /// The store failed, or refused the query.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Why a projection did not carry out an order.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ControlError {
-    /// Another process runs the projection: tell that one, or stop it first.
-    #[error("projection `{projection}` runs in another process: tell that one, or stop it first")]
-    Elsewhere {
-        /// The projection's name.
-        projection: &'static str,
-    },
-    /// This runtime runs the version that was to be dropped.
-    #[error(
-        "version {version} of projection `{projection}` is one of this runtime's: drop versions that no build uses any more"
-    )]
-    InUse {
-        /// The projection's name.
-        projection: &'static str,
-        /// The version given.
-        version: u32,
-    },
-    /// The projection is not stopped at the event, and has not parked it.
-    #[error("projection `{projection}` neither holds nor has parked an event at position {position}")]
-    NotParked {
-        /// The projection's name.
-        projection: &'static str,
-        /// The position given.
-        position: Position,
-    },
-    /// The event failed again; it stays held or parked.
-    #[error("the event failed again")]
-    Failed(#[source] ApplyError),
-    /// Another parked event comes first: retry or skip that one.
-    #[error(
-        "the event at position {position} stands behind position {first}, which is parked: retry or skip that one first"
-    )]
-    Behind {
-        /// The projection's name.
-        projection: &'static str,
-        /// The position given.
-        position: Position,
-        /// The first that it stands behind.
-        first: Position,
-    },
-    /// No rebuild beside the rows that are shown is under way.
-    #[error("no rebuild of projection `{projection}` is under way")]
-    NotRebuilding {
-        /// The projection's name.
-        projection: &'static str,
-    },
-    /// A projection of several [segments](mod@crate::projection#segments) is not rebuilt in place, as no process runs all of it: raise its
-    /// version, and it is built anew beside.
-    #[error(
-        "projection `{projection}` has {segments} segments, and is not rebuilt in place: raise its version, and it is built anew beside"
-    )]
-    Segmented {
-        /// The projection's name.
-        projection: &'static str,
-        /// The number.
-        segments: u32,
-    },
-    /// The runtime has been shut down.
-    #[error("the runtime has been shut down")]
-    ShutDown,
-    /// The checkpoint cannot be trusted.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }

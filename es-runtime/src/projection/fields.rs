@@ -120,6 +120,29 @@ impl<P: Row> Fields<P> {
         Ok(filters)
     }
 
+    /// The value that a text stands for in this field.
+    pub(crate) fn value(field: &str, text: &str) -> Result<FieldValue, ReadError> {
+        let (_, is) = Self::find(field)?;
+        let number = || {
+            let float = || {
+                text.parse()
+                    .ok()
+                    .filter(|float: &f64| float.is_finite())
+                    .map(FieldValue::Float)
+            };
+            text.parse().ok().map(FieldValue::Integer).or_else(float)
+        };
+        let bool = || text.parse().ok().map(FieldValue::Bool);
+        let value = match is {
+            Field::Bool => bool(),
+            Field::Number => number(),
+            Field::Any => bool().or_else(number),
+            _ => None,
+        };
+        // Text that is no value of the field is refused by the query, which says so.
+        Ok(value.unwrap_or_else(|| FieldValue::Text(text.to_owned())))
+    }
+
     /// The path of a field by which rows are ordered, or counted.
     pub(crate) fn ordered(field: &str) -> Result<Cow<'static, str>, ReadError> {
         let (path, is) = Self::find(field)?;

@@ -24,7 +24,8 @@ mod standing;
 mod storage;
 mod worker;
 
-pub use error::{ApplyError, ControlError, ReadError};
+pub use crate::consumer::ControlError;
+pub use error::{ApplyError, ReadError};
 pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealth, Status};
 pub use live::LiveError;
 pub use meta::{InlineMeta, Meta};
@@ -36,7 +37,7 @@ pub use storage::{InMemory, InStore, Inline, Keep, Live, Storage};
 pub(crate) use command::What;
 pub(crate) use fields::Fields;
 pub(crate) use live::{Wanted, fold_live};
-pub(crate) use partition::noted;
+pub(crate) use partition::segments_of;
 pub(crate) use reader::failure;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use report::Seen;

@@ -1,119 +1,90 @@
-//! In how many segments a version of a projection is kept: whoever writes it agrees with all others on that.
+//! In how many segments a version of a projection is kept: all processes that write it agree on that.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::fold::Fold;
 use super::standing::Standing;
-use crate::consumer::{Cursors, TTL, position_of};
-use crate::store::{Advance, CheckpointError, CommitError, CursorStore, Lease, Parked};
-use crate::{EventId, Position, StartError, StoreError, StoreErrorKind};
+use crate::consumer::TTL;
+use crate::store::{CursorStore, OwnState, StateStore};
+use crate::{StartError, StoreError, StoreErrorKind};
 
-/// Into how many segments a version of a projection is partitioned, as the store has it noted: in the one event that is parked under
-/// this name. `None` if it is not noted, as of one that is not partitioned, or was never started.
-pub(crate) async fn noted(store: &dyn CursorStore, name: &str) -> Result<Option<u32>, StoreError> {
-    let Some(note) = store.parked(name, Position::ZERO, 1).await?.pop() else {
-        return Ok(None);
-    };
-    note.error.parse().map(Some).map_err(|error| {
-        let message = format!(
-            "`{name}` does not say how many segments there are, but {:?}",
-            note.error
-        );
-        StoreError::new(StoreErrorKind::Corrupt, message).caused_by(error)
-    })
+/// Returns the number of segments of a version of a projection, as the store of its rows has it noted. `root` is the name of its
+/// lease, or of that of which its segments are.
+pub(crate) fn segments_of(states: &Arc<dyn StateStore>, root: &str) -> OwnState<u32> {
+    OwnState::new(states, "segments", root)
 }
 
-/// Sees to it that no reader of another number of segments ever writes what this one does.
+/// Prevents readers of another number of segments from ever writing the same rows: the first of all processes to come says the
+/// number, and it stays for as long as the version is there.
 ///
-/// A projection that is not partitioned works under the lease and the checkpoint that bear its plain name. One that is takes that
-/// lease once, before it begins, finds that there is no such checkpoint, and leaves a note; whoever takes a lease from then on
-/// [finds](check) it.
-pub(crate) async fn declare(
-    cursors: &Cursors,
+/// Several are said under the lease of the whole, so that nobody [drops](crate::ProjectionHandle::drop_version) the version meanwhile.
+pub(crate) async fn agree(
+    cursors: &dyn CursorStore,
+    states: Option<&Arc<dyn StateStore>>,
     standing: &Standing,
-    fold: &dyn Fold,
     owner: &str,
 ) -> Result<(), StartError> {
+    let (projection, segments) = (standing.name, standing.segment.of);
+    let Some(states) = states else {
+        return match segments {
+            1 => Ok(()),
+            _ => Err(StartError::SegmentsUnsupported { projection, segments }),
+        };
+    };
+    let said = segments_of(states, &standing.root);
     let deadline = Instant::now() + TTL * 2;
     loop {
-        if is_declared(cursors, standing).await? {
-            return Ok(());
+        let kept = said.get().await?;
+        if let Some(kept) = kept.value {
+            return check_equal(standing, kept);
         }
-        if let Some(lease) = cursors.store.acquire(&standing.root, owner, TTL).await? {
-            let declared = declare_under(cursors, standing, fold, &lease).await;
-            cursors.store.release(&lease).await?;
-            return declared;
+        if segments == 1 {
+            said.save(&kept, Some(&1)).await?;
+        } else if let Some(lease) = cursors.acquire(&standing.root, owner, TTL).await? {
+            let saved = said.save(&kept, Some(&segments)).await;
+            cursors.release(&lease).await?;
+            saved?;
+        } else if Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        } else {
+            let message = format!("another process drops or starts `{}`: start again later", standing.root);
+            return Err(StoreError::new(StoreErrorKind::Unavailable, message).into());
         }
-        // Declared by another process at this moment, or run by one of which it is not partitioned.
-        if Instant::now() >= deadline {
-            return Err(differs(standing, 1));
-        }
-        sleep(Duration::from_millis(20)).await;
     }
 }
 
-async fn declare_under(
-    cursors: &Cursors,
-    standing: &Standing,
-    fold: &dyn Fold,
-    lease: &Lease,
-) -> Result<(), StartError> {
-    if is_declared(cursors, standing).await? {
+/// Checks the number of segments for whoever only reads the rows, and so says none.
+pub(super) async fn look(states: Option<&Arc<dyn StateStore>>, standing: &Standing) -> Result<(), StartError> {
+    let Some(states) = states else { return Ok(()) };
+    let kept = segments_of(states, &standing.root).get().await?;
+    kept.value.map_or(Ok(()), |kept| check_equal(standing, kept))
+}
+
+/// Checks that this reader may write, under its lease: the version may have been dropped since it was started, and started otherwise.
+pub(crate) async fn check(states: Option<&Arc<dyn StateStore>>, standing: &Standing) -> Result<(), StoreError> {
+    let Some(states) = states else { return Ok(()) };
+    let said = segments_of(states, &standing.root);
+    loop {
+        let kept = said.get().await?;
+        if kept.value.is_some() || !standing.segment.is_whole() {
+            let checked = check_equal(standing, kept.value.unwrap_or(1));
+            return checked.map_err(|error| StoreError::new(StoreErrorKind::Rejected, error.to_string()));
+        }
+        said.save(&kept, Some(&1)).await?;
+    }
+}
+
+fn check_equal(standing: &Standing, kept: u32) -> Result<(), StartError> {
+    let segments = standing.segment.of;
+    if kept == segments {
         return Ok(());
     }
-    // No event counts yet.
-    fold.begin(&standing.root, lease).await.map_err(unwritten)?;
-    // That nothing was left to build while there were no events tells nothing of the segments.
-    cursors.store.forget(&standing.mark, lease).await.map_err(unwritten)?;
-    let mut note = Advance::new(&standing.note, lease, Position::ZERO, Position::ZERO);
-    note.park.push(Parked {
-        position: Position(1),
-        event: EventId(uuid::Uuid::nil()),
-        error: standing.segment.of.to_string(),
-        attempts: 0,
-    });
-    cursors.store.advance(note).await.map_err(unwritten)
-}
-
-/// Whether nothing is left to declare.
-async fn is_declared(cursors: &Cursors, standing: &Standing) -> Result<bool, StartError> {
-    let of = standing.segment.of;
-    match noted(&*cursors.store, &standing.note).await? {
-        Some(noted) if noted == of => Ok(true),
-        Some(noted) => Err(differs(standing, noted)),
-        None if of == 1 => Ok(true),
-        None => match cursors.checkpoint(&standing.root).await {
-            Ok(checkpoint) if position_of(checkpoint.clone()) == Position::ZERO => Ok(false),
-            Ok(_) | Err(CheckpointError::Diverged { .. }) => Err(differs(standing, 1)),
-            Err(CheckpointError::Store(error)) => Err(error.into()),
-        },
-    }
-}
-
-/// Whether this reader may write, asked under its lease: without one, another process might declare something else meanwhile.
-pub(crate) async fn check(store: &dyn CursorStore, standing: &Standing) -> Result<(), StoreError> {
-    let noted = noted(store, &standing.note).await?.unwrap_or(1);
-    if noted == standing.segment.of {
-        return Ok(());
-    }
-    let message = differs(standing, noted).to_string();
-    Err(StoreError::new(StoreErrorKind::Rejected, message))
-}
-
-fn differs(standing: &Standing, kept: u32) -> StartError {
-    StartError::Segments {
+    Err(StartError::Segments {
         projection: standing.name,
         version: standing.version,
-        segments: standing.segment.of,
+        segments,
         kept,
-    }
-}
-
-fn unwritten(error: CommitError) -> StartError {
-    StartError::Store(match error {
-        CommitError::Store(error) | CommitError::Indeterminate(error) => error,
-        other => StoreError::new(StoreErrorKind::Unavailable, other.to_string()),
     })
 }

@@ -35,6 +35,7 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
             poison: P::ON_FAILURE,
             rebuilds_beside: P::SEGMENTS == 1,
             inline: None,
+            runs: true,
             storage: <P::Rows as Keep<S>>::storage,
             fold: |_, storage, standing| Box::new(RowFold::<P>::new(Arc::clone(&storage.rows), standing.table.clone())),
         }
@@ -63,6 +64,7 @@ impl<S> Plan<S> {
             poison: P::ON_FAILURE,
             rebuilds_beside: false,
             inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
+            runs: true,
             storage: Storage::in_store,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
         }
@@ -84,6 +86,8 @@ pub struct Plan<S> {
     pub(crate) rebuilds_beside: bool,
     /// Puts it among the inline projections, if it is one.
     pub(crate) inline: Option<AddInline<S>>,
+    /// Whether this process takes part in running it, and does not only read what others write.
+    pub(crate) runs: bool,
     pub(crate) storage: fn(&Arc<S>) -> Storage,
     pub(crate) fold: MakeFold<S>,
 }

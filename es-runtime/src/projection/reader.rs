@@ -14,7 +14,7 @@ use super::worker::{Trouble, Worker, refused};
 use super::{ControlError, Failure, Status};
 use crate::consumer::{Call, Calls, Ended, FIRST, Reader, Tenancy, Tenure, guarded};
 use crate::error::chain;
-use crate::store::{CheckpointError, CommitError, Lease};
+use crate::store::{CheckpointError, CommitError, Lease, StateStore};
 use crate::{Position, StoreError, StoreErrorKind, Timestamp};
 
 /// One projection, or one segment of it.
@@ -22,6 +22,8 @@ pub(crate) struct ProjectionReader {
     pub(crate) worker: Worker,
     /// Builds rows beside; `None` if there are none.
     pub(crate) rebuilder: Option<Rebuilder>,
+    /// What the store of the rows keeps as states, if it keeps any.
+    pub(crate) states: Option<Arc<dyn StateStore>>,
     /// The owner of the lease: the process that runs it.
     pub(crate) owner: Arc<str>,
     /// Tells all processes how it is, for as long as this one has the lease.
@@ -38,7 +40,6 @@ enum Came {
 
 impl Reader for ProjectionReader {
     type What = What;
-    type Error = ControlError;
 
     fn tenancy(&self) -> Tenancy<'_> {
         let Worker { cursors, standing, .. } = &self.worker;
@@ -51,7 +52,7 @@ impl Reader for ProjectionReader {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
-        partition::check(&*self.worker.cursors.store, &self.worker.standing).await
+        partition::check(self.states.as_ref(), &self.worker.standing).await
     }
 
     fn enter(&mut self, tenure: &Tenure) {
@@ -115,9 +116,9 @@ impl Reader for ProjectionReader {
             reporter.end().await;
         }
         // So that nobody takes what was cut off for what has ended this process.
-        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.trial);
-        for trial in [Some(&mut self.worker.trial), beside].into_iter().flatten() {
-            if let Err(error) = guarded("closing a trial", trial.close(lease)).await {
+        let beside = self.rebuilder.as_mut().map(|rebuilder| &mut rebuilder.worker.attempts);
+        for attempts in [Some(&mut self.worker.attempts), beside].into_iter().flatten() {
+            if let Err(error) = guarded("closing its attempts", attempts.close(lease)).await {
                 let projection = self.worker.standing.name;
                 tracing::debug!(projection, %error, "an attempt that was cut off stays noted");
             }
@@ -132,9 +133,8 @@ impl Reader for ProjectionReader {
         std::mem::take(&mut self.worker.progressed)
     }
 
-    fn elsewhere(&self) -> ControlError {
-        let projection = self.worker.standing.name;
-        ControlError::Elsewhere { projection }
+    fn name(&self) -> &str {
+        self.worker.standing.name
     }
 
     fn show(&self, status: Status) {
@@ -177,7 +177,7 @@ impl ProjectionReader {
             answer = self.obeying(what, lease).await;
         }
         self.worker.limit = FIRST;
-        self.worker.trial.pardon(None);
+        self.worker.attempts.pardon(None);
         answer
     }
 

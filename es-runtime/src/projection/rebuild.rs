@@ -51,7 +51,7 @@ impl Rebuilder {
         self.worker.fold.set_up().await?;
         let forgotten = self.worker.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        let forgotten = self.worker.trial.forget(lease).await;
+        let forgotten = self.worker.attempts.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         // From now on a build is under way, whoever has the lease.
         let begun = Advance::new(reader, lease, Position::ZERO, Position::ZERO);
@@ -168,11 +168,9 @@ impl Rebuilder {
 
     /// Drops what was built.
     pub(crate) async fn discard(&mut self, lease: &Lease) -> Result<(), CommitError> {
-        let Standing {
-            reader, trial, table, ..
-        } = &*self.worker.standing;
-        let readers = [reader.clone(), trial.clone()];
-        self.worker.rows.drop_table(table, &readers, lease).await?;
+        let Standing { reader, table, .. } = &*self.worker.standing;
+        let readers = std::slice::from_ref(reader);
+        self.worker.rows.drop_table(table, readers, lease).await?;
         self.worker.standing.metrics.leave();
         Ok(())
     }

@@ -58,7 +58,7 @@ pub enum OnFailure {
 )]
 pub trait Row: Projection + Serialize + DeserializeOwned + Clone + PartialEq + Debug {
     /// Returns whether each row is known to come back unchanged from its stored form, see
-    /// [`Event::is_plain`](crate::Event::is_plain). If not, it is read back after each event, and an event whose row
+    /// [`Stored::is_plain`](crate::Stored::is_plain). If not, it is read back after each event, and an event whose row
     /// comes back different cannot be applied.
     fn is_plain() -> bool {
         false

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
-use super::partition::declare;
+use super::partition::{agree, look};
 use super::reader::ProjectionReader;
 use super::rebuild::Rebuilder;
 use super::segment::Segment;
@@ -19,7 +19,7 @@ use super::sql::Appends;
 use super::standing::Standing;
 use super::worker::Worker;
 use super::{Failure, Plan, Projection, ReadError, Status};
-use crate::consumer::{Calls, ENDED, FIRST, Processor, Sequences, Trial, Waiter, position_of};
+use crate::consumer::{AttemptLog, Calls, ENDED, FIRST, Processor, Sequences, Waiter, position_of};
 use crate::projection::Storage;
 use crate::store::{Checkpoint, CheckpointError, EventFilter, ReadLog};
 use crate::{Clock, Position, StartError, StoreError, StoreErrorKind, outlived};
@@ -43,6 +43,8 @@ pub(crate) struct Running {
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) storage: Storage,
+    /// Whether this process takes part in running it.
+    pub(crate) runs: bool,
     /// Which events it needs.
     filter: EventFilter,
 }
@@ -179,8 +181,7 @@ impl Running {
         if self.segments.len() == 1 {
             return Ok(&self.standing);
         }
-        let query = ReadLog::new().from(position).to(position);
-        let event = self.storage.cursors.log.read_log(query).try_next().await?;
+        let event = self.storage.cursors.event_at(position).await?;
         Ok(event.map_or(&self.standing, |event| self.of_key(event.stream.id())))
     }
 }
@@ -217,13 +218,17 @@ impl Projections {
             let standing = Arc::clone(&segments[0]);
             let fold = |standing: &Standing| (plan.fold)(own, &storage, standing);
             let first = fold(&standing);
-            first.set_up().await?;
-            declare(&storage.cursors, &standing, &*first, &owner).await?;
+            if plan.runs {
+                first.set_up().await?;
+                agree(&*storage.cursors.store, storage.states.as_ref(), &standing, &owner).await?;
+            } else {
+                look(storage.states.as_ref(), &standing).await?;
+            }
             if let Some(add) = plan.inline {
                 inline = Some(add(own, &standing, inline));
             }
             let work = |standing: &Arc<Standing>| Worker {
-                trial: Trial::new(&storage.cursors.store, &standing.trial, ENDED),
+                attempts: AttemptLog::new(&storage.cursors.store, storage.states.as_ref(), &standing.reader, ENDED),
                 sequences: Sequences::default(),
                 cursors: storage.cursors.clone(),
                 rows: Arc::clone(&storage.rows),
@@ -238,6 +243,10 @@ impl Projections {
             };
             let beside = plan.rebuilds_beside.then(|| Arc::new(standing.beside()));
             for (standing, orders) in plan.segments {
+                if !plan.runs {
+                    standing.update(|state| state.only_reads = true);
+                    continue;
+                }
                 let index = standing.segment.index;
                 let reader = ProjectionReader {
                     worker: work(&standing),
@@ -245,6 +254,7 @@ impl Projections {
                         worker: work(standing),
                         outcome: None,
                     }),
+                    states: storage.states.clone(),
                     owner: Arc::clone(&owner),
                     reporter: None,
                 };
@@ -266,6 +276,7 @@ impl Projections {
                 segments,
                 beside,
                 storage,
+                runs: plan.runs,
             });
         }
         // Only now, so that none runs if one could not be set up.

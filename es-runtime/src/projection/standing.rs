@@ -21,8 +21,6 @@ pub(crate) struct Standing {
     pub(crate) segment: Segment,
     /// The name without segments: that of checkpoint and lease where there are none.
     pub(crate) root: String,
-    /// Under this name is noted into how many segments the version is partitioned.
-    pub(crate) note: String,
     /// Whether appends write its rows too, so that its task is not the only one to move the checkpoint.
     pub(crate) inline: bool,
     /// Whether its rows are kept by this process alone, and found without an index.
@@ -31,8 +29,6 @@ pub(crate) struct Standing {
     pub(crate) reader: String,
     /// The name of the checkpoint that was written when the rows were as new as the log for the first time: those of all segments.
     pub(crate) mark: String,
-    /// The name under which is noted what is tried.
-    pub(crate) trial: String,
     pub(crate) table: RowTable,
     pub(crate) metrics: metrics::Reader,
     state: watch::Sender<State>,
@@ -46,12 +42,10 @@ pub(crate) struct Standing {
 pub(crate) struct OfVersion {
     /// The name of its lease, or of that under which it is partitioned.
     pub(crate) root: String,
-    /// Under this name is noted into how many segments it is.
-    pub(crate) note: String,
     /// The names of the leases of its segments.
     pub(crate) segments: Vec<String>,
-    pub(crate) readers: Vec<String>,
-    pub(crate) tables: [RowTable; 2],
+    /// Its tables, each with the readers that have written it: rows that are built beside, then those that are shown.
+    pub(crate) tables: [(RowTable, Vec<String>); 2],
 }
 
 /// What the task of a projection says of itself.
@@ -71,6 +65,8 @@ pub(crate) struct State {
     pub(crate) rebuilt: Option<Rebuilt>,
     /// Tells that the tokio runtime of the task has ended.
     pub(crate) cut_off: bool,
+    /// Tells that there is no task in this process: the rows are only read.
+    pub(crate) only_reads: bool,
 }
 
 impl State {
@@ -84,6 +80,7 @@ impl State {
             rebuild: None,
             rebuilt: None,
             cut_off: false,
+            only_reads: false,
         }
     }
 }
@@ -116,11 +113,9 @@ impl Standing {
             name: P::NAME,
             version: P::VERSION,
             segment,
-            note: note_of(&root),
             inline: false,
             is_in_memory: false,
             mark: mark_of(&root),
-            trial: trial_of(&reader),
             root,
             reader,
             table: RowTable {
@@ -148,11 +143,9 @@ impl Standing {
             version: self.version,
             segment: self.segment,
             root: self.root.clone(),
-            note: self.note.clone(),
             inline: false,
             is_in_memory: self.is_in_memory,
             mark: mark_of(&reader),
-            trial: trial_of(&reader),
             reader,
             table: RowTable {
                 beside: true,
@@ -169,20 +162,13 @@ impl Standing {
     /// What another version of the projection, of so many segments, has in the store.
     pub(crate) fn of_version(&self, version: u32, segments: u32) -> OfVersion {
         let root = root_of(self.name, version);
-        let note = note_of(&root);
         let segments: Vec<String> = Segment::all(segments)
             .map(|segment| reader_of(&root, segment))
             .collect();
-        let mut readers = vec![note.clone(), mark_of(&root)];
+        let (mut readers, mut readers_beside) = (vec![mark_of(&root)], Vec::new());
         for reader in &segments {
-            let built_beside = beside_of(reader);
-            readers.extend([
-                reader.clone(),
-                mark_of(reader),
-                trial_of(reader),
-                trial_of(&built_beside),
-                built_beside,
-            ]);
+            readers.extend([reader.clone(), mark_of(reader)]);
+            readers_beside.push(beside_of(reader));
         }
         let shown = RowTable {
             version,
@@ -194,10 +180,8 @@ impl Standing {
         };
         OfVersion {
             root,
-            note,
             segments,
-            readers,
-            tables: [beside, shown],
+            tables: [(beside, readers_beside), (shown, readers)],
         }
     }
 
@@ -325,6 +309,11 @@ impl Standing {
 
     /// Has the projection's task do something.
     pub(crate) async fn order(&self, what: What) -> Result<(), ControlError> {
+        if self.state.borrow().only_reads {
+            return Err(ControlError::Elsewhere {
+                reader: self.name.to_owned(),
+            });
+        }
         let ended = || {
             self.check_runs()
                 .map_or_else(ControlError::from, |()| ControlError::ShutDown)
@@ -345,16 +334,8 @@ fn reader_of(root: &str, segment: Segment) -> String {
     }
 }
 
-fn note_of(root: &str) -> String {
-    format!("{root} segments")
-}
-
 fn mark_of(reader: &str) -> String {
     format!("{reader} ready")
-}
-
-fn trial_of(reader: &str) -> String {
-    format!("{reader} trial")
 }
 
 /// The name of the checkpoint of rows that are built beside.

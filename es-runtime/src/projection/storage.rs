@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::consumer::Cursors;
-use crate::store::{Checked, CursorStore, ProjectionStore, RowStore};
+use crate::store::{Checked, CursorStore, ProjectionStore, RowStore, StateStore};
 use crate::{EventStore, MemoryStore};
 
 /// In the store, for all processes together: unless said otherwise.
@@ -41,6 +41,8 @@ pub trait Keep<S> {
 pub struct Storage {
     pub(crate) cursors: Cursors,
     pub(crate) rows: Arc<dyn RowStore>,
+    /// What the store of the rows keeps as states, if it keeps any.
+    pub(crate) states: Option<Arc<dyn StateStore>>,
 }
 
 impl Storage {
@@ -50,6 +52,7 @@ impl Storage {
         let (log, cursors) = (Arc::clone(&checked), Arc::clone(&checked));
         Self {
             cursors: Cursors::together(log, cursors),
+            states: Arc::clone(&checked).state_store(),
             rows: checked,
         }
     }
@@ -60,6 +63,7 @@ impl Storage {
         let log = Arc::new(Checked::new(Arc::clone(log)));
         Self {
             cursors: Cursors::elsewhere(log, Arc::clone(&kept) as Arc<dyn CursorStore>),
+            states: Some(Arc::clone(&kept) as Arc<dyn StateStore>),
             rows: kept,
         }
     }

@@ -16,7 +16,7 @@ use super::fold::Fold;
 use super::sql::WriteError;
 use super::standing::Standing;
 use super::{ApplyError, OnFailure, Status};
-use crate::consumer::{Cursors, Sequences, Trial, Turn, Waiter, count_parked, position_of};
+use crate::consumer::{Attempt, AttemptLog, Cursors, Sequences, Waiter, count_parked, position_of};
 use crate::store::{Advance, CheckpointError, CommitError, Lease, Parked, RowStore};
 use crate::{Clock, Position, RecordedEvent, StoreError, StoreErrorKind, metrics};
 
@@ -41,7 +41,7 @@ pub(crate) struct Worker {
     pub(crate) rows: Arc<dyn RowStore>,
     pub(crate) standing: Arc<Standing>,
     pub(crate) fold: Box<dyn Fold>,
-    pub(crate) trial: Trial,
+    pub(crate) attempts: AttemptLog,
     /// The parked events, and those that stand behind them.
     pub(crate) sequences: Sequences,
     pub(crate) poison: OnFailure,
@@ -167,7 +167,7 @@ impl Worker {
                     caught_up => caught_up?,
                 }
             }
-            self.trial.all_done(lease);
+            self.attempts.all_done(lease);
             self.stand(&place, None);
             if !is_marked {
                 self.mark(place.done, lease).await?;
@@ -353,11 +353,11 @@ impl Worker {
                 continue;
             }
             let most = events.len().min(at_once);
-            let count = match self.trial.begin(first, most == 1, lease).await? {
-                Turn::Together => most,
-                Turn::Alone => 1,
-                Turn::Ended { times, attempts } => {
-                    let error = ApplyError::Ended { times };
+            let count = match self.attempts.begin(first, most == 1, lease).await? {
+                Attempt::Together => most,
+                Attempt::Alone => 1,
+                Attempt::GivenUp { ended, attempts } => {
+                    let error = ApplyError::Ended { times: ended };
                     self.refuse(place, first, error, attempts, lease).await?;
                     (events, at_once) = (&events[1..], self.limit);
                     continue;
@@ -372,7 +372,7 @@ impl Worker {
             };
             match self.apply(place, &part, until, lease).await {
                 Ok(()) => {
-                    self.trial.done(part.taken);
+                    self.attempts.done(part.taken);
                     events = rest;
                     at_once = self.limit;
                 }
@@ -407,7 +407,7 @@ impl Worker {
         let (timer, began) = (metrics::Timer::start(), Instant::now());
         let events = part.free();
         let changes = self.fold.fold(events).await?;
-        if changes || self.trial.is_careful() || !part.behind.is_empty() {
+        if changes || self.attempts.is_careful() || !part.behind.is_empty() {
             let aside = Aside {
                 park: part.behind.clone(),
                 ..Aside::default()
@@ -416,7 +416,7 @@ impl Worker {
             advance.event = events.last().filter(|last| last.position == to).map(|last| last.id);
             if let Err(error) = self.write_with(advance).await {
                 return Err(if changes {
-                    self.blame(error, events.len(), lease).await
+                    self.blame(place, error, events.len(), lease).await
                 } else {
                     error
                 });
@@ -444,11 +444,12 @@ impl Worker {
 
     /// The error of a write of what so many events change. If the store will refuse it again, one of several events is to blame, and
     /// a single one if the store takes all else.
-    async fn blame(&mut self, error: WriteError, events: usize, lease: &Lease) -> WriteError {
+    async fn blame(&mut self, place: &Place, error: WriteError, events: usize, lease: &Lease) -> WriteError {
         match error {
             WriteError::Commit(CommitError::Store(error)) if error.kind() == StoreErrorKind::Rejected => {
                 self.fold.reset();
-                if events == 1 && self.fold.write(self.trial.nothing(lease)).await.is_err() {
+                let nothing = self.moved(place, place.stored, Aside::default(), lease);
+                if events == 1 && self.write_with(nothing).await.is_err() {
                     return WriteError::Commit(CommitError::Store(error));
                 }
                 // They may be too much for it together.

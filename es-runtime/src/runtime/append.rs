@@ -7,7 +7,7 @@ use super::request::{Request, request_setters};
 use super::write::Write;
 use super::{Receipt, Runtime};
 use crate::outcome::{IntoEvents, collect};
-use crate::{EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Timestamp, Version};
+use crate::{Context, EncodeError, EventEnum as _, EventSourced, ExecuteError, StreamId, Timestamp, Version};
 
 /// Appends events without a command: `runtime.append(id, events).await`, with options before the `await`. Add events
 /// that happened at different times with [`at`](Self::at).
@@ -132,16 +132,12 @@ impl<'a, A: EventSourced<Event: Clone>> IntoFuture for AppendEvents<'a, A> {
                 expected,
                 request,
             } = self;
-            let write = Write {
-                runtime,
-                stream,
-                expected,
-                key,
-                metadata: request.metadata,
-                times,
-            };
-            let receipt = write.run::<A>(&mut |_, _| Ok(events.clone())).await;
-            receipt.map_err(|error| error.map_refused(|()| unreachable!("no handler is asked, so none refuses")))
+            let events = move |_: Option<&A>, _: &Context| Ok(events.clone());
+            let write = Write::new(stream, expected, request.metadata, events)
+                .keyed(key)
+                .timed(times);
+            let receipt = write.run::<A>(runtime).await;
+            receipt.map_err(|error| error.map_refused(|_| unreachable!("no handler is asked, so none refuses")))
         };
         Box::pin(run.instrument(span))
     }

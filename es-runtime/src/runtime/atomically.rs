@@ -88,7 +88,7 @@ where
             .request
             .key(|| Ok::<_, Infallible>(b"atomically".to_vec()))
             .unwrap_or_else(|never| match never {});
-        let done_before = async || done_before(&**store, key.as_ref()).await.map_err(without_refusal);
+        let done_before = async || done_before(&**store, key.as_ref()).await;
         if let Some(appended) = done_before().await? {
             return Ok(Receipt::of(appended).collect());
         }

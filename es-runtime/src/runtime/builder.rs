@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use super::RetryPolicy;
+use super::cache::CacheBound;
 use super::event_check::Registered;
 use crate::process::{self, Beginning, ProcessManager};
-use crate::projection::{Plan, Project};
+use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
-use crate::{Clock, EventSourced, EventStore, SystemClock};
+use crate::{Clock, Commanded, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
@@ -14,7 +15,8 @@ pub struct Builder<S> {
     pub(super) states: Option<Arc<dyn StateStore>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) retry: RetryPolicy,
-    pub(super) cached: usize,
+    pub(super) cache: CacheBound,
+    pub(super) queue: usize,
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
@@ -30,7 +32,8 @@ impl<S: EventStore> Builder<S> {
             states: None,
             clock: Arc::new(SystemClock),
             retry: RetryPolicy::default(),
-            cached: 10_000,
+            cache: CacheBound::default(),
+            queue: 10_000,
             aggregates: Vec::new(),
             allows_unreadable: false,
             plans: Vec::new(),
@@ -60,13 +63,31 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Sets the number of aggregate instances whose state is cached in memory: 10,000 unless set, 0 for none. The state
-    /// used least recently goes first.
+    /// Sets the largest number of aggregate instances whose state is cached in memory: 0 for none. Unlimited unless set, within the
+    /// [bytes](Self::cache_bytes). The state used least recently goes first.
     ///
     /// A cached state saves reading the stream. It never causes a wrong decision, because the append checks its
     /// version, and the runtime reads the newest events before it returns a refusal.
     pub fn cache(mut self, instances: usize) -> Self {
-        self.cached = instances;
+        self.cache.instances = instances;
+        self
+    }
+
+    /// Sets the largest size of the [cached](Self::cache) states: 256 MiB unless set, 0 for no cache. An estimate: the stored size of
+    /// the events that were folded, and 512 bytes for each instance. A state that is a sum of its events takes less. An instance that
+    /// is above the bound by itself is cached until another one is used.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache.bytes = bytes;
+        self
+    }
+
+    /// Sets the largest number of commands that wait for one aggregate instance in this process: 10,000 unless set. One more fails with
+    /// [`Busy`](crate::ExecuteError::Busy).
+    ///
+    /// Commands to one instance are done one after the other, as many in one write as wait. The bound is there for what never ends: more
+    /// commands than the store can take. Ten thousand is some seconds of work for a store on a disk, which a burst may well be.
+    pub fn queue(mut self, commands: usize) -> Self {
+        self.queue = commands;
         self
     }
 
@@ -77,8 +98,25 @@ impl<S: EventStore> Builder<S> {
     ///
     /// If another projection of this name and version was given before.
     #[track_caller]
-    pub fn projection<P: Project<S>>(mut self) -> Self {
-        let plan = P::plan();
+    pub fn projection<P: Project<S>>(self) -> Self {
+        self.plan(P::plan())
+    }
+
+    /// Reads the rows of projection `P`, which another process runs: for applications that only query. It takes no lease and
+    /// creates no table.
+    ///
+    /// # Panics
+    ///
+    /// If another projection of this name and version was given before.
+    #[track_caller]
+    pub fn reads<P: Project<S> + RowProjection<Rows = InStore>>(self) -> Self {
+        let mut plan = P::plan();
+        plan.runs = false;
+        self.plan(plan)
+    }
+
+    #[track_caller]
+    fn plan(mut self, plan: Plan<S>) -> Self {
         let (name, version) = plan.id();
         assert!(
             !self.plans.iter().any(|other| other.id() == (name, version)),
@@ -129,14 +167,15 @@ impl<S: EventStore> Builder<S> {
         self
     }
 
-    /// Checks the events of aggregate `A` when the runtime [starts](Self::start): call it once for each aggregate. An
-    /// aggregate that is not registered works like any other, but an unreadable event is found only when it is read.
+    /// Checks the events of aggregate `A` when the runtime [starts](Self::start), and lists it in the
+    /// [catalog](super::Runtime::catalog): call it once for each aggregate. An aggregate that is not registered works like any
+    /// other, but an unreadable event is found only when it is read.
     ///
     /// # Panics
     ///
     /// If another aggregate with the same name was registered before.
     #[track_caller]
-    pub fn aggregate<A: EventSourced>(mut self) -> Self {
+    pub fn aggregate<A: Commanded>(mut self) -> Self {
         let registered = Registered::of::<A>();
         let known = self.aggregates.iter().find(|known| known.category == A::NAME);
         match known {

@@ -1,140 +1,157 @@
-use std::num::NonZeroUsize;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use foldhash::HashMap;
 use foldhash::fast::RandomState;
 use lru::LruCache;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::slot::Slot;
 use super::state::Erased;
 use crate::StreamId;
 
-/// The states used most recently, and the queue of each: commands to one instance wait for each other rather than conflict.
-pub(super) struct Cache(Option<Mutex<LruCache<StreamId, Arc<Slot>, RandomState>>>);
+/// The states used most recently, and the queue of each instance that is being written to, whether its state is cached or not.
+pub(super) struct Cache {
+    slots: Mutex<Slots>,
+    bound: CacheBound,
+    /// The sum over the slots that are cached.
+    bytes: AtomicUsize,
+}
 
-/// The time that a command queues behind another one that makes no progress. A future that has its turn but is no
-/// longer polled must not stop the others for ever: they go on without a turn, and the version check of the append
-/// keeps order.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// The bounds of the cache, each for itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CacheBound {
+    pub(super) instances: usize,
+    /// Of events folded, and some more for each instance.
+    pub(super) bytes: usize,
+}
+
+impl Default for CacheBound {
+    fn default() -> Self {
+        Self {
+            instances: usize::MAX,
+            bytes: 256 << 20,
+        }
+    }
+}
+
+/// The memory of an instance besides what was folded into its state: its id, its slot, and the entry of the map.
+const OVERHEAD: usize = 512;
+
+struct Slots {
+    cached: LruCache<StreamId, Arc<Slot>, RandomState>,
+    /// Slots that had to leave the cache while they were in use.
+    in_use: HashMap<StreamId, Weak<Slot>>,
+    /// The number of those at which the ones that are no longer in use are removed.
+    most_in_use: usize,
+}
+
+/// What a slot keeps for the next turn.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) state: Option<Erased>,
+    /// An estimate of the memory of the state.
+    bytes: usize,
+    /// True if the cache counts it.
+    is_cached: bool,
+}
 
 impl Cache {
-    pub(super) fn new(instances: usize) -> Self {
-        Self(NonZeroUsize::new(instances).map(|instances| {
-            let slots = LruCache::with_hasher(instances, RandomState::default());
-            Mutex::new(slots)
-        }))
-    }
-
-    /// The turn of a command to `stream`.
-    pub(super) async fn enter(&self, stream: &StreamId) -> Turn {
-        let Some(slot) = self.slot(stream) else {
-            return Turn(None);
-        };
-        let has_turn = slot.try_turn() || Box::pin(slot.turn()).await;
-        Turn(has_turn.then_some(slot))
+    pub(super) fn new(bound: CacheBound) -> Self {
+        Self {
+            slots: Mutex::new(Slots {
+                cached: LruCache::unbounded_with_hasher(RandomState::default()),
+                in_use: HashMap::default(),
+                most_in_use: 64,
+            }),
+            bound,
+            bytes: AtomicUsize::new(0),
+        }
     }
 
     /// Takes the state of `stream` out of the cache, without a turn.
     pub(super) fn take(&self, stream: &StreamId) -> Option<Erased> {
-        let slot = self.slot(stream)?;
-        slot.state().take()
+        self.slot(stream).kept().state.take()
     }
 
     /// Puts a state of `stream` into the cache, unless another has come in the meantime.
     pub(super) fn put(&self, stream: &StreamId, current: Erased) {
-        if let Some(slot) = self.slot(stream) {
-            slot.known.fetch_max(current.version.0, Ordering::Relaxed);
-            slot.state().get_or_insert(current);
+        let slot = self.slot(stream);
+        slot.reached(current.version);
+        if slot.kept().state.is_none() {
+            self.keep(&slot, current);
         }
     }
 
-    fn slot(&self, stream: &StreamId) -> Option<Arc<Slot>> {
-        let mut slots = self.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(match slots.get(stream) {
-            Some(slot) => Arc::clone(slot),
-            None => Arc::clone(slots.get_or_insert(stream.clone(), Arc::default)),
-        })
-    }
-}
-
-/// The cached state of one instance.
-struct Slot {
-    /// One permit: the turn.
-    queue: Semaphore,
-    /// The number of turns that have ended.
-    turns: AtomicU64,
-    /// A version that the stream has reached, as far as this process knows.
-    known: AtomicU64,
-    state: Mutex<Option<Erased>>,
-}
-
-impl Default for Slot {
-    fn default() -> Self {
-        Self {
-            queue: Semaphore::new(1),
-            turns: AtomicU64::new(0),
-            known: AtomicU64::new(0),
-            state: Mutex::new(None),
+    /// Keeps the state in its slot, and makes room for it.
+    pub(super) fn keep(&self, slot: &Slot, current: Erased) {
+        let mut kept = slot.kept();
+        let bytes = OVERHEAD + current.bytes;
+        if kept.is_cached {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.bytes.fetch_sub(kept.bytes, Ordering::Relaxed);
+        }
+        kept.bytes = bytes;
+        kept.state = Some(current);
+        drop(kept);
+        if self.bytes.load(Ordering::Relaxed) > self.bound.bytes {
+            self.trim(&mut self.slots());
         }
     }
-}
 
-impl Slot {
-    /// Takes the turn if nobody has it.
-    fn try_turn(&self) -> bool {
-        self.queue.try_acquire().map(SemaphorePermit::forget).is_ok()
+    pub(super) fn slot(&self, stream: &StreamId) -> Arc<Slot> {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.cached.get(stream) {
+            return Arc::clone(slot);
+        }
+        let slot = slots.in_use.remove(stream).and_then(|slot| slot.upgrade());
+        let slot = slot.unwrap_or_default();
+        {
+            let mut kept = slot.kept();
+            kept.bytes = kept.bytes.max(OVERHEAD);
+            kept.is_cached = true;
+            self.bytes.fetch_add(kept.bytes, Ordering::Relaxed);
+        }
+        slots.cached.put(stream.clone(), Arc::clone(&slot));
+        self.trim(&mut slots);
+        slot
     }
 
-    /// Waits for the turn. Returns whether it came: not if nobody makes progress.
-    async fn turn(&self) -> bool {
-        // One future all the while, so that the place in the queue is kept.
-        let mut acquire = pin!(self.queue.acquire());
+    /// Removes what was used least recently, until the rest is within the bounds. An instance that alone is above them stays
+    /// until another one is used: without it, each command would read its whole stream.
+    fn trim(&self, slots: &mut Slots) {
         loop {
-            let turns = self.turns.load(Ordering::Relaxed);
-            match tokio::time::timeout(PATIENCE, &mut acquire).await {
-                Ok(Ok(permit)) => {
-                    permit.forget();
-                    return true;
-                }
-                Err(_) if self.turns.load(Ordering::Relaxed) != turns => {}
-                // The semaphore is never closed.
-                Ok(Err(_)) | Err(_) => return false,
+            let instances = slots.cached.len();
+            let too_large = self.bytes.load(Ordering::Relaxed) > self.bound.bytes;
+            let keeps_one = self.bound.bytes > 0 && instances <= 1;
+            if instances <= self.bound.instances && (!too_large || keeps_one) {
+                return;
+            }
+            let Some((stream, slot)) = slots.cached.pop_lru() else {
+                return;
+            };
+            {
+                let mut kept = slot.kept();
+                kept.is_cached = false;
+                self.bytes.fetch_sub(kept.bytes, Ordering::Relaxed);
+            }
+            if Arc::strong_count(&slot) > 1 {
+                slots.keep_in_use(stream, &slot);
             }
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, Option<Erased>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Ends when it is dropped. A state that was taken and not kept is forgotten, so that no half-changed one remains.
-pub(super) struct Turn(Option<Arc<Slot>>);
-
-impl Turn {
-    /// Takes the cached state, and says whether the stream is known to have moved beyond it.
-    pub(super) fn take(&self) -> Option<(Erased, bool)> {
-        let slot = self.0.as_ref()?;
-        let current = slot.state().take()?;
-        let moved = slot.known.load(Ordering::Relaxed) > current.version.0;
-        Some((current, moved))
-    }
-
-    /// Keeps the state for the next turn.
-    pub(super) fn keep(self, current: Erased) {
-        if let Some(slot) = &self.0 {
-            *slot.state() = Some(current);
+impl Slots {
+    /// Remembers a slot that has left the cache, so that whoever comes next to the instance finds its queue.
+    fn keep_in_use(&mut self, stream: StreamId, slot: &Arc<Slot>) {
+        if self.in_use.len() >= self.most_in_use {
+            self.in_use.retain(|_, slot| slot.strong_count() > 0);
+            self.most_in_use = 2 * self.in_use.len().max(32);
         }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if let Some(slot) = &self.0 {
-            slot.turns.fetch_add(1, Ordering::Relaxed);
-            slot.queue.add_permits(1);
-        }
+        self.in_use.insert(stream, Arc::downgrade(slot));
     }
 }

@@ -132,6 +132,11 @@ pub(super) fn write<A: EventSourced, R>(
     Ok(Written { stored, read })
 }
 
+/// Returns the size of the payloads.
+pub(super) fn size(events: &[NewEvent]) -> usize {
+    events.iter().map(|event| event.payload.len()).sum()
+}
+
 /// Returns what the payload will be read as.
 fn read_back<A: EventSourced>(form: Form, payload: &[u8]) -> Result<Decoded<A::Event>, EncodeError> {
     let Form { name, shape_version } = form;

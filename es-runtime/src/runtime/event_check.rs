@@ -4,26 +4,30 @@ use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::any::{Erased, Of};
 use super::{Runtime, newest};
 use crate::store::EventKind;
-use crate::{DecodeError, EventEnum as _, EventInfo, EventSourced, EventStore, StoreError};
+use crate::{Commanded, DecodeError, EventEnum as _, EventInfo, EventStore, StoreError};
 
 /// An aggregate whose events are checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Registered {
     pub(super) category: &'static str,
     pub(super) events: &'static [EventInfo],
     pub(super) aggregate: TypeId,
+    /// The aggregate without its type.
+    pub(super) any: &'static dyn Erased,
     /// Reads an event of this name in this version of its shape, or says why that is not possible.
     pub(super) read: fn(&str, u32, &[u8]) -> Result<(), DecodeError>,
 }
 
 impl Registered {
-    pub(super) fn of<A: EventSourced>() -> Self {
+    pub(super) fn of<A: Commanded>() -> Self {
         Self {
             category: A::NAME,
             events: A::Event::EVENTS,
             aggregate: TypeId::of::<A>(),
+            any: Of::<A>::erased(),
             read: |name, shape_version, payload| A::Event::decode(name, shape_version, payload).map(drop),
         }
     }

@@ -7,11 +7,13 @@ use tracing::Instrument as _;
 
 use super::request::{Request, request_setters};
 use super::write::Write;
-use super::{Receipt, Runtime, Start, Started};
+use super::{AnyRequest, Receipt, Runtime, Start, Started};
 use crate::command::Declined;
 use crate::projection::{Projection, Running};
 use crate::store::IdempotencyKey;
-use crate::{Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics};
+use crate::{
+    AnyRefusal, Command, CommandOf, Context, EncodeError, EventSourced, ExecuteError, StreamId, Version, metrics,
+};
 
 /// Executes a command: `runtime.execute(id, command).await`, with options before the `await`.
 ///
@@ -61,6 +63,12 @@ impl<'a, A: EventSourced, C: CommandOf<A>> Execute<'a, A, C, C::Refusal> {
 }
 
 impl<A, C, R> Execute<'_, A, C, R> {
+    /// Takes all options from `any`.
+    pub(super) fn with(mut self, any: AnyRequest) -> Self {
+        (self.expected, self.request) = (any.expected, any.request);
+        self
+    }
+
     /// Decides only on this version, 0 for a new aggregate: at any other version, fails with
     /// [`Conflict`](ExecuteError::Conflict), without a retry.
     pub fn expect_version(mut self, version: impl Into<Version>) -> Self {
@@ -116,31 +124,23 @@ impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
             request,
             ..
         } = self;
-        let mut refusal = None;
-        let write = Write {
-            runtime,
-            stream,
-            expected,
-            key,
-            metadata: request.metadata,
-            times: Vec::new(),
-        };
-        let mut decide = |state: Option<&A>, context: &Context| {
+        let decide = move |state: Option<&A>, context: &Context| {
             command
                 .clone()
                 .decide(state, context)
                 .map_err(|declined| match declined {
                     Declined::WrongTarget(wrong) => Declined::WrongTarget(wrong),
-                    Declined::Refused(why) => {
-                        refusal = Some(why);
-                        Declined::Refused(())
-                    }
+                    Declined::Refused(why) => Declined::Refused(AnyRefusal::new(why)),
                 })
         };
-        let result = write.run::<A>(&mut decide).await;
+        let write = Write::new(stream, expected, request.metadata, decide).keyed(key);
+        let result = write.run::<A>(runtime).await;
         result.map_err(|error| {
-            error
-                .map_refused(|()| refusal.unwrap_or_else(|| unreachable!("only this handler refuses, and it said why")))
+            error.map_refused(|refusal| {
+                refusal
+                    .downcast()
+                    .unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
+            })
         })
     }
 }

@@ -9,7 +9,7 @@ use futures_util::future::select;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::consumer::{ENDED, Processor, Sequences, Trial, Waiter};
+use crate::consumer::{AttemptLog, ENDED, Processor, Sequences, Waiter};
 use crate::projection::OnFailure;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Standing, Stopped, SubscriptionError, SubscriptionHandle,
@@ -137,13 +137,14 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             standing: Arc::clone(&cursor.standing),
             orders,
         };
-        let trial = Trial::new(&cursor.cursors.store, &cursor.standing.trial, self.attempts.min(ENDED));
+        let (reader, most) = (&cursor.standing.reader, self.attempts.min(ENDED));
+        let attempts = AttemptLog::new(&cursor.cursors.store, cursor.states.as_ref(), reader, most);
         let calls = Calls {
             stop: cursor.stop.clone(),
             orders: received,
         };
         let reader = Handler {
-            trial,
+            attempts,
             sequences: Sequences::default(),
             waiter: Waiter::new(cursor.cursors.log.wakes()),
             cursor,

@@ -132,16 +132,16 @@ impl Joint {
             Ok(events) => events,
             Err(declined) => return nothing(Declined::into(declined)),
         };
-        valid::<A, ()>(&events)?;
+        valid::<A, _>(&events)?;
         let exists = current.state.is_some();
-        checked::<A, ()>(stream, exists, &events)?;
+        checked::<A, _>(stream, exists, &events)?;
         let batch = Batch {
             id: append,
             first: 0,
             metadata,
             times: &[],
         };
-        let written = write::<A, ()>(&runtime.0.caps, stream, exists, events, &batch)?;
+        let written = write::<A, _>(&runtime.0.caps, stream, exists, events, &batch)?;
         let version = Version(current.version.0 + written.stored.len() as u64);
         Ok((written, Ok(version)))
     }

@@ -78,6 +78,7 @@ impl<'a, A: EventSourced> Load<'a, A> {
             state,
             version,
             position,
+            ..
         } = self.current().await?;
         Ok(state.map(|state| Loaded {
             state,

@@ -1,10 +1,12 @@
 //! The runtime, and what its methods give: requests that are awaited, their options and their results.
 
+mod any;
 mod append;
 mod atomically;
 mod builder;
 mod cache;
 mod caps;
+mod catalog;
 mod decide;
 mod dry_run;
 mod enclosing;
@@ -25,6 +27,7 @@ mod receipt;
 mod request;
 mod results;
 mod retry;
+mod slot;
 mod start;
 mod state;
 mod subscribe;
@@ -44,6 +47,7 @@ use crate::{
     Version,
 };
 
+pub use any::{AnyAggregate, AnyEvent, AnyInstance, AnyRequest, AnyState, AnyStep, At};
 pub use append::AppendEvents;
 pub use atomically::Atomically;
 use atomically::Commands;
@@ -51,6 +55,7 @@ pub use builder::Builder;
 use cache::Cache;
 use caps::Caps;
 pub use caps::{CapError, UnwritableEvent};
+pub use catalog::{AggregateInfo, Catalog, ProjectionInfo};
 pub use dry_run::DryRun;
 use event_check::Registered;
 pub use event_check::{EventReport, Readable, StoredKind};
@@ -106,9 +111,12 @@ struct Inner {
     states: Option<Arc<dyn StateStore>>,
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
+    /// The most writes that wait for one instance.
+    queue: usize,
     cache: Cache,
     caps: Caps,
     aggregates: Vec<Registered>,
+    catalog: Catalog,
     projections: Projections,
     subscriptions: Subscriptions,
     processes: Vec<process::Registered>,

@@ -8,10 +8,10 @@ use futures_util::TryStreamExt as _;
 use tokio::time::Instant;
 
 use super::Runtime;
-use crate::consumer::{Cursors, all_parked, count_parked, position_of};
+use crate::consumer::{Cursors, all_parked, count_parked, position_of, remove_attempts};
 use crate::projection::{
     Build, ControlError, Health, OfVersion, Projection, ProjectionHealth, ReadError, Rebuild, Running, Seen,
-    SegmentHealth, Standing, Status, What, noted, refused,
+    SegmentHealth, Standing, Status, What, refused, segments_of,
 };
 use crate::store::{CheckpointError, Lease, Parked, ReadLog};
 use crate::subscription::Kind;
@@ -139,24 +139,45 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     async fn drop_under(&self, version: u32, leases: &mut Vec<Lease>) -> Result<(), ControlError> {
         let Running { standing, storage, .. } = self.running;
         let (projection, owner) = (standing.name, &self.runtime.0.projections.owner);
+        let elsewhere = || ControlError::Elsewhere {
+            reader: projection.to_owned(),
+        };
         let mut take = async |name: &str| {
             let lease = storage.cursors.store.acquire(name, owner, DROPPING).await?;
-            leases.push(lease.ok_or(ControlError::Elsewhere { projection })?);
+            leases.push(lease.ok_or_else(elsewhere)?);
             Ok::<_, ControlError>(())
         };
-        let OfVersion { root, note, .. } = standing.of_version(version, 1);
+        let OfVersion { root, .. } = standing.of_version(version, 1);
         take(&root).await?;
-        // Under the lease, without which nobody partitions it.
-        let segments = noted(&*storage.cursors.store, &note).await?.unwrap_or(1);
-        let of_version = standing.of_version(version, segments);
+        let said = storage.states.as_ref().map(|states| segments_of(states, &root));
+        let mut segments = None;
+        if let Some(said) = &said {
+            let kept = said.get().await?;
+            segments = kept.value;
+            // Nobody says a number from now on, not even one whose lease has just run out.
+            if segments.is_none() && !said.save(&kept, None).await? {
+                return Err(elsewhere());
+            }
+        }
+        let of_version = standing.of_version(version, segments.unwrap_or(1));
         for segment in of_version.segments.iter().filter(|segment| **segment != root) {
             take(segment).await?;
         }
         let mut dropped = Ok(());
-        for table in of_version.tables {
-            dropped = dropped.and(storage.rows.drop_table(&table, &of_version.readers, &leases[0]).await);
+        for (table, readers) in &of_version.tables {
+            dropped = dropped.and(storage.rows.drop_table(table, readers, &leases[0]).await);
         }
-        dropped.map_err(|error| refused(projection, error))
+        dropped.map_err(|error| refused(projection, error))?;
+        if let Some(states) = &storage.states {
+            for reader in of_version.tables.iter().flat_map(|(_, readers)| readers) {
+                remove_attempts(states, reader).await?;
+            }
+        }
+        // Only now: while anything is left of the version, nobody may come with another number.
+        match said {
+            Some(said) => Ok(said.remove().await?),
+            None => Ok(()),
+        }
     }
 }
 

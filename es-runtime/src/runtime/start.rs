@@ -6,7 +6,7 @@ use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
-use super::{Inner, Runtime};
+use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
@@ -66,6 +66,18 @@ pub enum StartError {
         /// The reason.
         source: SubscriptionError,
     },
+    /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
+    /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
+    #[error(
+        "projection `{projection}` has {segments} segments, and the store keeps no states, where their number is noted: leave `segments` out, \
+         or take a store that implements `EventStore::state_store`"
+    )]
+    SegmentsUnsupported {
+        /// The projection's name.
+        projection: &'static str,
+        /// The number of segments that this build declares.
+        segments: u32,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -101,8 +113,31 @@ impl<S: EventStore> Builder<S> {
     /// cannot read; [`StartError::UnwritableEvents`] if a cap forbids all versions that it can write;
     /// [`StartError::Store`] if the store cannot be reached, or refuses the table of a projection;
     /// [`StartError::Inline`] if an inline projection is held before an event that was appended without it;
-    /// [`StartError::Segments`] if a projection was partitioned otherwise before.
+    /// [`StartError::Segments`] if a projection was partitioned otherwise before;
+    /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(self) -> Result<Runtime, StartError> {
+        let runtime = self.checked().await?;
+        runtime.0.projections.level().await?;
+        Ok(runtime)
+    }
+
+    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table and waits for nothing.
+    /// For command lines, schema steps, and programs that look at a store while others work on it.
+    ///
+    /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), but for what only running a projection finds.
+    pub async fn open(mut self) -> Result<Runtime, StartError> {
+        for plan in &mut self.plans {
+            plan.runs = false;
+        }
+        self.checked().await
+    }
+
+    /// Checks the build against the store, and starts the projections that are to run.
+    async fn checked(self) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
@@ -121,7 +156,10 @@ impl<S: EventStore> Builder<S> {
         caps.reload(states.as_ref(), &self.aggregates).await?;
         check_readable(&*log, &self.aggregates, self.allows_unreadable).await?;
         let projections = Projections::start(self.plans, &store, &self.clock, self.build_rate).await?;
-        projections.level().await?;
+        let catalog = Catalog {
+            aggregates: self.aggregates.iter().map(|aggregate| aggregate.any.info()).collect(),
+            projections: projections.all().iter().map(ProjectionInfo::of).collect(),
+        };
         let processes = self.processes.iter().map(|plan| plan.registered.clone()).collect();
         let runtime = Runtime(Arc::new(Inner {
             store: log,
@@ -129,9 +167,11 @@ impl<S: EventStore> Builder<S> {
             states,
             clock: self.clock,
             retry: self.retry,
-            cache: Cache::new(self.cached),
+            queue: self.queue,
+            cache: Cache::new(self.cache),
             caps,
             aggregates: self.aggregates,
+            catalog,
             projections,
             subscriptions: Subscriptions::new(),
             processes,

@@ -17,6 +17,8 @@ pub(super) struct Current<A> {
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
+    /// The size of the events folded, as they are stored: an estimate of the memory of the state.
+    pub(super) bytes: usize,
 }
 
 impl<A> Default for Current<A> {
@@ -25,6 +27,7 @@ impl<A> Default for Current<A> {
             state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+            bytes: 0,
         }
     }
 }
@@ -35,6 +38,7 @@ pub(super) struct Erased {
     state: Box<dyn Any + Send + Sync>,
     pub(super) version: Version,
     pub(super) position: Position,
+    pub(super) bytes: usize,
 }
 
 impl Erased {
@@ -44,12 +48,14 @@ impl Erased {
             state,
             version,
             position,
+            bytes,
         } = self;
         match state.downcast() {
             Ok(state) => Current {
                 state,
                 version,
                 position,
+                bytes,
             },
             Err(_) => same_name::<A>(),
         }
@@ -64,7 +70,7 @@ impl Erased {
     }
 }
 
-fn same_name<A: EventSourced>() -> ! {
+pub(super) fn same_name<A: EventSourced>() -> ! {
     panic!(
         "two aggregates are named `{}`: give one of them another name, `#[es(name = \"…\")]`",
         A::NAME
@@ -77,11 +83,13 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            bytes,
         } = current;
         Self {
             state,
             version,
             position,
+            bytes,
         }
     }
 }
@@ -123,22 +131,7 @@ impl<A: EventSourced> Current<A> {
         if event.version != self.version.next() {
             return Err(out_of_order(stream, event.version, self.version.next()).into());
         }
-        let unknown = |readable| {
-            UnknownEvent {
-                stream: stream.clone(),
-                version: event.version,
-                position: event.position,
-                name: event.name.clone(),
-                shape_version: event.shape_version,
-                readable,
-            }
-            .into()
-        };
-        A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
-            DecodeError::UnknownName => unknown(None),
-            DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
-            error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
-        })
+        decoded::<A>(stream, event)
     }
 
     /// Folds `decoded`, which was read from `event`. The state is of no version until the event has [passed](Self::passed).
@@ -152,10 +145,31 @@ impl<A: EventSourced> Current<A> {
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
+        self.bytes += event.payload.len();
     }
 }
 
-fn unreadable(
+/// Reads an event of the stream.
+pub(super) fn decoded<A: EventSourced>(stream: &StreamId, event: &StoredEvent) -> Result<Decoded<A::Event>, LoadError> {
+    let unknown = |readable| {
+        UnknownEvent {
+            stream: stream.clone(),
+            version: event.version,
+            position: event.position,
+            name: event.name.clone(),
+            shape_version: event.shape_version,
+            readable,
+        }
+        .into()
+    };
+    A::Event::decode(&event.name, event.shape_version, &event.payload).map_err(|error| match error {
+        DecodeError::UnknownName => unknown(None),
+        DecodeError::UnknownVersion { oldest, newest } => unknown(Some(oldest..=newest)),
+        error @ (DecodeError::Malformed(_) | DecodeError::Upcast { .. }) => unreadable(stream, event, error),
+    })
+}
+
+pub(super) fn unreadable(
     stream: &StreamId,
     event: &StoredEvent,
     source: impl std::error::Error + Send + Sync + 'static,

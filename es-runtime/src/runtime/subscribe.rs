@@ -215,6 +215,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         let inner = &self.runtime.0;
         Ok(Cursor {
             cursors: inner.cursors.clone().ok_or(SubscriptionError::Unsupported)?,
+            states: inner.states.clone(),
             standing: Subscriptions::standing(self.kind, &self.name, &inner.clock),
             beginning,
             stop: inner.subscriptions.stopped(),

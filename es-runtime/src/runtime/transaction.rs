@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future;
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use super::decide::{Batch, Written, checked, decline, valid, write};
+use super::decide::{Batch, Written, checked, decline, size, valid, write};
 use super::enclosing::Enclosing;
 use super::load::{Load, Loaded};
 use super::state::{Current, Erased};
@@ -74,6 +74,7 @@ impl Transaction {
                 state,
                 version,
                 position,
+                ..
             }) => (*state).map(|state| Loaded {
                 state,
                 version,
@@ -109,7 +110,7 @@ impl Transaction {
             times: &[],
         };
         let Written { stored, read } = write::<A, _>(&self.runtime.0.caps, stream, state.is_some(), events, &batch)?;
-        let count = stored.len();
+        let (count, bytes) = (stored.len(), size(&stored));
         part.events.extend(stored);
         for event in read {
             event.apply(state).map_err(|source| ExecuteError::Misapplied {
@@ -118,6 +119,7 @@ impl Transaction {
             })?;
         }
         part.current.version.0 += count as u64;
+        part.current.bytes += bytes;
         work.events += count;
         Ok(())
     }

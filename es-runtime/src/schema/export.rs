@@ -47,7 +47,7 @@ pub fn export<S: Aggregates>(folder: impl AsRef<Path>) -> io::Result<()> {
 
 fn write(folder: &Path, file: &str, category: &str, name: &str, version: u32, schema: Option<Value>) -> io::Result<()> {
     let Some(mut schema) = schema else {
-        let message = format!("the shape of event `{category}/{name}` is not known: implement `Event::shapes`");
+        let message = format!("the shape of event `{category}/{name}` is not known: implement `Stored::shapes`");
         return Err(io::Error::other(message));
     };
     if let Value::Object(schema) = &mut schema {

@@ -3,7 +3,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 /// The shapes that stored events may have, each with its name and version. Filled by
-/// [`Event::shapes`](crate::Event::shapes) and [`EventEnum::shapes`](crate::EventEnum::shapes).
+/// [`Stored::shapes`](crate::Stored::shapes) and [`EventEnum::shapes`](crate::EventEnum::shapes).
 #[derive(Default)]
 pub struct Shapes {
     pub(super) found: Vec<Found>,

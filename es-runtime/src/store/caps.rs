@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::states::RESERVED;
-use super::{Change, Demand, SaveError, StateChange, StateKey, StateStore, StoreError, StoreErrorKind};
+use super::states::{OwnState, RESERVED};
+use super::{StateChange, StateKey, StateStore, StoreError, StoreErrorKind};
 
 /// The write caps of all aggregates' events, kept in a store of states. Writers obey them, as the
 /// [`Runtime`](crate::Runtime) does; the store of the events knows nothing about them.
@@ -73,8 +73,7 @@ impl WriteCaps {
     ///
     /// If the future is dropped, or fails, the cap may be set or not: set it again.
     pub async fn set(&self, cap: WriteCap) -> Result<(), StoreError> {
-        let payload = serde_json::to_vec(&cap).unwrap_or_else(|_| unreachable!("text and a number have a JSON form"));
-        self.save(&cap.category, &cap.name, Some(payload)).await
+        self.save(&cap.category, &cap.name, Some(&cap)).await
     }
 
     /// Lifts the cap of an event. Does nothing if it has none.
@@ -86,36 +85,15 @@ impl WriteCaps {
         self.save(category, name, None).await
     }
 
-    async fn save(&self, category: &str, name: &str, payload: Option<Vec<u8>>) -> Result<(), StoreError> {
+    async fn save(&self, category: &str, name: &str, cap: Option<&WriteCap>) -> Result<(), StoreError> {
         // Two names that no others are taken for.
         let id = serde_json::to_string(&(category, name)).unwrap_or_else(|_| unreachable!("text has a JSON form"));
-        let key = StateKey::new(RESERVED, KIND, id);
-        key.check()?;
+        let state = OwnState::new(&self.0, KIND, id);
+        state.key().check()?;
         for _ in 0..ATTEMPTS {
-            let kept = self.0.get(&key).await?;
-            let is_there = kept.as_ref().is_some_and(|kept| kept.payload.is_some());
-            let change = match (&payload, is_there) {
-                (None, false) => return Ok(()),
-                (None, true) => Change::Delete,
-                (Some(_), false) => Change::Create,
-                (Some(_), true) => Change::Update,
-            };
-            let change = StateChange {
-                key: key.clone(),
-                sequence: kept.map_or(0, |kept| kept.sequence) + 1,
-                change,
-                shape: 1,
-                payload: payload.clone().map(Into::into),
-            };
-            match self.0.save(vec![change], Demand::Next).await {
-                Ok(()) => return Ok(()),
-                Err(SaveError::Conflict { .. }) => {}
-                Err(SaveError::Store(error) | SaveError::Rejected(error) | SaveError::Indeterminate(error)) => {
-                    return Err(error);
-                }
-                Err(error) => {
-                    return Err(StoreError::new(StoreErrorKind::Rejected, "the write cap is not kept").caused_by(error));
-                }
+            let kept = state.get().await?;
+            if (cap.is_none() && kept.value.is_none()) || state.save(&kept, cap).await? {
+                return Ok(());
             }
         }
         let message = format!("the cap of event `{name}` of `{category}` is changed by others again and again");

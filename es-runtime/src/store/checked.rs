@@ -4,13 +4,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
+use super::archive::CheckedArchive;
 use super::cursors::check_name;
 use super::in_order::{log_in_order, stream_in_order};
 use super::{
-    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
-    CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
-    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore,
-    RowTable, StateStore, StoreError, StreamInfo, has_ended,
+    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, Checkpoint, CheckpointError, Commit,
+    CommitError, CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams,
+    Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery,
+    RowStore, RowTable, StateStore, StoreError, StreamInfo, has_ended,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -115,6 +116,15 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         let states = Arc::clone(&self.0).state_store()?;
         Some(Arc::new(Checked(states)))
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
+        let store = Arc::clone(&self.0).archive_store()?;
+        Some(Arc::new(CheckedArchive {
+            store,
+            limits: self.0.limits().clone(),
+            numbering: self.0.positions(),
+        }))
     }
 
     fn streams(&self, query: ListStreams) -> BoxStream<'_, Result<StreamInfo, StoreError>> {

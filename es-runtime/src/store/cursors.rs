@@ -216,10 +216,44 @@ pub struct Parked {
     pub position: Position,
     /// The event.
     pub event: EventId,
+    /// The reason why it is parked.
+    pub reason: ParkReason,
     /// The error of the last attempt.
     pub error: String,
     /// The number of attempts.
     pub attempts: u32,
+}
+
+/// The reason for which a reader has parked an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ParkReason {
+    /// It could not be handled.
+    Failed,
+    /// It stands behind another parked event, and was not tried.
+    Behind,
+    /// Processes ended while they tried it. It is not even read before it is tried again.
+    EndedProcesses,
+}
+
+impl ParkReason {
+    const NAMES: [(Self, &str); 3] = [
+        (Self::Failed, "failed"),
+        (Self::Behind, "behind"),
+        (Self::EndedProcesses, "ended_processes"),
+    ];
+
+    /// Returns the name under which stores keep it.
+    pub fn name(self) -> &'static str {
+        let named = Self::NAMES.into_iter().find(|(reason, _)| *reason == self);
+        named.map_or("", |(_, name)| name)
+    }
+
+    /// Returns the reason of this name; `None` if this build knows none.
+    pub fn named(name: &str) -> Option<Self> {
+        let reason = Self::NAMES.into_iter().find(|(_, known)| *known == name);
+        reason.map(|(reason, _)| reason)
+    }
 }
 
 /// Why a checkpoint was not given.

@@ -1,5 +1,7 @@
 //! Failures of a store.
 
+use crate::error::chain;
+
 /// The kind of a [`StoreError`], by what a caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -41,6 +43,11 @@ impl StoreError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// Returns an error that says the same, for another call that failed with this one. Its causes are told as text.
+    pub(crate) fn copy(&self) -> Self {
+        Self::new(self.kind, chain(self))
     }
 
     /// Returns the kind of the failure.

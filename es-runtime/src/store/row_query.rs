@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::projection::{self, Fields, ReadError};
 use crate::{Id, Position, StoreError, StoreErrorKind, Timestamp};
 
 /// The table of one version of a projection. Another version has its own table next to it.
@@ -368,6 +369,16 @@ impl<A> From<Id<A>> for FieldValue {
 }
 
 impl FieldValue {
+    /// Returns the value that `text` stands for in this field of a row: the number 5 in one of numbers, the text `5` in one of text. Where
+    /// the type of the row does not tell, a bool or a number if it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::UnknownField`] if the row does not have the field.
+    pub fn of_text<P: projection::Row>(field: &str, text: &str) -> Result<Self, ReadError> {
+        Fields::<P>::value(field, text)
+    }
+
     /// A number as two that order all numbers, the first one first: it as a float, and what a whole number is above that float
     /// (or below: negative). `None` for text.
     pub fn number(&self) -> Option<(f64, i64)> {

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use super::{
-    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, Checkpoint, CheckpointError, Commit, CommitError,
-    CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams, Parked,
-    Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
-    StateStore, StoreError, StreamInfo,
+    Advance, Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, Checkpoint, CheckpointError, Commit,
+    CommitError, CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams,
+    Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable, StateStore, StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -74,6 +74,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     fn state_store(self: Arc<Self>) -> Option<Arc<dyn StateStore>> {
         Arc::clone(&*self).state_store()
+    }
+
+    fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
+        Arc::clone(&*self).archive_store()
     }
 
     fn row_store(self: Arc<Self>) -> Option<Arc<dyn RowStore>> {

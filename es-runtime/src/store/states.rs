@@ -2,6 +2,7 @@
 
 mod check;
 mod checked;
+mod own;
 mod reserved;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
+pub(crate) use own::{Kept, OwnState};
 pub(crate) use reserved::{RESERVED, Unreserved};
 
 use super::{LimitExceeded, StoreError};
@@ -50,6 +52,9 @@ pub trait StateStore: Send + Sync + 'static {
     /// Memory is bounded, however many entities there are. Dropping the stream at any point is safe.
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>>;
 
+    /// Returns every namespace in which an entity is kept, deleted or not, in the order of their bytes.
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError>;
+
     /// Removes entities for good, and returns their number. A purged entity begins at sequence 1 again.
     ///
     /// # Cancel safety
@@ -76,6 +81,10 @@ impl<S: StateStore + ?Sized> StateStore for Arc<S> {
 
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
         (**self).load(namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        (**self).namespaces().await
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {

@@ -1,11 +1,10 @@
-use super::SubscriptionError;
 use crate::{Position, consumer};
 
 /// What comes from outside to the task of a handler.
 pub(crate) type Calls = consumer::Calls<Order>;
 
 /// Tells the task of a handler what to do.
-pub(crate) type Order = consumer::Order<What, SubscriptionError>;
+pub(crate) type Order = consumer::Order<What>;
 
 pub(crate) type Call = consumer::Call<Order>;
 

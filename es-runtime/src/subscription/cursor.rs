@@ -7,14 +7,16 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Standing, SubscriptionError};
-use crate::consumer::{Cursors, STANDBY, Tenure, backoff, next, position_of, stopped};
+use crate::consumer::{Cursors, STANDBY, Tenure, backoff, next, position_of, remove_attempts, stopped};
 use crate::projection::Status;
-use crate::store::{Advance, CommitError, Lease, Parked};
+use crate::store::{Advance, CommitError, Lease, Parked, StateStore};
 use crate::{Position, StoreError, StoreErrorKind};
 
 /// Where a subscription stands in the store.
 pub(crate) struct Cursor {
     pub(crate) cursors: Cursors,
+    /// Where the attempts of a handler are noted.
+    pub(crate) states: Option<Arc<dyn StateStore>>,
     pub(crate) standing: Arc<Standing>,
     /// Where it begins, if it never did.
     pub(crate) beginning: Option<Position>,
@@ -107,13 +109,18 @@ impl Cursor {
         let Some(tenure) = self.take().await? else {
             return Err(SubscriptionError::Elsewhere(self.name().to_owned()));
         };
-        let Standing { reader, trial, .. } = &*self.standing;
-        let mut forgotten = self.cursors.store.forget(trial, &tenure.lease).await;
-        if forgotten.is_ok() {
-            forgotten = self.cursors.store.forget(reader, &tenure.lease).await;
-        }
+        let forgotten = self.forget_under(&tenure.lease).await;
         tenure.end(&*self.cursors.store).await;
         forgotten.map_err(|error| SubscriptionError::of_commit(self.name(), error))
+    }
+
+    async fn forget_under(&self, lease: &Lease) -> Result<(), CommitError> {
+        let reader = &self.standing.reader;
+        self.cursors.store.forget(reader, lease).await?;
+        match &self.states {
+            Some(states) => Ok(remove_attempts(states, reader).await?),
+            None => Ok(()),
+        }
     }
 
     /// Why the log ends before what was read of it: as a rule, because the store was restored to an earlier point.

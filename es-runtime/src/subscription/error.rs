@@ -1,5 +1,6 @@
+use crate::consumer::ControlError;
 use crate::store::{CheckpointError, CommitError};
-use crate::{Position, StoreError, UnknownEvent, UnreadableEvent};
+use crate::{StoreError, StoreErrorKind, UnknownEvent, UnreadableEvent};
 
 /// Why a subscription was not started, does not go on, or did not take an acknowledgement.
 #[derive(Debug, thiserror::Error)]
@@ -29,45 +30,6 @@ pub enum SubscriptionError {
     /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
-    /// The handler did not take the event, or it cannot be read.
-    #[error("the event at position {position} was not handled: {error}")]
-    Failed {
-        /// The event's.
-        position: Position,
-        /// The error, with its causes, or the handler's panic message.
-        error: String,
-    },
-    /// The subscription does not hold before the event, and has not parked it.
-    #[error("subscription `{subscription}` neither holds nor has parked an event at position {position}")]
-    NotParked {
-        /// The subscription's name.
-        subscription: String,
-        /// The position given.
-        position: Position,
-    },
-    /// Another parked event comes first: retry or skip that one.
-    #[error(
-        "the event at position {position} stands behind position {first}, which `{subscription}` has parked: retry or skip that one first"
-    )]
-    Behind {
-        /// The subscription's name.
-        subscription: String,
-        /// The position given.
-        position: Position,
-        /// The first event that it waits for.
-        first: Position,
-    },
-    /// Too many events are parked to park another: [retry](super::SubscriptionHandle::retry) or
-    /// [skip](super::SubscriptionHandle::skip) those that the others wait for.
-    #[error(
-        "{parked} events are parked, and the one at position {position} is not: retry or skip those that the others stand behind"
-    )]
-    TooManyParked {
-        /// The event that was to be parked.
-        position: Position,
-        /// The number of parked events.
-        parked: usize,
-    },
     /// The store was restored to an earlier point: some delivered events no longer exist.
     /// [Forget](crate::runtime::Subscribe::forget) the cursor, and say where to begin.
     #[error(transparent)]
@@ -86,6 +48,17 @@ impl From<CheckpointError> for SubscriptionError {
     }
 }
 
+impl From<SubscriptionError> for ControlError {
+    fn from(error: SubscriptionError) -> Self {
+        match error {
+            SubscriptionError::LeaseLost(reader) => Self::Elsewhere { reader },
+            SubscriptionError::Checkpoint(error) => Self::Checkpoint(error),
+            SubscriptionError::Store(error) => Self::Store(error),
+            other => Self::Store(StoreError::new(StoreErrorKind::Unavailable, other.to_string())),
+        }
+    }
+}
+
 impl SubscriptionError {
     /// What came of moving the cursor of this subscription.
     pub(crate) fn of_commit(subscription: &str, error: CommitError) -> Self {
@@ -93,14 +66,14 @@ impl SubscriptionError {
             CommitError::LeaseLost { .. } => Self::LeaseLost(subscription.to_owned()),
             CommitError::Store(error) | CommitError::Indeterminate(error) => Self::Store(error),
             stale @ (CommitError::Moved { .. } | CommitError::NotParked { .. }) => {
-                Self::Store(StoreError::new(crate::StoreErrorKind::Unavailable, stale.to_string()))
+                Self::Store(StoreError::new(StoreErrorKind::Unavailable, stale.to_string()))
             }
         }
     }
 
     /// Whether the same may go well a little later.
     pub(crate) fn is_transient(&self) -> bool {
-        use crate::StoreErrorKind::{Closed, Corrupt};
+        use StoreErrorKind::{Closed, Corrupt};
         matches!(self, Self::Store(error) if !matches!(error.kind(), Closed | Corrupt))
     }
 }

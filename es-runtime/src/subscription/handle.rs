@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::Standing;
 use super::calls::{Order, What};
-use super::{Standing, SubscriptionError};
-use crate::consumer::all_parked;
+use crate::consumer::{ControlError, all_parked};
 use crate::store::{CursorStore, Parked};
 use crate::{Position, StoreError};
 
@@ -13,7 +13,7 @@ use crate::{Position, StoreError};
 /// status is in [`Runtime::health`](crate::Runtime::health).
 ///
 /// The process that runs it carries out orders between two calls of the handler. If none does, this one takes it over;
-/// if another one does, they fail with [`Elsewhere`](SubscriptionError::Elsewhere).
+/// if another one does, they fail with [`Elsewhere`](ControlError::Elsewhere).
 #[derive(Clone)]
 pub struct SubscriptionHandle {
     pub(crate) store: Arc<dyn CursorStore>,
@@ -37,10 +37,10 @@ impl SubscriptionHandle {
     ///
     /// # Errors
     ///
-    /// [`Failed`](SubscriptionError::Failed) if that fails again, which is counted; the event stays where it is.
-    /// [`Behind`](SubscriptionError::Behind) if another parked event comes first.
-    /// [`NotParked`](SubscriptionError::NotParked) if it is neither parked nor the next.
-    pub async fn retry(&self, position: impl Into<Position>) -> Result<(), SubscriptionError> {
+    /// [`Failed`](ControlError::Failed) if that fails again, which is counted; the event stays where it is.
+    /// [`Behind`](ControlError::Behind) if another parked event comes first.
+    /// [`NotParked`](ControlError::NotParked) if it is neither parked nor the next.
+    pub async fn retry(&self, position: impl Into<Position>) -> Result<(), ControlError> {
         self.order(What::Retry(position.into())).await
     }
 
@@ -48,18 +48,14 @@ impl SubscriptionHandle {
     ///
     /// # Errors
     ///
-    /// [`NotParked`](SubscriptionError::NotParked) if it is neither parked nor the next.
-    pub async fn skip(
-        &self,
-        position: impl Into<Position>,
-        reason: impl Into<String>,
-    ) -> Result<(), SubscriptionError> {
+    /// [`NotParked`](ControlError::NotParked) if it is neither parked nor the next.
+    pub async fn skip(&self, position: impl Into<Position>, reason: impl Into<String>) -> Result<(), ControlError> {
         self.order(What::Skip(position.into(), reason.into())).await
     }
 
-    async fn order(&self, what: What) -> Result<(), SubscriptionError> {
+    async fn order(&self, what: What) -> Result<(), ControlError> {
         let ended = || match self.standing.check_runs() {
-            Ok(()) => SubscriptionError::Ended(self.name().to_owned()),
+            Ok(()) => ControlError::ShutDown,
             Err(error) => error.into(),
         };
         Order::give(&self.orders, what).await.unwrap_or_else(|| Err(ended()))

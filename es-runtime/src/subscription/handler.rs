@@ -12,7 +12,9 @@ use super::handling::{Handling, Intake, Manner};
 use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Standing, SubscriptionError};
-use crate::consumer::{Ended, Reader, Sequences, Tenancy, Tenure, Trial, Waiter, count_parked, guarded};
+use crate::consumer::{
+    AttemptLog, ControlError, Ended, Reader, Sequences, Tenancy, Tenure, Waiter, count_parked, guarded,
+};
 use crate::error::chain;
 use crate::projection::Status;
 use crate::store::Lease;
@@ -27,7 +29,7 @@ pub(crate) struct Handler<T> {
     pub(crate) buffer: Buffer,
     pub(crate) waiter: Waiter,
     /// How often the handler was tried with an event, and what came of that.
-    pub(crate) trial: Trial,
+    pub(crate) attempts: AttemptLog,
     /// The parked events, and those that stand behind them.
     pub(crate) sequences: Sequences,
     /// Up to here everything is done, or is not wanted.
@@ -61,20 +63,21 @@ impl<E: Into<SubscriptionError>> From<E> for Trouble {
 
 impl Trouble {
     /// As the answer to an order.
-    pub(super) fn refused(&self, subscription: &str) -> SubscriptionError {
+    pub(super) fn refused(&self, subscription: &str) -> ControlError {
         match self {
             Self::Error(error) => {
                 let message = chain(error);
                 StoreError::new(StoreErrorKind::Unavailable, message).into()
             }
-            Self::Call(_) | Self::Held => SubscriptionError::LeaseLost(subscription.to_owned()),
+            Self::Call(_) | Self::Held => ControlError::Elsewhere {
+                reader: subscription.to_owned(),
+            },
         }
     }
 }
 
 impl<T: Send + 'static> Reader for Handler<T> {
     type What = What;
-    type Error = SubscriptionError;
 
     fn tenancy(&self) -> Tenancy<'_> {
         let Standing {
@@ -119,7 +122,7 @@ impl<T: Send + 'static> Reader for Handler<T> {
         }
         let Some(lease) = lease else { return };
         // So that nobody takes what was not tried for what has ended this process.
-        if let Err(error) = guarded("closing a trial", self.trial.close(lease)).await {
+        if let Err(error) = guarded("closing its attempts", self.attempts.close(lease)).await {
             let subscription = self.cursor.name();
             tracing::debug!(subscription, %error, "an attempt that was not made stays noted");
         }
@@ -134,8 +137,8 @@ impl<T: Send + 'static> Reader for Handler<T> {
         self.done > before
     }
 
-    fn elsewhere(&self) -> SubscriptionError {
-        SubscriptionError::Elsewhere(self.cursor.name().to_owned())
+    fn name(&self) -> &str {
+        self.cursor.name()
     }
 
     fn show(&self, status: Status) {
@@ -165,7 +168,7 @@ impl<T: Send + 'static> Handler<T> {
             manner,
             buffer,
             waiter,
-            trial,
+            attempts,
             sequences,
             ..
         } = self;
@@ -176,7 +179,7 @@ impl<T: Send + 'static> Handler<T> {
             space: Arc::new(Space::new(*buffer)),
             reads,
         };
-        let mut handling = Handling::new(cursor, trial, sequences, tenure, &intake, received);
+        let mut handling = Handling::new(cursor, attempts, sequences, tenure, &intake, received);
         let trouble = {
             let running = pin!(guarded("following the log", handling.run(calls, order)));
             let reading = pin!(read_on(&intake, cursor, waiter));

@@ -49,14 +49,6 @@ impl Kind {
             Self::Process => format!("process/{name}"),
         }
     }
-
-    /// The name of what is noted before it is tried. Not longer, so that every name is good for both.
-    fn trial(self, name: &str) -> String {
-        match self {
-            Self::Subscription => format!("trial/{name}"),
-            Self::Process => format!("trying/{name}"),
-        }
-    }
 }
 
 /// What a runtime knows of one of its subscriptions.
@@ -65,8 +57,6 @@ pub(crate) struct Standing {
     pub(crate) name: String,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
-    /// The name under which is noted what its handler is tried with.
-    pub(crate) trial: String,
     /// Who has the lease, if it is this subscription and not another one of this name.
     pub(crate) owner: String,
     /// Whether another one has taken over.
@@ -172,7 +162,6 @@ impl Subscriptions {
             kind,
             name: name.to_owned(),
             reader: kind.reader(name),
-            trial: kind.trial(name),
             owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
             is_lost: AtomicBool::new(false),
             clock: Arc::clone(clock),

@@ -8,6 +8,7 @@ use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
 use crate::process::Halt;
+use crate::projection::ApplyError;
 use crate::{Error, Position, metrics};
 
 /// Why the handler of a batch has stopped: [`Subscribe::handle_many`](crate::runtime::Subscribe::handle_many).
@@ -46,9 +47,9 @@ pub(super) struct Ended {
     pub(super) divides: bool,
 }
 
-/// Why an attempt failed.
+/// A failed attempt.
 pub(super) struct Failed {
-    pub(super) error: String,
+    pub(super) error: ApplyError,
     /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
     /// False if the event is not to blame: it is tried until it succeeds.
@@ -71,7 +72,7 @@ impl Failed {
 
     pub(super) fn once(error: String) -> Self {
         Self {
-            error,
+            error: ApplyError::NotHandled(error),
             for_good: false,
             counts: true,
         }
@@ -81,6 +82,23 @@ impl Failed {
         Self {
             for_good: true,
             ..Self::once(error)
+        }
+    }
+
+    /// Returns the error for somebody else too.
+    pub(super) fn copied(&self) -> ApplyError {
+        ApplyError::NotHandled(match &self.error {
+            ApplyError::NotHandled(error) => error.clone(),
+            error => chain(error),
+        })
+    }
+
+    /// So many processes ended while they tried the event.
+    pub(super) fn ended(times: u32) -> Self {
+        Self {
+            error: ApplyError::Ended { times },
+            for_good: true,
+            counts: true,
         }
     }
 }

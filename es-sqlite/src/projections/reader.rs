@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use es_runtime::store::{
-    Checkpoint, Difference, Differences, FieldValue, LeaseState, Parked, Report, Row, RowCount, RowGroup, RowQuery,
-    RowTable,
+    Checkpoint, Difference, Differences, FieldValue, LeaseState, ParkReason, Parked, Report, Row, RowCount, RowGroup,
+    RowQuery, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError};
 use rusqlite::types::ValueRef;
@@ -170,7 +170,7 @@ impl<'c> ProjectionReader<'c> {
     }
 
     pub(crate) fn parked(&mut self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, Problem> {
-        let sql = "SELECT position, event_id, error, attempts FROM parked
+        let sql = "SELECT position, event_id, reason, error, attempts FROM parked
                    WHERE reader = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
         let mut found = self
             .statements
@@ -181,12 +181,18 @@ impl<'c> ProjectionReader<'c> {
             parked.push(Parked {
                 position: Position(rows::number(row.get(0)?)),
                 event: EventId(rows::uuid(row, 1)?),
-                error: row.get(2)?,
-                attempts: row.get(3)?,
+                reason: reason(&row.get::<_, String>(2)?)?,
+                error: row.get(3)?,
+                attempts: row.get(4)?,
             });
         }
         Ok(parked)
     }
+}
+
+fn reason(name: &str) -> Result<ParkReason, Problem> {
+    ParkReason::named(name)
+        .ok_or_else(|| Problem::Damaged(format!("this build parks no event for the reason {name:?}")))
 }
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {

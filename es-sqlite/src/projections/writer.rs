@@ -160,14 +160,16 @@ impl<'c> ProjectionWriter<'c> {
         for parked in &advance.park {
             self.statements
                 .get(
-                    "INSERT INTO parked (reader, position, event_id, error, attempts) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, error = excluded.error,
-                                               attempts = excluded.attempts",
+                    "INSERT INTO parked (reader, position, event_id, reason, error, attempts)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                     ON CONFLICT DO UPDATE SET event_id = excluded.event_id, reason = excluded.reason,
+                                               error = excluded.error, attempts = excluded.attempts",
                 )?
                 .execute((
                     &advance.reader,
                     rows::column(parked.position.0),
                     parked.event.0.as_bytes(),
+                    parked.reason.name(),
                     &parked.error,
                     parked.attempts,
                 ))?;

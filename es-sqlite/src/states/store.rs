@@ -43,6 +43,10 @@ impl StateStore for SqliteStore {
         pages::read(self.pool(), load)
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|reader| reader.states.namespaces()).await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         self.write(0, 1, move |writer| {
             writer.states.purge(&purge).map(|purged| Ok(purged as u64))

@@ -34,7 +34,7 @@ impl From<OpenedV2> for Opened {
 
 #[cfg(test)]
 mod tests {
-    use es_runtime::Event as _;
+    use es_runtime::Stored as _;
 
     use super::*;
 

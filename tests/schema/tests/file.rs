@@ -198,8 +198,8 @@ fn the_environment_says_what_is_accepted() {
 }
 
 mod by_hand {
-    use es_runtime::Event;
     use es_runtime::prelude::*;
+    use es_runtime::{Event, Stored};
     use serde::{Deserialize, Serialize};
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,9 +207,11 @@ mod by_hand {
         pub owner: String,
     }
 
-    impl Event for Opened {
+    impl Stored for Opened {
         const NAME: &'static str = "opened";
     }
+
+    impl Event for Opened {}
 
     #[command]
     pub struct Open {}

@@ -4,7 +4,7 @@
 
 use es_runtime::prelude::*;
 use es_runtime::testing::Given;
-use es_runtime::{Event, Invalid, Runtime};
+use es_runtime::{Invalid, Runtime, Stored};
 use es_sqlite::{SqliteStore, SqliteTransaction};
 
 /// The names are the caller's, and all else is the macro's.

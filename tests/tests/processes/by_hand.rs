@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use es_runtime::Event;
+use es_runtime::Stored;
 use es_runtime::prelude::*;
 use es_runtime::process::{HearsFailure, HearsTimer, ProcessManager, ProcessState, Reactions, Why};
 use es_tests::bank::{Account, Deposit, InsufficientFunds, Withdraw};
@@ -72,7 +72,7 @@ pub(crate) struct Late;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
-impl Event for Transfer {
+impl Stored for Transfer {
     const NAME: &'static str = "transfer";
 }
 
@@ -261,7 +261,7 @@ fn what_a_test_expects_otherwise_is_shown() {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Hasty;
 
-impl Event for Hasty {
+impl Stored for Hasty {
     const NAME: &'static str = "hasty";
 }
 

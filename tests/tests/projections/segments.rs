@@ -38,6 +38,12 @@ mod second {
     crate::tallies::tally!(name = "tallies", version = 2, segments = 3);
 }
 
+/// That version, not partitioned.
+mod second_whole {
+    use super::*;
+    crate::tallies::tally!(name = "tallies", version = 2);
+}
+
 /// Puts aside what it cannot apply.
 mod parking {
     use super::*;
@@ -88,6 +94,17 @@ async fn trade(runtime: &Runtime, accounts: &[Id<Account>], rounds: i64) {
             limit(runtime, *account, round).await;
         }
     }
+}
+
+/// Drops a version, once its leases are given back.
+async fn drop_version<P: RowProjection>(runtime: &Runtime, version: u32) {
+    for _ in 0..6_000 {
+        match runtime.projection::<P>().drop_version(version).await {
+            Err(ControlError::Elsewhere { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            dropped => return dropped.unwrap(),
+        }
+    }
+    panic!("version {version} is never dropped");
 }
 
 /// The segment that holds at `position`: by its number.
@@ -257,16 +274,7 @@ es_tests::on_every_store_and_postgres! {
         assert!(matches!(dropped, Err(ControlError::Elsewhere { .. })), "{dropped:?}");
         caught_up::<Tally>(&old).await;
         drop(old);
-        let mut dropped = new.projection::<second::Tally>().drop_version(1).await;
-        for _ in 0..6_000 {
-            // Until the leases are given back.
-            if !matches!(dropped, Err(ControlError::Elsewhere { .. })) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            dropped = new.projection::<second::Tally>().drop_version(1).await;
-        }
-        dropped.unwrap();
+        drop_version::<second::Tally>(&new, 1).await;
         assert_eq!(new.projection::<second::Tally>().versions().await.unwrap(), [2]);
         // Nothing is left of how it was partitioned.
         let again = start_with::<halves::Tally>(&store).await.unwrap();
@@ -284,14 +292,56 @@ es_tests::on_every_store_and_postgres! {
         let refused = start_with::<Tally>(&store).await.unwrap_err();
         assert!(matches!(refused, StartError::Segments { segments: 4, kept: 1, .. }), "{refused}");
         drop(whole);
-        // It never did anything.
-        let runtime = start(&store).await;
-        let accounts = accounts(&runtime, 5).await;
-        let refused = start_with::<whole::Tally>(&store).await.unwrap_err();
-        assert!(matches!(refused, StartError::Segments { segments: 1, kept: 4, .. }), "{refused}");
-        trade(&runtime, &accounts, 1).await;
-        caught_up::<Tally>(&runtime).await;
+        // It never did anything, but whoever has that build may start it again.
+        let refused = start_with::<Tally>(&store).await.unwrap_err();
+        assert!(matches!(refused, StartError::Segments { segments: 4, kept: 1, .. }), "{refused}");
+        let whole = start_with::<whole::Tally>(&store).await.unwrap();
+        let accounts = accounts(&whole, 5).await;
+        trade(&whole, &accounts, 1).await;
+        caught_up::<whole::Tally>(&whole).await;
         assert_eq!(dump(&store, 1).await, folded(&store).await);
+    }
+
+    async fn of_builds_that_start_together_one_number_of_segments_counts(store: _, _clock: _) {
+        let store: Store = store;
+        for _ in 0..10 {
+            let (whole, halves, quarters) = tokio::join!(
+                start_with::<whole::Tally>(&store),
+                start_with::<halves::Tally>(&store),
+                start_with::<Tally>(&store),
+            );
+            let started = [whole.is_ok(), halves.is_ok(), quarters.is_ok()];
+            assert_eq!(started.iter().filter(|started| **started).count(), 1, "{started:?}");
+            let refused = [whole.err(), halves.err(), quarters.err()].into_iter().flatten();
+            let kept: Vec<_> = refused
+                .map(|error| match error {
+                    StartError::Segments { kept, .. } => kept,
+                    error => panic!("{error}"),
+                })
+                .collect();
+            let index = started.iter().position(|started| *started).unwrap();
+            assert_eq!(kept, [[1, 2, 4][index]; 2]);
+            let other = start_with::<second::Tally>(&store).await.unwrap();
+            drop_version::<second::Tally>(&other, 1).await;
+        }
+    }
+
+    async fn a_store_without_states_keeps_no_segments(store: _, _clock: _) {
+        let store: Store = store;
+        let stateless = Faulty::new(Arc::clone(&store));
+        stateless.keep_no_states();
+        let store: Store = Arc::new(stateless);
+        let refused = start_with::<Tally>(&store).await.unwrap_err();
+        let expected = StartError::SegmentsUnsupported { projection: "tallies", segments: 4 };
+        assert_eq!(refused.to_string(), expected.to_string());
+        let whole = start_with::<whole::Tally>(&store).await.unwrap();
+        let accounts = accounts(&whole, 2).await;
+        trade(&whole, &accounts, 1).await;
+        caught_up::<whole::Tally>(&whole).await;
+        assert_eq!(dump(&store, 1).await, folded(&store).await);
+        drop(whole);
+        let other = start_with::<second_whole::Tally>(&store).await.unwrap();
+        drop_version::<second_whole::Tally>(&other, 1).await;
     }
 
     async fn rows_that_one_reader_has_written_are_not_partitioned(store: _, _clock: _) {

@@ -3,6 +3,7 @@
 mod atomically;
 mod basics;
 mod business_time;
+mod catalog;
 mod changed_shapes;
 mod closing;
 mod errors;

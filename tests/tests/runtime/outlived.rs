@@ -252,7 +252,7 @@ fn subscriptions_are_told_and_can_be_started_again() {
             panic!("it is not stored")
         };
         assert_ended(&error);
-        let Err(SubscriptionError::Store(error)) = handle.retry(1).await else {
+        let Err(ControlError::Store(error)) = handle.retry(1).await else {
             panic!("nobody obeys")
         };
         assert_ended(&error);

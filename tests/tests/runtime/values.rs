@@ -7,7 +7,7 @@ mod random;
 
 use domain::*;
 use es_runtime::prelude::*;
-use es_runtime::{EncodeError, Event, EventOf as _, ExecuteError, MemoryStore};
+use es_runtime::{EncodeError, EventOf as _, ExecuteError, MemoryStore, Stored};
 
 /// An event of each kind that cannot be read back, with the field that the message names.
 fn refused() -> Vec<(LogEvent, &'static str)> {
@@ -131,7 +131,7 @@ fn a_test_of_the_domain_finds_what_comes_back_as_another_value() {
 }
 
 #[test]
-#[should_panic(expected = "event `cut` cannot be stored: it could not be read again (missing field `secret`")]
+#[should_panic(expected = "`cut` cannot be stored: it could not be read again (missing field `secret`")]
 fn a_test_of_the_domain_finds_what_cannot_be_read_again() {
     let event = Written::Cut("secret".to_owned());
     let _ = Log::given(Begun {}).when(Write { event });

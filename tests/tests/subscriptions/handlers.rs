@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use es_runtime::prelude::*;
-use es_runtime::projection::Status;
-use es_runtime::subscription::{SubscriptionError, SubscriptionHandle, SubscriptionHealth};
-use es_runtime::{EventId, Position, Recorded};
+use es_runtime::projection::{ApplyError, Status};
+use es_runtime::subscription::{SubscriptionHandle, SubscriptionHealth};
+use es_runtime::{ControlError, EventId, Position, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, Withdraw, account_with};
 use es_tests::faults::{Fault, Faulty};
@@ -140,14 +140,14 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(books.positions(), [1], "nothing is handled behind it");
 
         let failed = handle.retry(2).await.unwrap_err();
-        assert!(matches!(&failed, SubscriptionError::Failed { position, .. } if *position == 2), "{failed}");
+        assert!(matches!(&failed, ControlError::Failed(ApplyError::NotHandled(why)) if why == "bad luck"), "{failed:?}");
         let wrong = handle.skip(3, "not the one").await.unwrap_err();
-        assert!(matches!(wrong, SubscriptionError::NotParked { .. }), "{wrong}");
+        assert!(matches!(wrong, ControlError::NotParked { .. }), "{wrong}");
         // The bug is fixed.
         books.kept().unlucky = None;
         // It is tried again now and then, and may have been.
         let retried = handle.retry(2).await;
-        assert!(matches!(retried, Ok(()) | Err(SubscriptionError::NotParked { .. })), "{retried:?}");
+        assert!(matches!(retried, Ok(()) | Err(ControlError::NotParked { .. })), "{retried:?}");
         books.have(3).await;
         assert_eq!(books.positions(), [1, 2, 3]);
         let live = health(&runtime, |books| books.status == Status::Live && books.lag_events == 0).await;
@@ -192,7 +192,7 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(handle.parked().await.unwrap(), []);
         assert_eq!(books.positions(), [1, 4, 2]);
         let again = handle.retry(2).await.unwrap_err();
-        assert!(matches!(again, SubscriptionError::NotParked { .. }), "{again}");
+        assert!(matches!(again, ControlError::NotParked { .. }), "{again}");
     }
 
     async fn an_order_that_panics_is_answered_and_the_handler_goes_on(store: _, _clock: _) {
@@ -221,7 +221,7 @@ es_tests::on_every_store_and_postgres! {
         health(&here, |books| books.position == 2).await;
         let handle = keep(&there, &second, 5, false).await;
         let elsewhere = handle.retry(1).await.unwrap_err();
-        assert!(matches!(elsewhere, SubscriptionError::Elsewhere(_)), "{elsewhere}");
+        assert!(matches!(elsewhere, ControlError::Elsewhere { .. }), "{elsewhere}");
         drop(here);
         there.execute(account, Deposit { amount: 1 }).await.unwrap();
         second.have(1).await;

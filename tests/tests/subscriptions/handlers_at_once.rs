@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
-use es_runtime::subscription::{Stopped, SubscriptionError, SubscriptionHandle, SubscriptionHealth};
-use es_runtime::{Position, Recorded};
+use es_runtime::subscription::{Stopped, SubscriptionHandle, SubscriptionHealth};
+use es_runtime::{ControlError, Position, Recorded};
 use es_tests::balances::Store;
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::faults::{Fault, Faulty};
@@ -202,7 +202,7 @@ es_tests::on_every_store_and_postgres! {
         assert!(behind.error.contains(&format!("behind position {first}")), "{behind:?}");
         assert_eq!((book.amounts(alice), book.amounts(bob)), (vec![], vec![2]));
         let refused = handle.retry(second).await.unwrap_err();
-        assert!(matches!(refused, SubscriptionError::Behind { first: ahead, .. } if ahead == first), "{refused}");
+        assert!(matches!(refused, ControlError::Behind { first: ahead, .. } if ahead == first), "{refused}");
         drop(runtime);
 
         // Another process knows of it.
@@ -241,7 +241,7 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(book.count(), 5);
         broken().remove(&bad);
         let retried = handle.retry(first).await;
-        assert!(matches!(retried, Ok(()) | Err(SubscriptionError::NotParked { .. })), "{retried:?}");
+        assert!(matches!(retried, Ok(()) | Err(ControlError::NotParked { .. })), "{retried:?}");
         at_the_head(&runtime, 1).await;
         assert_eq!((book.amounts(alice), book.amounts(bob)), (vec![bad], (0..5).collect()));
         assert!(book.count() <= 11, "at most the window comes again");
@@ -450,7 +450,7 @@ async fn comes_out_right(store: Store, at_once: u16, history: Vec<Step>) {
                         handle.skip(position, "not wanted").await
                     };
                     // The runtime before ends in its own time.
-                    if !matches!(answer, Err(SubscriptionError::Elsewhere(_))) {
+                    if !matches!(answer, Err(ControlError::Elsewhere { .. })) {
                         break answer;
                     }
                 };

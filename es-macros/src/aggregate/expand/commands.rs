@@ -22,7 +22,8 @@ pub(super) fn expand(block: &Block) -> TokenStream {
     let command_of = apart(block);
     let serde = serde(&commands);
     let command_enum = command_enum(&commands);
-    quote!(#definition #unique #command_of #serde #command_enum)
+    let commanded = commanded(&commands);
+    quote!(#definition #unique #command_of #serde #command_enum #commanded)
 }
 
 /// Generates the code for each command on its own.
@@ -191,6 +192,7 @@ fn command_enum(commands: &Enum<'_>) -> TokenStream {
         let name = name_of(commands, listed);
         quote!(#name,)
     });
+    let infos = commands.each(|Listed { ty, .. }| quote!(#private::command_info::<#aggregate, #ty>(),));
     let known = commands.each(|listed| {
         let (name, ty) = (name_of(commands, listed), &listed.ty);
         quote!(_ if name == #name => #private::decode_command::<#aggregate, #ty, Self, __D>(content),)
@@ -203,6 +205,7 @@ fn command_enum(commands: &Enum<'_>) -> TokenStream {
         #[automatically_derived]
         impl #runtime::CommandEnum for #ident {
             const COMMANDS: &'static [&'static str] = &[#names];
+            const INFOS: &'static [#runtime::CommandInfo] = &[#infos];
 
             fn deserialize_named<'de, __D: #private::serde::Deserializer<'de>>(
                 name: &str,
@@ -248,6 +251,28 @@ fn command_enum(commands: &Enum<'_>) -> TokenStream {
                 match self {
                     #decide
                 }
+            }
+        }
+    }
+}
+
+fn commanded(commands: &Enum<'_>) -> TokenStream {
+    let Enum { block, ident, .. } = commands;
+    let Block { runtime, aggregate, .. } = block;
+    let private = runtime.private();
+    // The bound leaves it to `EventSourced` to report that the type is no aggregate.
+    quote! {
+        #[automatically_derived]
+        impl #runtime::Commanded for #aggregate
+        where
+            for<'__a> #aggregate: #runtime::EventSourced,
+        {
+            type Command = #ident;
+
+            fn show(&self) -> #runtime::runtime::AnyState {
+                #[allow(unused_imports)]
+                use #private::{NoJson as _, NoText as _, ShownJson as _, ShownText as _};
+                #private::state((&&#private::shown(self)).text(), (&&#private::shown(self)).json())
             }
         }
     }

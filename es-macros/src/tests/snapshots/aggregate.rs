@@ -637,6 +637,11 @@ impl ::es_runtime::CommandEnum for AccountCommand {
         #[cfg(feature = "deposits")]
         ::es_runtime::__private::command_name::<Account, Deposit>(),
     ];
+    const INFOS: &'static [::es_runtime::CommandInfo] = &[
+        ::es_runtime::__private::command_info::<Account, Open>(),
+        #[cfg(feature = "deposits")]
+        ::es_runtime::__private::command_info::<Account, Deposit>(),
+    ];
     fn deserialize_named<'de, __D: ::es_runtime::__private::serde::Deserializer<'de>>(
         name: &str,
         content: __D,
@@ -711,5 +716,22 @@ impl ::es_runtime::CommandOf<Account> for AccountCommand {
                 ::es_runtime::__private::decide::<Account, Deposit>(item, state, context)
             }
         }
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::Commanded for Account
+where
+    for<'__a> Account: ::es_runtime::EventSourced,
+{
+    type Command = AccountCommand;
+    fn show(&self) -> ::es_runtime::runtime::AnyState {
+        #[allow(unused_imports)]
+        use ::es_runtime::__private::{
+            NoJson as _, NoText as _, ShownJson as _, ShownText as _,
+        };
+        ::es_runtime::__private::state(
+            (&&::es_runtime::__private::shown(self)).text(),
+            (&&::es_runtime::__private::shown(self)).json(),
+        )
     }
 }

@@ -19,7 +19,7 @@ pub struct Opened {
     pub owner: String,
 }
 #[automatically_derived]
-impl ::es_runtime::Event for Opened {
+impl ::es_runtime::Stored for Opened {
     const NAME: &'static str = "account-opened";
     fn is_plain() -> bool {
         #[allow(unused_imports)]
@@ -27,12 +27,15 @@ impl ::es_runtime::Event for Opened {
         static PLAIN: ::es_runtime::__private::Plainness = ::es_runtime::__private::Plainness::new();
         PLAIN.get(|seen| ::es_runtime::__private::PlainOf::<String>::is_plain(seen))
     }
-    fn check(&self) -> ::core::result::Result<(), ::es_runtime::Invalid> {
-        Self::validate(self)
-    }
     ::es_runtime::__private::with_schema! {
         fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
-        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+        as ::es_runtime::Stored > ::NAME, < Self as ::es_runtime::Stored >
         ::SHAPE_VERSION); }
+    }
+}
+#[automatically_derived]
+impl ::es_runtime::Event for Opened {
+    fn check(&self) -> ::core::result::Result<(), ::es_runtime::Invalid> {
+        Self::validate(self)
     }
 }

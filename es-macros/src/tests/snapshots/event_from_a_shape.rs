@@ -19,7 +19,7 @@ pub struct Opened {
     pub owner: String,
 }
 #[automatically_derived]
-impl ::es_runtime::Event for Opened {
+impl ::es_runtime::Stored for Opened {
     const NAME: &'static str = "opened";
     const SHAPE_VERSION: u32 = 2u32;
     const ALIASES: &'static [&'static str] = &["created"];
@@ -66,8 +66,8 @@ impl ::es_runtime::Event for Opened {
     }
     ::es_runtime::__private::with_schema! {
         fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (< Self
-        as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
-        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Event > ::shapes(out); }
+        as ::es_runtime::Stored > ::NAME, < Self as ::es_runtime::Stored >
+        ::SHAPE_VERSION); < OpenedV1 as ::es_runtime::Stored > ::shapes(out); }
     }
 }
 #[automatically_derived]
@@ -81,5 +81,7 @@ impl OpenedV1 {
 }
 const _: () = {
     use ::es_runtime::__private::assert_chain;
-    const _: () = assert_chain::<Opened, OpenedV1>("Opened", "OpenedV1");
+    const _: () = assert_chain::<Opened, OpenedV1>("event", "Opened", "OpenedV1");
 };
+#[automatically_derived]
+impl ::es_runtime::Event for Opened {}

@@ -29,7 +29,7 @@ pub struct Deposited {
 }
 const _: () = {
     #[automatically_derived]
-    impl ::es_runtime::Event for Deposited {
+    impl ::es_runtime::Stored for Deposited {
         const NAME: &'static str = "deposited";
         const SHAPE_VERSION: u32 = 2u32;
         fn is_plain() -> bool {
@@ -76,8 +76,8 @@ const _: () = {
         }
         ::es_runtime::__private::with_schema! {
             fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (<
-            Self as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
-            ::SHAPE_VERSION); < __DepositedV1 as ::es_runtime::Event > ::shapes(out); }
+            Self as ::es_runtime::Stored > ::NAME, < Self as ::es_runtime::Stored >
+            ::SHAPE_VERSION); < __DepositedV1 as ::es_runtime::Stored > ::shapes(out); }
         }
     }
     #[allow(clippy::derive_partial_eq_without_eq)]
@@ -101,11 +101,11 @@ const _: () = {
         note: String,
     }
     #[automatically_derived]
-    impl ::es_runtime::Event for __DepositedV1 {
+    impl ::es_runtime::Stored for __DepositedV1 {
         const NAME: &'static str = "deposited";
         ::es_runtime::__private::with_schema! {
             fn shapes(out : & mut ::es_runtime::schema::Shapes) { out.add:: < Self > (<
-            Self as ::es_runtime::Event > ::NAME, < Self as ::es_runtime::Event >
+            Self as ::es_runtime::Stored > ::NAME, < Self as ::es_runtime::Stored >
             ::SHAPE_VERSION); }
         }
     }
@@ -143,3 +143,5 @@ const _: () = {
         }
     }
 };
+#[automatically_derived]
+impl ::es_runtime::Event for Deposited {}

@@ -5,8 +5,7 @@ use std::collections::VecDeque;
 use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
-use crate::consumer::{Turn, sequence};
-use crate::error::chain;
+use crate::consumer::{Attempt, sequence};
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
 use crate::projection::{ApplyError, ControlError, OnFailure, Status};
@@ -28,7 +27,7 @@ impl Worker {
         forgotten.map_err(|error| refused(name, error))?;
         let forgotten = self.fold.forget(reader, lease).await;
         forgotten.map_err(|error| refused(name, error))?;
-        let forgotten = self.trial.forget(lease).await;
+        let forgotten = self.attempts.forget(lease).await;
         forgotten.map_err(|error| refused(name, error))?;
         self.standing.read_mark(&self.cursors).await?;
         tracing::info!(projection = name, "a projection is built anew");
@@ -44,14 +43,13 @@ impl Worker {
             return self.retry_held(&mut place, position, lease).await;
         };
         if let Some(first) = self.sequences.ahead(position) {
-            let projection = self.standing.name;
             return Err(ControlError::Behind {
-                projection,
+                reader: self.standing.name.to_owned(),
                 position,
                 first,
             });
         }
-        let event = sequence::event_at(&self.cursors, position).await?;
+        let event = self.cursors.parked_event_at(position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         let aside = Aside {
@@ -86,7 +84,7 @@ impl Worker {
                     next.push(position);
                 }
             }
-            let events = next.iter().map(|position| sequence::event_at(&self.cursors, *position));
+            let events = next.iter().map(|position| self.cursors.parked_event_at(*position));
             let events = try_join_all(events).await?;
             let failed = match self.unpark(place, &events, lease).await {
                 Ok(()) => {
@@ -124,7 +122,7 @@ impl Worker {
         self.fold.reset();
         self.standing.count(error);
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(error), attempts)],
+            park: vec![sequence::parked(event, error, attempts)],
             ..Aside::default()
         };
         self.write_aside(place, place.stored, aside, lease).await
@@ -140,7 +138,7 @@ impl Worker {
         };
         self.sequences.doubt();
         if let Err(error) = self.write_with(self.moved(place, place.stored, aside, lease)).await {
-            let error = self.blame(error, events.len(), lease).await;
+            let error = self.blame(place, error, events.len(), lease).await;
             if matches!(error, WriteError::Poison { .. }) {
                 self.sequences.trust();
             }
@@ -170,9 +168,9 @@ impl Worker {
     async fn retry_held(&mut self, place: &mut Place, position: Position, lease: &Lease) -> Result<(), ControlError> {
         let projection = self.standing.name;
         if position <= place.stored || position > self.cursors.log.head().await? {
-            return Err(ControlError::NotParked { projection, position });
+            return Err(not_parked(projection, position));
         }
-        self.trial.pardon(Some(position));
+        self.attempts.pardon(Some(position));
         match self.catch_up(place, position, None, lease).await {
             Err(Trouble::Held { position: at, error }) if at == position => Err(ControlError::Failed(error)),
             caught_up => caught_up.map_err(|trouble| trouble.refused(projection, position)),
@@ -228,7 +226,7 @@ impl Worker {
         lease: &Lease,
     ) -> Result<RecordedEvent, ControlError> {
         let projection = self.standing.name;
-        let not_parked = ControlError::NotParked { projection, position };
+        let not_parked = not_parked(projection, position);
         if position <= place.stored {
             return Err(not_parked);
         }
@@ -258,7 +256,7 @@ impl Worker {
     async fn is_held(&mut self, place: &mut Place, event: &RecordedEvent, lease: &Lease) -> Result<bool, ControlError> {
         let name = self.standing.name;
         let refused = |error| refused(name, error);
-        if let Turn::Ended { .. } = self.trial.begin(event, true, lease).await.map_err(refused)? {
+        if let Attempt::GivenUp { .. } = self.attempts.begin(event, true, lease).await.map_err(refused)? {
             return Ok(true);
         }
         let applied = match self.fold.attempt(event).await {
@@ -275,7 +273,7 @@ impl Worker {
             Err(WriteError::Commit(error)) => return Err(refused(error)),
         };
         self.fold.reset();
-        self.trial.clear(lease).await.map_err(refused)?;
+        self.attempts.clear(lease).await.map_err(refused)?;
         Ok(is_held)
     }
 
@@ -290,12 +288,19 @@ impl Trouble {
     /// As the answer to an order about the event at `position`.
     fn refused(self, projection: &'static str, position: Position) -> ControlError {
         match self {
-            Self::LeaseLost => ControlError::Elsewhere { projection },
-            Self::Held { .. } => ControlError::NotParked { projection, position },
+            Self::LeaseLost => ControlError::Elsewhere {
+                reader: projection.to_owned(),
+            },
+            Self::Held { .. } => not_parked(projection, position),
             Self::Diverged(error) => ControlError::Checkpoint(error),
             Self::Moved(error) | Self::Store(error) => ControlError::Store(error),
         }
     }
+}
+
+fn not_parked(projection: &str, position: Position) -> ControlError {
+    let reader = projection.to_owned();
+    ControlError::NotParked { reader, position }
 }
 
 pub(crate) fn refused(projection: &'static str, error: CommitError) -> ControlError {

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Keys, Sequences, sequence};
-use crate::error::chain;
 use crate::projection::{ApplyError, OnFailure};
 use crate::store::{Lease, Parked};
 use crate::{RecordedEvent, StoreError};
@@ -154,7 +153,7 @@ impl Worker {
         let is_full = self.poison == OnFailure::Park && self.sequences.is_full();
         if self.poison == OnFailure::Hold || is_full {
             if !matches!(error, ApplyError::Ended { .. }) {
-                self.trial.clear(lease).await?;
+                self.attempts.clear(lease).await?;
             }
             return Err(if is_full {
                 full(event)
@@ -164,7 +163,7 @@ impl Worker {
         }
         tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
         let aside = Aside {
-            park: vec![sequence::parked(event, &chain(&error), attempts)],
+            park: vec![sequence::parked(event, &error, attempts)],
             ..Aside::default()
         };
         let keys = match error {
@@ -178,7 +177,7 @@ impl Worker {
             self.sequences.park(position, Some(keys));
         }
         self.sequences.trust();
-        self.trial.done(1);
+        self.attempts.done(1);
         self.standing.metrics.parked();
         self.written(place, position);
         self.done(place, position, 1);

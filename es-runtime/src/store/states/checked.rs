@@ -28,6 +28,10 @@ impl<S: StateStore + ?Sized> StateStore for Checked<S> {
         }
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.0.namespaces().await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         purge.check()?;
         self.0.purge(purge).await

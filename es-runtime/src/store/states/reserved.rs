@@ -34,6 +34,12 @@ impl StateStore for Unreserved {
         }
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        let mut namespaces = self.0.namespaces().await?;
+        namespaces.retain(|namespace| !is_reserved(namespace));
+        Ok(namespaces)
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         purge.namespaces().into_iter().try_for_each(not_reserved)?;
         self.0.purge(purge).await
@@ -44,8 +50,12 @@ impl StateStore for Unreserved {
     }
 }
 
+fn is_reserved(namespace: &str) -> bool {
+    namespace.split('/').next() == Some(RESERVED)
+}
+
 fn not_reserved(namespace: &str) -> Result<(), StoreError> {
-    if namespace.split('/').next() == Some(RESERVED) {
+    if is_reserved(namespace) {
         return Err(StoreError::new(
             StoreErrorKind::Rejected,
             format!("the namespace `{namespace}` is the framework's own: choose another one"),

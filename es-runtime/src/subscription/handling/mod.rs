@@ -35,8 +35,8 @@ use super::reader::{Room, Space};
 use super::window::Window;
 use super::work::{Ended, Failed};
 use super::{Cursor, SubscriptionError};
-use crate::consumer::{Keys, Sequences, Tenure, Trial, Turn, guarded, sequence};
-use crate::projection::{ApplyError, OnFailure, Status};
+use crate::consumer::{Attempt, AttemptLog, Keys, Sequences, Tenure, guarded, sequence};
+use crate::projection::{OnFailure, Status};
 use crate::store::{CommitError, Lease, Parked};
 use crate::{Position, RecordedEvent};
 
@@ -44,7 +44,7 @@ use crate::{Position, RecordedEvent};
 pub(super) struct Handling<'a, T> {
     cursor: &'a Arc<Cursor>,
     manner: &'a Manner<T>,
-    trial: &'a mut Trial,
+    attempts: &'a mut AttemptLog,
     sequences: &'a mut Sequences,
     tenure: &'a Tenure,
     window: Arc<Window>,
@@ -91,7 +91,7 @@ enum Came {
 impl<'a, T: Send + 'static> Handling<'a, T> {
     pub(super) fn new(
         cursor: &'a Arc<Cursor>,
-        trial: &'a mut Trial,
+        attempts: &'a mut AttemptLog,
         sequences: &'a mut Sequences,
         tenure: &'a Tenure,
         intake: &Intake<'a, T>,
@@ -102,7 +102,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
         Self {
             cursor,
             manner: intake.manner,
-            trial,
+            attempts,
             sequences,
             tenure,
             window,
@@ -252,13 +252,13 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
 
     /// Returns whether events are tried one after the other, whatever their keys.
     fn is_in_order(&self) -> bool {
-        self.manner.at_once == 1 || self.trial.is_careful()
+        self.manner.at_once == 1 || self.attempts.is_careful()
     }
 
     /// Takes in what was read, as far as it may be tried: if `one`, only the first that is wanted.
     async fn take_in(&mut self, one: bool) -> Result<(), Trouble> {
         while self.held.is_empty()
-            && !(self.lanes_are_in_use() && (one || self.trial.is_careful()))
+            && !(self.lanes_are_in_use() && (one || self.attempts.is_careful()))
             && self.tenure.held.now() == Some(true)
             && let Some(event) = self.queue.pop_front()
         {
@@ -279,14 +279,13 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             return Ok(());
         }
         // Before it is read: that may end the process too.
-        if !self.trial.is_noted(self.lease()) {
-            let turn = self.trial.begin(&event, false, self.lease()).await;
-            if let Turn::Ended { times, attempts } = turn.map_err(|error| self.failure(error))? {
+        if !self.attempts.is_noted(self.lease()) {
+            let turn = self.attempts.begin(&event, false, self.lease()).await;
+            if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
                 self.lanes.add(event.clone(), Keys::unread(&event.stream), None);
-                let error = ApplyError::Ended { times }.to_string();
-                return self.refuse(&event, Failed::for_good(error), attempts).await;
+                return self.refuse(&event, Failed::ended(ended), attempts).await;
             }
-            if self.trial.is_noted(self.lease()) {
+            if self.attempts.is_noted(self.lease()) {
                 self.noted = Some(position);
             }
         }
@@ -326,7 +325,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             .metrics
             .stand(self.window.done_to(), head, next, &*standing.clock);
         if self.is_at_end && self.lanes.is_empty() && self.queue.is_empty() {
-            self.trial.all_done(self.lease());
+            self.attempts.all_done(self.lease());
             self.noted = None;
             if self.not_before.is_none() {
                 standing.is(Status::Live);
@@ -343,7 +342,7 @@ impl<'a, T: Send + 'static> Handling<'a, T> {
             }
         }
         let answer = guarded("what was ordered", self.obeying(&order.what)).await;
-        self.trial.pardon(None);
+        self.attempts.pardon(None);
         self.cursor.standing.metrics.has_parked(self.sequences.len() as u64);
         order.reply(answer);
         Ok(())

@@ -1,15 +1,14 @@
 //! Orders to a subscription, carried out between two calls of its handler.
 
 use super::Handling;
-use crate::consumer::sequence::{self, event_at};
+use crate::consumer::{ControlError, sequence};
 use crate::store::Parked;
-use crate::subscription::SubscriptionError;
 use crate::subscription::calls::What;
 use crate::subscription::work::{Ended, Failed};
 use crate::{Position, StoreError};
 
 impl<T: Send + 'static> Handling<'_, T> {
-    pub(super) async fn obeying(&mut self, what: &What) -> Result<(), SubscriptionError> {
+    pub(super) async fn obeying(&mut self, what: &What) -> Result<(), ControlError> {
         // An event that was put aside is there to be found.
         self.store().await?;
         match what {
@@ -19,15 +18,15 @@ impl<T: Send + 'static> Handling<'_, T> {
     }
 
     /// Has the handler take a parked event, and then what stands behind it; or the one before which it holds.
-    async fn retry(&mut self, position: Position) -> Result<(), SubscriptionError> {
+    async fn retry(&mut self, position: Position) -> Result<(), ControlError> {
         let Some(parked) = self.parked(position).await? else {
-            self.trial.pardon(Some(position));
+            self.attempts.pardon(Some(position));
             self.find(position).await?;
             return self.retry_waiting(position).await;
         };
         if let Some(first) = self.sequences.ahead(position) {
-            return Err(SubscriptionError::Behind {
-                subscription: self.cursor.name().to_owned(),
+            return Err(ControlError::Behind {
+                reader: self.cursor.name().to_owned(),
                 position,
                 first,
             });
@@ -40,7 +39,7 @@ impl<T: Send + 'static> Handling<'_, T> {
             {
                 match self.retry_parked(parked).await {
                     // It stays parked, and what stands behind it.
-                    Ok(()) | Err(SubscriptionError::Failed { .. }) => {}
+                    Ok(()) | Err(ControlError::Failed(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -48,9 +47,9 @@ impl<T: Send + 'static> Handling<'_, T> {
         Ok(())
     }
 
-    async fn retry_parked(&mut self, parked: Parked) -> Result<(), SubscriptionError> {
+    async fn retry_parked(&mut self, parked: Parked) -> Result<(), ControlError> {
         let position = parked.position;
-        let event = event_at(&self.cursor.cursors, position).await?;
+        let event = self.cursor.cursors.parked_event_at(position).await?;
         // Before it is tried, as that may end the process.
         let attempts = parked.attempts.saturating_add(1);
         self.write(vec![Parked { attempts, ..parked }], Vec::new()).await?;
@@ -64,23 +63,24 @@ impl<T: Send + 'static> Handling<'_, T> {
             }
             Err(failed) => Ended::failed(position, failed),
         };
-        if let Err(error) = outcome(&ended, position) {
-            let parked = sequence::parked(&event, &error.to_string(), attempts);
+        if let Some((_, Failed { error, .. })) = ended.failed {
+            let parked = sequence::parked(&event, &error, attempts);
             self.write(vec![parked], Vec::new()).await?;
-            return Err(error);
+            return Err(ControlError::Failed(error));
         }
         self.cursor.standing.metrics.took(1);
         self.unpark(position).await
     }
 
-    async fn retry_waiting(&mut self, position: Position) -> Result<(), SubscriptionError> {
+    async fn retry_waiting(&mut self, position: Position) -> Result<(), ControlError> {
         self.release(position);
         let is_noted = self.note_again(position).await;
         if !is_noted.map_err(|trouble| trouble.refused(self.cursor.name()))? {
             return Err(self.not_parked(position));
         }
         let ended = self.attempt(&[position]).await;
-        let outcome = outcome(&ended, position);
+        let failed = ended.failed.as_ref();
+        let outcome = failed.map_or(Ok(()), |(_, failed)| Err(ControlError::Failed(failed.copied())));
         let taken = self.ended(ended).await;
         taken.map_err(|trouble| trouble.refused(self.cursor.name()))?;
         self.store().await?;
@@ -88,7 +88,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     }
 
     /// Gives up a parked event, or the one before which it holds.
-    async fn skip(&mut self, position: Position, reason: &str) -> Result<(), SubscriptionError> {
+    async fn skip(&mut self, position: Position, reason: &str) -> Result<(), ControlError> {
         if self.parked(position).await?.is_some() {
             self.unpark(position).await?;
         } else {
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         Ok(())
     }
 
-    async fn unpark(&mut self, position: Position) -> Result<(), SubscriptionError> {
+    async fn unpark(&mut self, position: Position) -> Result<(), ControlError> {
         self.sequences.doubt();
         self.write(Vec::new(), vec![position]).await?;
         self.sequences.unpark(position);
@@ -110,7 +110,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     }
 
     /// Sees to it that the event is taken in: one that has failed, or the next that is to be handled.
-    async fn find(&mut self, position: Position) -> Result<(), SubscriptionError> {
+    async fn find(&mut self, position: Position) -> Result<(), ControlError> {
         loop {
             let first = self.lanes.first();
             if let Some(waiting) = self.lanes.get(position)
@@ -138,20 +138,10 @@ impl<T: Send + 'static> Handling<'_, T> {
         Ok(parked.into_iter().find(|parked| parked.position == position))
     }
 
-    fn not_parked(&self, position: Position) -> SubscriptionError {
-        SubscriptionError::NotParked {
-            subscription: self.cursor.name().to_owned(),
+    fn not_parked(&self, position: Position) -> ControlError {
+        ControlError::NotParked {
+            reader: self.cursor.name().to_owned(),
             position,
         }
     }
-}
-
-/// The answer to whoever ordered the call.
-fn outcome(ended: &Ended, position: Position) -> Result<(), SubscriptionError> {
-    ended.failed.as_ref().map_or(Ok(()), |(_, Failed { error, .. })| {
-        Err(SubscriptionError::Failed {
-            position,
-            error: error.clone(),
-        })
-    })
 }

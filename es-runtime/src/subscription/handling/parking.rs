@@ -2,10 +2,8 @@
 
 use super::Handling;
 use crate::consumer::{Keys, Sequences, sequence};
-use crate::error::chain;
-use crate::projection::{OnFailure, Status};
+use crate::projection::{ApplyError, OnFailure, Status};
 use crate::store::Parked;
-use crate::subscription::SubscriptionError;
 use crate::subscription::handler::Trouble;
 use crate::subscription::work::Failed;
 use crate::{Position, RecordedEvent};
@@ -13,15 +11,11 @@ use crate::{Position, RecordedEvent};
 impl<T: Send + 'static> Handling<'_, T> {
     /// Holds before an event that is not tried any more, or parks it.
     pub(super) async fn refuse(&mut self, event: &RecordedEvent, failed: Failed, attempts: u32) -> Result<(), Trouble> {
-        let position = event.position;
+        let (position, error) = (event.position, failed.error);
         if self.manner.poison == OnFailure::Park && self.sequences.is_full() {
             self.hold_full(event);
             return Ok(());
         }
-        let error = SubscriptionError::Failed {
-            position,
-            error: failed.error,
-        };
         if self.manner.poison == OnFailure::Hold {
             if let Some(waiting) = self.lanes.get(position) {
                 waiting.attempts = attempts;
@@ -36,7 +30,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         let Some(waiting) = self.lanes.remove(position) else {
             return Ok(());
         };
-        self.park(event, waiting.keys, sequence::parked(event, &chain(&error), attempts));
+        self.park(event, waiting.keys, sequence::parked(event, &error, attempts));
         self.park_behind(position);
         self.written(position).await
     }
@@ -79,8 +73,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     pub(super) fn hold_full(&mut self, event: &RecordedEvent) {
         self.lanes.hold(event.position);
         self.held.insert(event.position);
-        let error = SubscriptionError::TooManyParked {
-            position: event.position,
+        let error = ApplyError::TooManyParked {
             parked: Sequences::MOST,
         };
         self.cursor.standing.fail(Status::Held, &error, Some(event.position));
@@ -99,7 +92,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         {
             // So that the next tenure tries it before all else.
             let (event, attempts) = (waiting.event.clone(), waiting.attempts);
-            let noted = self.trial.note(&event, attempts, self.lease()).await;
+            let noted = self.attempts.note(&event, attempts, self.lease()).await;
             noted.map_err(|error| self.failure(error))?;
         }
         Err(Trouble::Held)

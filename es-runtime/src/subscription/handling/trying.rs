@@ -5,9 +5,8 @@ use tokio::time::Instant;
 
 use super::Handling;
 use crate::Position;
-use crate::consumer::Turn;
-use crate::projection::{ApplyError, Status};
-use crate::subscription::SubscriptionError;
+use crate::consumer::Attempt;
+use crate::projection::Status;
 use crate::subscription::handler::Trouble;
 use crate::subscription::work::{Ended, Failed, Work};
 
@@ -48,10 +47,9 @@ impl<T: Send + 'static> Handling<'_, T> {
             return Ok(true);
         };
         let event = waiting.event.clone();
-        let turn = self.trial.begin(&event, false, self.lease()).await;
-        if let Turn::Ended { times, attempts } = turn.map_err(|error| self.failure(error))? {
-            let error = ApplyError::Ended { times }.to_string();
-            self.refuse(&event, Failed::for_good(error), attempts).await?;
+        let turn = self.attempts.begin(&event, false, self.lease()).await;
+        if let Attempt::GivenUp { ended, attempts } = turn.map_err(|error| self.failure(error))? {
+            self.refuse(&event, Failed::ended(ended), attempts).await?;
             return Ok(false);
         }
         Ok(true)
@@ -61,7 +59,7 @@ impl<T: Send + 'static> Handling<'_, T> {
     pub(super) fn start(&mut self, position: Position) {
         let mut positions = vec![position];
         if let Work::Many(_) = self.manner.work
-            && !self.trial.is_careful()
+            && !self.attempts.is_careful()
             && self.lanes.get(position).is_some_and(|waiting| waiting.attempts == 0)
         {
             let (most, mut bytes) = (self.batch, 0);
@@ -134,13 +132,13 @@ impl<T: Send + 'static> Handling<'_, T> {
 
     /// The event is no more in the way. One that was noted before it was tried is not, once that is written.
     pub(super) async fn written(&mut self, position: Position) -> Result<(), Trouble> {
-        let is_careful = self.trial.is_careful();
+        let is_careful = self.attempts.is_careful();
         if is_careful {
             self.store().await?;
         }
         if is_careful || self.noted == Some(position) {
             self.noted = None;
-            self.trial.done(1);
+            self.attempts.done(1);
         }
         Ok(())
     }
@@ -161,7 +159,7 @@ impl<T: Send + 'static> Handling<'_, T> {
         }
         let mut attempts = waiting.attempts.saturating_add(1);
         if is_in_order {
-            let counted = self.trial.failed(&event, self.lease()).await;
+            let counted = self.attempts.failed(&event, self.lease()).await;
             attempts = counted.map_err(|error| self.failure(error))?;
         }
         if let Some(waiting) = self.lanes.get(position) {
@@ -177,10 +175,8 @@ impl<T: Send + 'static> Handling<'_, T> {
     /// Has the event tried again after a while.
     fn pause(&mut self, position: Position, failed: Failed) {
         self.lanes.pause(position);
-        let error = SubscriptionError::Failed {
-            position,
-            error: failed.error,
-        };
-        self.cursor.standing.fail(Status::Retrying, &error, Some(position));
+        self.cursor
+            .standing
+            .fail(Status::Retrying, &failed.error, Some(position));
     }
 }

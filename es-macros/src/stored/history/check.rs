@@ -6,18 +6,19 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, Meta, Pat, Token};
+use syn::{Attribute, Expr, ItemStruct, Meta, Pat, Token};
 
 use super::{Field, History};
 use crate::errors::Errors;
-use crate::event::arguments::Version;
+use crate::message::Words;
+use crate::stored::arguments::Version;
 
 impl History {
-    /// Puts the fields of the struct `ident` together. Reports what does not fit its version.
+    /// Puts the fields of the struct together. Reports what does not fit its version.
     pub(crate) fn new(
         fields: Vec<Field>,
-        attrs: &[Attribute],
-        ident: &Ident,
+        item: &ItemStruct,
+        words: &'static Words,
         version: Option<Version>,
         errors: &mut Errors,
     ) -> Self {
@@ -27,12 +28,13 @@ impl History {
             // It may be what could not be read.
             None => u32::MAX,
         };
+        let ident = &item.ident;
         let history = Self {
-            serde: container(attrs, errors),
+            serde: container(&item.attrs, words, errors),
             fields,
         };
         for field in &history.fields {
-            field.check(ident, current, errors);
+            field.check(ident, current, words, errors);
         }
         if !errors.is_empty() {
             return history;
@@ -109,7 +111,7 @@ impl History {
                         known.join(", ")
                     };
                     errors.at(parameter, format!(
-                        "`{parameter}` is no field that events before version {version} of `{ident}` have: the default can take {known}"
+                        "`{parameter}` is no field that `{ident}` has before version {version}: the default can take {known}"
                     ));
                 }
             }
@@ -160,7 +162,7 @@ impl History {
 
 impl Field {
     /// Reports what cannot be about this field alone.
-    fn check(&self, ident: &Ident, current: u32, errors: &mut Errors) {
+    fn check(&self, ident: &Ident, current: u32, words: &Words, errors: &mut Errors) {
         let name = &self.ident;
         for Version { number, span } in self.versions() {
             if number < 2 {
@@ -170,7 +172,8 @@ impl Field {
                 ));
             } else if number > current {
                 errors.push(syn::Error::new(span, format!(
-                    "`{ident}` is version {current}, and this is since version {number}: write `#[event(version = {number})]` above the struct"
+                    "`{ident}` is version {current}, and this is since version {number}: write `#[{}(version = {number})]` above the struct",
+                    words.name
                 )));
             }
         }
@@ -234,7 +237,7 @@ pub(super) fn parameter(pattern: &Pat) -> Option<&Ident> {
 }
 
 /// The serde attributes of the struct that hold for its old shapes too.
-fn container(attrs: &[Attribute], errors: &mut Errors) -> Vec<Attribute> {
+fn container(attrs: &[Attribute], words: &Words, errors: &mut Errors) -> Vec<Attribute> {
     let mut kept = Vec::new();
     for attribute in attrs.iter().filter(|attribute| attribute.path().is_ident("serde")) {
         let Some(metas) = metas(attribute) else { continue };
@@ -243,7 +246,11 @@ fn container(attrs: &[Attribute], errors: &mut Errors) -> Vec<Attribute> {
                 .iter()
                 .any(|name| meta.path().is_ident(name))
             {
-                errors.push(syn::Error::new(meta.path().span(), "old shapes cannot be derived from a struct with this: keep the old struct and name it in `#[event(from = …)]`"));
+                let message = format!(
+                    "old shapes cannot be derived from a struct with this: keep the old struct and name it in `#[{}(from = …)]`",
+                    words.name
+                );
+                errors.push(syn::Error::new(meta.path().span(), message));
             }
         }
         let metas = metas

@@ -9,13 +9,8 @@ use syn::{Attribute, Expr, Fields, LitStr, Meta, Path, Token, Type};
 use super::{Added, Changed, Field, Renamed};
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::event::arguments::Version;
-
-const FIELD: Known = Known {
-    attribute: "#[event(…)]",
-    arguments: &["added", "renamed", "changed"],
-    repeatable: &["renamed", "changed"],
-};
+use crate::message::Words;
+use crate::stored::arguments::Version;
 
 const REMOVED: Known = Known {
     attribute: "removed(…)",
@@ -41,17 +36,19 @@ const CHANGED: Known = Known {
     repeatable: &[],
 };
 
-/// Returns whether the attribute is our helper.
-fn is_ours(attribute: &Attribute) -> bool {
-    attribute
-        .path()
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "event")
+/// Returns whether the attribute is our helper, of this name.
+fn is_ours(attribute: &Attribute, name: &str) -> bool {
+    attribute.path().segments.last().is_some_and(|last| last.ident == name)
 }
 
 /// The fields of the struct, with their history. `None` if there is no history, or none that can be told.
-pub(crate) fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
+pub(crate) fn fields(fields: &Fields, words: &Words, errors: &mut Errors) -> Vec<Field> {
+    let known = Known {
+        attribute: words.attribute,
+        arguments: &["added", "renamed", "changed"],
+        repeatable: &["renamed", "changed"],
+    };
+    let is_ours = |attribute: &Attribute| is_ours(attribute, words.name);
     let mut all = Vec::new();
     for field in fields {
         let ours = || field.attrs.iter().filter(|attribute| is_ours(attribute));
@@ -75,14 +72,14 @@ pub(crate) fn fields(fields: &Fields, errors: &mut Errors) -> Vec<Field> {
             changed: Vec::new(),
             removed: None,
         };
-        read.read(arguments(ours(), errors), &FIELD, errors);
+        read.read(arguments(ours(), words, errors), &known, errors);
         all.push(read);
     }
     all
 }
 
 /// The arguments of all attributes, as one list.
-fn arguments<'a>(attributes: impl Iterator<Item = &'a Attribute>, errors: &mut Errors) -> TokenStream {
+fn arguments<'a>(attributes: impl Iterator<Item = &'a Attribute>, words: &Words, errors: &mut Errors) -> TokenStream {
     let mut all = TokenStream::new();
     for attribute in attributes {
         match &attribute.meta {
@@ -91,7 +88,13 @@ fn arguments<'a>(attributes: impl Iterator<Item = &'a Attribute>, errors: &mut E
                 let comma = (!all.is_empty()).then(|| quote!(,));
                 all.extend(quote!(#comma #tokens));
             }
-            other => errors.at(other, "expected what happened to the field: `#[event(added(since = 2, default = …))]`, `renamed(…)` or `changed(…)`"),
+            other => {
+                let message = format!(
+                    "expected what happened to the field: `#[{}(added(since = 2, default = …))]`, `renamed(…)` or `changed(…)`",
+                    words.name
+                );
+                errors.at(other, message);
+            }
         }
     }
     all

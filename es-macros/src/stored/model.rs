@@ -1,31 +1,22 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
-use syn::parse::ParseStream;
 use syn::{ItemStruct, LitStr};
 
-use super::arguments::{Arguments, KNOWN, OldShape, Version};
+use super::arguments::{Arguments, OldShape, Version};
 use super::history::{self, History};
-use crate::args::{self, Known};
-use crate::checks::Checks;
 use crate::errors::Errors;
 use crate::message::{Message, Words, assert_shapes, assert_values};
 use crate::runtime::Runtime;
 
-const WORDS: Words = Words {
-    attribute: "#[event]",
-    noun: "an event",
-    or_enum: false,
-};
-
-/// A struct with `#[event]`.
-pub(crate) struct Event {
+/// A struct with `#[event]` or `#[entity]`: what both say of names and shapes.
+pub(crate) struct Stored {
     pub(crate) runtime: Runtime,
     pub(crate) message: Message,
     pub(crate) version: u32,
     /// Former names.
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) older: Older,
-    pub(crate) checks: Checks,
+    pub(crate) words: &'static Words,
 }
 
 /// Where the shapes before the current one are.
@@ -38,29 +29,20 @@ pub(crate) enum Older {
     History(History),
 }
 
-impl Event {
-    pub(crate) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
-        Self::parse_with(args, item, (&KNOWN, &WORDS), errors, |_, _| None)
-    }
-
-    /// Reads what is stored as an event is, with other words. `read` takes the arguments that an event does not have.
-    pub(crate) fn parse_with(
-        args: TokenStream,
+impl Stored {
+    /// Reads the struct. `None` if there is too little of it to go on.
+    pub(crate) fn parse(
+        mut given: Arguments,
         item: &TokenStream,
-        (known, words): (&Known, &Words),
+        words: &'static Words,
         errors: &mut Errors,
-        mut read: impl FnMut(&Ident, ParseStream<'_>) -> Option<syn::Result<()>>,
     ) -> Option<Self> {
-        let mut given = Arguments::default();
-        args::read(args, known, errors, |argument, input| {
-            read(argument, input).unwrap_or_else(|| given.read(argument, input))
-        });
         let message = Message::parse(item, given.name.take(), words, errors)?;
-        given.check_aliases(&message.name, errors);
+        given.check_aliases(&message.name, words, errors);
         let version = version(given.version, errors);
-        let older = match history(item, given.removed, &given.from, &message.ident, version, errors) {
+        let older = match history(item, given.removed, &given.from, words, version, errors) {
             Some(history) => Older::History(history),
-            None => older(given.from, version, &message.ident, errors),
+            None => older(given.from, version, &message.ident, words, errors),
         };
         Some(Self {
             runtime: given.runtime,
@@ -68,7 +50,7 @@ impl Event {
             message,
             aliases: given.aliases,
             older,
-            checks: given.checks,
+            words,
         })
     }
 
@@ -107,13 +89,13 @@ fn history(
     item: &TokenStream,
     removed: Vec<TokenStream>,
     from: &[OldShape],
-    ident: &Ident,
+    words: &'static Words,
     version: Option<Version>,
     errors: &mut Errors,
 ) -> Option<History> {
     // Anything but a struct has been reported.
     let item: ItemStruct = syn::parse2(item.clone()).ok()?;
-    let mut fields = history::fields(&item.fields, errors);
+    let mut fields = history::fields(&item.fields, words, errors);
     fields.extend(
         removed
             .into_iter()
@@ -128,12 +110,12 @@ fn history(
         errors.at(&shape.argument, message);
         errors.at(&first.ident, "the history begins here");
     }
-    let history = History::new(fields, &item.attrs, ident, version, errors);
+    let history = History::new(fields, &item, words, version, errors);
     errors.is_empty().then_some(history)
 }
 
-/// The shape that the event comes from.
-fn older(from: Vec<OldShape>, version: Option<Version>, ident: &Ident, errors: &mut Errors) -> Older {
+/// The shape that it comes from.
+fn older(from: Vec<OldShape>, version: Option<Version>, ident: &Ident, words: &Words, errors: &mut Errors) -> Older {
     if let [_, second, ..] = &from[..] {
         let message = "a shape comes from one other: keep one of `from` and `try_from`";
         errors.at(&second.argument, message);
@@ -143,8 +125,8 @@ fn older(from: Vec<OldShape>, version: Option<Version>, ident: &Ident, errors: &
         if let Some(version) = version.filter(|version| version.number > 1 && sound) {
             let before = version.number - 1;
             let message = format!(
-                "nothing reads version {before} of `{ident}`: say `from = {ident}V{before}`, the struct as it was, or mark the fields that have changed since, `#[event(added(since = {}, default = …))]`",
-                version.number
+                "nothing reads version {before} of `{ident}`: say `from = {ident}V{before}`, the struct as it was, or mark the fields that have changed since, `#[{}(added(since = {}, default = …))]`",
+                words.name, version.number
             );
             errors.push(syn::Error::new(version.span, message));
         }

@@ -8,21 +8,21 @@ use syn::{Attribute, Expr, ExprClosure, LitStr, Meta, Pat, PatType, ReturnType, 
 use super::check::{metas, parameter};
 use super::{Field, History};
 use crate::derives::Derives;
-use crate::event::expand::shapes;
-use crate::event::model::Event;
 use crate::local::local;
 use crate::message::Message;
+use crate::stored::expand::shapes;
+use crate::stored::model::Stored;
 
-/// The items of `Event` for the struct of today, and what stands around it.
-pub(crate) fn expand(event: &Event, history: &History) -> (TokenStream, TokenStream) {
-    let current = event.version;
-    let shapes = (1..current).map(|version| shape(event, history, version));
+/// The items of `Stored` for the struct of today, and what stands around it.
+pub(crate) fn expand(stored: &Stored, history: &History) -> (TokenStream, TokenStream) {
+    let current = stored.version;
+    let shapes = (1..current).map(|version| shape(stored, history, version));
     let steps = (2..=current).map(|version| {
-        let forth = forth(event, history, version);
-        let back = back(event, history, version);
+        let forth = forth(stored, history, version);
+        let back = back(stored, history, version);
         quote!(#forth #back)
     });
-    let ident = &event.message.ident;
+    let ident = &stored.message.ident;
     let around = quote! {
         #(#shapes)*
 
@@ -31,13 +31,13 @@ pub(crate) fn expand(event: &Event, history: &History) -> (TokenStream, TokenStr
             #(#steps)*
         }
     };
-    (items(event, history, current), around)
+    (items(stored, history, current), around)
 }
 
-/// The struct of a version: the event itself for the current one.
-fn shape_ident(event: &Event, version: u32) -> Ident {
-    let ident = &event.message.ident;
-    if version == event.version {
+/// The struct of a version: the struct of today for the current one.
+fn shape_ident(stored: &Stored, version: u32) -> Ident {
+    let ident = &stored.message.ident;
+    if version == stored.version {
         ident.clone()
     } else {
         format_ident!("__{}V{version}", ident)
@@ -45,21 +45,21 @@ fn shape_ident(event: &Event, version: u32) -> Ident {
 }
 
 /// The struct of the version before, if there is one.
-fn before(event: &Event, version: u32) -> Option<TokenStream> {
-    (version > 1).then(|| shape_ident(event, version - 1).into_token_stream())
+fn before(stored: &Stored, version: u32) -> Option<TokenStream> {
+    (version > 1).then(|| shape_ident(stored, version - 1).into_token_stream())
 }
 
 /// The struct of the version before today's.
-pub(crate) fn shape_before(event: &Event) -> Option<TokenStream> {
-    before(event, event.version)
+pub(crate) fn shape_before(stored: &Stored) -> Option<TokenStream> {
+    before(stored, stored.version)
 }
 
-/// The struct of an older version, as an event of its own.
-fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
-    let Event { runtime, message, .. } = event;
+/// The struct of an older version, as a stored shape of its own.
+fn shape(stored: &Stored, history: &History, version: u32) -> TokenStream {
+    let Stored { runtime, message, .. } = stored;
     let Message { ident, name, .. } = message;
     let private = runtime.private();
-    let (shape, next) = (shape_ident(event, version), shape_ident(event, version + 1));
+    let (shape, next) = (shape_ident(stored, version), shape_ident(stored, version + 1));
     let derives = Derives::of(&[]);
     let (derives, schema) = (derives.missing(runtime), derives.schema(runtime));
     let (serde, serde_name) = (&history.serde, ident.to_string());
@@ -72,10 +72,10 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         quote!(#(#attrs)* #name: #ty,)
     });
     let items = (version > 1).then(|| {
-        let items = items(event, history, version);
+        let items = items(stored, history, version);
         quote!(const SHAPE_VERSION: u32 = #version; #items)
     });
-    let shapes = shapes(runtime, before(event, version));
+    let shapes = shapes(runtime, before(stored, version));
     quote! {
         #derives
         #schema
@@ -88,7 +88,7 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
         }
 
         #[automatically_derived]
-        impl #runtime::Event for #shape {
+        impl #runtime::Stored for #shape {
             const NAME: &'static str = #name;
             #items
             #shapes
@@ -99,11 +99,11 @@ fn shape(event: &Event, history: &History, version: u32) -> TokenStream {
     }
 }
 
-/// The items of `Event` for a version that has one before it.
-fn items(event: &Event, history: &History, version: u32) -> TokenStream {
-    let runtime = &event.runtime;
+/// The items of `Stored` for a version that has one before it.
+fn items(stored: &Stored, history: &History, version: u32) -> TokenStream {
+    let runtime = &stored.runtime;
     let private = runtime.private();
-    let (ident, old) = (&event.message.ident, shape_ident(event, version - 1));
+    let (ident, old) = (&stored.message.ident, shape_ident(stored, version - 1));
     let (forth, back) = (forth_ident(version), back_ident(version));
     let steps = history.fields.iter().filter(|field| field.is_in(version - 1));
     let ways = steps.map(|field| match field.changed_in(version) {
@@ -153,15 +153,15 @@ fn variable(index: usize) -> Ident {
     format_ident!("__field_{index}")
 }
 
-/// The step to a version. A function of the event's type, so that `Self` in a default is that. First come the fields that were
+/// The step to a version. A function of the type of today, so that `Self` in a default is that. First come the fields that were
 /// there before, as the defaults of new ones may look at them.
-fn forth(event: &Event, history: &History, version: u32) -> TokenStream {
+fn forth(stored: &Stored, history: &History, version: u32) -> TokenStream {
     let (function, old, new) = (
         forth_ident(version),
-        shape_ident(event, version - 1),
-        shape_ident(event, version),
+        shape_ident(stored, version - 1),
+        shape_ident(stored, version),
     );
-    let private = event.runtime.private();
+    let private = stored.runtime.private();
     let whole = &Ident::new("old", Span::mixed_site());
     let fields = || history.fields.iter().enumerate();
     let kept = fields()
@@ -248,13 +248,13 @@ fn call(history: &History, closure: &ExprClosure, ty: &Type, version: u32) -> To
 }
 
 /// The step back from a version: what was added is left out.
-fn back(event: &Event, history: &History, version: u32) -> TokenStream {
+fn back(stored: &Stored, history: &History, version: u32) -> TokenStream {
     let (function, old, new) = (
         back_ident(version),
-        shape_ident(event, version - 1),
-        shape_ident(event, version),
+        shape_ident(stored, version - 1),
+        shape_ident(stored, version),
     );
-    let private = event.runtime.private();
+    let private = stored.runtime.private();
     let before = || history.fields.iter().filter(|field| field.is_in(version - 1));
     let lost = |field: &Field| {
         let by_function = field.changed_in(version).is_some_and(|changed| changed.with.is_some());

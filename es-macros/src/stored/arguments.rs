@@ -1,4 +1,4 @@
-//! The arguments of `#[event(…)]` on the struct.
+//! The arguments of `#[event(…)]` and `#[entity(…)]` about names and shapes.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt;
@@ -6,23 +6,14 @@ use syn::parse::ParseStream;
 use syn::token::Paren;
 use syn::{LitInt, LitStr, Token, TypePath, parenthesized};
 
-use crate::args::Known;
-use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
+use crate::message::Words;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-pub(super) const KNOWN: Known = Known {
-    attribute: "#[event]",
-    arguments: &[
-        "name", "version", "from", "try_from", "removed", "alias", VALIDATE, GARDE, "crate",
-    ],
-    repeatable: &["removed", "alias"],
-};
-
 /// As they are written.
 #[derive(Default)]
-pub(super) struct Arguments {
+pub(crate) struct Arguments {
     pub(super) runtime: Runtime,
     pub(super) name: Option<LitStr>,
     pub(super) version: Option<Version>,
@@ -30,7 +21,6 @@ pub(super) struct Arguments {
     /// The content of the parentheses of each `removed(…)`.
     pub(super) removed: Vec<TokenStream>,
     pub(super) aliases: Vec<LitStr>,
-    pub(super) checks: Checks,
 }
 
 /// A version with its place.
@@ -58,7 +48,7 @@ impl OldShape {
 
 impl Arguments {
     /// Reads the one of this name.
-    pub(super) fn read(&mut self, argument: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    pub(crate) fn read(&mut self, argument: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         match argument.unraw().to_string().as_str() {
             "name" => self.name = Some(stored_name::parse(argument, input)?),
             "alias" => self.aliases.push(stored_name::parse(argument, input)?),
@@ -73,22 +63,21 @@ impl Arguments {
                 return Err(syn::Error::new(argument.span(), message));
             }
             "from" | "try_from" => self.from.push(OldShape::parse(argument, input)?),
-            VALIDATE => self.checks.read_validate(argument, input)?,
-            GARDE => self.checks.read_garde(argument)?,
             _ => self.runtime = Runtime::parse(input)?,
         }
         Ok(())
     }
 
     /// Reports aliases that say nothing.
-    pub(super) fn check_aliases(&self, name: &LitStr, errors: &mut Errors) {
+    pub(super) fn check_aliases(&self, name: &LitStr, words: &Words, errors: &mut Errors) {
         for (index, alias) in self.aliases.iter().enumerate() {
             let value = alias.value();
             if value == name.value() {
                 errors.at(
                     alias,
                     format!(
-                        "{value:?} is the event's own name: an alias is a name that it had before, so remove this one"
+                        "{value:?} is the {}'s own name: an alias is a name that it had before, so remove this one",
+                        words.name
                     ),
                 );
             } else if self.aliases[..index].iter().any(|other| other.value() == value) {

@@ -1,0 +1,16 @@
+//! Entities of which only the latest state is kept, in memory and in a [`StateStore`](crate::store::StateStore).
+
+mod changes;
+mod entity;
+mod error;
+mod manager;
+mod record;
+mod repository;
+mod save;
+mod strangers;
+
+pub use changes::Changes;
+pub use entity::{Entity, EntityId};
+pub use error::{PersistError, RestoreError};
+pub use manager::{Restored, StateManager, StateManagerBuilder};
+pub use repository::{Entities, Repository};
