@@ -464,8 +464,12 @@ pub fn retired(args: TokenStream, item: TokenStream) -> TokenStream {
 /// # #[event] pub struct Ordered { pub account: Id<Account>, pub cents: i64 }
 /// # #[event] pub struct Charged { pub cents: i64 }
 /// # #[command] pub struct Charge { pub cents: i64 }
+/// # #[command] pub struct Place { pub account: Id<Account>, pub cents: i64 }
 /// # #[derive(Aggregate)] pub struct Order;
-/// # #[aggregate] impl Order { #[apply] fn ordered(_: Ordered) -> Self { Order } }
+/// # #[aggregate] impl Order {
+/// #     #[handle] fn place(cmd: Place) -> Ordered { Ordered { account: cmd.account, cents: cmd.cents } }
+/// #     #[apply] fn ordered(_: Ordered) -> Self { Order }
+/// # }
 /// # #[derive(Aggregate)] pub struct Account;
 /// # #[aggregate] impl Account {
 /// #     #[handle] fn charge(cmd: Charge) -> Charged { Charged { cents: cmd.cents } }
