@@ -6,6 +6,7 @@ mod engine;
 mod handle;
 mod heard;
 mod index;
+mod instance;
 mod manager;
 mod plan;
 mod react;
@@ -15,9 +16,8 @@ mod timers;
 mod todo;
 
 pub use answers::{AnyFailed, Done, Due, Failed, Why};
-pub use handle::{
-    Instance, InstanceStatus, ListInstances, PendingCommand, ProcessError, ProcessManagerHandle, SetTimer, Step,
-};
+pub use handle::{ListInstances, ProcessManagerHandle};
+pub use instance::{Instance, InstanceStatus, PendingCommand, ProcessError, SetTimer, Step};
 pub use manager::{
     AnsweredBy, HearsFailure, HearsTimer, ProcessManager, ProcessState, RefusalOf, RemindsOf, Sendable, TimerValue,
 };
