@@ -16,7 +16,7 @@ use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
 use crate::subscription::SubscriptionHandle;
-use crate::{Position, StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
+use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 
 /// A handle to look at the instances of a process manager, and to operate them:
 /// [`Runtime::process_manager`](crate::Runtime::process_manager). Its status is in
@@ -144,9 +144,11 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
         let mut all = Vec::new();
         for parked in all_parked(&*subscription.store, &subscription.standing.reader).await? {
             let event = cursors.parked_event_at(parked.position).await?;
-            let inputs = match event.stream.category() == <P as Stored>::NAME {
-                true => Ok(Vec::new()),
-                false => self.reactions.read(&event),
+            let is_step = event.stream.category() == <P as Stored>::NAME;
+            let inputs = if is_step {
+                Ok(Vec::new())
+            } else {
+                self.reactions.read(&event)
             };
             let mut keys: Vec<String> = inputs.into_iter().flatten().map(|input| input.key).collect();
             keys.dedup();
