@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use es_runtime::store::{
-    Append, AppendError, AppendRef, ArchiveStore, Change, Demand, KeyRecord, Purge, RecordedAppend, RestoreError,
+    Append, AppendError, AppendRef, ArchiveStore, Change, Demand, KeyRecord, Purge, RecordedAppend, RestoreAppendError,
     StateChange, StateKey, StateStore, StreamAppend,
 };
 use es_runtime::testing::ManualClock;
@@ -22,9 +22,9 @@ use crate::scale::scaled;
 use crate::states::change;
 use crate::subject::{Store, Subject, clock};
 
-impl From<RestoreError> for Stop {
+impl From<RestoreAppendError> for Stop {
     #[track_caller]
-    fn from(error: RestoreError) -> Self {
+    fn from(error: RestoreAppendError) -> Self {
         Self::broken("a restore of appends", "success", format_args!("{error} ({error:?})"))
     }
 }
@@ -88,6 +88,7 @@ impl History<'_> {
                 streams.push(StreamAppend {
                     stream,
                     expected: ExpectedVersion::Any,
+                    last: None,
                     events: (0..count).map(|_| self.event()).collect(),
                 });
             }
@@ -245,14 +246,14 @@ pub(crate) async fn u02_restored_appends_are_the_same(subject: &Subject<'_>) -> 
 type Fault = (
     &'static str,
     fn(&mut RecordedAppend, &RecordedAppend),
-    fn(&RestoreError) -> bool,
+    fn(&RestoreAppendError) -> bool,
 );
 
 const FAULTS: [Fault; 9] = [
     (
         "another position",
         |append, _| append.position = append.position.next(),
-        |error| matches!(error, RestoreError::Misplaced { .. }),
+        |error| matches!(error, RestoreAppendError::Misplaced { .. }),
     ),
     (
         "an expected version that is too high",
@@ -269,7 +270,7 @@ const FAULTS: [Fault; 9] = [
         |append, last| {
             append.recorded_at = Timestamp::from_micros(last.recorded_at.as_micros() - 1).unwrap_or(Timestamp::MIN);
         },
-        |error| matches!(error, RestoreError::BackInTime { .. }),
+        |error| matches!(error, RestoreAppendError::BackInTime { .. }),
     ),
     (
         "an id that is stored",
@@ -304,20 +305,20 @@ const FAULTS: [Fault; 9] = [
     ),
 ];
 
-fn is_refused(error: &RestoreError, is: impl FnOnce(&AppendError) -> bool) -> bool {
-    matches!(error, RestoreError::Refused { source, .. } if is(source))
+fn is_refused(error: &RestoreAppendError, is: impl FnOnce(&AppendError) -> bool) -> bool {
+    matches!(error, RestoreAppendError::Refused { source, .. } if is(source))
 }
 
-fn is_conflict(error: &RestoreError) -> bool {
+fn is_conflict(error: &RestoreAppendError) -> bool {
     is_refused(error, |error| matches!(error, AppendError::Conflict { .. }))
 }
 
-fn is_invalid(error: &RestoreError) -> bool {
+fn is_invalid(error: &RestoreAppendError) -> bool {
     is_refused(error, |error| matches!(error, AppendError::Invalid { .. }))
 }
 
 /// A store that compares contents tells these of another append.
-fn is_known(error: &RestoreError) -> bool {
+fn is_known(error: &RestoreAppendError) -> bool {
     is_invalid(error) || is_refused(error, |error| matches!(error, AppendError::IdempotencyMismatch { .. }))
 }
 
@@ -375,7 +376,8 @@ pub(crate) async fn u03_refused_restore_changes_nothing(subject: &Subject<'_>) -
         .put(&stream("foreign"), ExpectedVersion::NoStream, events(0..1))
         .await?;
     let restored = archive.restore(vec![behind(&first, "late")]).await;
-    let right = matches!(&restored, Err(RestoreError::Misplaced { actual, .. }) if actual.0 == first.position.0 + 3);
+    let right =
+        matches!(&restored, Err(RestoreAppendError::Misplaced { actual, .. }) if actual.0 == first.position.0 + 3);
     holds(
         right,
         "a restore behind an event of somebody else",

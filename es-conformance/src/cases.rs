@@ -3,7 +3,7 @@ use crate::run::Case;
 use crate::{
     append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency,
     inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
-    rebuilds, rows, sql, state_limits, state_races, states,
+    rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -37,6 +37,7 @@ macro_rules! __cases {
             decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
             decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
+            append::a25_expect_last_event_mismatch_conflicts [MultiStream] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
             reads::b03_read_limit_zero_is_empty [] "a read with limit 0 is empty and no error";
@@ -113,6 +114,12 @@ macro_rules! __cases {
             inline::g35_inline_projection_that_is_behind_refuses [TxProjections, SqlProjections] "an append is refused while an inline projection has not taken in all events of its categories, and only of these";
             projections::g36_events_are_parked_wherever_they_stand [TxProjections] "an event is parked wherever it stands, also far above the checkpoint, which stays";
             sql::g37_tables_of_old_versions_are_dropped [TxProjections, SqlProjections] "the tables that methods write are listed by version and dropped with it, with its checkpoints; another version stays";
+            inline::g39_inline_rows_of_projections_commit_with_events [TxProjections] "the rows of inline projections, their checkpoints and the events of an append are stored together, seen through every handle";
+            inline::g40_refused_append_changes_no_row [TxProjections] "an append with an event that its row cannot take is told with its projection and its event, one that conflicts with the conflict, and nothing of either is written";
+            inline::g41_repeated_append_changes_no_row [TxProjections] "an append that is stored since before is answered as it was, and its rows are not folded again";
+            inline::g42_rows_that_are_behind_refuse [TxProjections] "an append is refused while the rows of an inline projection lack an event of its categories, and only of these";
+            shared_rows::g43_appends_that_meet_in_a_row_lose_nothing [TxProjections] "of appends that change the same rows at once each folds what the one before has left, in the order of the log";
+            shared_rows::g44_cleared_rows_stay_cleared [TxProjections] "rows that are cleared while appends change them are gone, with those of appends that were under way";
             deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";

@@ -1,41 +1,67 @@
-//! G: what inline projections write is a part of the append: all of it is stored, or nothing.
+//! G: what inline projections write is a part of the append: all of it is stored, or nothing. The same holds for tables that
+//! methods write and for rows.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use es_runtime::projection::ApplyError;
-use es_runtime::projection::sql::{InlineError, InlineReader};
-use es_runtime::store::{Advance, Append, AppendError, Appended, ReadLog};
+use es_runtime::projection::sql::SqlSchema;
+use es_runtime::store::{Advance, Append, AppendError, Appended, InlineError, InlineReader, ReadLog};
 use es_runtime::{ExpectedVersion, NewEvent, Position, StreamId, Version};
 
 use crate::check::{Among as _, Checked, Stop, holds, present, same};
 use crate::idempotency::key;
-use crate::projections::LONG;
-use crate::projections::moves;
+use crate::projections::{LONG, moves};
+use crate::row_numbers::RowNumbers;
 use crate::sample::{event, events, stream};
 use crate::scale::scaled;
 use crate::sql::{Tables, numbers, schema, written};
 use crate::sql_tables::{SqlInline, SqlStep};
 use crate::subject::{Projections, Subject, at_once, joined};
 
+/// What the projections of a case write.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Tables,
+    Rows,
+}
+
+impl Kind {
+    async fn open(self, subject: &Subject<'_>) -> Checked<Tables> {
+        Ok(match self {
+            Self::Tables => subject.sql().await?,
+            Self::Rows => Arc::new(RowNumbers(subject.projections().await?)),
+        })
+    }
+}
+
+/// An inline projection.
+#[derive(Debug, Clone)]
+struct One {
+    reader: InlineReader,
+    schema: SqlSchema,
+}
+
 /// Two inline projections: versions 1 and 2 of the tables. The second one takes in another category too.
 struct Inline {
     tables: Tables,
-    projections: [InlineReader; 2],
+    projections: [One; 2],
 }
 
 impl Inline {
     /// With tables and, if they are `begun`, marked as being as new as the log, which is empty.
-    async fn new(subject: &Subject<'_>, begun: bool) -> Checked<Self> {
-        let tables = subject.sql().await?;
-        let reader = |version, categories: &[&str]| InlineReader {
+    async fn new(subject: &Subject<'_>, kind: Kind, begun: bool) -> Checked<Self> {
+        let tables = kind.open(subject).await?;
+        let one = |version, categories: &[&str]| One {
             schema: schema(&tables, version),
-            reader: format!("inline@{version}"),
-            mark: format!("inline@{version} ready"),
-            categories: categories.iter().map(|category| (*category).to_owned()).collect(),
+            reader: InlineReader {
+                reader: format!("inline@{version}"),
+                mark: format!("inline@{version} ready"),
+                categories: categories.iter().map(|category| (*category).to_owned()).collect(),
+            },
         };
         let inline = Self {
-            projections: [reader(1, &["conformance"]), reader(2, &["conformance", "other"])],
+            projections: [one(1, &["conformance"]), one(2, &["conformance", "other"])],
             tables,
         };
         for projection in &inline.projections {
@@ -52,8 +78,8 @@ impl Inline {
     }
 
     /// A commit of the reader's own task, which runs these steps.
-    async fn take_in(&self, projection: &InlineReader, steps: Vec<SqlStep>, to: Position) -> Checked {
-        let (store, name) = (self.store(), &projection.reader);
+    async fn take_in(&self, projection: &One, steps: Vec<SqlStep>, to: Position) -> Checked {
+        let (store, name) = (self.store(), &projection.reader.reader);
         let lease = store.acquire(name, "task", LONG).await?;
         let lease = present("the lease of the projection", lease)?;
         let from = store.checkpoint(name).await?;
@@ -68,12 +94,12 @@ impl Inline {
     }
 
     /// Says of the projection that it was once as new as the log.
-    async fn mark(&self, projection: &InlineReader) -> Checked {
+    async fn mark(&self, projection: &One) -> Checked {
         let store = self.store();
-        let lease = store.acquire(&projection.reader, "task", LONG).await?;
+        let lease = store.acquire(&projection.reader.reader, "task", LONG).await?;
         let lease = present("the lease of the projection", lease)?;
         let mark = Advance {
-            reader: projection.mark.clone(),
+            reader: projection.reader.mark.clone(),
             ..moves(&lease, 0, 0)
         };
         Ok(store.advance(mark).await?)
@@ -87,7 +113,11 @@ impl Inline {
         second: Vec<(usize, SqlStep)>,
     ) -> Result<Appended, InlineError> {
         let inline = self.projections.iter().cloned().zip([first, second]);
-        let inline = inline.map(|(projection, steps)| SqlInline { projection, steps });
+        let inline = inline.map(|(One { reader, schema }, steps)| SqlInline {
+            projection: reader,
+            schema,
+            steps,
+        });
         // The runtime checks it before it hands it on, too.
         self.store().limits().check(&append)?;
         self.tables.append_with(append, inline.collect()).await
@@ -124,7 +154,7 @@ impl Inline {
         let store = self.store();
         same("the head", store.head().await?, Position(at))?;
         for (projection, wanted) in self.projections.iter().zip([first, second]) {
-            let name = &projection.reader;
+            let name = &projection.reader.reader;
             let rows = numbers(&self.tables, &projection.schema).await?;
             let checkpoint = position(&store, projection).await?;
             same(format_args!("the rows of {name}"), rows, wanted.to_vec())?;
@@ -134,8 +164,8 @@ impl Inline {
     }
 }
 
-async fn position(store: &Projections, projection: &InlineReader) -> Checked<Position> {
-    let checkpoint = store.checkpoint(&projection.reader).await?;
+async fn position(store: &Projections, projection: &One) -> Checked<Position> {
+    let checkpoint = store.checkpoint(&projection.reader.reader).await?;
     Ok(checkpoint.map_or(Position::ZERO, |checkpoint| checkpoint.position))
 }
 
@@ -158,9 +188,41 @@ fn insert(event: usize, number: i64) -> (usize, SqlStep) {
 }
 
 pub(crate) async fn g32_inline_rows_and_events_commit_together(subject: &Subject<'_>) -> Checked {
+    commit_together(subject, Kind::Tables).await
+}
+
+pub(crate) async fn g33_refused_inline_append_changes_nothing(subject: &Subject<'_>) -> Checked {
+    refused_change_nothing(subject, Kind::Tables).await
+}
+
+pub(crate) async fn g34_repeated_inline_append_counts_once(subject: &Subject<'_>) -> Checked {
+    repeated_count_once(subject, Kind::Tables).await
+}
+
+pub(crate) async fn g35_inline_projection_that_is_behind_refuses(subject: &Subject<'_>) -> Checked {
+    behind_refuses(subject, Kind::Tables).await
+}
+
+pub(crate) async fn g39_inline_rows_of_projections_commit_with_events(subject: &Subject<'_>) -> Checked {
+    commit_together(subject, Kind::Rows).await
+}
+
+pub(crate) async fn g40_refused_append_changes_no_row(subject: &Subject<'_>) -> Checked {
+    refused_change_nothing(subject, Kind::Rows).await
+}
+
+pub(crate) async fn g41_repeated_append_changes_no_row(subject: &Subject<'_>) -> Checked {
+    repeated_count_once(subject, Kind::Rows).await
+}
+
+pub(crate) async fn g42_rows_that_are_behind_refuse(subject: &Subject<'_>) -> Checked {
+    behind_refuses(subject, Kind::Rows).await
+}
+
+async fn commit_together(subject: &Subject<'_>, kind: Kind) -> Checked {
     let length = scaled(100, 1_000);
-    let inline = Inline::new(subject, true).await?;
-    let other = subject.sql().await?;
+    let inline = Inline::new(subject, kind, true).await?;
+    let other = kind.open(subject).await?;
     let over = Arc::new(AtomicBool::new(false));
     // At a moment at which the log did not grow there are as many rows as events, and the checkpoints say so.
     let reading = tokio::spawn({
@@ -213,8 +275,8 @@ pub(crate) async fn g32_inline_rows_and_events_commit_together(subject: &Subject
     inline.stands(length + 3, &all, &negative).await
 }
 
-pub(crate) async fn g33_refused_inline_append_changes_nothing(subject: &Subject<'_>) -> Checked {
-    let inline = Inline::new(subject, true).await?;
+async fn refused_change_nothing(subject: &Subject<'_>, kind: Kind) -> Checked {
+    let inline = Inline::new(subject, kind, true).await?;
     done(
         inline
             .append(batch(0, vec![event(1)]), vec![insert(0, 1)], vec![insert(0, 1)])
@@ -239,7 +301,7 @@ pub(crate) async fn g33_refused_inline_append_changes_nothing(subject: &Subject<
                 Err(InlineError::Poison {
                     projection: 1,
                     event: Some(1),
-                    error: ApplyError::Method(_)
+                    error: ApplyError::Method(_) | ApplyError::Rejected(_)
                 }),
                 SqlStep::InsertAndFail(_) | SqlStep::Refused
             )
@@ -286,8 +348,8 @@ pub(crate) async fn g33_refused_inline_append_changes_nothing(subject: &Subject<
     inline.stands(3, &[1, 2, 3], &[1, 2]).await
 }
 
-pub(crate) async fn g34_repeated_inline_append_counts_once(subject: &Subject<'_>) -> Checked {
-    let inline = Arc::new(Inline::new(subject, true).await?);
+async fn repeated_count_once(subject: &Subject<'_>, kind: Kind) -> Checked {
+    let inline = Arc::new(Inline::new(subject, kind, true).await?);
     let append = Append {
         key: Some(key("request", 1)),
         ..batch(0, events(0..2))
@@ -335,8 +397,8 @@ pub(crate) async fn g34_repeated_inline_append_counts_once(subject: &Subject<'_>
     inline.stands(3, &[1, 3], &[2]).await
 }
 
-pub(crate) async fn g35_inline_projection_that_is_behind_refuses(subject: &Subject<'_>) -> Checked {
-    let inline = Inline::new(subject, false).await?;
+async fn behind_refuses(subject: &Subject<'_>, kind: Kind) -> Checked {
+    let inline = Inline::new(subject, kind, false).await?;
     let [first, second] = &inline.projections;
     inline
         .refuses("with a projection that was never as new as the log", 0, 0)
@@ -378,7 +440,7 @@ pub(crate) async fn g35_inline_projection_that_is_behind_refuses(subject: &Subje
 
     if subject.fixture.rewind(Position(5)).await {
         // The tables have taken in events that, after the rewind, never happened.
-        let tables = subject.sql().await?;
+        let tables = kind.open(subject).await?;
         let inline = Inline { tables, ..inline };
         for _ in 6..=7 {
             inline.elsewhere("nobody's").await?;

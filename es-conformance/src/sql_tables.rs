@@ -2,9 +2,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::StoreError;
-use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
-use es_runtime::store::{Advance, CommitError, Lease, ProjectionStore};
-use es_runtime::store::{Append, Appended};
+use es_runtime::projection::sql::{SqlSchema, WriteError};
+use es_runtime::store::{Advance, Append, Appended, CommitError, InlineError, InlineReader, Lease, ProjectionStore};
 
 /// A [`SqlStore`](es_runtime::projection::sql::SqlStore) as the cases use it: with one table of numbers for each version of a
 /// projection, and without the type of its transaction. See [`Fixture::open_sql`](crate::Fixture::open_sql).
@@ -44,6 +43,8 @@ pub trait SqlTables: Send + Sync {
 pub struct SqlInline {
     /// Whose steps they are.
     pub projection: InlineReader,
+    /// Its tables.
+    pub schema: SqlSchema,
     /// Each with the index of its event among those of the append.
     pub steps: Vec<(usize, SqlStep)>,
 }

@@ -1,4 +1,6 @@
+use std::collections::HashMap;
 use std::fmt;
+use std::future::pending;
 use std::sync::Arc;
 
 use axum::Router;
@@ -6,12 +8,20 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use es_runtime::projection::{AnyKey, Keep, KeyOfRow, RowProjection};
+use es_runtime::runtime::AnyAggregate;
 use es_runtime::{AnyRefusal, BelongsToOneAggregate, CommandInfo, CommandOf, Commanded, MemoryStore, Runtime};
+
+use futures_core::future::BoxFuture;
+use futures_util::FutureExt as _;
+use futures_util::future::{Shared, select};
 
 use crate::Problem;
 use crate::commands::{Aggregate, Collection, Instance, Single};
+use crate::events;
+use crate::openapi::{self, Documented};
 use crate::routes::Routes;
 use crate::rows;
+use crate::tail::Tail;
 
 type ActorHook = Box<dyn Fn(&Parts) -> Result<Option<String>, Box<Response>> + Send + Sync>;
 type RefusalHook = Box<dyn Fn(&AnyRefusal) -> Option<Problem> + Send + Sync>;
@@ -22,11 +32,21 @@ pub(crate) struct App {
     actor: Option<ActorHook>,
     refusals: Vec<RefusalHook>,
     pub(crate) requires_keys: bool,
+    /// `None` if no route shows events.
+    pub(crate) tail: Option<Arc<Tail>>,
+    ends: Ends,
 }
+
+/// Comes when event streams are to end.
+pub(crate) type Ends = Shared<BoxFuture<'static, ()>>;
 
 impl App {
     pub(crate) fn actor(&self, parts: &Parts) -> Result<Option<String>, Box<Response>> {
         self.actor.as_ref().map_or(Ok(None), |actor| actor(parts))
+    }
+
+    pub(crate) fn ends(&self) -> Ends {
+        self.ends.clone()
     }
 
     /// The problem of a refusal.
@@ -44,6 +64,11 @@ pub struct Builder {
     /// The commands that have a route.
     commands: Vec<CommandInfo>,
     hooks: Vec<Hooked>,
+    /// The aggregates whose events are shown.
+    followed: HashMap<&'static str, fn(&Runtime) -> AnyAggregate<'_>>,
+    documented: Vec<Documented>,
+    /// Title and version of the document that describes the routes.
+    openapi: Option<(String, String)>,
 }
 
 /// Of a refusal that has a hook: its type, and whether a command has it.
@@ -57,10 +82,15 @@ pub fn router(runtime: &Runtime) -> Builder {
             actor: None,
             refusals: Vec::new(),
             requires_keys: false,
+            tail: None,
+            ends: pending().boxed().shared(),
         },
         routes: Routes::default(),
         commands: Vec::new(),
         hooks: Vec::new(),
+        followed: HashMap::new(),
+        documented: Vec::new(),
+        openapi: None,
     }
 }
 
@@ -114,6 +144,11 @@ impl Builder {
         let aggregate = Aggregate::of::<A>(path);
         self.commands.extend(aggregate.commands());
         let makes_ids = aggregate.makes_ids(&self.app.runtime);
+        self.documented.push(Documented::Commands {
+            path: path.to_owned(),
+            aggregate: aggregate.info(),
+            makes_ids,
+        });
         self.routes.add(
             Method::POST,
             format!("{path}/{{id}}/{{command}}"),
@@ -151,6 +186,12 @@ impl Builder {
         };
         let single = Single::of::<C>(index);
         self.commands.push(single.info());
+        self.documented.push(Documented::Command {
+            path: path.to_owned(),
+            method: method.clone(),
+            aggregate: single.aggregate(),
+            command: single.info(),
+        });
         self.routes.add(method, path.to_owned(), single.handler());
         self
     }
@@ -178,11 +219,49 @@ impl Builder {
                 P::NAME
             )
         };
-        let indexes = known.indexes.clone().into();
+        let indexes: Arc<[String]> = known.indexes.clone().into();
+        self.documented.push(Documented::Rows {
+            path: path.to_owned(),
+            projection: P::NAME,
+            indexes: Arc::clone(&indexes),
+        });
         let depth = path.split('/').count() - 1;
         self.routes.add(Method::GET, path.to_owned(), rows::list::<P>(indexes));
         self.routes
             .add(Method::GET, format!("{path}/{{id}}"), rows::one::<P>(depth));
+        self
+    }
+
+    /// Shows the events of instances of aggregate `A`: `GET <path>/{id}/events`, as JSON in pages, or as they come to one who accepts
+    /// `text/event-stream`. Events are in the shapes of today, and without metadata.
+    ///
+    /// # Panics
+    ///
+    /// If `path` is not like `/accounts`, or another route is there.
+    #[track_caller]
+    pub fn events<A: Commanded>(mut self, path: &str) -> Self {
+        check_collection(path);
+        let aggregate = Aggregate::of::<A>(path);
+        self.followed.insert(aggregate.name(), aggregate.of);
+        self.documented.push(Documented::Events {
+            path: path.to_owned(),
+            aggregate: aggregate.info(),
+        });
+        let route = format!("{path}/{{id}}/events");
+        self.routes.add(Method::GET, route, events::handler(aggregate));
+        self
+    }
+
+    /// Describes the routes as OpenAPI 3.1: `GET /openapi.json`. With the feature `schema` it has the schemas of commands and events.
+    pub fn openapi(mut self, title: impl Into<String>, version: impl Into<String>) -> Self {
+        self.openapi = Some((title.into(), version.into()));
+        self
+    }
+
+    /// Ends event streams when `signal` comes: that which ends the server too, which otherwise waits for them. They end with the runtime,
+    /// too.
+    pub fn until(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.app.ends = signal.boxed().shared();
         self
     }
 
@@ -192,12 +271,22 @@ impl Builder {
     ///
     /// If a [`refusal`](Self::refusal) is one that no command has.
     #[track_caller]
-    pub fn build(self) -> Router {
+    pub fn build(mut self) -> Router {
         for (name, is_of) in &self.hooks {
             assert!(
                 self.commands.iter().any(is_of),
                 "no command with a route is refused with `{name}`: remove its `refusal`, or add the `commands`"
             );
+        }
+        if let Some((title, version)) = self.openapi {
+            let document = openapi::document(&title, &version, &self.documented, self.app.requires_keys);
+            self.routes
+                .add(Method::GET, "/openapi.json".to_owned(), openapi::handler(&document));
+        }
+        let (signal, stopped) = (self.app.ends, self.app.runtime.stopped());
+        self.app.ends = select(signal, stopped.boxed()).map(drop).boxed().shared();
+        if !self.followed.is_empty() {
+            self.app.tail = Some(Tail::new(self.app.runtime.clone(), self.followed));
         }
         self.routes.into_router(Arc::new(self.app))
     }

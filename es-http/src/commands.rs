@@ -19,10 +19,10 @@ use crate::routes::Handler;
 /// The aggregate of a route.
 #[derive(Clone, Copy)]
 pub(crate) struct Aggregate {
-    of: fn(&Runtime) -> AnyAggregate<'_>,
+    pub(crate) of: fn(&Runtime) -> AnyAggregate<'_>,
     info: fn() -> AggregateInfo,
     /// The number of parts of the path before the id.
-    depth: usize,
+    pub(crate) depth: usize,
 }
 
 impl Aggregate {
@@ -32,6 +32,14 @@ impl Aggregate {
             info: AggregateInfo::of::<A>,
             depth: path.split('/').count() - 1,
         }
+    }
+
+    pub(crate) fn info(self) -> AggregateInfo {
+        (self.info)()
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        self.info().name
     }
 
     pub(crate) fn commands(self) -> &'static [CommandInfo] {
@@ -64,7 +72,7 @@ impl Aggregate {
     }
 }
 
-fn creates(command: &CommandInfo) -> bool {
+pub(crate) fn creates(command: &CommandInfo) -> bool {
     command.target != TargetKind::Existing
 }
 
@@ -135,6 +143,10 @@ impl Single {
             aggregate,
             name: C::NAME,
         }
+    }
+
+    pub(crate) fn aggregate(self) -> &'static str {
+        self.aggregate.name()
     }
 
     #[track_caller]

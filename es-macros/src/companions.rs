@@ -24,7 +24,9 @@ pub(crate) fn refuse(item: TokenStream, attribute: &str, names: &[&str], errors:
     let Ok((attrs, rest)) = parser.parse2(item.clone()) else {
         return item;
     };
-    let is_dropped = |name| name == attribute || attribute == "aggregate";
+    // Both would be what is stored under a name.
+    let are_stored = |name| ["event", "entity"].contains(&name) && ["event", "entity"].contains(&attribute);
+    let is_dropped = |name| name == attribute || are_stored(name) || attribute == "aggregate";
     for (other, name) in below(&attrs, names) {
         let message = if name == attribute {
             format!("`#[{name}]` is given twice: keep one of them")

@@ -243,6 +243,7 @@ pub fn no_schema(_: TokenStream) -> TokenStream {
 /// | `name = "…"` | the category of its streams | the type's in snake case |
 /// | `id = Type` | a natural key | `Id<Self>` |
 /// | `foreign` | the key's type is of another crate, or of several aggregates | types of std and longer paths |
+/// | `snapshot(…)` | keeps states, so that fewer events are replayed: `every = n` events, `after = "50ms"` of replay, `version = n` voids those kept under another one; `snapshot` alone writes them by hand only. The state needs `#[value]`, above the derive | none |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// A key type of your own is made the `Key` of the aggregate, so that `runtime.load(iban)` needs no more. One that is
@@ -369,7 +370,7 @@ pub fn handle(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `segments = n` | divides its streams among `n` readers, up to 64, which run at the same time in any of the processes: each row's key is then the id of the event's stream, without `key` and `keys`; another number needs another version | 1 |
 /// | `index = ["…"]` | the fields by which rows are found or ordered fast: names, with `.` between those of nested fields | none |
 /// | `schema = "….sql"` | the file that creates its tables, from the source file: it has no rows, and its methods take the store's transaction first | it has rows |
-/// | `inline` | its methods run in the transaction of each append, which is refused if one fails; with `schema`, without `segments`, `park` and `park_alone` | after it |
+/// | `inline` | its rows, or with `schema` its tables, change in the transaction of each append, which is refused if an event cannot be applied; without `segments`, `park` and `park_alone` | after it |
 /// | `park` | parks an event that it cannot apply, with later events for the same row, and continues | stops there |
 /// | `park_alone` | parks only that event | stops there |
 /// | `memory` | keeps the rows in the memory of each process, which folds them again when it starts; without `version`, `segments` and `index` | in the store |

@@ -28,6 +28,10 @@ SELECT p.part
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'is_level')),
            ('the function take_in', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'take_in')),
+           ('the function lock_rows', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'lock_rows')),
+           ('the function take_in_rows', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'take_in_rows')),
            ('the function append', EXISTS (
                SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'append')),
            ('the function append_in_turn', EXISTS (

@@ -8,9 +8,11 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 
 use es_postgres::PostgresStore;
-use es_runtime::store::{Append, AppendRef, EventFilter, EventStore, ListStreams, ReadLog, ReadStream};
+use es_runtime::store::{
+    Append, AppendRef, ArchiveStore, EventFilter, EventStore, ListStreams, ReadLog, ReadStream, StateStore,
+};
 use es_runtime::{Position, StreamId};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use serde_json::Value;
 use support::{Database, append};
 use tracing::field::{Field, Visit};
@@ -32,7 +34,12 @@ const FILL: &str = "
     SELECT n, stream, row_number() OVER (PARTITION BY stream ORDER BY n), now(), gen_random_uuid(), gen_random_uuid(), 1, 1, 'counted',
            json_build_object('number', n), '{}'
       FROM (SELECT n, 1000000 + CASE WHEN n % 5 = 0 THEN 51 ELSE n % 24989 + 1 END AS stream FROM generate_series(first_position, 100000) AS n) AS dealt
-     ORDER BY n";
+     ORDER BY n;
+    INSERT INTO es.appends
+    SELECT gen_random_uuid(), now(), json_build_array(json_build_object('category', 'usual', 'stream_id', 'stream-51', 'events', 0,
+           'version', 1, 'position', n % 100000)) FROM generate_series(1, 50000) AS n;
+    INSERT INTO es.states
+    SELECT 'space-' || n % 3, 'kind', n::text, 1, 0, 1, '{}', now() FROM generate_series(1, 50000) AS n ON CONFLICT DO NOTHING";
 
 /// The plans of the statements that the server did for a store on this thread, which it says as notices.
 #[derive(Clone, Default)]
@@ -103,7 +110,7 @@ async fn telling() -> (Database, PostgresStore) {
 
 /// Keeps the server from looking at the tables when it likes.
 async fn leave_alone(database: &Database) {
-    const TABLES: [&str; 3] = ["recorded_events", "streams", "idempotency_keys"];
+    const TABLES: [&str; 5] = ["recorded_events", "streams", "idempotency_keys", "appends", "states"];
     let alone = TABLES.map(|table| format!("ALTER TABLE es.{table} SET (autovacuum_enabled = off)"));
     database.client().await.batch_execute(&alone.join(";")).await.unwrap();
 }
@@ -191,6 +198,11 @@ async fn read_all(store: &PostgresStore, plans: &Plans) -> Vec<(&'static str, Ve
             .extend(append(&format!("two-{turn}"), 0..1).streams);
         store.append(over_several).await.unwrap();
         note("append to several streams");
+        let appends = ArchiveStore::appends(store).take(3_000);
+        appends.try_collect::<Vec<_>>().await.unwrap();
+        note("read of appends");
+        store.namespaces().await.unwrap();
+        note("list of namespaces");
     }
     done
 }
@@ -223,7 +235,7 @@ fn assert_right(done: Vec<(&'static str, Vec<Value>)>) {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 16, "a plan is heard of each: {kinds:?}");
+    assert_eq!(kinds.len(), 18, "a plan is heard of each: {kinds:?}");
     let mut wrong = String::new();
     for (what, plans) in done {
         for plan in plans {

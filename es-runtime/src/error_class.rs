@@ -8,16 +8,17 @@ mod tests;
 
 use std::error::Error as StdError;
 
+use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::process::ProcessError;
-use crate::projection::sql::{InlineError, WriteError};
+use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::state::{PersistError, RestoreError};
-use crate::store::{AppendError, CheckpointError, CommitError, SaveError};
+use crate::store::{AppendError, CheckpointError, CommitError, InlineError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
-    LoadError, ParseIdError, ParseTimestampError, StartError, StoreError, StoreErrorKind,
+    LoadError, ParseIdError, ParseTimestampError, SnapshotError, StartError, StoreError, StoreErrorKind,
 };
 
 /// The remedy that the receiver of an error has.
@@ -80,6 +81,7 @@ macro_rules! classified {
 classified!(
     AnyRefusal,
     AppendError,
+    ArchiveError,
     CapError,
     CheckpointError,
     ControlError,
@@ -97,8 +99,10 @@ classified!(
     PersistError,
     ProcessError,
     ReadError,
+    RestoreAppendError,
     RestoreError,
     SaveError,
+    SnapshotError,
     StartError,
     StoreError,
     SubscriptionError,
@@ -236,6 +240,7 @@ impl Classified for StartError {
             | Self::Segments { .. }
             | Self::SegmentsUnsupported { .. } => Class::Other,
             Self::ProcessManager { source, .. } => source.class(),
+            Self::InlineBehind { .. } => Class::Retry,
             Self::Store(error) => error.class(),
         }
     }
@@ -245,6 +250,18 @@ impl Classified for CapError {
     fn class(&self) -> Class {
         match self {
             Self::Unwritable(_) | Self::Unsupported => Class::Other,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for SnapshotError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotFound { .. } => Class::Correct,
+            Self::Unsupported | Self::State { .. } => Class::Other,
+            Self::Load(error) => error.class(),
+            Self::Save(error) => error.class(),
             Self::Store(error) => error.class(),
         }
     }
@@ -359,6 +376,31 @@ impl Classified for SaveError {
             Self::Indeterminate(_) => Class::Retry,
             Self::Conflict { .. } | Self::LimitExceeded(_) | Self::Rejected(_) => Class::Correct,
             Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for RestoreAppendError {
+    fn class(&self) -> Class {
+        match self {
+            // The appends that are stored are compared before any is restored again.
+            Self::Indeterminate(_) => Class::Retry,
+            Self::Misplaced { .. } | Self::BackInTime { .. } | Self::Refused { .. } => Class::Correct,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for ArchiveError {
+    fn class(&self) -> Class {
+        match self {
+            Self::Damaged { .. }
+            | Self::Cut { .. }
+            | Self::Differs { .. }
+            | Self::Refused { .. }
+            | Self::StateRefused { .. } => Class::Correct,
+            Self::Format { .. } | Self::TooLong { .. } | Self::Unsupported { .. } | Self::Io { .. } => Class::Other,
+            Self::Read(error) | Self::Failed { source: error, .. } => error.class(),
         }
     }
 }

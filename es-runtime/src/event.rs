@@ -107,8 +107,8 @@ pub struct EventInfo {
 }
 
 impl EventInfo {
-    /// Returns the name and version under which event `E` is stored today.
-    pub const fn of<E: Event>() -> Self {
+    /// Returns the name and version under which event or entity `E` is stored today.
+    pub const fn of<E: Stored>() -> Self {
         Self {
             name: E::NAME,
             shape_version: E::SHAPE_VERSION,

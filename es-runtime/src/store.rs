@@ -8,6 +8,7 @@ mod checked;
 mod cursors;
 mod error;
 mod in_order;
+mod inline;
 mod kinds;
 mod limits;
 mod read;
@@ -27,7 +28,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 pub use append::{
     Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
 };
-pub use archive::{ArchiveStore, RecordedAppend, RestoreError};
+pub use archive::{ArchiveStore, RecordedAppend, RestoreAppendError};
 pub use caps::{WriteCap, WriteCaps};
 pub use chain::{append_one_by_one, has_ended};
 pub use checked::Checked;
@@ -37,6 +38,7 @@ pub use cursors::{
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use in_order::{Placed, Positions};
+pub use inline::{InlineError, InlineFold, InlineReader, InlineRows};
 pub use kinds::EventKind;
 pub use limits::{LimitExceeded, Limits};
 pub use read::{CategoryFilter, Direction, EventFilter, ListStreams, ReadLog, ReadStream, StreamInfo};
@@ -49,7 +51,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved};
+pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -174,7 +176,7 @@ pub trait EventStore: Send + Sync + 'static {
         None
     }
 
-    /// Returns this store as one that gives out whole appends and takes them back, for archives; `None` if it does not.
+    /// Returns this store as one that gives out whole appends and takes them back, for [archives](crate::archive); `None` if it does not.
     fn archive_store(self: Arc<Self>) -> Option<Arc<dyn ArchiveStore>> {
         None
     }
@@ -219,4 +221,26 @@ pub trait EventStore: Send + Sync + 'static {
     label = "keeps no rows",
     note = "it does not implement `ProjectionStore`: `#[projection(memory)]` keeps the rows in each process, over the events of any store"
 )]
-pub trait ProjectionStore: EventStore + CursorStore + RowStore {}
+#[async_trait]
+pub trait ProjectionStore: EventStore + CursorStore + RowStore {
+    /// Appends as [`append`](EventStore::append) does, and in the same transaction changes the rows of inline
+    /// projections, and moves the checkpoint of each to the last event of the append.
+    ///
+    /// The rows that are [folded](InlineFold::run) are those that are stored when the append is: of appends that change
+    /// the same row at once, each folds what the one before has left. So the store may fold again.
+    ///
+    /// An append that was stored before is answered, and changes no row. A conflict is reported rather than what the
+    /// methods make of it.
+    ///
+    /// # Errors
+    ///
+    /// [`InlineError::Behind`] if a projection has not applied all events of its categories that were there before the
+    /// append, or if its mark is not there; [`InlineError::Poison`] if an event cannot be applied to a row. Otherwise as
+    /// for `append`. After every error but [`Indeterminate`](AppendError::Indeterminate) neither events nor rows are
+    /// written.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves all of it done or nothing.
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError>;
+}

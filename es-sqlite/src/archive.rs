@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_runtime::store::{Append, ArchiveStore, RecordedAppend, RestoreError};
+use es_runtime::store::{Append, ArchiveStore, RecordedAppend, RestoreAppendError};
 use es_runtime::{AppendId, RecordedEvent, StoreError, StoreErrorKind};
 use futures_core::stream::BoxStream;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -41,7 +41,7 @@ impl ArchiveStore for SqliteStore {
         pages.try_flatten().boxed()
     }
 
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         let appends = appends.into_iter().map(Restored::from).collect();
         self.request_restore(appends).await
     }
@@ -50,7 +50,7 @@ impl ArchiveStore for SqliteStore {
 /// A read of all appends.
 enum Archive {
     Unopened,
-    /// What is behind the last page.
+    /// The part behind the last page.
     Open {
         connection: Connection,
         rest: Rest,
@@ -219,11 +219,11 @@ impl From<RecordedAppend> for Restored {
 /// Appends to be restored, whose caller waits.
 pub(crate) struct RestoreRequest {
     pub(crate) appends: Vec<Restored>,
-    reply: Option<oneshot::Sender<Result<(), RestoreError>>>,
+    reply: Option<oneshot::Sender<Result<(), RestoreAppendError>>>,
 }
 
 impl RestoreRequest {
-    pub(crate) fn new(appends: Vec<Restored>) -> (Self, oneshot::Receiver<Result<(), RestoreError>>) {
+    pub(crate) fn new(appends: Vec<Restored>) -> (Self, oneshot::Receiver<Result<(), RestoreAppendError>>) {
         let (reply, answer) = oneshot::channel();
         let reply = Some(reply);
         (Self { appends, reply }, answer)
@@ -233,11 +233,11 @@ impl RestoreRequest {
         self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    pub(crate) fn answer(mut self, answer: Result<(), RestoreError>) {
+    pub(crate) fn answer(mut self, answer: Result<(), RestoreAppendError>) {
         self.reply(answer);
     }
 
-    fn reply(&mut self, answer: Result<(), RestoreError>) {
+    fn reply(&mut self, answer: Result<(), RestoreAppendError>) {
         if let Some(reply) = self.reply.take() {
             // The caller may have gone; what was done stays done.
             let _ = reply.send(answer);
@@ -252,6 +252,6 @@ impl Drop for RestoreRequest {
             StoreErrorKind::Closed,
             "the store's writer panicked: open the store again",
         );
-        self.reply(Err(RestoreError::Indeterminate(source)));
+        self.reply(Err(RestoreAppendError::Indeterminate(source)));
     }
 }

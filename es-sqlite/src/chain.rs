@@ -3,11 +3,10 @@
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use es_runtime::projection::sql::InlineError;
-use es_runtime::store::{Append, AppendError, Appended, append_one_by_one, has_ended};
+use es_runtime::store::{Append, AppendError, Appended, InlineError, append_one_by_one, has_ended};
 
 use crate::SqliteStore;
-use crate::request::{Encoded, size};
+use crate::request::{Encoded, Inline, size};
 use crate::writer::{BATCH, BATCH_BYTES};
 
 /// See [`EventStore::append_chain`](es_runtime::EventStore::append_chain).
@@ -33,7 +32,7 @@ fn next_batch(appends: &mut Peekable<IntoIter<Append>>) -> Vec<Encoded> {
 }
 
 async fn append_batch(store: &SqliteStore, batch: Vec<Encoded>) -> Vec<Result<Appended, AppendError>> {
-    match store.request_chain(batch, Vec::new()).await {
+    match store.request_chain(batch, Inline::default()).await {
         Ok(answers) => answers.into_iter().map(|answer| answer.map_err(only_append)).collect(),
         Err(not_done) if not_done.appends.len() > 1 => append_one_by_one(store, not_done.appends).await,
         Err(not_done) => vec![Err(not_done.error.into())],

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps};
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, RestoreError};
+use es_runtime::projection::sql::InlineSteps;
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, InlineError, InlineRows, RestoreAppendError};
 use es_runtime::{AppendId, Metadata, Position, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
@@ -20,7 +20,7 @@ pub(crate) enum Request {
 pub(crate) enum Answer {
     /// Up to the first that was not stored now.
     Append(Vec<Result<Appended, InlineError>>),
-    Restore(Result<Vec<Appended>, RestoreError>),
+    Restore(Result<Vec<Appended>, RestoreAppendError>),
     Resolve(Result<Option<Appended>, StoreError>),
     /// The job has it itself.
     Job {
@@ -124,7 +124,7 @@ impl Request {
     pub(crate) fn doubt(self, error: StoreError) {
         match self {
             Self::Append(request) => request.doubt(error),
-            Self::Restore(request) => request.answer(Err(RestoreError::Indeterminate(error))),
+            Self::Restore(request) => request.answer(Err(RestoreAppendError::Indeterminate(error))),
             Self::Resolve(request) => request.answer(Err(error)),
             Self::Job(job) => job.doubt(error),
         }
@@ -159,20 +159,30 @@ pub(crate) struct NotDone {
 /// The answers to appends, up to the first that was not stored now.
 pub(crate) type Answers = Result<Vec<Result<Appended, InlineError>>, NotDone>;
 
+/// The work of inline projections.
+#[derive(Default)]
+pub(crate) struct Inline {
+    pub(crate) steps: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    pub(crate) rows: Vec<InlineRows>,
+}
+
+impl Inline {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.rows.is_empty()
+    }
+}
+
 /// Appends whose caller waits: one, or a chain.
 pub(crate) struct AppendRequest {
     /// Each is done only if the one before it was stored now. Never empty.
     pub(crate) chain: Vec<Encoded>,
-    /// The steps of inline projections that go with the only append.
-    pub(crate) inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+    /// Goes with the only append.
+    pub(crate) inline: Inline,
     reply: Option<oneshot::Sender<Answers>>,
 }
 
 impl AppendRequest {
-    pub(crate) fn new(
-        chain: Vec<Encoded>,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> (Self, oneshot::Receiver<Answers>) {
+    pub(crate) fn new(chain: Vec<Encoded>, inline: Inline) -> (Self, oneshot::Receiver<Answers>) {
         let (reply, answer) = oneshot::channel();
         let request = Self {
             chain,

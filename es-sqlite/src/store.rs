@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
 
 use async_trait::async_trait;
-use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, EventKind,
-    EventStore, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreError, RowStore, StateStore, StreamInfo,
+    EventStore, InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RestoreAppendError, RowStore,
+    StateStore, StreamInfo,
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
@@ -24,10 +24,10 @@ use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
 use crate::place::Place;
 use crate::pool::Pool;
-use crate::projections::{Job, SqliteTransaction};
+use crate::projections::Job;
 use crate::queue::Queue;
 use crate::reader::Reader;
-use crate::request::{Answers, AppendRequest, Encoded, Request, ResolveRequest};
+use crate::request::{Answers, AppendRequest, Encoded, Inline, Request, ResolveRequest};
 use crate::thread;
 use crate::watcher::Watcher;
 use crate::writer::Writer;
@@ -92,22 +92,14 @@ impl SqliteStore {
     }
 
     /// Has the writer append, with what inline projections write.
-    pub(crate) async fn request_append(
-        &self,
-        append: Append,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> Result<Appended, InlineError> {
+    pub(crate) async fn request_append(&self, append: Append, inline: Inline) -> Result<Appended, InlineError> {
         let answers = self.request_chain(vec![append.into()], inline).await;
         let answer = answers.map_err(|not_done| AppendError::Store(not_done.error))?.pop();
         answer.unwrap_or_else(|| unreachable!("the first append is always answered"))
     }
 
     /// Has the writer append a chain.
-    pub(crate) async fn request_chain(
-        &self,
-        chain: Vec<Encoded>,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
-    ) -> Answers {
+    pub(crate) async fn request_chain(&self, chain: Vec<Encoded>, inline: Inline) -> Answers {
         let (request, answers) = AppendRequest::new(chain, inline);
         if let Err(error) = self.handle.request(Request::Append(request)) {
             return Ok(vec![Err(AppendError::Store(error).into())]);
@@ -118,7 +110,7 @@ impl SqliteStore {
     }
 
     /// Has the writer restore appends.
-    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreError> {
+    pub(crate) async fn request_restore(&self, appends: Vec<Restored>) -> Result<(), RestoreAppendError> {
         let (request, answer) = RestoreRequest::new(appends);
         self.handle.request(Request::Restore(request))?;
         answer
@@ -267,7 +259,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.request_append(append, Vec::new())
+        self.request_append(append, Inline::default())
             .await
             .map_err(chain::only_append)
     }

@@ -1,11 +1,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps};
 use es_runtime::store::{
-    Append, AppendError, Appended, IdempotencyKey, RestoreError, StreamAppend, StreamAppended, has_ended,
+    Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreAppendError, StreamAppend, StreamAppended,
+    has_ended,
 };
-use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
+use es_runtime::{AppendId, Clock, EventId, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
@@ -14,8 +14,8 @@ use crate::checksum::{Checksums, Folded};
 use crate::error::Problem;
 use crate::kinds::Kinds;
 use crate::options::Durability;
-use crate::projections::{ProjectionWriter, SqliteTransaction};
-use crate::request::{Answer, AppendRequest, Encoded, Request};
+use crate::projections::ProjectionWriter;
+use crate::request::{Answer, AppendRequest, Encoded, Inline, Request};
 use crate::rows;
 use crate::statement::Prepared;
 
@@ -44,7 +44,7 @@ pub(crate) struct Transactions<'c> {
     last_event: Prepared<'c>,
     find_stream: Prepared<'c>,
     insert_stream: Prepared<'c>,
-    find_version: Prepared<'c>,
+    find_last: Prepared<'c>,
     insert_event: Prepared<'c>,
     appends: Appends<'c>,
     kinds: Kinds<'c>,
@@ -61,6 +61,7 @@ struct Target {
     /// Its row; of none, if it has no event yet.
     row: Option<i64>,
     version: Version,
+    last: Option<EventId>,
 }
 
 /// The end of the log, within a transaction.
@@ -86,7 +87,9 @@ impl<'c> Transactions<'c> {
             last_event: prepared("SELECT position, recorded_at FROM recorded_events ORDER BY position DESC LIMIT 1"),
             find_stream: prepared("SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2"),
             insert_stream: prepared("INSERT INTO streams (category, stream_id) VALUES (?1, ?2)"),
-            find_version: prepared("SELECT max(version) FROM recorded_events WHERE stream = ?1"),
+            find_last: prepared(
+                "SELECT version, event_id FROM recorded_events WHERE stream = ?1 ORDER BY version DESC LIMIT 1",
+            ),
             insert_event: prepared(
                 "INSERT INTO recorded_events
                  (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload, checksum)
@@ -234,7 +237,7 @@ impl<'c> Transactions<'c> {
         &mut self,
         request: &RestoreRequest,
         head: &mut Head,
-    ) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    ) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         self.connection.execute_batch("SAVEPOINT restore")?;
         let restored = self.restore_each(&request.appends)?;
         if restored.is_ok() {
@@ -251,7 +254,7 @@ impl<'c> Transactions<'c> {
     }
 
     /// Stores the appends, up to the first that cannot be stored as it was recorded.
-    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreError>, Problem> {
+    fn restore_each(&mut self, appends: &[Restored]) -> Result<Result<Vec<Appended>, RestoreAppendError>, Problem> {
         let mut last = self.last_event()?;
         let mut restored = Vec::with_capacity(appends.len());
         for Restored { recorded, encoded } in appends {
@@ -270,7 +273,7 @@ impl<'c> Transactions<'c> {
                     }
                 }
             };
-            let answer = answer.map_err(|error| RestoreError::refused(append.id, error));
+            let answer = answer.map_err(|error| RestoreAppendError::refused(append.id, error));
             match answer.and_then(|appended| recorded.check(&appended).map(|()| appended)) {
                 Ok(appended) => restored.push(appended),
                 Err(refused) => return Ok(Err(refused)),
@@ -301,7 +304,7 @@ impl<'c> Transactions<'c> {
     fn append(
         &mut self,
         encoded: &Encoded,
-        inline: &[InlineSteps<SqliteTransaction<'static>>],
+        inline: &Inline,
         head: &mut Head,
     ) -> Result<Result<Appended, InlineError>, Problem> {
         let append = &encoded.append;
@@ -315,11 +318,13 @@ impl<'c> Transactions<'c> {
         if inline.is_empty() {
             return self.write(encoded, head).map(Ok);
         }
-        if let Err(refused) = self.projections.run_inline(inline)? {
-            return Ok(Err(refused));
-        }
+        let rows = match self.projections.run_inline(inline)? {
+            Ok(rows) => rows,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let before = head.position;
         let appended = self.write(encoded, head)?;
-        self.projections.keep_inline(inline, head.position)?;
+        self.projections.keep_inline(inline, rows, before, head.position)?;
         Ok(Ok(appended))
     }
 
@@ -360,26 +365,18 @@ impl<'c> Transactions<'c> {
         self.targets.clear();
         for part in &append.streams {
             let row = self.find_stream(&part.stream)?;
-            let version = match row {
-                Some(row) => self.version(row)?,
-                None => Version::ZERO,
+            let (version, last) = match row {
+                Some(row) => self.last_of(row)?,
+                None => (Version::ZERO, None),
             };
-            self.targets.push(Target { row, version });
+            self.targets.push(Target { row, version, last });
         }
         Ok(())
     }
 
     fn conflict(&self, append: &Append) -> Option<AppendError> {
-        append
-            .streams
-            .iter()
-            .zip(&self.targets)
-            .find(|(part, target)| !part.expected.allows(target.version))
-            .map(|(part, target)| AppendError::Conflict {
-                stream: part.stream.clone(),
-                expected: part.expected,
-                actual: target.version,
-            })
+        let mut parts = append.streams.iter().zip(&self.targets);
+        parts.find_map(|(part, target)| part.check(target.version, target.last).err())
     }
 
     /// Writes an append that nothing speaks against any more.
@@ -465,9 +462,13 @@ impl<'c> Transactions<'c> {
         Ok(())
     }
 
-    fn version(&mut self, stream: i64) -> Result<Version, Problem> {
-        let version: Option<i64> = self.find_version.get()?.query_row([stream], |row| row.get(0))?;
-        Ok(Version(rows::number(version.unwrap_or(0))))
+    /// The version and the id of the last event of the stream.
+    fn last_of(&mut self, stream: i64) -> Result<(Version, Option<EventId>), Problem> {
+        let mut found = self.find_last.get()?.query([stream])?;
+        match found.next()? {
+            Some(row) => Ok((Version(rows::number(row.get(0)?)), Some(EventId(rows::uuid(row, 1)?)))),
+            None => Ok((Version::ZERO, None)),
+        }
     }
 
     fn find_stream(&mut self, stream: &StreamId) -> Result<Option<i64>, Problem> {

@@ -143,9 +143,9 @@ pub async fn start(store: &Store) -> Runtime {
         .unwrap()
 }
 
-fn table() -> RowTable {
+fn table(projection: &'static str) -> RowTable {
     RowTable {
-        projection: "balances".into(),
+        projection: projection.into(),
         version: 1,
         indexes: Vec::new().into(),
         beside: false,
@@ -158,7 +158,16 @@ fn table() -> RowTable {
 ///
 /// If the store fails.
 pub async fn dump(store: &Store) -> Vec<(String, String, u64)> {
-    let rows = store.list_rows(&table(), &RowQuery::default()).await.unwrap();
+    dump_of(store, "balances").await
+}
+
+/// The rows of version 1 of another projection.
+///
+/// # Panics
+///
+/// If the store fails.
+pub async fn dump_of(store: &Store, projection: &'static str) -> Vec<(String, String, u64)> {
+    let rows = store.list_rows(&table(projection), &RowQuery::default()).await.unwrap();
     rows.into_iter()
         .map(|row| (row.key, String::from_utf8(row.data.to_vec()).unwrap(), row.position.0))
         .collect()

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::projection::sql::{InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
 use es_runtime::store::{
     Advance, Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, Checkpoint, CheckpointError,
-    Commit, CommitError, CursorStore, Demand, Differences, EventKind, KeyRecord, Lease, LeaseState, ListStreams,
-    Parked, Positions, ProjectionStore, Purge, ReadLog, ReadStream, Replace, Row, RowChange, RowCount, RowGroup,
-    RowQuery, RowStore, RowTable, SaveError, StateChange, StateKey, StateStore, StreamInfo,
+    Commit, CommitError, CursorStore, Demand, Differences, EventKind, InlineError, InlineRows, KeyRecord, Lease,
+    LeaseState, ListStreams, Parked, Positions, ProjectionStore, Purge, ReadLog, ReadStream, Replace, Row, RowChange,
+    RowCount, RowGroup, RowQuery, RowStore, RowTable, SaveError, StateChange, StateKey, StateStore, StreamInfo,
 };
 use es_runtime::{
     EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Timestamp, Version,
@@ -372,23 +372,15 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
         Ok(())
     }
 
-    async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError> {
-        let in_doubt = |append| AppendError::Indeterminate {
-            append: Box::new(append),
-            source: failure(),
-        };
+    async fn append_with(
+        &self,
+        append: Append,
+        steps: Vec<InlineSteps<T>>,
+        rows: Vec<InlineRows>,
+    ) -> Result<Appended, InlineError> {
         let reference = AppendRef::of(&append);
-        self.or_fails(Fault::CommitRefused).await.map_err(AppendError::from)?;
-        self.or_panics(Fault::PanicBeforeCommit);
-        if self.meets(Fault::CommitLost) {
-            return Err(in_doubt(reference).into());
-        }
-        let appended = self.store.append_with(append, inline).await?;
-        self.or_panics(Fault::PanicAfterCommit);
-        if self.meets(Fault::AnswerLost) {
-            return Err(in_doubt(reference).into());
-        }
-        Ok(appended)
+        self.append_inline(reference, self.store.append_with(append, steps, rows))
+            .await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {
@@ -398,6 +390,29 @@ impl<T: SqlTransaction, S: SqlStore<T>> SqlStore<T> for Faulty<S> {
 }
 
 impl<S: ?Sized> Faulty<S> {
+    /// Appends with inline projections, if nothing is planned to come between.
+    async fn append_inline(
+        &self,
+        reference: AppendRef,
+        appending: impl Future<Output = Result<Appended, InlineError>>,
+    ) -> Result<Appended, InlineError> {
+        let in_doubt = |append| AppendError::Indeterminate {
+            append: Box::new(append),
+            source: failure(),
+        };
+        self.or_fails(Fault::CommitRefused).await.map_err(AppendError::from)?;
+        self.or_panics(Fault::PanicBeforeCommit);
+        if self.meets(Fault::CommitLost) {
+            return Err(in_doubt(reference).into());
+        }
+        let appended = appending.await?;
+        self.or_panics(Fault::PanicAfterCommit);
+        if self.meets(Fault::AnswerLost) {
+            return Err(in_doubt(reference).into());
+        }
+        Ok(appended)
+    }
+
     /// Writes up to `to`, if nothing is planned to come between.
     async fn write(
         &self,
@@ -523,7 +538,14 @@ impl<S: ProjectionStore + ?Sized> RowStore for Faulty<S> {
     }
 }
 
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {}
+#[async_trait::async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Faulty<S> {
+    async fn append_rows(&self, append: Append, rows: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        let reference = AppendRef::of(&append);
+        self.append_inline(reference, self.store.append_rows(append, rows))
+            .await
+    }
+}
 
 /// The states of a store that fails when it is told to: saving one is a commit.
 struct FaultyStates<S: ?Sized> {

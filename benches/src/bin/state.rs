@@ -162,7 +162,7 @@ async fn sqlite(store: &SqliteStore, file: &Path, entities: usize) {
     )
     .expect("it is created");
     let (mut round, mut bare_round) = (0, 0);
-    upsert(&mut bare, 0..1_000, 0);
+    upsert(&mut bare, 0..entities, 0);
     let bare = std::cell::RefCell::new(bare);
     let figures = in_turns(
         101,
@@ -257,7 +257,10 @@ async fn postgres(store: &es_postgres::PostgresStore, address: &str, entities: u
     let create = "CREATE TABLE bare (namespace text, kind text, id text, payload json, PRIMARY KEY (namespace, kind, id)) \
                   WITH (fillfactor = 80)";
     client.batch_execute(create).await.expect("it is created");
-    upsert_on_postgres(&client, 0..1_000, 0).await;
+    for first in (0..entities).step_by(10_000) {
+        upsert_on_postgres(&client, first..entities.min(first + 10_000), 0).await;
+    }
+    client.batch_execute("VACUUM ANALYZE bare").await.expect("it is done");
     let (mut round, mut bare_round) = (0, 0);
     let figures = in_turns(
         101,

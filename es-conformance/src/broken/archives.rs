@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use es_runtime::store::{ArchiveStore, RecordedAppend, RestoreError};
+use es_runtime::store::{ArchiveStore, RecordedAppend, RestoreAppendError};
 use es_runtime::{EventStore, MemoryStore, StoreError};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, future};
@@ -19,7 +19,7 @@ trait Fault: Clone + Send + Sync + 'static {
         ArchiveStore::appends(store)
     }
 
-    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         store.restore(appends).await
     }
 }
@@ -36,7 +36,7 @@ impl<F: Fault> ArchiveStore for Faulty<F> {
         self.fault.appends(&self.store)
     }
 
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         self.fault.restore(&self.store, appends).await
     }
 }
@@ -69,10 +69,12 @@ macro_rules! fault {
 }
 
 /// Appends as from a writer.
-async fn append(store: &MemoryStore, recorded: RecordedAppend) -> Result<(), RestoreError> {
+async fn append(store: &MemoryStore, recorded: RecordedAppend) -> Result<(), RestoreAppendError> {
     let id = recorded.append.id;
     let appended = store.append(recorded.append).await;
-    appended.map(drop).map_err(|error| RestoreError::refused(id, error))
+    appended
+        .map(drop)
+        .map_err(|error| RestoreAppendError::refused(id, error))
 }
 
 fault!(
@@ -97,7 +99,7 @@ fault!(
 
 fault!(
     restores_at_its_own_time,
-    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         for recorded in appends {
             append(store, recorded).await?;
         }
@@ -107,7 +109,7 @@ fault!(
 
 fault!(
     forgets_keys_of_what_it_restores,
-    async fn restore(&self, store: &MemoryStore, mut appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, mut appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         for recorded in &mut appends {
             recorded.append.key = None;
         }
@@ -117,7 +119,7 @@ fault!(
 
 fault!(
     restores_what_fits,
-    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         for recorded in appends {
             store.restore(vec![recorded]).await?;
         }
@@ -127,7 +129,7 @@ fault!(
 
 fault!(
     restores_anywhere,
-    async fn restore(&self, store: &MemoryStore, mut appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, mut appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         let mut head = store.head().await?;
         for recorded in &mut appends {
             head.0 += recorded.events();
@@ -139,7 +141,7 @@ fault!(
 
 fault!(
     tears_dropped_restores,
-    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, store: &MemoryStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         for recorded in appends {
             store.restore(vec![recorded]).await?;
             tokio::task::yield_now().await;

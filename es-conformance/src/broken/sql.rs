@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::projection::ApplyError;
-use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, WriteError};
-use es_runtime::store::{Advance, Append, AppendError, Appended, CursorStore, ReadLog, RowStore};
+use es_runtime::projection::sql::{SqlSchema, WriteError};
+use es_runtime::store::{
+    Advance, Append, AppendError, Appended, CursorStore, InlineError, InlineReader, ReadLog, RowStore,
+};
 use es_runtime::store::{CheckpointError, CommitError, Lease, ProjectionStore, RowTable};
 use es_runtime::{Clock, EventStore, MemoryStore, Position, RecordedEvent, StoreError, StoreErrorKind};
 use futures_util::TryStreamExt as _;
@@ -191,15 +193,8 @@ impl SqlTables for Tables {
         }
         let mut written = tables.clone();
         let mut ran = Ok(());
-        for (
-            projection,
-            SqlInline {
-                projection: reader,
-                steps,
-            },
-        ) in inline.iter().enumerate()
-        {
-            let Some(table) = written.get_mut(&reader.schema.name()) else {
+        for (projection, SqlInline { schema, steps, .. }) in inline.iter().enumerate() {
+            let Some(table) = written.get_mut(&schema.name()) else {
                 continue;
             };
             ran = run(steps.iter().copied(), &mut table.numbers).map_err(|(event, error)| InlineError::Poison {

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, LeaseState, Parked,
-    ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    Advance, Append, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, InlineError,
+    InlineRows, Lease, LeaseState, Parked, ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable,
 };
 use es_runtime::{Position, StoreError};
 
@@ -109,6 +110,11 @@ pub trait WrapProjections: Wrap {
     async fn parked(&self, reader: &str, after: Position, limit: u32) -> Result<Vec<Parked>, StoreError> {
         self.projections().parked(reader, after, limit).await
     }
+
+    /// See [`ProjectionStore::append_rows`].
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        self.projections().append_rows(append, inline).await
+    }
 }
 
 #[async_trait]
@@ -193,4 +199,9 @@ impl<W: WrapProjections> RowStore for Wrapped<W> {
     }
 }
 
-impl<W: WrapProjections> ProjectionStore for Wrapped<W> {}
+#[async_trait]
+impl<W: WrapProjections> ProjectionStore for Wrapped<W> {
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        self.0.append_rows(append, inline).await
+    }
+}

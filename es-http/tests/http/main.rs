@@ -2,6 +2,8 @@
 
 mod client;
 mod commands;
+mod counted;
+mod events;
 mod hostile;
 mod racing;
 mod rows;

@@ -30,5 +30,14 @@ fn expand(entity: &Entity) -> TokenStream {
                 #id
             }
         }
+
+        #private::with_schema! {
+            #[automatically_derived]
+            impl #runtime::schema::Aggregates for #ident {
+                fn each(visit: &mut dyn ::core::ops::FnMut(#runtime::schema::Category)) {
+                    #runtime::schema::each_entity::<Self>(visit);
+                }
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Apply {
     pub(crate) method: Ident,
     pub(crate) event: Listed,
     pub(crate) effect: Effect,
-    /// The type `&Meta<…>`, if it takes that.
+    /// The type `&Meta<…>` or `&InlineMeta<…>`, if it takes one.
     pub(crate) meta: Option<Type>,
     pub(crate) keys: Keys,
     /// The method's names for the event and the meta, which expressions of keys use too.
@@ -69,7 +69,7 @@ impl Apply {
             method: signature.ident.clone(),
             event: listed(event, attrs, errors)?,
             effect,
-            meta: meta(&others, &["Meta"], errors),
+            meta: meta(&others, &["Meta", "InlineMeta"], errors),
             keys,
             names,
         })
@@ -81,6 +81,14 @@ impl Apply {
         let name = self.event.variant.to_string();
         name.strip_suffix("Event")
             .is_some_and(|aggregate| !aggregate.is_empty())
+    }
+
+    /// The type `&Meta<…>`, if it takes that: what is known only after the append.
+    pub(crate) fn whole_meta(&self) -> Option<&Type> {
+        let meta = self.meta.as_ref()?;
+        let Type::Reference(reference) = meta else { return None };
+        let last = last_segment(ungrouped(&reference.elem))?;
+        (last.ident == "Meta").then_some(meta)
     }
 
     /// Returns whether it takes no row.

@@ -101,7 +101,9 @@ fn rows(block: &Block, applies: &[Apply]) -> TokenStream {
         quote_spanned!(apply.event.variant.span()=> #(#cfgs)* #private::row_event::<#spanned, #ty, #aggregate>(),)
     });
     let methods = applies.iter().map(|apply| method(block, apply));
-    let assertions = applies.iter().filter_map(|apply| assertion(block, apply));
+    let of_keys = applies.iter().filter_map(|apply| assertion(block, apply));
+    let of_metas = applies.iter().filter_map(|apply| after_the_append(block, apply));
+    let assertions = of_keys.chain(of_metas);
     let key = key_type(block, applies);
     quote! {
         #(#assertions)*
@@ -144,6 +146,21 @@ fn assertion(block: &Block, apply: &Apply) -> Option<TokenStream> {
         #(#cfgs)*
         const _: () = {
             use #private::assert_one_segment;
+            #call
+        };
+    })
+}
+
+/// That the method is told what an inline projection does not know.
+fn after_the_append(block: &Block, apply: &Apply) -> Option<TokenStream> {
+    let meta = apply.whole_meta()?;
+    let Block { runtime, this, .. } = block;
+    let (private, cfgs) = (runtime.private(), &apply.event.cfgs);
+    let call = quote_spanned!(meta.span()=> assert_after_the_append::<#this>());
+    Some(quote! {
+        #(#cfgs)*
+        const _: () = {
+            use #private::assert_after_the_append;
             #call
         };
     })
@@ -222,12 +239,17 @@ fn method(block: &Block, apply: &Apply) -> TokenStream {
 fn keys(block: &Block, apply: &Apply) -> TokenStream {
     let private = block.runtime.private();
     let meta = &apply.names[1];
+    // A key is made of what the method knows.
+    let known = apply
+        .whole_meta()
+        .is_none()
+        .then(|| quote!(let #meta = #private::known_before(#meta);));
     match &apply.keys {
         _ if !block.sound => quote!(#private::after_error(())),
         Keys::Stream => quote!(#private::stream_key(#meta)),
         // Of the place rather than the value, which the event keeps.
-        Keys::One(expr) => quote_spanned!(expr.span()=> #private::one_key(&(#expr))),
-        Keys::Several(expr) => quote_spanned!(expr.span()=> #private::several_keys(#expr)),
+        Keys::One(expr) => quote_spanned!(expr.span()=> #known #private::one_key(&(#expr))),
+        Keys::Several(expr) => quote_spanned!(expr.span()=> #known #private::several_keys(#expr)),
     }
 }
 

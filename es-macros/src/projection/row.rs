@@ -171,10 +171,6 @@ impl Row {
                 let message = format!("a projection with `schema` is kept in its tables: remove `{word}`, or `schema`");
                 errors.at(word, message);
             }
-        } else if let (Rows::Inline, Some(word)) = (rows, &word) {
-            rows = Rows::InStore;
-            let message = "an inline projection writes tables of its own: add `schema = \"…\"`, with the file that creates them, and methods that take the store's transaction; or remove `inline`";
-            errors.at(word, message);
         }
         Some(Self {
             runtime,

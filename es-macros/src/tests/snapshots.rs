@@ -77,6 +77,16 @@ fn derive_aggregate() {
 }
 
 #[test]
+fn derive_aggregate_with_snapshots() {
+    check_as(
+        "derive_aggregate",
+        "derive_aggregate_with_snapshots",
+        "",
+        r#"#[es(snapshot(every = 100, after = "2s", version = 3))] pub struct Board { name: String }"#,
+    );
+}
+
+#[test]
 fn aggregate() {
     check(
         "aggregate",
@@ -259,6 +269,16 @@ fn inline_projection() {
         "inline_projection",
         r#"name = "ledger", inline, schema = "ledger.sql""#,
         "pub struct Ledger;",
+    );
+}
+
+#[test]
+fn inline_projection_of_rows() {
+    check_as(
+        "projection",
+        "inline_projection_of_rows",
+        r#"name = "balances", inline, index = ["cents"]"#,
+        "pub struct Balance { pub cents: i64 }",
     );
 }
 

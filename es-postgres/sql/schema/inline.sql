@@ -52,4 +52,60 @@ BEGIN
     RETURN FOUND;
 END $$;
 
-REVOKE ALL ON FUNCTION "es".is_level, "es".take_in FROM PUBLIC;
+-- Locks the rows with these keys until the transaction ends, in the order of their keys, for an append that changes them: appends
+-- that meet in a row wait here, and each sees what the one before has left. Reads nothing unless the projection is level.
+CREATE FUNCTION "es".lock_rows(
+    of_reader text, of_mark text, of_categories text[], row_table text, wanted text[],
+    OUT level boolean, OUT keys text[], OUT data json[]
+)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+BEGIN
+    level := "es".is_level(of_reader, of_mark, of_categories, NULL);
+    IF NOT "es".has_rows(row_table) THEN
+        RAISE EXCEPTION 'there is no table % of rows', row_table USING ERRCODE = 'undefined_table';
+    END IF;
+    IF level AND cardinality(wanted) > 0 THEN
+        EXECUTE format('SELECT array_agg(r.key), array_agg(r.data) FROM ('
+                       'SELECT t.key, t.data FROM %I.%I AS t WHERE t.key = ANY ($1) ORDER BY t.key FOR UPDATE) AS r', 'es', row_table)
+           INTO keys, data USING wanted;
+    END IF;
+END $$;
+
+-- Does what take_in() does, and writes the rows that the events change. Each was either locked by lock_rows(), or not found by it,
+-- and is `missing`:
+--
+-- done    it is written
+-- behind  the projection has not taken in all that was appended before
+-- stale   one of the missing rows is there by now, or the table is not
+CREATE FUNCTION "es".take_in_rows(
+    of_reader text, of_mark text, of_categories text[], first bigint, last bigint,
+    row_table text, keys text[], data json[], positions bigint[], deleted text[], missing text[]
+) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+DECLARE
+    is_there boolean := false;
+BEGIN
+    -- From here on nobody else writes rows: appends wait for the log, and the projection's own task for its checkpoint.
+    IF NOT "es".take_in(of_reader, of_mark, of_categories, first, last) THEN
+        RETURN 'behind';
+    END IF;
+    IF NOT "es".has_rows(row_table) THEN
+        RETURN 'stale';
+    END IF;
+    IF cardinality(missing) > 0 THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I AS t WHERE t.key = ANY ($1))', 'es', row_table) INTO is_there USING missing;
+    END IF;
+    IF is_there THEN
+        RETURN 'stale';
+    END IF;
+    PERFORM "es".write_rows(row_table, keys, data, positions, deleted);
+    RETURN 'done';
+END $$;
+
+REVOKE ALL ON FUNCTION "es".is_level, "es".take_in, "es".lock_rows, "es".take_in_rows FROM PUBLIC;

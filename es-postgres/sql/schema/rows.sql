@@ -35,6 +35,23 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Puts rows in the place of those with the same keys, and removes others.
+CREATE FUNCTION "es".write_rows(row_table text, keys text[], data json[], positions bigint[], deleted text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+BEGIN
+    IF cardinality(keys) > 0 THEN
+        EXECUTE format('INSERT INTO %I.%I (key, data, position) SELECT * FROM unnest($1, $2, $3) '
+                       'ON CONFLICT (key) DO UPDATE SET data = excluded.data, position = excluded.position', 'es', row_table)
+          USING keys, data, positions;
+    END IF;
+    IF cardinality(deleted) > 0 THEN
+        EXECUTE format('DELETE FROM %I.%I WHERE key = ANY ($1)', 'es', row_table) USING deleted;
+    END IF;
+END $$;
+
 -- Writes what a reader did with a stretch of the log. Beside the outcomes of check_checkpoint():
 --
 -- done        it is written
@@ -76,14 +93,7 @@ BEGIN
         RETURN;
     END IF;
     outcome := 'done';
-    IF cardinality(keys) > 0 THEN
-        EXECUTE format('INSERT INTO %I.%I (key, data, position) SELECT * FROM unnest($1, $2, $3) '
-                       'ON CONFLICT (key) DO UPDATE SET data = excluded.data, position = excluded.position', 'es', row_table)
-          USING keys, data, positions;
-    END IF;
-    IF cardinality(deleted) > 0 THEN
-        EXECUTE format('DELETE FROM %I.%I WHERE key = ANY ($1)', 'es', row_table) USING deleted;
-    END IF;
+    PERFORM "es".write_rows(row_table, keys, data, positions, deleted);
     DELETE FROM "es".parked AS p WHERE p.reader = of_reader AND p.position = ANY (unparked);
     INSERT INTO "es".parked (reader, position, event_id, reason, error, attempts)
     SELECT of_reader, u.* FROM unnest(parked, parked_events, reasons, errors, attempts) AS u
@@ -104,6 +114,8 @@ BEGIN
         IF NOT "es".has_rows(row_table) THEN
             RETURN 'no_table';
         END IF;
+        -- Waits for appends that write rows: what they have not committed yet, the next statement would not see.
+        EXECUTE format('LOCK TABLE %I.%I IN EXCLUSIVE MODE', 'es', row_table);
         EXECUTE format('DELETE FROM %I.%I', 'es', row_table);
     END IF;
     DELETE FROM "es".checkpoints AS c WHERE c.reader = of_reader;
@@ -174,4 +186,4 @@ BEGIN
     EXECUTE format('DROP TABLE %I.%I', 'es', by_table);
 END $$;
 
-REVOKE ALL ON FUNCTION "es".has_rows, "es".create_rows, "es".commit_batch, "es".forget_reader, "es".drop_rows, "es".replace_rows FROM PUBLIC;
+REVOKE ALL ON FUNCTION "es".has_rows, "es".create_rows, "es".write_rows, "es".commit_batch, "es".forget_reader, "es".drop_rows, "es".replace_rows FROM PUBLIC;

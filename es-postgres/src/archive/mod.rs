@@ -5,7 +5,7 @@ mod restore;
 
 use async_trait::async_trait;
 use es_runtime::StoreError;
-use es_runtime::store::{ArchiveStore, RecordedAppend, RestoreError};
+use es_runtime::store::{ArchiveStore, RecordedAppend, RestoreAppendError};
 use futures_core::stream::BoxStream;
 
 use crate::PostgresStore;
@@ -16,7 +16,7 @@ impl ArchiveStore for PostgresStore {
         read::appends(&self.reader, &self.schema)
     }
 
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         restore::restore(self, appends).await
     }
 }

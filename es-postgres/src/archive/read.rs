@@ -17,12 +17,13 @@ use crate::log::read_log;
 use crate::reader::Reader;
 use crate::rows::{Cells, Json, Time, column};
 use crate::schema::Schema;
+use crate::sql::WINDOW;
 
 /// The number of positions, or of appends, on a page.
 const PAGE: u64 = 1_000;
 
-/// Statements for a schema called `es`. Bounds are hidden from the planner, and keys are looked up one by one, so that each plan goes by
-/// the indexes, whatever the server knows of the tables.
+/// Statements for a schema called `es`. Bounds are hidden from the planner and near to each other, and keys are looked up one by one: so
+/// no plan reads much in vain, whatever the server knows of the tables.
 const WITH_EVENTS: &str = "SELECT e.append_id, e.position, e.recorded_at, e.append_size, k.key, k.fingerprint, a.streams \
      FROM (SELECT * FROM \"es\".recorded_events AS e \
      WHERE e.position BETWEEN (SELECT $1::bigint) AND (SELECT $2::bigint) ORDER BY e.position LIMIT 1000) AS e \
@@ -33,7 +34,8 @@ const TOLD_APART: &str = "SELECT a.append_id, a.position, a.recorded_at, \
      (SELECT e.append_size FROM \"es\".recorded_events AS e WHERE e.append_id = a.append_id AND e.append_size > 0 LIMIT 1), \
      k.key, k.fingerprint, a.streams \
      FROM (SELECT *, (a.streams -> 0 ->> 'position')::bigint AS position FROM \"es\".appends AS a \
-     WHERE ((a.streams -> 0 ->> 'position')::bigint, a.append_id) > ((SELECT $1::bigint), (SELECT $2::uuid)) \
+     WHERE (a.streams -> 0 ->> 'position')::bigint BETWEEN (SELECT $1::bigint) AND (SELECT $2::bigint) \
+     AND ((a.streams -> 0 ->> 'position')::bigint, a.append_id) >= ((SELECT $1::bigint), (SELECT $3::uuid)) \
      ORDER BY (a.streams -> 0 ->> 'position')::bigint, a.append_id LIMIT 1000) AS a \
      LEFT JOIN LATERAL (SELECT * FROM \"es\".idempotency_keys AS k WHERE k.append_id = a.append_id LIMIT 1) AS k ON true \
      ORDER BY a.position, a.append_id";
@@ -124,7 +126,7 @@ fn peeked(known: impl futures_core::Stream<Item = Result<Known, Problem>> + Send
     Box::pin(known.boxed().peekable())
 }
 
-/// What is known of the appends that begin at the positions up to `head`.
+/// Reads the rows about the appends that begin at the positions up to `head`.
 fn with_events(
     reader: Arc<Reader>,
     sql: String,
@@ -142,29 +144,34 @@ fn with_events(
     pages.try_flatten()
 }
 
-/// What is known of the appends without events, when the log was no longer than `head`.
+/// Reads the rows about the appends without events that were stored when the log was no longer than `head`.
 fn without_events(
     reader: Arc<Reader>,
     sql: String,
     head: u64,
 ) -> impl futures_core::Stream<Item = Result<Known, Problem>> + Send {
-    let start = Some((-1, Uuid::nil()));
-    let pages = stream::try_unfold((reader, sql, start), move |(reader, sql, after)| async move {
-        let Some((position, append)) = after else {
+    // From a position on, and there from an id on.
+    let start = (0, Uuid::nil());
+    let pages = stream::try_unfold((reader, sql, start), move |(reader, sql, (from, first))| async move {
+        if from > head {
             return Ok(None);
-        };
-        let rows = reader.rows(&sql, &[&position, &append]).await?;
+        }
+        let to = from.saturating_add(WINDOW - 1).min(head);
+        let rows = reader.rows(&sql, &[&column(from), &column(to), &first]).await?;
         let mut known = rows.iter().map(Known::read).collect::<Result<Vec<_>, _>>()?;
-        let is_whole = known.len() as u64 == PAGE;
-        let last = known.last().filter(|last| is_whole && last.position.0 <= head);
-        let last = last.map(|last| (column(last.position.0), last.id.0));
-        known.retain(|known| known.events == 0 && known.position.0 <= head);
-        Ok::<_, Problem>(Some((stream::iter(known.into_iter().map(Ok)), (reader, sql, last))))
+        let last = known.last().filter(|_| known.len() as u64 == PAGE);
+        let next = match last.map(|last| (last.position.0, last.id.0.as_u128().checked_add(1))) {
+            Some((position, Some(next))) => (position, Uuid::from_u128(next)),
+            Some((position, None)) => (position + 1, Uuid::nil()),
+            None => (to + 1, Uuid::nil()),
+        };
+        known.retain(|known| known.events == 0);
+        Ok::<_, Problem>(Some((stream::iter(known.into_iter().map(Ok)), (reader, sql, next))))
     });
     pages.try_flatten()
 }
 
-/// What is stored of an append besides its events.
+/// A row about an append: everything but its events.
 struct Known {
     id: AppendId,
     /// That of its first event, or of the head if it has none.

@@ -3,7 +3,7 @@
 use std::slice;
 
 use deadpool_postgres::Transaction;
-use es_runtime::store::{Appended, RecordedAppend, RestoreError};
+use es_runtime::store::{Appended, RecordedAppend, RestoreAppendError};
 use es_runtime::{StoreError, StoreErrorKind, Timestamp};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::timeout;
@@ -25,7 +25,7 @@ struct Call {
     appends: Vec<Encoded>,
 }
 
-pub(super) async fn restore(store: &PostgresStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+pub(super) async fn restore(store: &PostgresStore, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
     let calls = calls(&appends)?;
     let lent = store.inline.lend().await;
     let mut lent = lent.map_err(|problem| problem.while_doing("restore appends"))?;
@@ -38,7 +38,11 @@ pub(super) async fn restore(store: &PostgresStore, appends: Vec<RecordedAppend>)
             store.inline.give_back(lent);
         }
         // The transaction was rolled back before the error was known.
-        Err(RestoreError::Misplaced { .. } | RestoreError::BackInTime { .. } | RestoreError::Refused { .. }) => {
+        Err(
+            RestoreAppendError::Misplaced { .. }
+            | RestoreAppendError::BackInTime { .. }
+            | RestoreAppendError::Refused { .. },
+        ) => {
             store.inline.give_back(lent);
         }
         Err(_) => {}
@@ -47,12 +51,12 @@ pub(super) async fn restore(store: &PostgresStore, appends: Vec<RecordedAppend>)
 }
 
 /// Puts together what one call can take.
-fn calls(appends: &[RecordedAppend]) -> Result<Vec<Call>, RestoreError> {
+fn calls(appends: &[RecordedAppend]) -> Result<Vec<Call>, RestoreAppendError> {
     let mut calls: Vec<Call> = Vec::new();
     let mut filling = Filling::default();
     for recorded in appends {
         let append = &recorded.append;
-        let encoded = Encoded::new(append.clone()).map_err(|error| RestoreError::refused(append.id, error))?;
+        let encoded = Encoded::new(append.clone()).map_err(|error| RestoreAppendError::refused(append.id, error))?;
         let last = calls.last_mut();
         match last.filter(|call| call.recorded_at == recorded.recorded_at) {
             Some(call) if filling.take(slice::from_ref(&encoded)) => call.appends.push(encoded),
@@ -74,8 +78,8 @@ async fn attempt(
     session: &mut Session,
     appends: &[RecordedAppend],
     calls: &[Call],
-) -> Result<(), RestoreError> {
-    let failed = |problem: Problem| RestoreError::from(problem.while_doing("restore appends"));
+) -> Result<(), RestoreAppendError> {
+    let failed = |problem: Problem| RestoreAppendError::from(problem.while_doing("restore appends"));
     let begun = in_time(store, session.client.transaction()).await;
     let transaction = begun.map_err(failed)?;
     let answers = send(store, &transaction, calls).await.map_err(failed)?;
@@ -88,16 +92,16 @@ async fn attempt(
     let result = committed.map_err(|problem| match outcome(&problem, Phase::Sent) {
         Outcome::Indeterminate => {
             store.lane.doubtful.add(session.backend.clone());
-            RestoreError::Indeterminate(problem.while_doing("learn whether appends were restored"))
+            RestoreAppendError::Indeterminate(problem.while_doing("learn whether appends were restored"))
         }
         _ => failed(problem),
     });
-    session.is_committing = matches!(result, Err(RestoreError::Indeterminate(_)));
+    session.is_committing = matches!(result, Err(RestoreAppendError::Indeterminate(_)));
     result?;
     if session.notices.take_unconfirmed() {
         let message = "the appends are stored, but fewer replicas than demanded have confirmed them";
         let error = StoreError::new(StoreErrorKind::Unavailable, message);
-        return Err(RestoreError::Indeterminate(error));
+        return Err(RestoreAppendError::Indeterminate(error));
     }
     Ok(())
 }
@@ -127,14 +131,14 @@ async fn send_one(
 }
 
 /// Checks that each append was stored as it was recorded.
-fn check(appends: &[RecordedAppend], answers: Vec<Answer>) -> Result<(), RestoreError> {
+fn check(appends: &[RecordedAppend], answers: Vec<Answer>) -> Result<(), RestoreAppendError> {
     for (recorded, answer) in appends.iter().zip(answers) {
         let append = &recorded.append;
         let answered = Answered {
             answer,
             unconfirmed: false,
         };
-        match result(answered, append).map_err(|error| RestoreError::refused(append.id, error))? {
+        match result(answered, append).map_err(|error| RestoreAppendError::refused(append.id, error))? {
             Reply::Appended(appended) => recorded.check(&appended)?,
             Reply::Repeated { stored, .. } => {
                 recorded.check(&Appended::new(stored, recorded.recorded_at, Vec::new()).again())?;

@@ -4,9 +4,8 @@ use std::slice;
 
 use deadpool_postgres::Transaction;
 use es_runtime::projection::ApplyError;
-use es_runtime::projection::sql::{InlineError, InlineSteps, WriteError};
-use es_runtime::store::CommitError;
-use es_runtime::store::{Append, AppendError, Appended};
+use es_runtime::projection::sql::{InlineSteps, WriteError};
+use es_runtime::store::{Append, AppendError, Appended, CommitError, InlineError, InlineRows};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
@@ -30,7 +29,7 @@ const FIND: &str = "SELECT set_config('search_path', concat_ws(', ', quote_ident
 const TAKE_IN: &str = "SELECT \"es\".take_in($1, $2, $3, $4, $5)";
 
 /// An append that was not done.
-enum Ended {
+pub(super) enum Ended {
     /// It was rolled back.
     Refused(InlineError),
     /// It was rolled back because of another transaction, and may be tried again as it is.
@@ -49,8 +48,9 @@ impl From<AppendError> for Ended {
 pub(super) struct Inline<'a> {
     pub(super) encoded: Encoded,
     pub(super) steps: &'a [Steps],
-    /// Where the tables of each projection are.
+    /// Where the tables of each of them are.
     pub(super) places: Vec<Place>,
+    pub(super) rows: &'a [InlineRows],
 }
 
 impl PostgresStore {
@@ -129,6 +129,11 @@ impl PostgresStore {
             self.project(&transaction, search_path, projection, place, inline)
                 .await?;
         }
+        let mut folded = Vec::with_capacity(inline.rows.len());
+        for (index, rows) in inline.rows.iter().enumerate() {
+            let projection = inline.steps.len() + index;
+            folded.push(self.fold(&transaction, projection, rows, append).await?);
+        }
         let answer = self.call_append(&transaction, &inline.encoded).await.map_err(before)?;
         let Answer::Appended(appended) = &answer else {
             // The work of the methods is rolled back.
@@ -140,11 +145,10 @@ impl PostgresStore {
             });
         };
         let last = column(appended.head().unwrap_or_default().0);
-        let events = i64::try_from(append.events().count()).unwrap_or(i64::MAX);
+        let first = last - i64::try_from(append.events().count()).unwrap_or(i64::MAX) + 1;
         for (projection, InlineSteps { projection: reader, .. }) in inline.steps.iter().enumerate() {
             let taken_in = async {
                 let statement = transaction.prepare_cached(&self.schema.render(TAKE_IN)).await?;
-                let first = last - events + 1;
                 let row = transaction
                     .query_one(
                         &statement,
@@ -156,6 +160,10 @@ impl PostgresStore {
             if !self.answered(BEFORE, taken_in).await.map_err(before)? {
                 return Err(Ended::Refused(InlineError::Behind { projection }));
             }
+        }
+        for (rows, folded) in inline.rows.iter().zip(folded) {
+            self.write_folded(&transaction, rows, folded, (first, last), append)
+                .await?;
         }
         session.is_committing = true;
         let committed = self.answered(Phase::Sent, transaction.commit()).await;
@@ -182,6 +190,7 @@ impl PostgresStore {
         let InlineSteps {
             projection: reader,
             steps,
+            ..
         } = &inline.steps[projection];
         let find = async {
             let statement = transaction.prepare_cached(&self.schema.render(FIND)).await?;
@@ -255,7 +264,7 @@ impl PostgresStore {
 }
 
 /// A failure before the commit was sent: all is rolled back.
-fn before_commit(failed: Failure, append: &Append) -> Ended {
+pub(super) fn before_commit(failed: Failure, append: &Append) -> Ended {
     let problem = match failed {
         Failure::Problem(problem, _) => problem,
         Failure::Refused(error) => return Ended::Refused(refused(error)),

@@ -3,6 +3,7 @@
 
 mod call;
 mod inline;
+mod inline_rows;
 mod sql;
 mod table;
 mod transaction;
@@ -14,9 +15,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Object;
+use es_runtime::projection::sql::SqlStore as _;
 use es_runtime::store::{
-    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences, Lease, LeaseState,
-    ParkReason, Parked, ProjectionStore, Replace, Report, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    Advance, Append, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences,
+    InlineError, InlineRows, Lease, LeaseState, ParkReason, Parked, ProjectionStore, Replace, Report, Row, RowCount,
+    RowGroup, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventId, Position, StoreError, StoreErrorKind};
 use tokio_postgres::error::SqlState;
@@ -298,7 +301,12 @@ impl CursorStore for PostgresStore {
     }
 }
 
-impl ProjectionStore for PostgresStore {}
+#[async_trait]
+impl ProjectionStore for PostgresStore {
+    async fn append_rows(&self, append: Append, rows: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        self.append_with(append, Vec::new(), rows).await
+    }
+}
 
 #[async_trait]
 impl RowStore for PostgresStore {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use es_runtime::projection::ApplyError;
-use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Steps, WriteError};
-use es_runtime::store::{Advance, Append, AppendError, Appended, CommitError, Lease};
+use es_runtime::projection::sql::{InlineSteps, SqlSchema, SqlStore, Steps, WriteError};
+use es_runtime::store::{Advance, Append, AppendError, Appended, CommitError, InlineError, InlineRows, Lease};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
@@ -392,11 +392,13 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         &self,
         append: Append,
         steps: Vec<InlineSteps<PgTransaction<'static>>>,
+        rows: Vec<InlineRows>,
     ) -> Result<Appended, InlineError> {
-        let places = steps.iter().map(|of| self.schema_of(&of.projection.schema));
+        let places = steps.iter().map(|of| self.schema_of(&of.schema));
         let inline = Inline {
             places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,
             steps: &steps,
+            rows: &rows,
             encoded: Encoded::new(append)?,
         };
         self.append_inline(inline).await

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_postgres::{PgTransaction, PostgresStore};
-use es_runtime::projection::sql::{InlineError, InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
-use es_runtime::store::{Advance, CommitError, Lease, ProjectionStore};
-use es_runtime::store::{Append, Appended};
+use es_runtime::projection::sql::{InlineSteps, SqlSchema, SqlStore, Step, Steps, WriteError};
+use es_runtime::store::{Advance, Append, Appended, CommitError, InlineError, Lease, ProjectionStore};
 use es_runtime::{Result, StoreError};
 use futures_util::future::BoxFuture;
 
@@ -74,11 +73,12 @@ impl SqlTables for Tables {
     }
 
     async fn append_with(&self, append: Append, inline: Vec<SqlInline>) -> Result<Appended, InlineError> {
-        let inline = inline.into_iter().map(|SqlInline { projection, steps }| InlineSteps {
-            steps: steps_of(steps),
-            projection: Arc::new(projection),
+        let steps = inline.into_iter().map(|inline| InlineSteps {
+            steps: steps_of(inline.steps),
+            projection: Arc::new(inline.projection),
+            schema: Arc::new(inline.schema),
         });
-        self.0.append_with(append, inline.collect()).await
+        self.0.append_with(append, steps.collect(), Vec::new()).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

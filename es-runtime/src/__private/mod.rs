@@ -18,6 +18,7 @@ mod row;
 mod schema;
 mod shape;
 mod shown;
+mod snapshot;
 mod sql;
 mod unique;
 mod upcast;
@@ -44,12 +45,13 @@ pub use process::{instance_key, next_state};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{
-    IsMeta, assert_one_segment, change_row, create_row, into_row, one_key, replace_row, row_event, several_keys,
-    stream_key, upsert_row,
+    IsMeta, assert_after_the_append, assert_one_segment, change_row, create_row, into_row, known_before, one_key,
+    replace_row, row_event, several_keys, stream_key, upsert_row,
 };
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use shown::{NoJson, NoText, ShownJson, ShownText, shown, state};
+pub use snapshot::snapshot_policy;
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{

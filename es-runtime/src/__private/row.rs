@@ -1,4 +1,5 @@
-use crate::projection::{ApplyRow, Meta, Projection, RowEvent, RowKey, RowMismatch};
+use crate::projection::sql::When;
+use crate::projection::{ApplyRow, InlineMeta, Meta, Projection, RowEvent, RowKey, RowMismatch};
 use crate::{Aggregate, Applied, EventSourced};
 
 pub const fn row_event<P: ApplyRow<E, A>, E: Applied<A>, A: EventSourced>() -> RowEvent<P> {
@@ -18,6 +19,11 @@ pub const fn assert_one_segment<P: Projection>() {
 /// The id of the event's stream.
 pub fn stream_key<A: Aggregate>(meta: &Meta<A>) -> Vec<String> {
     vec![meta.stream().id().to_owned()]
+}
+
+/// What is known of an event before it is appended.
+pub fn known_before<A: Aggregate>(meta: &Meta<A>) -> &InlineMeta<A> {
+    meta
 }
 
 pub fn one_key<K: RowKey + ?Sized>(key: &K) -> Vec<String> {
@@ -70,12 +76,25 @@ pub fn upsert_row<P, E: Applied<A>, A: EventSourced>(
     Ok(apply(row, event))
 }
 
-/// The aggregate of a `Meta<A>`.
+/// Fails to compile if the projection is inline: its methods run before the event has a position and a time of recording.
+#[track_caller]
+pub const fn assert_after_the_append<P: Projection<Rows: When>>() {
+    assert!(
+        !P::Rows::INLINE,
+        "with `inline` take `&InlineMeta<…>`: before it is appended, an event has no position and no time of recording"
+    );
+}
+
+/// The aggregate of a `Meta<A>` or an `InlineMeta<A>`.
 pub trait IsMeta {
     type Aggregate: EventSourced;
 }
 
 impl<A: EventSourced> IsMeta for Meta<A> {
+    type Aggregate = A;
+}
+
+impl<A: EventSourced> IsMeta for InlineMeta<A> {
     type Aggregate = A;
 }
 

@@ -275,6 +275,13 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
                 at: Timestamp::MIN,
             },
         };
+        Retry InlineBehind = StartError::InlineBehind {
+            projection: "ledger",
+            position: Position(1),
+            head: Position(2),
+            waited: Duration::from_secs(60),
+            owner: None,
+        };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
@@ -284,6 +291,14 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Other Unwritable = CapError::Unwritable(vec![]);
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
+    });
+    place!(table, SnapshotError {
+        Correct NotFound = SnapshotError::NotFound { stream: stream() };
+        Other Unsupported = SnapshotError::Unsupported;
+        Other State = SnapshotError::State { stream: stream(), source: malformed() };
+        => Load = |error| SnapshotError::Load(error.into());
+        => Save = |error| SnapshotError::Save(error.into());
+        => Store = SnapshotError::Store;
     });
     place!(table, CommitError {
         Retry Indeterminate = CommitError::Indeterminate(lost());
@@ -298,6 +313,26 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Correct LimitExceeded = SaveError::LimitExceeded(too_large());
         Correct Rejected = SaveError::Rejected(lost());
         => Store = SaveError::Store;
+    });
+    place!(table, RestoreAppendError {
+        Retry Indeterminate = RestoreAppendError::Indeterminate(lost());
+        Correct Misplaced = RestoreAppendError::Misplaced { append: AppendId::new(), expected: Position(1), actual: Position(2) };
+        Correct BackInTime = RestoreAppendError::BackInTime { append: AppendId::new(), recorded_at: Timestamp::MIN, last: Timestamp::MAX };
+        Correct Refused = RestoreAppendError::refused(AppendId::new(), AppendError::invalid("it is so"));
+        => Store = RestoreAppendError::Store;
+    });
+    place!(table, ArchiveError {
+        Correct Damaged = ArchiveError::Damaged { line: 1, reason: "it is so".to_owned() };
+        Correct Cut = ArchiveError::Cut { lines: 1 };
+        Correct Differs = ArchiveError::Differs { line: 1, difference: "it is so".to_owned() };
+        Correct Refused = ArchiveError::Refused { line: 1, source: Box::new(RestoreAppendError::Store(lost())) };
+        Correct StateRefused = ArchiveError::StateRefused { line: 1, source: Box::new(SaveError::Rejected(lost())) };
+        Other Format = ArchiveError::Format { found: 2 };
+        Other TooLong = ArchiveError::TooLong { line: 1, bytes: 2, limit: 1 };
+        Other Unsupported = ArchiveError::Unsupported { what: "keeps no states" };
+        Other Io = ArchiveError::Io { line: 1, source: std::io::Error::other("it is so") };
+        => Read = ArchiveError::Read;
+        => Failed = |source| ArchiveError::Failed { line: 1, source };
     });
     let entity = || StateKey::new("seats", "seat", "1");
     place!(table, PersistError {
@@ -375,7 +410,12 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(answers(LoadError::from(lost()).into()), (true, false));
     assert_eq!(answers(held().into()), (false, false));
     assert_eq!(
-        answers(ControlError::Elsewhere { projection: "balance" }.into()),
+        answers(
+            ControlError::Elsewhere {
+                reader: "balance".to_owned()
+            }
+            .into()
+        ),
         (true, false)
     );
     assert_eq!(

@@ -7,7 +7,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 
 use super::{AppendRecord, Log, MemoryStore};
-use crate::store::{ArchiveStore, IdempotencyKey, RecordedAppend, RestoreError};
+use crate::store::{ArchiveStore, IdempotencyKey, RecordedAppend, RestoreAppendError};
 use crate::{AppendId, StoreError, StreamId, Version};
 
 #[async_trait]
@@ -19,7 +19,7 @@ impl ArchiveStore for MemoryStore {
         stream::iter(appends).boxed()
     }
 
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         let mut log = self.log();
         log.check_restored(&appends)?;
         for RecordedAppend {
@@ -51,7 +51,7 @@ impl Log {
     }
 
     /// Checks that each append can be stored as it was, behind those before it.
-    fn check_restored(&self, appends: &[RecordedAppend]) -> Result<(), RestoreError> {
+    fn check_restored(&self, appends: &[RecordedAppend]) -> Result<(), RestoreAppendError> {
         let mut versions: HashMap<&StreamId, Version> = HashMap::new();
         let (mut ids, mut keys) = (HashSet::new(), HashSet::new());
         let mut head = self.head();
@@ -70,8 +70,8 @@ impl Log {
                 let version = versions
                     .entry(&part.stream)
                     .or_insert_with(|| self.version(&part.stream));
-                part.check(*version)
-                    .map_err(|conflict| RestoreError::refused(append.id, conflict))?;
+                part.check(*version, None)
+                    .map_err(|conflict| RestoreAppendError::refused(append.id, conflict))?;
                 version.0 += part.events.len() as u64;
             }
             head.0 += recorded.events();

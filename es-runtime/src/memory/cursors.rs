@@ -102,6 +102,21 @@ impl Cursors {
         }
     }
 
+    /// Where the reader stands, and the event there.
+    pub(super) fn position(&self, reader: &str) -> Option<(Position, Option<EventId>)> {
+        let stored = self.readers.get(reader)?.checkpoint?;
+        Some((stored.position, stored.event))
+    }
+
+    /// Moves the checkpoint of the reader, whoever has its lease.
+    pub(super) fn stand(&mut self, reader: &str, position: Position, event: Option<EventId>, now: Timestamp) {
+        self.readers.entry(reader.to_owned()).or_default().checkpoint = Some(Stored {
+            position,
+            event,
+            updated_at: now,
+        });
+    }
+
     /// Puts what the one reader has in the place of what the other has.
     pub(super) fn replace(&mut self, reader: String, by: &str, now: Timestamp) {
         let mut beside = self.readers.remove(by).unwrap_or_default();

@@ -9,8 +9,8 @@ use foldhash::HashMap;
 use super::{Log, MemoryStore, usize_of};
 use crate::StoreError;
 use crate::store::{
-    Commit, CommitError, Difference, Differences, FieldValue, Lease, ProjectionStore, Replace, Row, RowChange,
-    RowCount, RowCursor, RowFilter, RowGroup, RowQuery, RowStore, RowTable, field_of, rejected,
+    Commit, CommitError, Difference, Differences, FieldValue, Lease, Replace, Row, RowChange, RowCount, RowCursor,
+    RowFilter, RowGroup, RowQuery, RowStore, RowTable, field_of, rejected,
 };
 
 /// The rows of each table, by its name.
@@ -18,7 +18,7 @@ use crate::store::{
 pub(super) struct Tables(HashMap<String, BTreeMap<String, Row>>);
 
 impl Tables {
-    fn of(&mut self, table: &RowTable) -> Result<&mut BTreeMap<String, Row>, StoreError> {
+    pub(super) fn of(&mut self, table: &RowTable) -> Result<&mut BTreeMap<String, Row>, StoreError> {
         let name = table.name();
         self.0.get_mut(&name).ok_or_else(|| no_table(&name))
     }
@@ -76,14 +76,12 @@ fn no_table(name: &str) -> StoreError {
     rejected(format!("there is no table `{name}`: create it first"))
 }
 
-fn write(rows: &mut BTreeMap<String, Row>, RowChange { key, data, position }: RowChange) {
+pub(super) fn write(rows: &mut BTreeMap<String, Row>, RowChange { key, data, position }: RowChange) {
     match data {
         None => rows.remove(&key),
         Some(data) => rows.insert(key.clone(), Row { key, data, position }),
     };
 }
-
-impl ProjectionStore for MemoryStore {}
 
 #[async_trait]
 impl RowStore for MemoryStore {

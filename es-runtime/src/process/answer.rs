@@ -109,11 +109,7 @@ where
             ),
             Err(why) => state.failed(Failed { command, stream, why }, todo),
         })?;
-        let part = StreamAppend {
-            stream: last.stream.clone(),
-            expected: step.expected(),
-            events: vec![step.encode(id).map_err(Unfit::from)?],
-        };
+        let part = step.part(id).map_err(Unfit::from)?;
         next = Some(step);
         Ok(part)
     };

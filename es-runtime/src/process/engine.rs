@@ -11,7 +11,7 @@ use super::index::Index;
 use super::reactions::Reactions;
 use super::step::{Brief, Last, Next};
 use crate::runtime::{Runtime, WeakRuntime};
-use crate::store::{EventStore, ReadStream, StreamAppend};
+use crate::store::{EventStore, ReadStream};
 use crate::subscription::SubscriptionError;
 use crate::{AppendId, RecordedEvent, StreamId, UnreadableEvent};
 
@@ -136,11 +136,7 @@ pub(crate) async fn load<P: ProcessManager>(store: &dyn EventStore, stream: &Str
 /// Appends a step of its own. `None` if the instance has moved meanwhile.
 pub(crate) async fn append<P: ProcessManager>(runtime: &Runtime, mut next: Next<P>) -> Result<Option<Last<P>>, Halt> {
     let id = AppendId::new();
-    let part = StreamAppend {
-        stream: next.last.stream.clone(),
-        expected: next.expected(),
-        events: vec![next.encode(id.event_id(0)).map_err(super::react::Unfit::from)?],
-    };
+    let part = next.part(id.event_id(0)).map_err(super::react::Unfit::from)?;
     let appended = runtime.append_part(id, part).await?;
     Ok(appended.map(|appended| next.stored(appended.recorded_at)))
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::ProcessManager;
 use super::todo::raw;
+use crate::store::StreamAppend;
 use crate::{
     DecodeError, EncodeError, EventId, ExpectedVersion, Metadata, NewEvent, Position, RecordedEvent, Stored, StreamId,
     Timestamp, Version,
@@ -272,6 +273,17 @@ pub(crate) struct Next<P> {
 }
 
 impl<P: ProcessManager> Next<P> {
+    /// What is appended to the stream of the instance, where its last step must be the one that this one follows.
+    pub(crate) fn part(&mut self, id: EventId) -> Result<StreamAppend, EncodeError> {
+        let (before, last) = (Version(self.last.version.0 - 1), self.last.id);
+        Ok(StreamAppend {
+            stream: self.last.stream.clone(),
+            expected: ExpectedVersion::Exact(before),
+            last: (before > Version::ZERO).then_some(last),
+            events: vec![self.encode(id)?],
+        })
+    }
+
     /// Its stored form, as the event of this id.
     pub(crate) fn encode(&mut self, id: EventId) -> Result<NewEvent, EncodeError> {
         let last = &mut self.last;
@@ -303,11 +315,6 @@ impl<P: ProcessManager> Next<P> {
             payload: Bytes::from(serde_json::to_vec(&stored).map_err(unwritten)?),
             metadata: last.metadata.clone(),
         })
-    }
-
-    /// The version that the stream of the instance must be at.
-    pub(crate) fn expected(&self) -> ExpectedVersion {
-        ExpectedVersion::Exact(Version(self.last.version.0 - 1))
     }
 
     /// The instance after the step was recorded.

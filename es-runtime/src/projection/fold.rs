@@ -6,7 +6,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::cache::{Cached, Rows};
 use super::row::RowProjection;
-use super::source::{Change, Sources, contain};
+use super::source::{Apply, Change, Sources, contain};
 use super::sql::WriteError;
 use super::{ApplyError, RowMismatch};
 use crate::consumer::Keys;
@@ -89,14 +89,52 @@ pub(crate) struct RowFold<P: 'static> {
 }
 
 /// A row while events are folded into it.
-struct Open<P> {
-    row: Option<P>,
+pub(super) struct Open<P> {
+    pub(super) row: Option<P>,
     /// The event that changed it last; `None` if none has.
-    changed: Option<Position>,
+    pub(super) changed: Option<Position>,
     /// What the row is stored as, if it was asked for after that event.
-    data: Option<Bytes>,
+    pub(super) data: Option<Bytes>,
     /// The size of the stored form that was read.
     stored: usize,
+}
+
+impl<P: RowProjection> Open<P> {
+    /// The row that is stored so, or none.
+    pub(super) fn read(key: &str, data: Option<&[u8]>) -> Result<Self, ApplyError> {
+        let row = data.map(crate::json::from_slice).transpose();
+        Ok(Self {
+            row: row.map_err(|source| ApplyError::Row {
+                key: key.to_owned(),
+                source,
+            })?,
+            changed: None,
+            data: None,
+            stored: data.map_or(0, <[u8]>::len),
+        })
+    }
+
+    /// Applies the event at `position`. With `storable` the row then goes through its stored form, to find the event that
+    /// took that away, and so that the next one finds what it would find after a restart.
+    pub(super) fn apply(
+        &mut self,
+        key: &str,
+        apply: Box<Apply<P>>,
+        position: Position,
+        storable: bool,
+    ) -> Result<(), ApplyError> {
+        let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
+            key: key.to_owned(),
+            mismatch,
+        };
+        let row = self.row.take();
+        self.row = contain(|| apply(row).map_err(mismatch))?;
+        self.changed = Some(position);
+        if storable {
+            (self.row, self.data) = stored(key, self.row.take())?;
+        }
+        Ok(())
+    }
 }
 
 impl<P: RowProjection> RowFold<P> {
@@ -111,8 +149,7 @@ impl<P: RowProjection> RowFold<P> {
         }
     }
 
-    /// Folds the events. With `storable_each` every row goes through its stored form after each event, to find the one that took
-    /// it away, and so that the next one finds what it would find after a restart.
+    /// Folds the events, with `storable_each` so that every row is [storable](Open::apply) after each event.
     async fn run(&mut self, events: &[RecordedEvent], storable_each: bool) -> Result<Vec<RowChange>, FoldError> {
         let mut changes = Vec::with_capacity(events.len());
         let mut poison = None;
@@ -130,20 +167,11 @@ impl<P: RowProjection> RowFold<P> {
         let mut rows = self.open(&changes).await?;
         for (at, (index, Change { key, apply })) in changes.into_iter().enumerate() {
             breathe(at).await;
-            let fail = |error| FoldError::Poison { index, error };
             let open = rows
                 .get_mut(&key)
                 .unwrap_or_else(|| unreachable!("it was opened above"));
-            let mismatch = |mismatch: RowMismatch| ApplyError::Mismatch {
-                key: key.clone(),
-                mismatch,
-            };
-            let row = open.row.take();
-            open.row = contain(|| apply(row).map_err(mismatch)).map_err(fail)?;
-            open.changed = Some(events[index].position);
-            if storable_each {
-                (open.row, open.data) = stored(&key, open.row.take()).map_err(fail)?;
-            }
+            open.apply(&key, apply, events[index].position, storable_each)
+                .map_err(|error| FoldError::Poison { index, error })?;
         }
         match poison {
             Some(poison) => Err(poison),
@@ -179,19 +207,7 @@ impl<P: RowProjection> RowFold<P> {
         let stored = self.store.rows(&self.table, &missing).await?;
         for ((key, index), stored) in missing.into_iter().zip(first).zip(stored) {
             let Some(Row { data, .. }) = stored else { continue };
-            let row = crate::json::from_slice(&data).map_err(|source| FoldError::Poison {
-                index,
-                error: ApplyError::Row {
-                    key: key.clone(),
-                    source,
-                },
-            })?;
-            let open = Open {
-                row: Some(row),
-                changed: None,
-                data: None,
-                stored: data.len(),
-            };
+            let open = Open::read(&key, Some(&data)).map_err(|error| FoldError::Poison { index, error })?;
             rows.insert(key, open);
         }
         Ok(rows)

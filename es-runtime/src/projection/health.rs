@@ -2,11 +2,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::SnapshotsHealth;
 use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections, subscriptions and process managers: [`Runtime::health`](crate::Runtime::health).
+/// The status of a runtime's projections, subscriptions, process managers and snapshots:
+/// [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
@@ -18,6 +20,8 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
     pub process_managers: Vec<SubscriptionHealth>,
+    /// What became of [snapshots](crate::docs::snapshots).
+    pub snapshots: SnapshotsHealth,
 }
 
 /// The status of a projection, whichever process runs it. For another process it is that process's last report, usually

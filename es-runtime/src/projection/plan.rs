@@ -4,7 +4,8 @@ use tokio::sync::mpsc;
 
 use super::command::Order;
 use super::fold::{Fold, RowFold};
-use super::sql::{self, AddInline, SqlFold, SqlProjection, SqlStore, SqlTables, When};
+use super::inline::{AddInline, Inline};
+use super::sql::{self, SqlFold, SqlProjection, SqlStore, SqlTables, When};
 use super::standing::Standing;
 use super::storage::Keep;
 use super::{Fields, OnFailure, RowProjection};
@@ -25,7 +26,9 @@ pub trait Project<S>: Sized + 'static {
 
 impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
     fn plan() -> Plan<S> {
+        const { assert_one_writer(P::SEGMENTS, <P::Rows as Keep<S>>::INLINE) };
         let segments = Standing::all::<P>().map(|(mut standing, orders)| {
+            standing.inline = <P::Rows as Keep<S>>::INLINE;
             standing.is_in_memory = <P::Rows as Keep<S>>::IN_MEMORY;
             standing.table.indexes = Fields::<P>::indexes().into();
             (Arc::new(standing), orders)
@@ -33,8 +36,12 @@ impl<S, P: RowProjection<Rows: Keep<S>>> Project<S> for P {
         Plan {
             segments: segments.collect(),
             poison: P::ON_FAILURE,
-            rebuilds_beside: P::SEGMENTS == 1,
-            inline: None,
+            rebuilds_beside: P::SEGMENTS == 1 && !<P::Rows as Keep<S>>::INLINE,
+            inline: |store, standing, inline| {
+                if let Some(store) = <P::Rows as Keep<S>>::appends(store) {
+                    inline.get_or_insert_with(|| Inline::new(store)).add::<P>(standing);
+                }
+            },
             runs: true,
             storage: <P::Rows as Keep<S>>::storage,
             fold: |_, storage, standing| Box::new(RowFold::<P>::new(Arc::clone(&storage.rows), standing.table.clone())),
@@ -49,12 +56,7 @@ impl<S> Plan<S> {
     where
         S: SqlStore<P::Tx>,
     {
-        const {
-            assert!(
-                P::SEGMENTS == 1 || !P::Rows::INLINE,
-                "an inline projection has no segments"
-            );
-        };
+        const { assert_one_writer(P::SEGMENTS, P::Rows::INLINE) };
         let segments = Standing::all::<P>().map(|(mut standing, orders)| {
             standing.inline = P::Rows::INLINE;
             (Arc::new(standing), orders)
@@ -63,7 +65,11 @@ impl<S> Plan<S> {
             segments: segments.collect(),
             poison: P::ON_FAILURE,
             rebuilds_beside: false,
-            inline: P::Rows::INLINE.then_some(sql::add::<S, P>),
+            inline: if P::Rows::INLINE {
+                sql::add::<S, P>
+            } else {
+                |_, _, _| {}
+            },
             runs: true,
             storage: Storage::in_store,
             fold: |store, _, _| Box::new(SqlFold::<S, P>::new(Arc::clone(store))),
@@ -77,6 +83,11 @@ impl<S> Plan<S> {
     }
 }
 
+/// A segment has one writer, and an inline projection has as many as append.
+const fn assert_one_writer(segments: u32, inline: bool) {
+    assert!(segments == 1 || !inline, "an inline projection has no segments");
+}
+
 /// The plan for running a projection on store `S`.
 pub struct Plan<S> {
     /// Each of its segments.
@@ -84,8 +95,7 @@ pub struct Plan<S> {
     pub(crate) poison: OnFailure,
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,
-    /// Puts it among the inline projections, if it is one.
-    pub(crate) inline: Option<AddInline<S>>,
+    pub(crate) inline: AddInline<S>,
     /// Whether this process takes part in running it, and does not only read what others write.
     pub(crate) runs: bool,
     pub(crate) storage: fn(&Arc<S>) -> Storage,

@@ -71,7 +71,7 @@ pub(crate) struct Change<P> {
     pub(crate) apply: Box<Apply<P>>,
 }
 
-type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, RowMismatch> + Send + Sync;
+pub(crate) type Apply<P> = dyn FnOnce(Option<P>) -> Result<Option<P>, RowMismatch> + Send + Sync;
 
 /// Changes, each with the number of its event among all that a stored one is read as.
 pub(crate) type Numbered<C> = Vec<(usize, C)>;

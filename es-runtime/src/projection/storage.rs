@@ -14,7 +14,8 @@ pub enum InStore {}
 #[derive(Debug)]
 pub enum InMemory {}
 
-/// In the store, in tables of the user that are written in the transaction of the append: `#[projection(inline, schema = "…")]`.
+/// In the store, written in the transaction of the append: `#[projection(inline)]`, or with tables of the user,
+/// `#[projection(inline, schema = "…")]`.
 #[derive(Debug)]
 pub enum Inline {}
 
@@ -32,8 +33,17 @@ pub trait Keep<S> {
     /// True for rows in the memory of each process.
     const IN_MEMORY: bool = false;
 
+    /// True for rows that are written with the append.
+    const INLINE: bool = false;
+
     /// Returns the storage that keeps them.
     fn storage(store: &Arc<S>) -> Storage;
+
+    /// Returns the store that writes them with the append, if they are inline.
+    fn appends(store: &Arc<S>) -> Option<Arc<dyn ProjectionStore>> {
+        let _ = store;
+        None
+    }
 }
 
 /// The log that a projection follows, and what keeps its rows together with its checkpoint.
@@ -47,7 +57,7 @@ pub struct Storage {
 
 impl Storage {
     /// The store itself keeps them.
-    pub(crate) fn in_store<S: ProjectionStore>(store: &Arc<S>) -> Self {
+    pub(crate) fn in_store<S: ProjectionStore + ?Sized>(store: &Arc<S>) -> Self {
         let checked = Arc::new(Checked::new(Arc::clone(store)));
         let (log, cursors) = (Arc::clone(&checked), Arc::clone(&checked));
         Self {
@@ -72,6 +82,18 @@ impl Storage {
 impl<S: ProjectionStore> Keep<S> for InStore {
     fn storage(store: &Arc<S>) -> Storage {
         Storage::in_store(store)
+    }
+}
+
+impl<S: ProjectionStore> Keep<S> for Inline {
+    const INLINE: bool = true;
+
+    fn storage(store: &Arc<S>) -> Storage {
+        Storage::in_store(store)
+    }
+
+    fn appends(store: &Arc<S>) -> Option<Arc<dyn ProjectionStore>> {
+        Some(Arc::clone(store) as _)
     }
 }
 

@@ -5,14 +5,13 @@ use std::sync::{Arc, Weak};
 use super::decide::{Batch, Written, checked, valid, write};
 use super::retry::RetryPolicy;
 use super::state::{Current, Erased};
-use super::write::{Committed, Failing, WriteError, commit, lost};
+use super::write::{Committed, Failing, WriteError, commit, exactly, lost};
 use super::{Inner, Runtime};
 use crate::command::Declined;
 use crate::process::Why;
 use crate::store::{Append, AppendError, Appended, StreamAppend};
 use crate::{
-    AppendId, CommandOf, Context, EventEnum as _, EventId, EventSourced, ExpectedVersion, Metadata, StreamId, Version,
-    metrics,
+    AppendId, CommandOf, Context, EventEnum as _, EventId, EventSourced, Metadata, StreamId, Version, metrics,
 };
 
 /// A command that is decided jointly.
@@ -54,7 +53,7 @@ impl Joint {
         let mut fresh = cached.is_none();
         let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();
         if fresh {
-            current.catch_up(&*inner.store, stream).await?;
+            current.catch_up(&self.runtime, stream).await?;
         }
         let (append, mut attempts) = (AppendId::new(), 1);
         loop {
@@ -62,23 +61,26 @@ impl Joint {
             // Whatever ends without an append is decided on the newest state.
             if decided.is_err() && !fresh {
                 fresh = true;
-                if current.catch_up(&*inner.store, stream).await? {
+                if current.catch_up(&self.runtime, stream).await? {
                     continue;
                 }
             }
             let (Written { stored, read }, outcome) = decided?;
             let events = stored.len() as u64;
+            let bytes: usize = stored.iter().map(|event| event.payload.len()).sum();
             let beside = beside(append.event_id(events), outcome).map_err(NotJoint::Beside)?;
             let of_beside = beside.stream.clone();
             let target = StreamAppend {
                 stream: stream.clone(),
-                expected: ExpectedVersion::Exact(current.version),
+                expected: exactly(current.version),
+                last: current.last,
                 events: stored,
             };
             let streams = vec![target, beside];
             let (id, key) = (append, None);
             match commit(&self.runtime, Append { id, key, streams }).await {
                 Ok(Committed::Stored(appended)) => {
+                    current.bytes += bytes;
                     self.keep(current, read, &appended);
                     return Ok(appended);
                 }
@@ -102,7 +104,7 @@ impl Joint {
             metrics::retried(A::NAME);
             RetryPolicy::pause(inner.retry, attempts).await;
             attempts += 1;
-            current.catch_up(&*inner.store, stream).await?;
+            current.catch_up(&self.runtime, stream).await?;
             fresh = true;
         }
     }
@@ -149,12 +151,17 @@ impl Joint {
     /// Gives the state to the cache.
     fn keep<A: EventSourced>(&self, mut current: Current<A>, read: Vec<A::Event>, appended: &Appended) {
         let Some(part) = appended.streams.first() else { return };
+        let before = current.version;
         current.version = part.version;
-        if part.events > 0 {
+        if let Some(last) = part.events.checked_sub(1) {
+            // Its events are the first ones of the append.
+            current.last = Some(appended.id.event_id(last as u64));
             current.position = part.position;
+            current.recorded_at = appended.recorded_at;
         }
         if read.into_iter().all(|event| event.apply(&mut current.state).is_ok()) {
             self.runtime.0.cache.put(&self.stream, current.into());
+            self.runtime.appended::<A>(&self.stream, before, part.version);
         }
     }
 }

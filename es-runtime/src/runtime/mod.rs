@@ -28,6 +28,7 @@ mod request;
 mod results;
 mod retry;
 mod slot;
+mod snapshot;
 mod start;
 mod state;
 mod subscribe;
@@ -36,6 +37,9 @@ mod write;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::consumer::Cursors;
 use crate::process::{self, ProcessManager, ProcessManagerHandle};
@@ -62,7 +66,7 @@ pub use event_check::{EventReport, Readable, StoredKind};
 pub use execute::Execute;
 pub use execute_within::ExecuteWithin;
 pub use handle_events::HandleEvents;
-pub use history::Recorded;
+pub use history::{History, Recorded};
 pub use import::{AnyPast, Import, ImportError, ImportItem, Imported, Past};
 pub(crate) use joint::{Joint, NotJoint, WeakRuntime};
 pub use list::{Count, GroupBy, List, Page};
@@ -73,6 +77,11 @@ pub use read::{Get, ProjectionRow};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
+use snapshot::Snapshots;
+pub use snapshot::{
+    SnapshotDifference, SnapshotError, SnapshotPolicy, SnapshotState, SnapshotsHealth, VerifiedSnapshots,
+    VerifySnapshots,
+};
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
@@ -83,6 +92,9 @@ pub(crate) use write::WriteError;
 /// A builder is a future whatever it is about, and keeps the function that runs it: then a command that is not the aggregate's, say, is
 /// reported where it is named, and not where it is awaited as well.
 type Start<'a, Builder, T> = fn(Builder) -> Started<'a, T>;
+
+/// The time that snapshots which wait to be written have before the store is closed.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// The running future of a builder.
 type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -114,6 +126,7 @@ struct Inner {
     /// The most writes that wait for one instance.
     queue: usize,
     cache: Cache,
+    snapshots: Snapshots,
     caps: Caps,
     aggregates: Vec<Registered>,
     catalog: Catalog,
@@ -186,11 +199,11 @@ impl Runtime {
     }
 
     /// Returns each event of the aggregate instance `key`, from the first on, with the state after it.
-    pub fn history<K: Key>(&self, key: K) -> Results<'_, (Recorded<EventOf<K>>, K::Aggregate), crate::LoadError>
+    pub fn history<K: Key>(&self, key: K) -> History<'_, K::Aggregate>
     where
         K::Aggregate: EventSourced<Event: Clone> + Clone,
     {
-        history::history(self, key.stream_id())
+        History::new(self, key.stream_id())
     }
 
     /// Returns the instances of aggregate `A`, with the version of each, in the order of their ids' text.
@@ -219,6 +232,7 @@ impl Runtime {
     /// consists of one file. Not needed to keep events: every answered append is stored. [Shut down](Self::shutdown) a
     /// runtime with projections or subscriptions instead, so that they release their leases.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.snapshots.close(Instant::now() + CLOSING).await;
         self.0.store.close().await
     }
 
@@ -255,9 +269,20 @@ impl Runtime {
         self.0.states.clone()
     }
 
+    /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state
+    /// may then hold events that are gone.
+    pub fn clear_cache(&self) {
+        self.0.cache.clear();
+    }
+
     /// Returns the store, for operations that the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store
+    }
+
+    /// The store of states with what the runtime itself keeps there.
+    pub(crate) fn all_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
     }
 
     /// Returns the store of the latest state of entities: the one that was [given](Builder::states), or else that of the events. `None` if
@@ -267,9 +292,6 @@ impl Runtime {
         Some(Arc::new(Unreserved(states)))
     }
 }
-
-/// The events of the aggregate that `K` identifies.
-type EventOf<K> = <<K as Key>::Aggregate as EventSourced>::Event;
 
 impl std::fmt::Debug for Runtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

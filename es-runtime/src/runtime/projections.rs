@@ -258,6 +258,7 @@ impl<'a> IntoFuture for Shutdown<'a> {
             let deadline = Instant::now() + self.within;
             let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
             let stopped = self.runtime.0.projections.stop(deadline, self.within).await;
+            self.runtime.0.snapshots.close(deadline).await;
             // Closed in any case; the first failure is reported.
             let closed = self.runtime.0.store.close().await;
             delivered.and(stopped).and(closed)
@@ -327,6 +328,7 @@ impl Runtime {
             projections,
             subscriptions,
             process_managers,
+            snapshots: self.0.snapshots.health(),
         })
     }
 
@@ -344,6 +346,16 @@ impl Runtime {
         Shutdown {
             runtime: self,
             within: Duration::from_secs(10),
+        }
+    }
+
+    /// Waits until this runtime or a clone of it is [shut down](Self::shutdown), or the last clone is dropped: for what should end with it,
+    /// such as connections that stay open.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stop = self.0.projections.stopped();
+        async move {
+            // An error says that the runtime was dropped.
+            drop(stop.wait_for(|stopped| *stopped).await);
         }
     }
 

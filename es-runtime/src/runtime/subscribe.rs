@@ -19,6 +19,7 @@ pub struct Subscribe<'a, T> {
     pub(super) reading: Reading<T>,
     beginning: Beginning,
     pub(super) buffer: Buffer,
+    unacknowledged: u32,
 }
 
 /// The amount that is read ahead unless something else is set.
@@ -49,6 +50,7 @@ impl Runtime {
             reading: Reading::recorded(None),
             beginning: Beginning::Unsaid,
             buffer: BUFFER,
+            unacknowledged: 10_000,
         }
     }
 
@@ -69,6 +71,7 @@ impl Runtime {
                 process::Beginning::Head => Beginning::Head,
             },
             buffer: BUFFER,
+            unacknowledged: 10_000,
         }
     }
 }
@@ -150,6 +153,7 @@ impl<'a> Subscribe<'a, RecordedEvent> {
             reading,
             beginning: self.beginning,
             buffer: self.buffer,
+            unacknowledged: self.unacknowledged,
         }
     }
 }
@@ -176,6 +180,14 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         self
     }
 
+    /// Sets how many deliveries may be there without being acknowledged, those that are [read ahead](Self::buffer) included: 10,000
+    /// unless set, and one in any case. No more are delivered until one of them is acknowledged, or dropped. A handler needs no such
+    /// bound.
+    pub fn unacknowledged(mut self, deliveries: u32) -> Self {
+        self.unacknowledged = deliveries.clamp(1, Buffer::MOST);
+        self
+    }
+
     /// Starts it, and returns its events as a stream.
     ///
     /// # Errors
@@ -185,7 +197,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
     pub async fn start(self) -> Result<Deliveries<T>, SubscriptionError> {
         let cursor = self.cursor().await?;
         let standing = Arc::clone(&cursor.standing);
-        let (deliveries, task) = deliver(cursor, self.reading, self.buffer);
+        let (deliveries, task) = deliver(cursor, self.reading, self.buffer, self.unacknowledged);
         self.runtime.0.subscriptions.run(standing, None, task);
         Ok(deliveries)
     }

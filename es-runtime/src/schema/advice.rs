@@ -23,7 +23,7 @@ pub(super) fn new_version(
         (Shape::Object(object), Shape::Object(today))
             if breaking.iter().all(|difference| first(&difference.path).is_some()) =>
         {
-            history(key.version + 1, rust, &breaking, object, today)
+            history(key, rust, &breaking, object, today)
         }
         _ => old_struct(key, rust, key.version + 1, stored),
     }
@@ -36,7 +36,8 @@ fn first(path: &str) -> Option<&str> {
 }
 
 /// The struct with the history of its fields.
-fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object, today: &Object) -> Vec<String> {
+fn history(key: &Key, rust: &str, breaking: &[&Difference], stored: &Object, today: &Object) -> Vec<String> {
+    let (noun, version) = (key.noun(), key.version + 1);
     let mut fields: BTreeMap<&str, String> = BTreeMap::new();
     let mut removed: Vec<&Difference> = Vec::new();
     for difference in breaking {
@@ -88,7 +89,7 @@ fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object, 
         }
     }
     let mut lines = vec![
-        format!("#[event({})]", arguments.join(", ")),
+        format!("#[{noun}({})]", arguments.join(", ")),
         format!("pub struct {rust} {{"),
     ];
     let others = today.fields.keys().any(|name| !fields.contains_key(name.as_str()));
@@ -98,7 +99,7 @@ fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object, 
             .get(name)
             .map_or_else(|| "…".to_owned(), |field| type_of(&field.shape));
         let name = if is_ident(name) { name } else { "…" };
-        lines.push(format!("    #[event({text})]"));
+        lines.push(format!("    #[{noun}({text})]"));
         lines.push(format!("    pub {name}: {ty},"));
     }
     if others {
@@ -111,11 +112,12 @@ fn history(version: u32, rust: &str, breaking: &[&Difference], stored: &Object, 
 /// A struct for the old shape, from which the new one is made.
 pub(super) fn old_struct(key: &Key, rust: &str, version: u32, stored: &Definition) -> Vec<String> {
     let old = format!("{rust}V{}", key.version);
+    let (noun, id) = (key.noun(), if key.is_entity() { ", id = …" } else { "" });
     let mut lines = vec![
-        format!("#[event(version = {version}, from = {old})]"),
+        format!("#[{noun}(version = {version}, from = {old}{id})]"),
         format!("pub struct {rust} …"),
         String::new(),
-        format!("#[event(name = {:?}, version = {})]", key.name, key.version),
+        format!("#[{noun}(name = {:?}, version = {}{id})]", key.name, key.version),
     ];
     lines.append(&mut struct_of(&old, stored));
     lines.push(String::new());

@@ -2,16 +2,23 @@ use std::error::Error;
 
 use serde_json::Value;
 
+use super::lock::ENTITIES;
 use super::shapes::{Found, Shapes};
-use crate::{EventEnum, EventInfo, EventSourced};
+use crate::state::Entity;
+use crate::{EncodeError, EventEnum, EventInfo, EventSourced};
 
-/// One aggregate or a tuple of several: `Account`, `(Account, Transfer)`.
+/// One aggregate or entity, or a tuple of several: `Account`, `(Account, Transfer, Deployment)`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is neither an aggregate nor an entity",
+    label = "has no stored shapes",
+    note = "list structs with `#[derive(Aggregate)]` or `#[entity]` here, or a tuple of them"
+)]
 pub trait Aggregates {
     #[doc(hidden)]
     fn each(visit: &mut dyn FnMut(Category));
 }
 
-/// Everything that is known about the events of an aggregate.
+/// Everything that is known about the events of an aggregate, or about an entity.
 #[doc(hidden)]
 pub struct Category {
     pub(super) name: &'static str,
@@ -20,7 +27,7 @@ pub struct Category {
     pub(super) read: Read,
 }
 
-/// Reads a stored event of the aggregate, and gives what it is read as.
+/// Reads what is stored under a name, and gives what it is read as.
 pub(super) type Read = fn(name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread>;
 
 /// Why a payload is not read as events that could be stored today.
@@ -31,7 +38,7 @@ pub(super) enum Unread {
     Unstorable(String),
 }
 
-/// An event as it would be stored today.
+/// An event or an entity as it would be stored today.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reading {
     pub(super) name: String,
@@ -56,19 +63,40 @@ fn read<A: EventSourced>(name: &str, version: u32, data: &Value) -> Result<Vec<R
     let payload = data.to_string();
     let events = A::Event::decode(name, version, payload.as_bytes());
     let events = events.map_err(|error| Unread::Refused(with_source(&error)))?;
-    let reading = |event: A::Event| {
-        let mut stored = Vec::new();
-        event
-            .encode(&mut stored)
-            .map_err(|error| Unread::Unstorable(with_source(&error)))?;
-        let info = event.info();
-        Ok(Reading {
-            name: info.name.to_owned(),
-            version: info.shape_version,
-            data: serde_json::from_slice(&stored).map_err(|error| Unread::Unstorable(error.to_string()))?,
-        })
-    };
-    events.into_iter().map(reading).collect()
+    let events = events.into_iter();
+    events
+        .map(|event| reading(event.info(), |out| event.encode(out)))
+        .collect()
+}
+
+/// Visits an entity.
+#[doc(hidden)]
+pub fn each_entity<E: Entity>(visit: &mut dyn FnMut(Category)) {
+    let mut shapes = Shapes::default();
+    E::shapes(&mut shapes);
+    visit(Category {
+        name: ENTITIES,
+        events: const { &[EventInfo::of::<E>()] },
+        found: shapes.found,
+        read: read_entity::<E>,
+    });
+}
+
+fn read_entity<E: Entity>(_: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread> {
+    let entity = E::decode(version, data.to_string().as_bytes());
+    let entity = entity.map_err(|error| Unread::Refused(with_source(&error)))?;
+    Ok(vec![reading(EventInfo::of::<E>(), |out| entity.encode(out))?])
+}
+
+/// What would be stored.
+fn reading(info: EventInfo, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) -> Result<Reading, Unread> {
+    let mut stored = Vec::new();
+    encode(&mut stored).map_err(|error| Unread::Unstorable(with_source(&error)))?;
+    Ok(Reading {
+        name: info.name.to_owned(),
+        version: info.shape_version,
+        data: serde_json::from_slice(&stored).map_err(|error| Unread::Unstorable(error.to_string()))?,
+    })
 }
 
 /// The message of an error with those of what caused it.

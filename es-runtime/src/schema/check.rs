@@ -176,7 +176,7 @@ fn guess(key: &Key, entry: &Entry, lock: &Lock, today: &Today) -> Guess {
     let moved = today
         .shapes
         .keys()
-        .find(|other| other.name == key.name && !renamed::is_locked(lock, other));
+        .find(|other| other.name == key.name && other.noun() == key.noun() && !renamed::is_locked(lock, other));
     if let Some(other) = moved {
         let category = other.category.clone();
         return Guess::Moved { category };
@@ -189,8 +189,7 @@ fn renamed_aggregate(category: &str, lock: &Lock, today: &Today) -> Option<Strin
     let mut names = lock.keys().filter(|key| key.category == category).map(|key| &key.name);
     let first = names.next()?;
     let new = today
-        .read
-        .keys()
+        .categories()
         .filter(|name| !lock.keys().any(|key| key.category == **name));
     new.filter(|name| today.knows_name(name, first) && names.clone().all(|event| today.knows_name(name, event)))
         .map(ToOwned::to_owned)

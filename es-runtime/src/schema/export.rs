@@ -5,9 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::aggregates::Aggregates;
+use super::lock::Key;
 
-/// Writes a JSON Schema (draft 2020-12) of each event of the aggregates `S` into `folder`, in each version that can be read:
-/// `<folder>/<category>/<name>.<version>.json`. Files that are there already and are not of this build's events stay.
+/// Writes a JSON Schema (draft 2020-12) of each event of the aggregates and each entity of `S` into `folder`, in each version that
+/// can be read: `<folder>/<category>/<name>.<version>.json`, and `<folder>/<name>.<version>.json` for an entity. Other files that are
+/// there already stay.
 ///
 /// ```no_run
 /// # use es_runtime::prelude::*;
@@ -31,27 +33,25 @@ pub fn export<S: Aggregates>(folder: impl AsRef<Path>) -> io::Result<()> {
         for found in category.found {
             if result.is_ok() {
                 let file = format!("{}.{}.json", found.name, found.version);
-                result = write(
-                    &folder.join(category.name),
-                    &file,
-                    category.name,
-                    &found.name,
-                    found.version,
-                    found.schema,
-                );
+                let key = Key {
+                    category: category.name.to_owned(),
+                    name: found.name,
+                    version: found.version,
+                };
+                result = write(&folder.join(category.name), &file, &key, found.schema);
             }
         }
     });
     result
 }
 
-fn write(folder: &Path, file: &str, category: &str, name: &str, version: u32, schema: Option<Value>) -> io::Result<()> {
+fn write(folder: &Path, file: &str, key: &Key, schema: Option<Value>) -> io::Result<()> {
     let Some(mut schema) = schema else {
-        let message = format!("the shape of event `{category}/{name}` is not known: implement `Stored::shapes`");
+        let message = format!("the shape of `{key}` is not known: implement `Stored::shapes`");
         return Err(io::Error::other(message));
     };
     if let Value::Object(schema) = &mut schema {
-        schema.insert("title".to_owned(), format!("{category}/{name} {version}").into());
+        schema.insert("title".to_owned(), key.to_string().into());
     }
     fs::create_dir_all(folder)?;
     fs::write(folder.join(file), format!("{schema:#}\n"))

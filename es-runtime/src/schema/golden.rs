@@ -119,7 +119,7 @@ impl Golden<'_> {
         for sample in &mut samples {
             self.check_sample(key, sample);
         }
-        let after = print(&samples);
+        let after = print(key, &samples);
         if self.problems.len() == before && self.accept && text.as_deref() != Some(&after) {
             self.writes.insert(path, after);
         }
@@ -207,9 +207,9 @@ impl Golden<'_> {
     }
 
     fn read(&self, category: &str, name: &str, version: u32, data: &Value) -> Result<Vec<Reading>, Unread> {
-        match self.today.read.get(category) {
+        match self.today.reader(category, name) {
             Some(read) => read(name, version, data),
-            None => Err(Unread::Refused(format!("there is no aggregate `{category}`"))),
+            None => Err(Unread::Refused(format!("nothing reads `{name}`"))),
         }
     }
 
@@ -275,11 +275,11 @@ pub(super) fn one_line(readings: &[Reading]) -> String {
     }
 }
 
-fn print(samples: &[Sample]) -> String {
+fn print(key: &Key, samples: &[Sample]) -> String {
     let samples = samples.iter().map(|sample| {
         let reads_as = sample.reads_as.iter().flatten();
-        let reads_as =
-            reads_as.map(|Reading { name, version, data }| json!({ "event": name, "version": version, "data": data }));
+        let reads_as = reads_as
+            .map(|Reading { name, version, data }| json!({ key.noun(): name, "version": version, "data": data }));
         json!({ "payload": sample.stored, "reads_as": reads_as.collect::<Value>() })
     });
     format!("{:#}\n", samples.collect::<Value>())
@@ -313,10 +313,10 @@ fn sample(mut sample: Value) -> Result<Sample, String> {
 fn reading(reading: &Value) -> Result<Reading, String> {
     let parts = || {
         Some(Reading {
-            name: reading.get("event")?.as_str()?.to_owned(),
+            name: reading.get("event").or(reading.get("entity"))?.as_str()?.to_owned(),
             version: reading.get("version")?.as_u64()?.try_into().ok()?,
             data: reading.get("data")?.clone(),
         })
     };
-    parts().ok_or_else(|| format!("`reads_as` holds {reading} instead of an `event`, `version` and `data`"))
+    parts().ok_or_else(|| format!("`reads_as` holds {reading} instead of an `event` or `entity`, `version` and `data`"))
 }

@@ -7,24 +7,45 @@ use super::shape::Definition;
 use super::text::Parser;
 
 const HEADER: &str = "\
-# The stored shape of every event, written and checked by a test. After an addition: ES_EVENTS_LOCK=accept cargo test
+# The stored shape of every event and entity, written and checked by a test. After an addition: ES_EVENTS_LOCK=accept cargo test
 #
 #   field?: T = v   may be missing, and is then read as v (without one: as nothing)
 #   ...: T          any further fields; what is not listed is not read
 #   T[]   [T, U]    a list; a tuple
 #   T | U   T / U   either; the first that fits
-#   @T              a type that contains itself, given below the event by `with`
+#   @T              a type that contains itself, given below by `with`
 ";
 
-/// Under what an event is stored.
+/// Under what an event or an entity is stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
+    /// The name of the aggregate, or [`ENTITIES`].
     pub(super) category: String,
     pub(super) name: String,
     pub(super) version: u32,
 }
 
+/// The category of entities, which belong to no aggregate. No aggregate has this name.
+pub(super) const ENTITIES: &str = "";
+
+/// The word before the name of an entity.
+const ENTITY: &str = "entity";
+
 impl Key {
+    pub(super) fn is_entity(&self) -> bool {
+        self.category == ENTITIES
+    }
+
+    /// The name of its attribute.
+    pub(super) fn noun(&self) -> &'static str {
+        if self.is_entity() { ENTITY } else { "event" }
+    }
+
+    /// Several of them.
+    pub(super) fn nouns(&self) -> &'static str {
+        if self.is_entity() { "entities" } else { "events" }
+    }
+
     /// Returns whether `other` is a newer version of the same event.
     pub(super) fn is_older_than(&self, other: &Self) -> bool {
         self.category == other.category && self.name == other.name && self.version < other.version
@@ -33,7 +54,16 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{} {}", self.category, self.name, self.version)
+        let Self {
+            category,
+            name,
+            version,
+        } = self;
+        if self.is_entity() {
+            write!(f, "{ENTITY} {name} {version}")
+        } else {
+            write!(f, "{category}/{name} {version}")
+        }
     }
 }
 
@@ -86,9 +116,13 @@ pub(super) fn read(text: &str) -> Result<Lock, String> {
 }
 
 fn entry(parser: &mut Parser<'_>) -> Result<(Key, Entry), String> {
-    let category = parser.word("the name of an aggregate")?.to_owned();
-    parser.expect("/")?;
-    let name = parser.word("the name of an event")?.to_owned();
+    let mut category = parser.word("the name of an aggregate")?.to_owned();
+    if category == ENTITY && !parser.is_at("/") {
+        ENTITIES.clone_into(&mut category);
+    } else {
+        parser.expect("/")?;
+    }
+    let name = parser.word("a name")?.to_owned();
     let version = parser.word("the version of its shape")?;
     let version = version
         .parse()

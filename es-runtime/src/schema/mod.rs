@@ -23,7 +23,11 @@ mod text;
 mod today;
 
 pub use aggregates::Aggregates;
+#[doc(hidden)]
+pub use aggregates::{Category, each_entity};
 pub use events_lock::{Additions, EventsLockError, check_events_lock};
 pub use export::export;
 pub use schemars;
 pub use shapes::Shapes;
+#[doc(hidden)]
+pub use shapes::schema_of;

@@ -76,7 +76,7 @@ impl Report<'_> {
                 let newer =
                     |other: &Problem| matches!(other, Problem::Vanished { key: other, .. } if key.is_older_than(other));
                 if !all.iter().any(newer) {
-                    vanished(key, stored, guess, &mut section);
+                    self.vanished(key, stored, guess, &mut section);
                 }
             }
             Problem::AggregateVanished { category, renamed } => {
@@ -118,16 +118,18 @@ impl Report<'_> {
                     _ => "a retired event".to_owned(),
                 };
                 section.line(format_args!(
-                    "{key} is {was}, but `{rust}` has the name now: stored events would be read as `{rust}`"
+                    "{key} is {was}, but `{rust}` has the name now: stored {} would be read as `{rust}`",
+                    key.nouns()
                 ));
                 section.line(format_args!(
-                    "  give `{rust}` another name, `#[event(name = \"…\")]`, and keep what read `{}`",
+                    "  give `{rust}` another name, `#[{}(name = \"…\")]`, and keep what read `{}`",
+                    key.noun(),
                     key.name
                 ));
             }
             Problem::Unknown { key, rust } => {
                 section.line(format_args!(
-                    "{key}: `Event` is implemented by hand for `{rust}` and does not tell its shape, write"
+                    "{key}: `Stored` is implemented by hand for `{rust}` and does not tell its shape, write"
                 ));
                 section.code(&[
                     "fn shapes(out: &mut Shapes) {".to_owned(),
@@ -153,8 +155,9 @@ impl Report<'_> {
         };
         let event = history_of(rust);
         section.line(format_args!(
-            "{key} (`{}`) has changed, and events are stored as it was",
-            event.unwrap_or(rust)
+            "{key} (`{}`) has changed, and {} are stored as it was",
+            event.unwrap_or(rust),
+            key.nouns()
         ));
         section.differences(differences);
         match event {
@@ -171,8 +174,10 @@ impl Report<'_> {
             )),
         }
         if nothing_in_common(stored, differences) {
+            let noun = key.noun();
+            let retire = if key.is_entity() { "keep what reads" } else { "retire" };
             section.line(format_args!(
-                "  or, if `{rust}` is another event, give it a name of its own, `#[event(name = \"…\")]`, and retire this one"
+                "  or, if `{rust}` is another {noun}, give it a name of its own, `#[{noun}(name = \"…\")]`, and {retire} this one"
             ));
         }
         for difference in differences {
@@ -181,7 +186,8 @@ impl Report<'_> {
             }
         }
         section.line(format_args!(
-            "  or, if no such event was ever stored, delete `{key}` from `{}`, and accept it anew",
+            "  or, if no such {} was ever stored, delete `{key}` from `{}`, and accept it anew",
+            key.noun(),
             self.file
         ));
     }
@@ -204,7 +210,10 @@ impl Report<'_> {
             Flaw::Refused { stored, error } => {
                 section.line(format_args!("{key} can no longer be read: {error}"));
                 section.line(format_args!("  the payload in `{path}` is\n    {stored}"));
-                section.line("  stored events are facts: let it be read as before, or from a new version on");
+                section.line(format_args!(
+                    "  stored {} stay as they are: let it be read as before, or from a new version on",
+                    key.nouns()
+                ));
             }
             Flaw::CannotBeMade { stored, error } => {
                 section.line(format_args!(
@@ -231,9 +240,38 @@ impl Report<'_> {
                 let reading = one_line(std::slice::from_ref(reading));
                 section.does_not_come_back(key, reading, error);
             }
-            Flaw::Orphan => section.line(format_args!("`{path}` is of no event in `{}`: delete it", self.file)),
+            Flaw::Orphan => section.line(format_args!("`{path}` is of nothing in `{}`: delete it", self.file)),
         }
         section.text
+    }
+
+    fn vanished(&self, key: &Key, stored: &Definition, guess: &Guess, section: &mut Section) {
+        section.line(format_args!(
+            "{key} is gone, and stored {} of this name cannot be read",
+            key.nouns()
+        ));
+        if key.is_entity() {
+            if let Guess::Renamed(renamed) = guess {
+                self::renamed(key, renamed, section);
+            }
+            section.line(format_args!(
+                "  list it in the line that checks `{}`; if none is stored any more, delete it there",
+                self.file
+            ));
+            return;
+        }
+        match guess {
+            Guess::Renamed(renamed) => {
+                self::renamed(key, renamed, section);
+                section.line("  else retire it, in the `#[aggregate]` block");
+            }
+            Guess::Moved { category } => section.line(format_args!(
+                "  the name is used by aggregate `{category}` now, but stored events stay in the streams of `{}`: retire it there",
+                key.category
+            )),
+            Guess::Removed => section.line("  if it is no longer written, retire it, in the `#[aggregate]` block"),
+        }
+        section.code(&advice::retired(key, stored));
     }
 
     fn additions(&self, additions: &[Addition]) -> String {
@@ -260,24 +298,6 @@ impl Report<'_> {
     }
 }
 
-fn vanished(key: &Key, stored: &Definition, guess: &Guess, section: &mut Section) {
-    section.line(format_args!(
-        "{key} is gone, and stored events of this name cannot be read"
-    ));
-    match guess {
-        Guess::Renamed(renamed) => {
-            self::renamed(key, renamed, section);
-            section.line("  else retire it, in the `#[aggregate]` block");
-        }
-        Guess::Moved { category } => section.line(format_args!(
-            "  the name is used by aggregate `{category}` now, but stored events stay in the streams of `{}`: retire it there",
-            key.category
-        )),
-        Guess::Removed => section.line("  if it is no longer written, retire it, in the `#[aggregate]` block"),
-    }
-    section.code(&advice::retired(key, stored));
-}
-
 fn renamed(key: &Key, renamed: &Renamed, section: &mut Section) {
     let Renamed { likely, others, rivals } = renamed;
     let list = |names: &[String]| {
@@ -290,7 +310,8 @@ fn renamed(key: &Key, renamed: &Renamed, section: &mut Section) {
     if !rivals.is_empty() {
         let rivals = list(rivals);
         section.line(format_args!(
-            "  gone as well, with the same shape: {rivals}. A new event can be only one of them"
+            "  gone as well, with the same shape: {rivals}. A new {} can be only one of them",
+            key.noun()
         ));
     }
     if let Some(rust) = likely {
@@ -298,7 +319,7 @@ fn renamed(key: &Key, renamed: &Renamed, section: &mut Section) {
             "  `{rust}` looks like it: if it has another name now, write"
         ));
         section.code(&[
-            format!("#[event(alias = {:?})]", key.name),
+            format!("#[{}(alias = {:?})]", key.noun(), key.name),
             format!("pub struct {rust} …"),
         ]);
     }
@@ -309,7 +330,8 @@ fn renamed(key: &Key, renamed: &Renamed, section: &mut Section) {
         ));
         if likely.is_none() && rivals.is_empty() {
             section.line(format_args!(
-                "  if it is one of them, add `#[event(alias = {:?})]` to that one",
+                "  if it is one of them, add `#[{}(alias = {:?})]` to that one",
+                key.noun(),
                 key.name
             ));
         }
@@ -371,7 +393,8 @@ impl Section {
 
     fn does_not_come_back(&mut self, key: &Key, what: impl fmt::Display, error: &str) {
         self.line(format_args!(
-            "{key} is read as an event that does not come back from a store"
+            "{key} is read as {} that does not come back from a store",
+            if key.is_entity() { "an entity" } else { "an event" }
         ));
         self.line(format_args!("    {what}\n    {error}"));
         self.line("  what is written and what is read must have the same form");

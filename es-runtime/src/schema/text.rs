@@ -215,6 +215,11 @@ impl<'a> Parser<'a> {
         found
     }
 
+    /// Returns whether this comes next.
+    pub(super) fn is_at(&mut self, sign: &str) -> bool {
+        self.rest().starts_with(sign)
+    }
+
     /// Takes the keyword if it comes next, and is not the name of a field.
     fn take_keyword(&mut self, keyword: &str, then: char) -> bool {
         let follows = |rest: &str| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::aggregates::{Aggregates, Read};
-use super::lock::{Key, Role};
+use super::lock::{ENTITIES, Key, Role};
 use super::shape::Definition;
 use super::shapes::Found;
 use crate::EventInfo;
@@ -11,8 +11,8 @@ use crate::EventInfo;
 #[derive(Default)]
 pub(super) struct Today {
     pub(super) shapes: BTreeMap<Key, Readable>,
-    /// The readers of each aggregate's events.
-    pub(super) read: BTreeMap<String, Read>,
+    /// The readers: of each aggregate's events, and of each entity under each of its names.
+    read: BTreeMap<(String, String), Read>,
     /// The version that is written of each event, under its earlier names too.
     pub(super) versions: BTreeMap<(String, String), u32>,
     /// Events whose implementation by hand does not tell their shape.
@@ -29,9 +29,19 @@ impl Today {
     pub(super) fn of<S: Aggregates>() -> Self {
         let mut today = Self::default();
         S::each(&mut |category| {
-            today.read.insert(category.name.to_owned(), category.read);
+            let is_aggregate = category.name != ENTITIES;
+            if is_aggregate {
+                today
+                    .read
+                    .insert((category.name.to_owned(), String::new()), category.read);
+            }
             for info in category.events {
                 for name in info.aliases.iter().chain([&info.name]) {
+                    if !is_aggregate {
+                        today
+                            .read
+                            .insert((ENTITIES.to_owned(), (*name).to_owned()), category.read);
+                    }
                     let event = (category.name.to_owned(), (*name).to_owned());
                     today.versions.insert(event, info.shape_version);
                 }
@@ -74,6 +84,20 @@ impl Today {
         self.versions.get(&(key.category.clone(), key.name.clone())).copied()
     }
 
+    /// The reader of what is stored under this name.
+    pub(super) fn reader(&self, category: &str, name: &str) -> Option<Read> {
+        let name = if category == ENTITIES { name } else { "" };
+        self.read.get(&(category.to_owned(), name.to_owned())).copied()
+    }
+
+    /// The names of all aggregates.
+    pub(super) fn categories(&self) -> impl Iterator<Item = &str> {
+        self.read
+            .keys()
+            .map(|(category, _)| &**category)
+            .filter(|category| *category != ENTITIES)
+    }
+
     pub(super) fn knows_name(&self, category: &str, name: &str) -> bool {
         self.shapes
             .keys()
@@ -81,6 +105,6 @@ impl Today {
     }
 
     pub(super) fn knows_category(&self, category: &str) -> bool {
-        self.read.contains_key(category)
+        category == ENTITIES || self.read.contains_key(&(category.to_owned(), String::new()))
     }
 }

@@ -1,4 +1,4 @@
-//! Entities of which only the latest state is kept, in memory and in a [`StateStore`](crate::store::StateStore).
+#![doc = include_str!("../../docs/latest-state.md")]
 
 mod changes;
 mod entity;

@@ -30,13 +30,13 @@ pub trait ArchiveStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`RestoreError::Indeterminate`] if the outcome is unknown: read [`appends`](Self::appends) again. After every other error nothing is
+    /// [`RestoreAppendError::Indeterminate`] if the outcome is unknown: read [`appends`](Self::appends) again. After every other error nothing is
     /// stored.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves all of the appends stored, or none.
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError>;
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError>;
 }
 
 /// An append as it was recorded.
@@ -108,6 +108,7 @@ impl RecordedAppend {
                 streams: vec![StreamAppend {
                     stream: event.stream.clone(),
                     expected: before(event.version, 1),
+                    last: None,
                     events: vec![given(event)],
                 }],
             },
@@ -118,8 +119,8 @@ impl RecordedAppend {
     ///
     /// # Errors
     ///
-    /// [`RestoreError`] if it was not.
-    pub fn check(&self, appended: &Appended) -> Result<(), RestoreError> {
+    /// [`RestoreAppendError`] if it was not.
+    pub fn check(&self, appended: &Appended) -> Result<(), RestoreAppendError> {
         if appended.repeated {
             let is_same = appended.id == self.append.id;
             return Err(self.repeated(if is_same { "id" } else { "idempotency key" }));
@@ -129,11 +130,11 @@ impl RecordedAppend {
     }
 
     /// Checks that the position that it gets is its own.
-    pub(crate) fn check_position(&self, actual: Position) -> Result<(), RestoreError> {
+    pub(crate) fn check_position(&self, actual: Position) -> Result<(), RestoreAppendError> {
         if actual == self.position {
             return Ok(());
         }
-        Err(RestoreError::Misplaced {
+        Err(RestoreAppendError::Misplaced {
             append: self.append.id,
             expected: self.position,
             actual,
@@ -141,11 +142,11 @@ impl RecordedAppend {
     }
 
     /// Checks that its time is not before `last`.
-    pub(crate) fn check_time(&self, last: Timestamp) -> Result<(), RestoreError> {
+    pub(crate) fn check_time(&self, last: Timestamp) -> Result<(), RestoreAppendError> {
         if last <= self.recorded_at {
             return Ok(());
         }
-        Err(RestoreError::BackInTime {
+        Err(RestoreAppendError::BackInTime {
             append: self.append.id,
             recorded_at: self.recorded_at,
             last,
@@ -153,9 +154,9 @@ impl RecordedAppend {
     }
 
     /// The error of an append of which `what` is stored already.
-    pub(crate) fn repeated(&self, what: &str) -> RestoreError {
+    pub(crate) fn repeated(&self, what: &str) -> RestoreAppendError {
         let refused = AppendError::invalid(format!("its {what} is stored already"));
-        RestoreError::refused(self.append.id, refused)
+        RestoreAppendError::refused(self.append.id, refused)
     }
 
     /// Returns the number of its events.
@@ -178,6 +179,7 @@ fn stream_append(part: &StreamAppended, events: Vec<RecordedEvent>) -> Result<St
     Ok(StreamAppend {
         stream: stream.clone(),
         expected: before(*version, part.events as u64),
+        last: None,
         events: events.into_iter().map(given).collect(),
     })
 }
@@ -201,7 +203,7 @@ fn given(event: RecordedEvent) -> NewEvent {
 /// Why appends were not restored, or are not known to be.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum RestoreError {
+pub enum RestoreAppendError {
     /// The log does not end where the append belongs: it holds other events, or somebody else writes to the store.
     #[error("append {append} belongs at position {expected}, and would be stored at {actual}")]
     Misplaced {
@@ -239,7 +241,7 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-impl RestoreError {
+impl RestoreAppendError {
     /// The error of an append that was refused. For stores.
     pub fn refused(append: AppendId, source: AppendError) -> Self {
         let source = Box::new(source);

@@ -35,7 +35,8 @@ impl WriteCap {
     }
 }
 
-const KIND: &str = "write_cap";
+/// The kind of entity that a cap is.
+pub(super) const KIND: &str = "write_cap";
 
 /// The number of times that a cap is saved again after another process has changed it meanwhile.
 const ATTEMPTS: u32 = 100;

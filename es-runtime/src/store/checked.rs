@@ -9,9 +9,9 @@ use super::cursors::check_name;
 use super::in_order::{log_in_order, stream_in_order};
 use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, Checkpoint, CheckpointError, Commit,
-    CommitError, CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams,
-    Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row, RowCount, RowGroup, RowQuery,
-    RowStore, RowTable, StateStore, StoreError, StreamInfo, has_ended,
+    CommitError, CursorStore, Differences, EventKind, EventStore, InlineError, InlineRows, KeyRecord, Lease,
+    LeaseState, Limits, ListStreams, Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row,
+    RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo, has_ended,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -247,4 +247,14 @@ impl<S: RowStore + ?Sized> RowStore for Checked<S> {
     }
 }
 
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Checked<S> {}
+#[async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Checked<S> {
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        self.0.limits().check(&append)?;
+        for InlineRows { projection, table, .. } in &inline {
+            check_name("reader", &projection.reader).map_err(AppendError::from)?;
+            table.check().map_err(AppendError::from)?;
+        }
+        self.0.append_rows(append, inline).await
+    }
+}

@@ -111,27 +111,40 @@ impl Commit {
         self.table.check()?;
         let mut keys = HashSet::with_capacity(self.rows.len());
         for row in &self.rows {
+            row.check()?;
             let key = &*row.key;
-            if key.is_empty() || key.len() > Self::LONGEST_KEY || key.contains('\0') {
-                return Err(rejected(format!(
-                    "{key:?} cannot be the key of a row: use 1 to {} bytes without NUL",
-                    Self::LONGEST_KEY
-                )));
-            }
             if !keys.insert(key) {
                 return Err(rejected(format!("key {key:?} stands twice in one commit")));
             }
-            if let Some(data) = &row.data {
-                let most = Limits::default().payload_depth;
-                let no_json = |error: Box<dyn std::error::Error + Send + Sync>| {
-                    rejected(format!("the row of key {key:?} is not JSON")).caused_by(error)
-                };
-                // Parsing alone does not look into strings.
-                let text = std::str::from_utf8(data).map_err(|error| no_json(Box::new(error)))?;
-                let _: IgnoredAny = serde_json::from_str(text).map_err(|error| no_json(Box::new(error)))?;
-                if depth_above(data, most) > most {
-                    return Err(rejected(format!("the row of key {key:?} is deeper than {most} levels")));
-                }
+        }
+        Ok(())
+    }
+}
+
+impl RowChange {
+    /// Checks that it can be stored in every database as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](crate::StoreErrorKind::Rejected) with what is wrong.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let key = &*self.key;
+        if key.is_empty() || key.len() > Commit::LONGEST_KEY || key.contains('\0') {
+            return Err(rejected(format!(
+                "{key:?} cannot be the key of a row: use 1 to {} bytes without NUL",
+                Commit::LONGEST_KEY
+            )));
+        }
+        if let Some(data) = &self.data {
+            let most = Limits::default().payload_depth;
+            let no_json = |error: Box<dyn std::error::Error + Send + Sync>| {
+                rejected(format!("the row of key {key:?} is not JSON")).caused_by(error)
+            };
+            // Parsing alone does not look into strings.
+            let text = std::str::from_utf8(data).map_err(|error| no_json(Box::new(error)))?;
+            let _: IgnoredAny = serde_json::from_str(text).map_err(|error| no_json(Box::new(error)))?;
+            if depth_above(data, most) > most {
+                return Err(rejected(format!("the row of key {key:?} is deeper than {most} levels")));
             }
         }
         Ok(())

@@ -8,9 +8,9 @@ use futures_core::stream::BoxStream;
 
 use super::{
     Advance, Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, Checkpoint, CheckpointError, Commit,
-    CommitError, CursorStore, Differences, EventKind, EventStore, KeyRecord, Lease, LeaseState, Limits, ListStreams,
-    Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount, RowGroup, RowQuery, RowStore,
-    RowTable, StateStore, StoreError, StreamInfo,
+    CommitError, CursorStore, Differences, EventKind, EventStore, InlineError, InlineRows, KeyRecord, Lease,
+    LeaseState, Limits, ListStreams, Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount,
+    RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo,
 };
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -183,4 +183,9 @@ impl<S: RowStore + ?Sized> RowStore for Arc<S> {
     }
 }
 
-impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {}
+#[async_trait]
+impl<S: ProjectionStore + ?Sized> ProjectionStore for Arc<S> {
+    async fn append_rows(&self, append: Append, inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        (**self).append_rows(append, inline).await
+    }
+}

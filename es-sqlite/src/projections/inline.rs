@@ -1,45 +1,83 @@
 //! The writer's work for inline projections, in the transaction of an append.
 
+use bytes::Bytes;
 use es_runtime::Position;
-use es_runtime::projection::sql::{InlineError, InlineReader, InlineSteps, WriteError};
-use es_runtime::store::{AppendError, CommitError};
+use es_runtime::projection::sql::{InlineSteps, WriteError};
+use es_runtime::store::{AppendError, CommitError, InlineError, InlineReader, InlineRows, RowChange};
+use rusqlite::OptionalExtension as _;
 
-use super::sql::SqliteTransaction;
+use super::table::TableSql;
 use super::writer::{Outcome, ProjectionWriter};
 use crate::error::Problem;
+use crate::request::Inline;
+use crate::rows;
 
 impl ProjectionWriter<'_> {
-    /// Runs the steps of all projections. What is refused has left nothing behind; else [`keep_inline`](Self::keep_inline) ends it.
-    pub(crate) fn run_inline(
-        &mut self,
-        inline: &[InlineSteps<SqliteTransaction<'static>>],
-    ) -> Outcome<(), InlineError> {
-        for (projection, InlineSteps { projection: reader, .. }) in inline.iter().enumerate() {
+    /// Folds the rows of all projections, which are returned, and runs their steps. What is refused has left nothing
+    /// behind; otherwise [`keep_inline`](Self::keep_inline) ends it.
+    pub(crate) fn run_inline(&mut self, inline: &Inline) -> Outcome<Vec<Vec<RowChange>>, InlineError> {
+        let of_steps = inline.steps.iter().map(|steps| &steps.projection);
+        let of_rows = inline.rows.iter().map(|rows| &rows.projection);
+        for (projection, reader) in of_steps.chain(of_rows).enumerate() {
             if !self.is_level(reader)? {
                 return Ok(Err(InlineError::Behind { projection }));
             }
         }
+        let mut changes = Vec::with_capacity(inline.rows.len());
+        for (index, rows) in inline.rows.iter().enumerate() {
+            match self.fold(inline.steps.len() + index, rows)? {
+                Ok(of_rows) => changes.push(of_rows),
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        if inline.steps.is_empty() {
+            return Ok(Ok(changes));
+        }
         self.savepoint()?;
-        for (projection, InlineSteps { steps, .. }) in inline.iter().enumerate() {
+        for (projection, InlineSteps { steps, .. }) in inline.steps.iter().enumerate() {
             if let Err(error) = self.run(steps)? {
                 self.undo()?;
                 return Ok(Err(refused(projection, error)));
             }
         }
-        Ok(Ok(()))
+        Ok(Ok(changes))
     }
 
-    /// The append is written, up to `last`: moves the checkpoints there.
+    /// The append is written, behind `before` and up to `last`: writes the rows, and moves the checkpoints there.
     pub(crate) fn keep_inline(
         &mut self,
-        inline: &[InlineSteps<SqliteTransaction<'static>>],
+        inline: &Inline,
+        changes: Vec<Vec<RowChange>>,
+        before: Position,
         last: Position,
     ) -> Result<(), Problem> {
-        for InlineSteps { projection, .. } in inline {
-            let event = self.event_at(last)?;
+        let event = self.event_at(last)?;
+        for InlineSteps { projection, .. } in &inline.steps {
             self.stand(&projection.reader, last, event)?;
         }
+        for (InlineRows { projection, table, .. }, changes) in inline.rows.iter().zip(changes) {
+            let changes: Vec<_> = changes.into_iter().map(|change| change.behind(before)).collect();
+            self.write_rows(table, &changes)?;
+            self.stand(&projection.reader, last, event)?;
+        }
+        if inline.steps.is_empty() {
+            return Ok(());
+        }
         self.keep()
+    }
+
+    /// What becomes of the rows, as they are in this transaction.
+    fn fold(&mut self, projection: usize, rows: &InlineRows) -> Outcome<Vec<RowChange>, InlineError> {
+        if let Err(absent) = self.check_table(&rows.table)? {
+            return Ok(Err(AppendError::from(absent).into()));
+        }
+        let sql = TableSql::new(&rows.table).data();
+        let mut data = Vec::with_capacity(rows.fold.keys().len());
+        for key in rows.fold.keys() {
+            let read = |row: &rusqlite::Row<'_>| Ok(Bytes::copy_from_slice(rows::bytes(row, 0)?));
+            data.push(self.statements.get(&sql)?.query_row([key], read).optional()?);
+        }
+        Ok(rows.fold.run(projection, &data))
     }
 
     /// Returns whether the projection has taken in all events of its categories. Nobody else writes in the meantime.

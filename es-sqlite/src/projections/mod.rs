@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::store::{
-    Advance, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, Lease, LeaseState, Parked,
-    ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore, RowTable,
+    Advance, Append, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Differences, InlineError,
+    InlineRows, Lease, LeaseState, Parked, ProjectionStore, Replace, Row, RowCount, RowGroup, RowQuery, RowStore,
+    RowTable,
 };
 use es_runtime::{Position, StoreError};
 use tokio::sync::oneshot;
@@ -25,6 +26,7 @@ pub(crate) use writer::ProjectionWriter;
 
 use crate::SqliteStore;
 use crate::error::Problem;
+use crate::request::Inline;
 use job::Awaited;
 
 /// The assumed size of a row beyond its data.
@@ -119,7 +121,13 @@ impl CursorStore for SqliteStore {
     }
 }
 
-impl ProjectionStore for SqliteStore {}
+#[async_trait]
+impl ProjectionStore for SqliteStore {
+    async fn append_rows(&self, append: Append, rows: Vec<InlineRows>) -> Result<Appended, InlineError> {
+        let steps = Vec::new();
+        self.request_append(append, Inline { steps, rows }).await
+    }
+}
 
 #[async_trait]
 impl RowStore for SqliteStore {

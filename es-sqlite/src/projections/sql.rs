@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use es_runtime::StoreError;
-use es_runtime::projection::sql::{
-    Blocking, InlineError, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError,
-};
-use es_runtime::store::{Advance, Append, Appended, CommitError, Lease};
+use es_runtime::projection::sql::{Blocking, InlineSteps, SqlSchema, SqlStore, SqlTransaction, Steps, WriteError};
+use es_runtime::store::{Advance, Append, Appended, CommitError, InlineError, InlineRows, Lease};
 use rusqlite::{Connection, Params, Row};
 
 use super::job::Doubt;
 use crate::SqliteStore;
+use crate::request::Inline;
 use crate::statements::Statements;
 
 /// The transaction in which an event is applied: what the `#[apply]` methods of an SQL projection take first.
@@ -84,9 +83,10 @@ impl SqlStore<SqliteTransaction<'static>> for SqliteStore {
     async fn append_with(
         &self,
         append: Append,
-        inline: Vec<InlineSteps<SqliteTransaction<'static>>>,
+        steps: Vec<InlineSteps<SqliteTransaction<'static>>>,
+        rows: Vec<InlineRows>,
     ) -> Result<Appended, InlineError> {
-        self.request_append(append, inline).await
+        self.request_append(append, Inline { steps, rows }).await
     }
 
     async fn forget_schema(&self, schema: &SqlSchema, reader: &str, lease: &Lease) -> Result<(), CommitError> {

@@ -41,6 +41,10 @@ impl TableSql {
         ))
     }
 
+    pub(crate) fn data(&self) -> String {
+        format!("SELECT data FROM {} WHERE key = ?1", self.name)
+    }
+
     pub(crate) fn upsert(&self) -> String {
         format!(
             "INSERT INTO {} (key, data, position) VALUES (?1, ?2, ?3)

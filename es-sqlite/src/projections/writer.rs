@@ -132,7 +132,7 @@ impl<'c> ProjectionWriter<'c> {
         Ok(Ok(()))
     }
 
-    fn write_rows(&mut self, table: &RowTable, rows: &[RowChange]) -> Result<(), Problem> {
+    pub(super) fn write_rows(&mut self, table: &RowTable, rows: &[RowChange]) -> Result<(), Problem> {
         let sql = TableSql::new(table);
         let (upsert, delete) = (sql.upsert(), sql.delete());
         for row in rows {
@@ -332,7 +332,7 @@ impl<'c> ProjectionWriter<'c> {
         Ok(self.statements.get(sql)?.exists((reader, rows::column(position.0)))?)
     }
 
-    fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
+    pub(super) fn check_table(&mut self, table: &RowTable) -> Outcome<(), StoreError> {
         check_table(&mut self.statements, table)
     }
 }

@@ -10,6 +10,7 @@ use es_runtime::prelude::*;
 
 use crate::account::Open;
 use crate::accounts::accounts;
+use crate::archive::{Archive, export};
 use crate::balances::balances;
 use crate::entry::Entry;
 use crate::error::BankError;
@@ -23,6 +24,7 @@ use crate::show::{When, show};
 use crate::store::Store;
 use crate::summary::Summary;
 use crate::watch::watch;
+use crate::what_if::{Supposed, what_if};
 use crate::{AccountNumber, Cents};
 
 const EXAMPLES: &str = "\
@@ -32,7 +34,8 @@ Examples:
   banking show ACC-000001                            one of them
   banking show ACC-000001 --at-version 3             as it was after its third event
   banking show ACC-000001 --at 2025-03-31T00:00:00Z  as it was at that time, though imported today
-  banking history ACC-000001                         all that has happened to it
+  banking history ACC-000001                         all that has happened to it; --diff shows what each event changed
+  banking what-if ACC-000001 withdraw 80 --at-version 2   what would have come of it; nothing is done
   banking balances --top 3                           who has most, from a read model
   banking totals                                     what happened on each day, from tables of SQL
   banking ledger --last 20                           the newest lines of the general ledger, as true as the events
@@ -43,6 +46,8 @@ Examples:
   banking deposit ACC-900001 250.00 --reference r7   sent twice, done once
   banking transfer ACC-900001 ACC-000001 99.90       both accounts change, or neither
   banking --store sqlite:other.db import my.csv      another ledger into another file
+  banking export bank.archive                        all of the bank in one file
+  banking --store sqlite:copy.db import-archive bank.archive
   banking --store memory --json                      try the import without a file, for a program to read
 
 Exit status: 0 done, 1 refused or failed, 2 not understood.";
@@ -117,15 +122,29 @@ enum Command {
     /// Show an account as it is, or as it was
     Show {
         account: AccountNumber,
-        /// As it was after so many events
-        #[arg(long, value_name = "N", conflicts_with = "at")]
-        at_version: Option<u64>,
-        /// As it was then, such as 2026-11-21T09:30:00Z, by the times at which things happened
-        #[arg(long, value_name = "TIME")]
-        at: Option<Timestamp>,
+        #[command(flatten)]
+        then: Then,
     },
     /// Show everything that has happened to an account
-    History { account: AccountNumber },
+    History {
+        account: AccountNumber,
+        /// Only what had happened by then, such as 2026-11-21T09:30:00Z
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
+        /// What each event changed in the account
+        #[arg(long)]
+        diff: bool,
+    },
+    /// Say what would come of a request, to the account as it is, or as it was; nothing is done
+    WhatIf {
+        account: AccountNumber,
+        #[command(subcommand)]
+        request: WhatIf,
+    },
+    /// Write all of the bank to a new file
+    Export { file: PathBuf },
+    /// Import such a file into an empty bank, or go on where an import of it ended
+    ImportArchive { file: PathBuf },
     /// List all accounts
     Accounts,
     /// List the richest accounts, from a read model that is kept up to date
@@ -172,6 +191,46 @@ enum Projections {
     Parked,
 }
 
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum WhatIf {
+    /// Paying money in
+    Deposit {
+        /// Such as 12.34
+        #[arg(allow_negative_numbers = true)]
+        amount: Cents,
+        #[command(flatten)]
+        then: Then,
+    },
+    /// Paying money out
+    Withdraw {
+        /// Such as 12.34
+        #[arg(allow_negative_numbers = true)]
+        amount: Cents,
+        #[command(flatten)]
+        then: Then,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Then {
+    /// As it was after so many events
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    at_version: Option<u64>,
+    /// As it was then, such as 2026-11-21T09:30:00Z, by the times at which things happened
+    #[arg(long, value_name = "TIME")]
+    at: Option<Timestamp>,
+}
+
+impl From<Then> for When {
+    fn from(Then { at_version, at }: Then) -> Self {
+        match (at_version, at) {
+            (Some(version), _) => Self::Version(version),
+            (None, Some(time)) => Self::Time(time),
+            (None, None) => Self::Now,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Reference {
     /// A name for this request: sent again with it, it is not done again
@@ -198,26 +257,38 @@ impl Cli {
         let Self { store, json, command } = self;
         // Looked up before the store is opened, so that a mistake creates no file.
         match (&command, store.missing()) {
-            (None | Some(Command::Import { .. } | Command::Open { .. }), _) | (_, None) => {}
+            (None | Some(Command::Import { .. } | Command::ImportArchive { .. } | Command::Open { .. }), _)
+            | (_, None) => {}
             (_, Some(path)) => return Err(BankError::NoBank(path.to_owned())),
         }
         match command {
             None => import(&store, Ledger::shipped()?, json).await,
             Some(Command::Import { file }) => import(&store, Ledger::open(&file)?, json).await,
-            Some(Command::Show {
-                account,
-                at_version,
-                at,
-            }) => {
-                let when = match (at_version, at) {
-                    (Some(version), _) => When::Version(version),
-                    (None, Some(time)) => When::Time(time),
-                    (None, None) => When::Now,
+            Some(Command::Show { account, then }) => output(
+                &store.open(async |bank| show(bank, account, then.into()).await).await?,
+                json,
+            ),
+            Some(Command::History { account, at, diff }) => output(
+                &store.open(async |bank| history(bank, account, at, diff).await).await?,
+                json,
+            ),
+            Some(Command::WhatIf { account, request }) => {
+                let (request, then) = match request {
+                    WhatIf::Deposit { amount, then } => (Supposed::Deposit(amount), then),
+                    WhatIf::Withdraw { amount, then } => (Supposed::Withdraw(amount), then),
                 };
-                output(&store.open(async |bank| show(bank, account, when).await).await?, json)
+                let asked = store
+                    .open(async |bank| what_if(bank, account, request, then.into()).await)
+                    .await?;
+                output(&asked, json)
             }
-            Some(Command::History { account }) => {
-                output(&store.open(async |bank| history(bank, account).await).await?, json)
+            Some(Command::Export { file }) => {
+                output(&store.open(async |bank| export(bank, &file, json).await).await?, json)
+            }
+            Some(Command::ImportArchive { file }) => {
+                let archive = Archive::open(file).await?;
+                let import = async |bank: &Runtime| archive.import(bank, json).await;
+                output(&store.open_past_the_ledger(import).await?, json)
             }
             Some(Command::Accounts) => output(&store.open(accounts).await?, json),
             Some(Command::Balances { top }) => output(

@@ -81,7 +81,7 @@ impl Importer {
             if turns.len() > ACCOUNTS {
                 turns.forget_done();
             }
-            progress.read(ledger.read());
+            progress.at(ledger.read());
         }
         while !in_hand.is_empty() {
             count(&mut tally, in_hand.join_next().await)?;

@@ -4,6 +4,7 @@
 
 pub mod account;
 mod accounts;
+mod archive;
 mod audit;
 pub mod balance;
 mod balances;
@@ -30,6 +31,7 @@ mod tally;
 mod totals;
 mod turn;
 mod watch;
+mod what_if;
 
 pub use account::Account;
 pub use balance::Balance;

@@ -12,6 +12,8 @@ pub(crate) enum Progress {
     Lines(Lines),
 }
 
+const STYLE: &str = "{prefix} {wide_bar} {percent:>3} %  {eta} left";
+
 /// A line for each tenth.
 pub(crate) struct Lines {
     name: String,
@@ -24,8 +26,17 @@ pub(crate) struct Lines {
 impl Progress {
     /// Of an import.
     pub(crate) fn of_import(ledger: &Ledger) -> Self {
-        let style = "{prefix} {wide_bar} {percent:>3} %  {eta} left";
-        Self::new(ledger.name(), "read", ledger.bytes(), style)
+        Self::new(ledger.name(), "read", ledger.bytes(), STYLE)
+    }
+
+    /// Of an export to an archive of which it is not known how large it will be, by its events.
+    pub(crate) fn of_export(file: &str, events: u64) -> Self {
+        Self::new(file, "exported", events, STYLE)
+    }
+
+    /// Of an import of an archive, by its bytes.
+    pub(crate) fn of_archive(file: &str, bytes: u64) -> Self {
+        Self::new(file, "imported", bytes, STYLE)
     }
 
     /// Of a rebuild of the balances.
@@ -50,12 +61,12 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// So many bytes were read.
-    pub(crate) fn read(&mut self, read: u64) {
+    /// So much was done.
+    pub(crate) fn at(&mut self, done: u64) {
         match self {
             Self::Quiet => {}
-            Self::Bar(bar) => bar.set_position(read),
-            Self::Lines(lines) => lines.at(read),
+            Self::Bar(bar) => bar.set_position(done),
+            Self::Lines(lines) => lines.at(done),
         }
     }
 

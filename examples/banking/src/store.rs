@@ -95,6 +95,37 @@ impl Store {
         visited(&runtime, visit).await
     }
 
+    /// The same, to store events past the general ledger: it takes them in before the bank is closed.
+    pub(crate) async fn open_past_the_ledger<T>(
+        &self,
+        visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
+        match self {
+            Self::Memory => self.open(visit).await,
+            Self::Sqlite(path) => {
+                let visit = async |bank: &Runtime| {
+                    let done = visit(bank).await?;
+                    caught_up::<general_ledger::sqlite::GeneralLedger>(bank).await?;
+                    Ok(done)
+                };
+                visited(
+                    &on_sqlite(builder(SqliteStore::open(path).await?)).start().await?,
+                    visit,
+                )
+                .await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Url(url)) => {
+                let visit = async |bank: &Runtime| {
+                    let done = visit(bank).await?;
+                    caught_up::<general_ledger::postgres::GeneralLedger>(bank).await?;
+                    Ok(done)
+                };
+                visited(&on_postgres(builder(postgres(url).await?)).start().await?, visit).await
+            }
+        }
+    }
+
     /// The totals of each day, which are brought up to date first.
     pub(crate) async fn totals(&self) -> Result<Totals, BankError> {
         match self {

@@ -240,7 +240,7 @@ fn an_event_by_hand_is_asked_for_its_shape() {
     let refused = check_events_lock::<by_hand::Account>(&file, Additions::Accept).unwrap_err();
     let said = refused.to_string();
     assert!(
-        said.contains("account/opened 1: `Event` is implemented by hand for `Opened`"),
+        said.contains("account/opened 1: `Stored` is implemented by hand for `Opened`"),
         "{said}"
     );
     assert!(
@@ -248,8 +248,5 @@ fn an_event_by_hand_is_asked_for_its_shape() {
         "{said}"
     );
     let said = export::<by_hand::Account>(folder.path()).unwrap_err().to_string();
-    assert!(
-        said.contains("the shape of event `account/opened` is not known"),
-        "{said}"
-    );
+    assert!(said.contains("the shape of `account/opened 1` is not known"), "{said}");
 }

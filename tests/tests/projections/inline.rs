@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::inline_balances::InlineBalance;
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
 use es_runtime::projection::{ApplyError, Project};
@@ -94,6 +95,36 @@ es_tests::on_both_databases! {
         runtime.execute(alice, Deposit { amount: 1 }).await.unwrap();
         assert_eq!(dump(&store).await, folded(&store).await);
         assert_eq!(balance(&runtime, alice).await, 51);
+    }
+
+    /// Of an append that one of them refuses, the other keeps nothing.
+    async fn tables_and_rows_of_one_append_stand_or_fall_together(store: _) {
+        let runtime = builder(store.clone()).projection::<Ledger>().projection::<InlineBalance>().start().await.unwrap();
+        let alice = account_with(&runtime, 50).await;
+        let of_rows = async || {
+            let rows = runtime.list::<InlineBalance>().await.unwrap().rows;
+            let row = |row: es_runtime::ProjectionRow<InlineBalance>| (row.key, row.row.cents, i64::try_from(row.row.events).unwrap());
+            rows.into_iter().map(row).collect::<Totals>()
+        };
+        // The ledger refuses both, and the rows 15.
+        for amount in [13, 15] {
+            let (before, head) = (dump(&store).await, store.head().await.unwrap());
+            let refused = runtime.execute(alice, Deposit { amount }).await.unwrap_err();
+            let ExecuteError::Append(AppendError::ProjectionFailed { projection, .. }) = refused else { panic!("{refused}") };
+            assert!(projection == "ledger" || amount == 15, "{projection}");
+            assert_eq!((dump(&store).await, store.head().await.unwrap()), (before, head));
+            assert_eq!(of_rows().await, folded(&store).await);
+        }
+        let bob = account_with(&runtime, 3).await;
+        let both = runtime
+            .atomically(async |tx| {
+                tx.execute(alice, Withdraw { amount: 20 }).await?;
+                tx.execute(bob, Deposit { amount: 20 }).await
+            })
+            .await;
+        both.unwrap();
+        assert_eq!(dump(&store).await, folded(&store).await);
+        assert_eq!(of_rows().await, folded(&store).await);
     }
 
     async fn a_request_that_is_repeated_counts_once(store: _) {

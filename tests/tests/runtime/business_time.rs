@@ -76,6 +76,27 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(runtime.live::<Balance>().as_of_occurred(before).await.unwrap(), []);
     }
 
+    async fn a_history_holds_what_had_happened_by_then(store: _, _clock: _) {
+        let runtime = start(&store).await;
+        let account = booked_late(&runtime).await;
+        let all: Vec<_> = runtime.history(account).try_collect().await.unwrap();
+        for date in 0..=8 {
+            let time = if date == 0 { Timestamp::MIN } else { day(date) };
+            let then: Vec<_> = runtime.history(account).as_of_occurred(time).try_collect().await.unwrap();
+            let happened: Vec<_> = all.iter().filter(|(recorded, _)| recorded.occurred_at() <= time).collect();
+            let told = |(recorded, _): &(es_runtime::Recorded<_>, _)| (recorded.id, recorded.version, recorded.position);
+            assert_eq!(then.iter().map(told).collect::<Vec<_>>(), happened.into_iter().map(told).collect::<Vec<_>>(), "day {date}");
+            let loaded = runtime.load(account).as_of_occurred(time).await.unwrap();
+            assert_eq!(then.last().map(|(_, state)| state.balance), loaded.map(|loaded| loaded.balance), "day {date}");
+        }
+        let mut unasked = runtime.history(account).as_of_occurred(day(3));
+        let mut versions = Vec::new();
+        while let Some((recorded, _)) = unasked.next().await.unwrap() {
+            versions.push(recorded.version.0);
+        }
+        assert_eq!(versions, [1, 3]);
+    }
+
     async fn an_event_without_a_time_of_its_own_happened_when_it_was_recorded(store: _, _clock: _) {
         let runtime = start(&store).await;
         let account = account_with(&runtime, 5).await;

@@ -85,6 +85,10 @@ impl StateStore for Faulty {
         self.store.load(namespace).chain(stream::iter(failing)).boxed()
     }
 
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.store.namespaces().await
+    }
+
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
         self.store.purge(purge).await
     }
@@ -204,6 +208,10 @@ impl StateStore for Slow {
             changes
         };
         stream::once(waiting).flatten().boxed()
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.store.namespaces().await
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {

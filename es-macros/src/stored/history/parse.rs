@@ -44,7 +44,11 @@ fn is_ours(attribute: &Attribute, name: &str) -> bool {
 /// The fields of the struct, with their history. `None` if there is no history, or none that can be told.
 pub(crate) fn fields(fields: &Fields, words: &Words, errors: &mut Errors) -> Vec<Field> {
     let known = Known {
-        attribute: words.attribute,
+        attribute: if words.name == "entity" {
+            "#[entity(…)]"
+        } else {
+            "#[event(…)]"
+        },
         arguments: &["added", "renamed", "changed"],
         repeatable: &["renamed", "changed"],
     };

@@ -26,6 +26,11 @@ const _: () = {
     use ::es_runtime::__private::assert_one_segment;
     assert_one_segment::<Balance>()
 };
+#[cfg(feature = "transfers")]
+const _: () = {
+    use ::es_runtime::__private::assert_after_the_append;
+    assert_after_the_append::<Balance>()
+};
 #[automatically_derived]
 impl ::es_runtime::projection::RowProjection for Balance {
     type Key = <<Opened as ::es_runtime::BelongsToOneAggregate>::Aggregate as ::es_runtime::Aggregate>::Id;
@@ -128,6 +133,7 @@ impl ::es_runtime::projection::ApplyRow<
             <Closed as ::es_runtime::BelongsToOneAggregate>::Aggregate,
         >,
     ) -> ::es_runtime::__private::Vec<::es_runtime::__private::String> {
+        let meta = ::es_runtime::__private::known_before(meta);
         ::es_runtime::__private::one_key(&(event.account))
     }
     #[allow(unused_variables)]

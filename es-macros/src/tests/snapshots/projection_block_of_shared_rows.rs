@@ -17,6 +17,10 @@ const _: () = {
     use ::es_runtime::__private::assert_one_segment;
     assert_one_segment::<Channel>()
 };
+const _: () = {
+    use ::es_runtime::__private::assert_after_the_append;
+    assert_after_the_append::<Channel>()
+};
 #[automatically_derived]
 impl ::es_runtime::projection::RowProjection for Channel {
     type Key = <<Meta<
@@ -49,6 +53,7 @@ impl ::es_runtime::projection::ApplyRow<
             <Applied as ::es_runtime::BelongsToOneAggregate>::Aggregate,
         >,
     ) -> ::es_runtime::__private::Vec<::es_runtime::__private::String> {
+        let meta = ::es_runtime::__private::known_before(meta);
         ::es_runtime::__private::one_key(&(event.channel))
     }
     #[allow(unused_variables)]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 
 use super::*;
-use crate::store::{CursorStore as _, Demand, Purge, SaveError, StateChange, StateKey};
+use crate::store::{Demand, Purge, SaveError, StateChange, StateKey};
 use crate::{Metadata, StoreErrorKind, StreamId, Timestamp, Version};
 
 /// A process with the lease. The one before has none any more, and may not know.
@@ -301,6 +301,10 @@ impl StateStore for Flaky {
 
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
         self.store.load(namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.store.namespaces().await
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {

@@ -12,13 +12,13 @@ use super::Projection;
 use super::source::Source;
 use crate::{Applied, BelongsToOneAggregate, Error, Event, EventSourced};
 
-pub use inline::{InlineError, InlineReader, InlineSteps};
+pub use inline::InlineSteps;
 pub use steps::{Step, Steps};
 pub use store::{SqlSchema, SqlStore, WriteError};
 pub use when::{MetaOf, Tells, When};
 
 pub(crate) use fold::SqlFold;
-pub(crate) use inline::{AddInline, Appends, add};
+pub(crate) use inline::{SqlAppends, add};
 
 /// The transaction of a store, as the methods of SQL projections get it. One type for all lifetimes stands for them, that with
 /// `'static`.

@@ -3,10 +3,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{InlineError, InlineSteps, SqlProjection, SqlTables, SqlTransaction, Steps};
+use super::{InlineSteps, SqlProjection, SqlTables, SqlTransaction, Steps};
 use crate::StoreError;
 use crate::projection::ApplyError;
-use crate::store::{Advance, Append, Appended, CommitError, Lease, ProjectionStore};
+use crate::store::{Advance, Append, Appended, CommitError, InlineError, InlineRows, Lease, ProjectionStore};
 
 /// A store that runs methods of the user within its own transactions: those that take a `T`.
 #[diagnostic::on_unimplemented(
@@ -42,22 +42,24 @@ pub trait SqlStore<T: SqlTransaction>: ProjectionStore {
         advance: Option<Advance>,
     ) -> Result<(), WriteError>;
 
-    /// Appends as [`append`](crate::EventStore::append) does, and in the same transaction runs the steps of each inline projection and
-    /// moves its checkpoint to the last event of the append. A database in which appends wait for a lock runs the steps before
-    /// it takes that.
-    ///
-    /// An append that is stored since before is answered, and no step counts. A conflict is told rather than what a step makes of it.
+    /// Appends as [`append_rows`](ProjectionStore::append_rows) does, and in the same transaction also runs the steps of
+    /// inline projections with tables of their own. A database in which appends wait for a lock runs the steps before it
+    /// takes that.
     ///
     /// # Errors
     ///
-    /// [`InlineError::Behind`] if a projection has not taken in all events of its categories that were there before the append, or if
-    /// its mark is not there; [`InlineError::Poison`] if a step fails for a reason that does not pass. Else as for `append`: after
-    /// every error but [`Indeterminate`](crate::store::AppendError::Indeterminate) neither events nor rows are written.
+    /// As for `append_rows`. The index of a projection in an error is that among `steps`, then `rows`;
+    /// [`InlineError::Poison`] also if a step fails for a reason that does not pass.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves all of it done or nothing.
-    async fn append_with(&self, append: Append, inline: Vec<InlineSteps<T>>) -> Result<Appended, InlineError>;
+    async fn append_with(
+        &self,
+        append: Append,
+        steps: Vec<InlineSteps<T>>,
+        rows: Vec<InlineRows>,
+    ) -> Result<Appended, InlineError>;
 
     /// Removes the checkpoint and the parked events of a reader, and all rows of the tables, so that it begins again.
     ///

@@ -1,12 +1,12 @@
-//! When the methods of an SQL projection run.
+//! When the methods of a projection run.
 
-use crate::projection::{InStore, Inline, InlineMeta, Meta};
+use crate::projection::{InMemory, InStore, Inline, InlineMeta, Live, Meta};
 use crate::{Aggregate, BelongsToOneAggregate, RecordedEvent};
 
-/// The time at which the methods of an SQL projection run, given by its [`Projection::Rows`](crate::Projection::Rows).
+/// The time at which the methods of a projection run, given by its [`Projection::Rows`](crate::Projection::Rows).
 pub trait When {
     /// Whether they run in the transaction of the append.
-    const INLINE: bool;
+    const INLINE: bool = false;
 
     /// What they are told of an event of aggregate `A`.
     type Meta<A: Aggregate>: Send + Sync;
@@ -15,15 +15,19 @@ pub trait When {
     fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Self::Meta<A>>;
 }
 
-impl When for InStore {
-    const INLINE: bool = false;
+macro_rules! after_the_append {
+    ($($place:ident),+) => {
+        $(impl When for $place {
+            type Meta<A: Aggregate> = Meta<A>;
 
-    type Meta<A: Aggregate> = Meta<A>;
-
-    fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Meta<A>> {
-        Meta::of(event)
-    }
+            fn meta<A: Aggregate>(event: &RecordedEvent) -> Option<Meta<A>> {
+                Meta::of(event)
+            }
+        })+
+    };
 }
+
+after_the_append!(InStore, InMemory, Live);
 
 impl When for Inline {
     const INLINE: bool = true;

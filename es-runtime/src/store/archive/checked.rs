@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, future};
 
-use super::{ArchiveStore, RecordedAppend, RestoreError};
+use super::{ArchiveStore, RecordedAppend, RestoreAppendError};
 use crate::store::{AppendError, Limits, Positions};
 use crate::{ExpectedVersion, Position, StoreError, StoreErrorKind, Timestamp};
 
@@ -32,7 +32,7 @@ impl ArchiveStore for CheckedArchive {
         until_error.boxed()
     }
 
-    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreError> {
+    async fn restore(&self, appends: Vec<RecordedAppend>) -> Result<(), RestoreAppendError> {
         let mut last: Option<&RecordedAppend> = None;
         let mut last_event = Timestamp::MIN;
         for append in &appends {
@@ -41,7 +41,7 @@ impl ArchiveStore for CheckedArchive {
             if let Some(last) = last {
                 let position = Position(last.position.0.saturating_add(append.events()));
                 if position != append.position {
-                    return Err(RestoreError::Misplaced {
+                    return Err(RestoreAppendError::Misplaced {
                         append: append.append.id,
                         expected: append.position,
                         actual: position,
@@ -62,9 +62,9 @@ impl ArchiveStore for CheckedArchive {
 
 impl CheckedArchive {
     /// Checks what a writer's append is checked for, and that it says exactly where it goes.
-    fn check(&self, recorded: &RecordedAppend) -> Result<(), RestoreError> {
+    fn check(&self, recorded: &RecordedAppend) -> Result<(), RestoreAppendError> {
         let append = &recorded.append;
-        let refused = |error| RestoreError::refused(append.id, error);
+        let refused = |error| RestoreAppendError::refused(append.id, error);
         self.limits.check(append).map_err(refused)?;
         let is_exact = |expected| matches!(expected, ExpectedVersion::Exact(_));
         match append.streams.iter().find(|part| !is_exact(part.expected)) {

@@ -7,8 +7,16 @@ use futures_util::{StreamExt as _, stream};
 use super::{Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 use crate::{StoreError, StoreErrorKind};
 
-/// The namespace of what the framework itself keeps, and the first part of others of its own, up to a `/`.
+/// The namespace of what the framework itself keeps, there and in namespaces that begin with it and a `/`.
 pub(crate) const RESERVED: &str = "es";
+
+/// The kinds of what the framework keeps there that cannot be made again from the log.
+const LASTING: [&str; 1] = [crate::store::caps::KIND];
+
+/// Returns whether an archive keeps the entity: all but the framework's caches.
+pub(crate) fn is_archived(key: &StateKey) -> bool {
+    key.namespace != RESERVED || LASTING.contains(&&*key.kind)
+}
 
 /// A store of states as it is given to users: without what the framework keeps in it.
 pub(crate) struct Unreserved(pub(crate) Arc<dyn StateStore>);
@@ -58,7 +66,9 @@ fn not_reserved(namespace: &str) -> Result<(), StoreError> {
     if is_reserved(namespace) {
         return Err(StoreError::new(
             StoreErrorKind::Rejected,
-            format!("the namespace `{namespace}` is the framework's own: choose another one"),
+            format!(
+                "the namespace `{namespace}` is the framework's own: choose another one than `{RESERVED}` and those below it"
+            ),
         ));
     }
     Ok(())

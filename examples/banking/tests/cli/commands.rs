@@ -125,6 +125,89 @@ fn an_account_is_shown_as_it_was() {
 }
 
 #[test]
+fn a_history_tells_what_each_event_changed() {
+    let bank = Bank::new("diff");
+    bank.ok(&["open", "ACC-000001", "Zoë", "--joint", "Max", "--overdraft", "5.00"]);
+    bank.ok(&["deposit", "ACC-000001", "100.00"]);
+    bank.ok(&["withdraw", "ACC-000001", "30.00"]);
+    let history = bank.json(&["history", "ACC-000001", "--diff"]);
+    let changes: Vec<_> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["changes"])
+        .collect();
+    assert_eq!(
+        json!(changes),
+        json!([
+            [
+                { "field": "owners", "before": null, "after": "Zoë and Max" },
+                { "field": "balance", "before": null, "after": "0.00" },
+                { "field": "overdraft", "before": null, "after": "5.00" },
+            ],
+            [{ "field": "balance", "before": "0.00", "after": "100.00" }],
+            [{ "field": "balance", "before": "100.00", "after": "70.00" }],
+        ])
+    );
+    let printed = bank.ok(&["history", "ACC-000001", "--diff"]);
+    for line in ["owners: - → Zoë and Max", "balance: 100.00 → 70.00"] {
+        assert!(printed.lines().any(|printed| printed.trim() == line), "{printed}");
+    }
+    assert!(!bank.ok(&["history", "ACC-000001"]).contains('→'));
+}
+
+#[test]
+fn a_history_ends_where_it_is_asked_to() {
+    let bank = bank("until");
+    let history = bank.json(&["history", "ACC-000001"]);
+    let opened = history[0]["occurred_at"].as_str().unwrap();
+    let then = bank.json(&["history", "ACC-000001", "--at", opened]);
+    assert_eq!((then.as_array().unwrap().len(), &then[0]), (1, &history[0]));
+    let said = bank.fails(1, &["history", "ACC-000001", "--at", "2001-01-01T00:00:00Z"]);
+    assert!(said.contains("was not open at 2001-01-01T00:00:00Z"), "{said}");
+}
+
+#[test]
+fn what_would_come_of_a_request_is_told_and_not_done() {
+    let bank = bank("what-if");
+    bank.ok(&["withdraw", "ACC-000001", "30.00"]);
+    let before = bank.json(&["history", "ACC-000001"]);
+    let then = &before[0]["occurred_at"].as_str().unwrap();
+    let asked = bank.json(&["what-if", "ACC-000001", "withdraw", "80", "--at-version", "2"]);
+    assert_eq!(asked["events"], json!(["withdrawn 80.00"]));
+    assert_eq!(
+        (&asked["account"]["balance"], &asked["account"]["version"]),
+        (&json!("100.00"), &json!(2))
+    );
+    for (arguments, because) in [
+        (&["withdraw", "80"][..], "insufficient funds: the balance is 70.00"),
+        (
+            &["withdraw", "80", "--at-version", "3"],
+            "insufficient funds: the balance is 70.00",
+        ),
+        (
+            &["withdraw", "1", "--at", then],
+            "insufficient funds: the balance is 0.00",
+        ),
+        (&["deposit", "-1"], "the amount must be positive"),
+        (
+            &["withdraw", "1", "--at-version", "4"],
+            "has no version 4: its last one is 3",
+        ),
+    ] {
+        let said = bank.fails(1, &[&["what-if", "ACC-000001"], arguments].concat());
+        assert!(said.contains(because), "{arguments:?}: {said}");
+    }
+    let printed = bank.ok(&["what-if", "ACC-000001", "deposit", "5"]);
+    assert!(printed.ends_with("would be deposited 5.00\n"), "{printed}");
+    assert!(
+        bank.fails(1, &["what-if", "ACC-000009", "deposit", "5"])
+            .contains("is not open")
+    );
+    assert_eq!(bank.json(&["history", "ACC-000001"]), before);
+}
+
+#[test]
 fn transfers_of_two_processes_at_once_lose_no_cent() {
     let bank = bank("two");
     let transfer = |from, to| {

@@ -1,5 +1,6 @@
 //! The program from end to end.
 
+mod archive;
 mod bank;
 mod commands;
 mod evolution;

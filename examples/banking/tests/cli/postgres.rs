@@ -2,6 +2,7 @@
 
 use tokio_postgres::NoTls;
 
+use crate::archive::moved;
 use crate::bank::{Bank, total};
 use crate::commands::{a_line_for_each_movement, the_balances_are_kept_and_built_anew, with_accounts};
 use crate::import::{a_rebuild_shows_how_far_it_is, first_lines, the_ledger_is_as_true_as_the_events, totals};
@@ -84,4 +85,15 @@ fn read_models_on_postgresql_are_those_on_sqlite() {
     the_balances_are_kept_and_built_anew(&with_accounts(Bank::new("postgres-balances").on(database.url())));
     let database = Database::new("ledger");
     a_line_for_each_movement(&with_accounts(Bank::new("postgres-ledger").on(database.url())));
+}
+
+#[test]
+fn a_bank_moves_from_a_file_to_a_server() {
+    let bank = with_accounts(Bank::new("archive-sqlite"));
+    bank.ok(&["transfer", "ACC-000001", "ACC-000002", "30.00", "--reference", "t1"]);
+    bank.ok(&["export", "bank.archive"]);
+    let database = Database::new("archive");
+    let copy = Bank::new("archive-postgres").on(database.url());
+    copy.write("bank.archive", std::fs::read(bank.path("bank.archive")).unwrap());
+    moved(&bank, &copy);
 }

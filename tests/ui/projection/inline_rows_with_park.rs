@@ -1,7 +1,7 @@
 use es_runtime::prelude::*;
 use es_tests::bank::Opened;
 
-#[projection(name = "balances", inline)]
+#[projection(name = "balances", inline, park)]
 pub struct Balance {
     pub cents: i64,
 }

@@ -1,0 +1,19 @@
+use es_runtime::prelude::*;
+
+#[entity(id = id, version = 2, from = EnvironmentV1)]
+struct Environment {
+    id: String,
+}
+
+#[entity(id = id)]
+struct EnvironmentV1 {
+    id: String,
+}
+
+impl From<EnvironmentV1> for Environment {
+    fn from(old: EnvironmentV1) -> Self {
+        Self { id: old.id }
+    }
+}
+
+fn main() {}

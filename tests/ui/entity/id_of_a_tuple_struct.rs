@@ -1,0 +1,6 @@
+use es_runtime::prelude::*;
+
+#[entity(id = id)]
+struct Deployment(String);
+
+fn main() {}
