@@ -126,6 +126,10 @@ impl EventStore for MemoryStore {
         Ok(self.log().version(stream))
     }
 
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         Ok(self.log().head())
     }

@@ -288,6 +288,10 @@ impl EventStore for SqliteStore {
         clippy::redundant_closure_for_method_calls,
         reason = "the method itself is for one lifetime of a reader only"
     )]
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.handle.clock.now())
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         self.handle.pool.read(|reader| reader.head()).await
     }

@@ -19,6 +19,7 @@ const WORDS: Words = Words {
     attribute: "#[command]",
     name: "command",
     noun: "a command",
+    or_enum: false,
 };
 
 /// A struct with `#[command]`.

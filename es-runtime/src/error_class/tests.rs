@@ -247,6 +247,14 @@ fn readers(table: &mut Vec<Placed>) {
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;
     });
+    let (process, id) = ("transfer", "7".to_owned());
+    place!(table, ProcessError {
+        Correct NotFound = ProcessError::NotFound { process, id: id.clone() };
+        Correct NotParked = ProcessError::NotParked { process, id: id.clone() };
+        Other Unreadable = ProcessError::Unreadable { process, id, reason: "it is so".to_owned() };
+        => Order = |error| ProcessError::Order(error.into());
+        => Store = ProcessError::Store;
+    });
     place!(table, CheckpointError {
         Other Diverged = diverged();
         => Store = CheckpointError::Store;
@@ -276,6 +284,7 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
+        => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
     place!(table, CapError {

@@ -4,6 +4,7 @@ use super::RetryPolicy;
 use super::cache::CacheBound;
 use super::event_check::Registered;
 use super::preload::{Preload, preload};
+use crate::process::{self, Beginning, ProcessManager};
 use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
 use crate::{Clock, Commanded, EventSourced, EventStore, SystemClock};
@@ -23,6 +24,7 @@ pub struct Builder<S> {
     pub(super) plans: Vec<Plan<S>>,
     pub(super) build_rate: Option<u32>,
     pub(super) cursors: Option<Arc<dyn CursorStore>>,
+    pub(super) processes: Vec<process::Plan>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -40,6 +42,7 @@ impl<S: EventStore> Builder<S> {
             plans: Vec::new(),
             build_rate: None,
             cursors: None,
+            processes: Vec::new(),
         }
     }
 
@@ -133,6 +136,33 @@ impl<S: EventStore> Builder<S> {
             "two projections are named `{name}` with version {version}: give one of them another name or version"
         );
         self.plans.push(plan);
+        self
+    }
+
+    /// Runs process manager `P` from [`start`](Self::start) on: in this process, unless another process on the same store
+    /// already runs it; then this one takes over when that one ends. It begins there when it is started for the first
+    /// time, and goes on where it was from then on.
+    ///
+    /// # Panics
+    ///
+    /// If another process manager has its name, or an aggregate that it knows of; or if `P` lists a reaction twice.
+    #[track_caller]
+    pub fn process_manager<P: ProcessManager>(mut self, beginning: Beginning) -> Self {
+        let plan = process::Plan::of::<P>(beginning);
+        let name = plan.name;
+        assert!(
+            !self.processes.iter().any(|other| other.name == name),
+            "two process managers are named `{name}`: give one of them another name"
+        );
+        let registered = self.aggregates.iter().map(|known| known.category);
+        assert!(
+            !registered
+                .chain(plan.aggregates.iter().copied())
+                .any(|aggregate| aggregate == name),
+            "process manager and aggregate are both named `{name}`, so that their streams would be the same: give one of them another \
+             name"
+        );
+        self.processes.push(plan);
         self
     }
 

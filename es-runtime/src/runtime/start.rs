@@ -12,7 +12,7 @@ use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
-use crate::subscription::Subscriptions;
+use crate::subscription::{SubscriptionError, Subscriptions};
 use crate::{EventStore, Position, StoreError};
 
 /// Why a runtime was not started.
@@ -77,6 +77,14 @@ pub enum StartError {
         segments: u32,
         /// The number of segments in the store.
         kept: u32,
+    },
+    /// A process manager cannot follow the log.
+    #[error("process manager `{process}` does not start")]
+    ProcessManager {
+        /// Its name.
+        process: &'static str,
+        /// The reason.
+        source: SubscriptionError,
     },
     /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
     /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
@@ -190,7 +198,8 @@ impl<S: EventStore> Builder<S> {
             aggregates: self.aggregates.iter().map(|aggregate| aggregate.any.info()).collect(),
             projections: projections.all().iter().map(ProjectionInfo::of).collect(),
         };
-        Ok(Runtime(Arc::new(Inner {
+        let processes = self.processes.iter().map(|plan| plan.registered.clone()).collect();
+        let runtime = Runtime(Arc::new(Inner {
             store: log,
             cursors,
             snapshots: Snapshots::new(states.clone()),
@@ -204,7 +213,14 @@ impl<S: EventStore> Builder<S> {
             catalog,
             projections,
             subscriptions: Subscriptions::new(),
-        })))
+            processes,
+        }));
+        for plan in self.processes {
+            let process = plan.name;
+            let started = plan.start(&runtime).await;
+            started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
+        Ok(runtime)
     }
 }
 

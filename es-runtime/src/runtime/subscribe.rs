@@ -6,20 +6,27 @@ use crate::consumer::{count_parked, position_of};
 use crate::projection::Status;
 use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
-    Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
+    Buffer, Cursor, Deliveries, Kind, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
-use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError};
+use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, process};
 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
 pub struct Subscribe<'a, T> {
     pub(super) runtime: &'a Runtime,
+    kind: Kind,
     name: String,
     pub(super) reading: Reading<T>,
     beginning: Beginning,
     pub(super) buffer: Buffer,
     unacknowledged: u32,
 }
+
+/// The amount that is read ahead unless something else is set.
+const BUFFER: Buffer = Buffer {
+    events: 1_000,
+    bytes: 4 << 20,
+};
 
 /// Where a cursor is put that never began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,22 +45,51 @@ impl Runtime {
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
         Subscribe {
             runtime: self,
+            kind: Kind::Subscription,
             name: name.into(),
             reading: Reading::recorded(None),
             beginning: Beginning::Unsaid,
-            buffer: Buffer {
-                events: 1_000,
-                bytes: 4 << 20,
+            buffer: BUFFER,
+            unacknowledged: 10_000,
+        }
+    }
+
+    /// Follows the log for the process manager of this name.
+    pub(crate) fn follow_for_process<T>(
+        &self,
+        name: &str,
+        reading: Reading<T>,
+        beginning: process::Beginning,
+    ) -> Subscribe<'_, T> {
+        Subscribe {
+            runtime: self,
+            kind: Kind::Process,
+            name: name.to_owned(),
+            reading,
+            beginning: match beginning {
+                process::Beginning::Start => Beginning::Start,
+                process::Beginning::Head => Beginning::Head,
             },
+            buffer: BUFFER,
             unacknowledged: 10_000,
         }
     }
 }
 
 impl Runtime {
-    pub(super) async fn subscriptions_health(&self, head: Position) -> Result<Vec<SubscriptionHealth>, StoreError> {
+    pub(super) async fn subscriptions_health(
+        &self,
+        kind: Kind,
+        head: Position,
+    ) -> Result<Vec<SubscriptionHealth>, StoreError> {
         let mut all = Vec::new();
-        for standing in self.0.subscriptions.all() {
+        for standing in self
+            .0
+            .subscriptions
+            .all()
+            .into_iter()
+            .filter(|standing| standing.kind == kind)
+        {
             all.push(self.subscription_health(&standing, head).await?);
         }
         Ok(all)
@@ -112,6 +148,7 @@ impl<'a> Subscribe<'a, RecordedEvent> {
     fn reading<T>(self, reading: Reading<T>) -> Subscribe<'a, T> {
         Subscribe {
             runtime: self.runtime,
+            kind: self.kind,
             name: self.name,
             reading,
             beginning: self.beginning,
@@ -191,7 +228,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         Ok(Cursor {
             cursors: inner.cursors.clone().ok_or(SubscriptionError::Unsupported)?,
             states: inner.states.clone(),
-            standing: Subscriptions::standing(&self.name, &inner.clock),
+            standing: Subscriptions::standing(self.kind, &self.name, &inner.clock),
             beginning,
             stop: inner.subscriptions.stopped(),
         })
