@@ -5,8 +5,9 @@ use es_runtime::testing::events_lock;
 use kanban::board::Board;
 use kanban::card::Card;
 use kanban::column::Column;
+use kanban::settings::{Person, Workspace};
 
 #[test]
 fn stored_events_stay_readable() {
-    events_lock::<(Board, Column, Card)>("events.lock");
+    events_lock::<(Board, Column, Card, Workspace, Person)>("events.lock");
 }
