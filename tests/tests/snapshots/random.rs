@@ -215,7 +215,9 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
                 let board = &mut boards[number(at)];
                 let removed = builds.single.execute(board.id, single::Remove { card }).await;
                 assert_eq!(removed.is_ok(), board.last().cards.contains_key(&card));
-                let remove = |_, state: &mut After| drop(state.cards.remove(&card));
+                let remove = |_, state: &mut After| {
+                    state.cards.remove(&card);
+                };
                 board.stored(&store, remove).await;
             }
             Step::Snapshot(at, is_single) => {
