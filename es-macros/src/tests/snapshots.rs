@@ -126,7 +126,7 @@ fn aggregate() {
 fn process_manager() {
     check(
         "process_manager",
-        r#"id = Id<Order>, version = 2, from = PaymentV1"#,
+        "id = Id<Order>, version = 2, from = PaymentV1",
         "pub enum Payment { Asked { cents: i64 }, Paid }",
     );
 }

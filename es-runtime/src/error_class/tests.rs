@@ -261,7 +261,7 @@ fn readers(table: &mut Vec<Placed>) {
     });
 }
 
-fn stores_and_starts(table: &mut Vec<Placed>) {
+fn starts(table: &mut Vec<Placed>) {
     place!(table, StartError {
         Other UnreadableEvents = StartError::UnreadableEvents(vec![]);
         Other UnwritableEvents = StartError::UnwritableEvents(vec![]);
@@ -287,6 +287,9 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
+}
+
+fn stores(table: &mut Vec<Placed>) {
     place!(table, CapError {
         Other Unwritable = CapError::Unwritable(vec![]);
         Other Unsupported = CapError::Unsupported;
@@ -372,7 +375,8 @@ fn placed() -> Vec<Placed> {
     let mut table = Vec::new();
     requests(&mut table);
     readers(&mut table);
-    stores_and_starts(&mut table);
+    starts(&mut table);
+    stores(&mut table);
     table
 }
 

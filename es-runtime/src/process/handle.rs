@@ -48,7 +48,7 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
             return Ok(None);
         }
         let parked = self.parked().await?;
-        self.instance(last, &parked).map(Some)
+        Self::instance(last, &parked).map(Some)
     }
 
     /// Returns each step of the instance, from the first on.
@@ -160,7 +160,7 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
         Ok(all)
     }
 
-    fn instance(&self, last: Last<P>, parked: &[(String, Parked)]) -> Result<Instance<P>, ProcessError> {
+    fn instance(last: Last<P>, parked: &[(String, Parked)]) -> Result<Instance<P>, ProcessError> {
         let key = last.stream.id();
         let id = key.parse().map_err(|_| {
             let message = format!("the id of stream `{}` cannot be read", last.stream);
@@ -235,11 +235,13 @@ impl<'h, P: ProcessManager> IntoFuture for ListInstances<'h, '_, P> {
             let read = stream::iter(running).map(|step| async move {
                 let last = handle.load(&step.key).await?;
                 let is_meant = last.state.is_some() && before.is_none_or(|before| last.since <= before);
-                is_meant.then(|| handle.instance(last, parked)).transpose()
+                is_meant
+                    .then(|| ProcessManagerHandle::instance(last, parked))
+                    .transpose()
             });
             let read: Vec<Option<Instance<P>>> = read.buffer_unordered(16).try_collect().await?;
             let mut all: Vec<Instance<P>> = read.into_iter().flatten().collect();
-            all.sort_by(|one, other| one.since.cmp(&other.since));
+            all.sort_by_key(|instance| instance.since);
             Ok(all)
         })
     }

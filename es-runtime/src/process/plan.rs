@@ -19,8 +19,10 @@ pub(crate) struct Plan {
     pub(crate) registered: Registered,
     /// The aggregates of which it hears, or to which it sends.
     pub(crate) aggregates: Vec<&'static str>,
-    start: Box<dyn FnOnce(&Runtime) -> BoxFuture<'_, Result<(), SubscriptionError>> + Send>,
+    start: Box<Start>,
 }
+
+type Start = dyn FnOnce(&Runtime) -> BoxFuture<'_, Result<(), SubscriptionError>> + Send;
 
 impl Plan {
     #[track_caller]

@@ -46,10 +46,13 @@ pub struct Reactions<P: ProcessManager> {
     timers: Vec<OnTimer<P>>,
 }
 
+/// Reads an event as what is heard.
+type ReadEvent<P> = dyn Fn(&RecordedEvent) -> Result<Vec<Input<P>>, SubscriptionError> + Send + Sync;
+
 struct OnEvent<P> {
     category: &'static str,
     name: &'static str,
-    read: Arc<dyn Fn(&RecordedEvent) -> Result<Vec<Input<P>>, SubscriptionError> + Send + Sync>,
+    read: Arc<ReadEvent<P>>,
 }
 
 pub(super) struct OnCommand<P> {
@@ -101,12 +104,9 @@ impl<P: ProcessManager> Reactions<P> {
         let timers = on.timers.iter().map(|on| format!("timer `{}`", on.name));
         let mut all: Vec<_> = events.chain(commands).chain(timers).collect();
         all.sort();
-        if let Some(twice) = all.windows(2).find(|two| two[0] == two[1]) {
-            panic!(
-                "process manager `{}` has two reactions to {}: keep one",
-                P::NAME,
-                twice[0]
-            );
+        let twice = all.iter().zip(all.iter().skip(1)).find(|(one, other)| one == other);
+        if let Some((twice, _)) = twice {
+            panic!("process manager `{}` has two reactions to {}: keep one", P::NAME, twice);
         }
         on
     }

@@ -19,29 +19,27 @@ impl<P: ProcessManager> ProcessScenario<P> {
     /// If it did not; the message shows the difference.
     #[track_caller]
     pub fn then_sends<K: Key, C: Sendable>(mut self, key: K, command: C) -> Self {
-        if self.commands.is_empty() {
-            panic!(
-                "`{}` was expected to send {command:?} to `{}`, but sends nothing{}",
-                P::NAME,
-                key.stream_id(),
-                if self.last.state.is_none() {
-                    ": it has ended"
-                } else {
-                    ""
-                }
-            );
-        }
+        assert!(
+            !self.commands.is_empty(),
+            "`{}` was expected to send {command:?} to `{}`, but sends nothing{}",
+            P::NAME,
+            key.stream_id(),
+            if self.last.state.is_none() {
+                ": it has ended"
+            } else {
+                ""
+            }
+        );
         let sent = self.commands.remove(0);
-        if sent.command != C::NAME {
-            panic!(
-                "`{}` was expected to send {command:?} to `{}`, but sends `{}` with {} to `{}`",
-                P::NAME,
-                key.stream_id(),
-                sent.command,
-                sent.payload,
-                sent.to
-            );
-        }
+        assert!(
+            sent.command == C::NAME,
+            "`{}` was expected to send {command:?} to `{}`, but sends `{}` with {} to `{}`",
+            P::NAME,
+            key.stream_id(),
+            sent.command,
+            sent.payload,
+            sent.to
+        );
         same_command(
             &sent.to,
             &decode::<C>(&sent.command, sent.payload.get()),
@@ -58,21 +56,19 @@ impl<P: ProcessManager> ProcessScenario<P> {
     /// If it did not; the message shows the difference.
     #[track_caller]
     pub fn then_reminds<T: RemindsOf<P>>(mut self, timer: T, after: Duration) -> Self {
-        if self.timers.is_empty() {
-            panic!(
-                "`{}` was expected to set a timer with {timer:?}, but sets none",
-                P::NAME
-            );
-        }
+        assert!(
+            !self.timers.is_empty(),
+            "`{}` was expected to set a timer with {timer:?}, but sets none",
+            P::NAME
+        );
         let (set, set_after) = self.timers.remove(0);
-        if set.name != T::TIMER {
-            panic!(
-                "`{}` was expected to set a timer with {timer:?}, but sets `{}` with {}",
-                P::NAME,
-                set.name,
-                set.payload
-            );
-        }
+        assert!(
+            set.name == T::TIMER,
+            "`{}` was expected to set a timer with {timer:?}, but sets `{}` with {}",
+            P::NAME,
+            set.name,
+            set.payload
+        );
         let actual = (decode::<T>(&set.name, set.payload.get()), set_after);
         if actual != (timer.clone(), after) {
             let diff = diff(&(timer, after), &actual);
