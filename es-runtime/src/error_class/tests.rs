@@ -253,7 +253,7 @@ fn readers(table: &mut Vec<Placed>) {
     });
 }
 
-fn stores_and_starts(table: &mut Vec<Placed>) {
+fn starts(table: &mut Vec<Placed>) {
     place!(table, StartError {
         Other UnreadableEvents = StartError::UnreadableEvents(vec![]);
         Other UnwritableEvents = StartError::UnwritableEvents(vec![]);
@@ -283,6 +283,9 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
     });
+}
+
+fn stores(table: &mut Vec<Placed>) {
     place!(table, SnapshotError {
         Correct NotFound = SnapshotError::NotFound { stream: stream() };
         Other Unsupported = SnapshotError::Unsupported;
@@ -363,7 +366,8 @@ fn placed() -> Vec<Placed> {
     let mut table = Vec::new();
     requests(&mut table);
     readers(&mut table);
-    stores_and_starts(&mut table);
+    starts(&mut table);
+    stores(&mut table);
     table
 }
 
