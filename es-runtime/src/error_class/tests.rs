@@ -295,6 +295,9 @@ fn stores(table: &mut Vec<Placed>) {
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
     });
+}
+
+fn stores(table: &mut Vec<Placed>) {
     place!(table, SnapshotError {
         Correct NotFound = SnapshotError::NotFound { stream: stream() };
         Other Unsupported = SnapshotError::Unsupported;
