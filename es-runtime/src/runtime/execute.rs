@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -135,14 +136,17 @@ impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
         };
         let write = Write::new(stream, expected, request.metadata, decide).keyed(key);
         let result = write.run::<A>(runtime).await;
-        result.map_err(|error| {
-            error.map_refused(|refusal| {
-                refusal
-                    .downcast()
-                    .unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
-            })
-        })
+        result.map_err(|error| error.map_refused(own_refusal))
     }
+}
+
+/// The refusal as the handler returned it. That of one of several commands is an [`AnyRefusal`] itself, and is not wrapped twice.
+fn own_refusal<R: std::error::Error + Send + Sync + 'static>(refusal: AnyRefusal) -> R {
+    refusal.downcast().unwrap_or_else(|any| {
+        let any: Box<dyn Any> = Box::new(any);
+        let own = any.downcast();
+        *own.unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
+    })
 }
 
 /// Waits until the projections show what the command did.

@@ -8,37 +8,37 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 #[value]
-pub enum Channel {
+enum Channel {
     Counter,
     Online { device: Device },
 }
 
 #[value]
-pub struct Device {
-    pub name: String,
-    pub behind: Option<Box<Device>>,
+struct Device {
+    name: String,
+    behind: Option<Box<Device>>,
 }
 
 #[event]
-pub struct Opened {
-    pub owner: String,
-    pub channel: Channel,
+struct Opened {
+    owner: String,
+    channel: Channel,
 }
 
 #[event]
-pub struct Closed;
+struct Closed;
 
 #[command]
-pub struct Open {
-    pub owner: String,
-    pub channel: Channel,
+struct Open {
+    owner: String,
+    channel: Channel,
 }
 
 #[command]
-pub struct Close;
+struct Close;
 
 #[derive(Aggregate)]
-pub struct Account;
+struct Account;
 
 #[aggregate]
 impl Account {
@@ -65,7 +65,7 @@ impl Account {
 }
 
 #[projection(name = "owners", index = ["owner"])]
-pub struct Owner {
+struct Owner {
     owner: String,
 }
 
