@@ -10,7 +10,7 @@ use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, EventKind, KeyRecord, ListStreams, Positions,
     ReadLog, ReadStream, StateStore, StreamInfo,
 };
-use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
+use es_runtime::{EventStore, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 
@@ -56,6 +56,11 @@ pub trait Wrap: Send + Sync + 'static {
     /// See [`EventStore::head`].
     async fn head(&self) -> Result<Position, StoreError> {
         self.inner().head().await
+    }
+
+    /// See [`EventStore::now`].
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.inner().now().await
     }
 
     /// See [`EventStore::read_stream`].
@@ -152,6 +157,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.0.head().await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.0.now().await
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {

@@ -116,6 +116,12 @@ fn elsewhere(attribute: &str, argument: &str) -> Option<&'static str> {
             "#[projection] impl",
             "name" | "version" | "segments" | "index" | "schema" | "inline" | "park" | "park_alone" | "memory" | "live",
         ) => "it goes on the struct, which has a `#[projection(…)]` of its own",
+        ("#[process_manager] impl", "name" | "id" | "version" | "from" | "try_from" | "removed") => {
+            "it goes on the struct, which has a `#[process_manager(…)]` of its own"
+        }
+        ("#[process_manager]" | "#[process_manager] impl", "key") => {
+            "write `#[on(key = event.…)]` on the methods whose event is not of the stream with the instance's id"
+        }
         _ => return None,
     })
 }

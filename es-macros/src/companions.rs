@@ -9,10 +9,10 @@ use syn::{Attribute, Path, Token};
 use crate::errors::Errors;
 
 /// The attributes that make something of a struct.
-pub(crate) const ON_STRUCT: &[&str] = &["event", "entity", "command", "value", "projection"];
+pub(crate) const ON_STRUCT: &[&str] = &["event", "entity", "command", "value", "projection", "process_manager"];
 
 /// Those of an impl block.
-pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection"];
+pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection", "process_manager"];
 
 /// Derives with helper attributes of such a name.
 const FOREIGN: &[&str] = &["Parser", "Args", "Subcommand", "ValueEnum"];

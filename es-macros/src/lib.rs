@@ -16,6 +16,7 @@ mod impl_block;
 mod local;
 mod message;
 mod plain;
+mod process_manager;
 mod projection;
 mod runtime;
 mod shape;
@@ -454,4 +455,88 @@ pub fn apply(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn retired(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("retired", args.into(), &item.into()).into()
+}
+
+/// A process manager: goes on the struct or enum, which is the state of an instance, and on its impl block, whose
+/// [`#[on]`](macro@on) methods are the list of what it reacts to.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Ordered { pub account: Id<Account>, pub cents: i64 }
+/// # #[event] pub struct Charged { pub cents: i64 }
+/// # #[command] pub struct Charge { pub cents: i64 }
+/// # #[command] pub struct Place { pub account: Id<Account>, pub cents: i64 }
+/// # #[derive(Aggregate)] pub struct Order;
+/// # #[aggregate] impl Order {
+/// #     #[handle] fn place(cmd: Place) -> Ordered { Ordered { account: cmd.account, cents: cmd.cents } }
+/// #     #[apply] fn ordered(_: Ordered) -> Self { Order }
+/// # }
+/// # #[derive(Aggregate)] pub struct Account;
+/// # #[aggregate] impl Account {
+/// #     #[handle] fn charge(cmd: Charge) -> Charged { Charged { cents: cmd.cents } }
+/// #     #[apply] fn charged(_: Charged) -> Self { Account }
+/// # }
+/// #[process_manager(name = "payment", id = Id<Order>)]
+/// pub struct Payment {
+///     pub cents: i64,
+/// }
+///
+/// #[process_manager]
+/// impl Payment {
+///     #[on]
+///     fn ordered(event: Ordered, todo: &mut Todo<Self>) -> Self {
+///         todo.send(event.account, Charge { cents: event.cents });
+///         Payment { cents: event.cents }
+///     }
+///
+///     #[on]
+///     fn charged(self, _: Done<Charge>) -> Option<Self> {
+///         None
+///     }
+///
+///     #[on]
+///     fn not_charged(self, _: Failed<Charge>) -> Option<Self> {
+///         None
+///     }
+/// }
+/// ```
+///
+/// | Argument of the struct | Meaning | Default |
+/// | --- | --- | --- |
+/// | `id = Id<Order>` | the type that identifies an instance | must be given |
+/// | `name = "…"` | the category of its streams | the struct's in snake case |
+/// | `version`, `from`, `try_from`, `removed` | older shapes of the state, as for [`#[event]`](macro@event#older-shapes) | version 1 |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// The state is stored whole in each step: the struct gets the derives of [`#[event]`](macro@event). The block takes
+/// `crate = path`.
+///
+/// [The guide](https://docs.rs/es-runtime/latest/es_runtime/process/) tells what a process manager does and promises.
+#[proc_macro_attribute]
+pub fn process_manager(args: TokenStream, item: TokenStream) -> TokenStream {
+    process_manager::attribute(args.into(), item.into()).into()
+}
+
+/// Marks a method of a [`#[process_manager]`](macro@process_manager) block that reacts to something.
+///
+/// | First parameter behind the receiver | Reacts to |
+/// | --- | --- |
+/// | an event | an event of any aggregate; `#[on(key = event.order)]` finds the instance, otherwise the id of the event's stream is the instance's |
+/// | `Done<C>`, `Failed<C>` | the execution, and the failure, of command `C` that it has sent |
+/// | `AnyFailed` | the failure of each command of which the block hears the execution only, and of those in `#[on(Flag, Notify)]` |
+/// | `Due<T>` | a timer that it has set with a `T` |
+///
+/// Behind it the method takes `&mut Todo<Self>`, to send commands and set timers; for an event also `&Meta<…>`.
+///
+/// | Receiver | Returns | Effect |
+/// | --- | --- | --- |
+/// | none | `Self` | begins an instance, only for events |
+/// | `&mut self` | nothing | changes the state |
+/// | `self` | `Option<Self>` | gives the next state; `None` ends the instance |
+/// | `this: Option<Self>` | `Self` or `Option<Self>` | begins or changes it, only for events |
+///
+/// Pure and synchronous, because it is run again on a conflict.
+#[proc_macro_attribute]
+pub fn on(args: TokenStream, item: TokenStream) -> TokenStream {
+    helper::attribute("on", args.into(), &item.into()).into()
 }

@@ -32,12 +32,19 @@ pub(crate) struct Words {
     pub(crate) name: &'static str,
     /// With its article, such as `an event`.
     pub(crate) noun: &'static str,
+    /// True if it may be an enum.
+    pub(crate) or_enum: bool,
 }
 
 impl Message {
     /// Reads the struct below the attribute. `None` if there is too little of it to go on.
     pub(crate) fn parse(item: &TokenStream, name: Option<LitStr>, words: &Words, errors: &mut Errors) -> Option<Self> {
-        let Words { attribute, noun, .. } = words;
+        let Words {
+            attribute,
+            noun,
+            or_enum,
+            ..
+        } = words;
         let (mut fields, mut broken) = (Vec::new(), false);
         let Some(parsed) = errors.ok(syn::parse2::<Item>(item.clone())) else {
             return Self::half(item.clone(), name, errors);
@@ -52,6 +59,13 @@ impl Message {
                     .filter(is_plain_field)
                     .map(|field| field.ty)
                     .collect();
+                (item.ident, item.attrs, item.generics)
+            }
+            Item::Enum(item) if *or_enum => {
+                for variant in item.variants {
+                    broken |= is_plain(&item.generics) && fields::check(&variant.fields, noun, errors);
+                    fields.extend(variant.fields.into_iter().filter(is_plain_field).map(|field| field.ty));
+                }
                 (item.ident, item.attrs, item.generics)
             }
             Item::Enum(item) => {

@@ -21,6 +21,7 @@ pub(crate) struct Filtered {
 pub(crate) struct Sql {
     pub(crate) version: String,
     pub(crate) head: String,
+    pub(crate) now: String,
     pub(crate) stored: String,
     pub(crate) resolve: String,
     pub(crate) find_key: String,
@@ -57,6 +58,7 @@ impl Sql {
             version: sql(&format!(
                 "SELECT coalesce(max(e.version), 0) FROM \"es\".recorded_events AS e WHERE {of_stream}"
             )),
+            now: sql("SELECT clock_timestamp()"),
             head: sql("SELECT coalesce(max(position), 0) FROM \"es\".recorded_events"),
             stored: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".stored($1)"),
             resolve: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".resolve($1)"),

@@ -7,7 +7,9 @@ use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, CursorStore, EventKind, EventStore,
     KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
-use es_runtime::{AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Version};
+use es_runtime::{
+    AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version,
+};
 use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
@@ -21,6 +23,7 @@ use crate::pages;
 use crate::reader::Reader;
 use crate::reply::Reply;
 use crate::rows::Cells;
+use crate::rows::Time;
 use crate::schema::Schema;
 use crate::sessions::Sessions;
 use crate::wake::Wake;
@@ -170,6 +173,16 @@ impl EventStore for PostgresStore {
         asked
             .await
             .map_err(|problem: Problem| problem.while_doing("read a stream's version"))
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        if let Some(clock) = &self.clock {
+            return Ok(clock.now());
+        }
+        let rows = self.reader.rows(&self.reader.sql.now, &[]).await;
+        let now = rows.and_then(|rows| rows[0].read(0));
+        now.map(|Time(now)| now)
+            .map_err(|problem| problem.while_doing("read the time of the server"))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::{Manager, Pool};
 use es_conformance::{SqlInline, SqlStep, SqlTables as _};
 use es_postgres::PostgresStore;
-use es_runtime::projection::sql::{InlineReader, SqlSchema, SqlStore as _};
-use es_runtime::store::{Advance, CursorStore, Lease, RowStore, RowTable};
+use es_runtime::projection::sql::{SqlSchema, SqlStore as _};
+use es_runtime::store::{Advance, CursorStore, InlineReader, Lease, RowStore, RowTable};
 use es_runtime::store::{EventFilter, EventKind, ListStreams, ReadLog, ReadStream};
 use es_runtime::{EventStore, ExpectedVersion, Position, StoreError};
 use futures_core::stream::BoxStream;
@@ -190,17 +190,17 @@ async fn an_append_that_is_given_up_in_a_method_is_cancelled() {
     let database = Database::new().await;
     let options = PostgresStore::options().answer_timeout(Duration::MAX);
     let tables = Tables(support::open(options, &where_ends_do_not_show(&database).await).await);
+    let schema = SqlSchema {
+        projection: "numbers".into(),
+        version: 1,
+        sql: tables.statement(1).into(),
+    };
     let reader = InlineReader {
-        schema: SqlSchema {
-            projection: "numbers".into(),
-            version: 1,
-            sql: tables.statement(1).into(),
-        },
         reader: "numbers".to_owned(),
         mark: "numbers ready".to_owned(),
         categories: vec!["test".to_owned()],
     };
-    tables.create_schema(&reader.schema).await.unwrap();
+    tables.create_schema(&schema).await.unwrap();
     let (holder, observer) = (database.client().await, database.client().await);
     for begin in [
         "INSERT INTO es.checkpoints SELECT 'numbers ready', 0, NULL, l.epoch, clock_timestamp() FROM es.log AS l",
@@ -212,6 +212,7 @@ async fn an_append_that_is_given_up_in_a_method_is_cancelled() {
     sent.streams[0].expected = ExpectedVersion::NoStream;
     let inline = SqlInline {
         projection: reader.clone(),
+        schema: schema.clone(),
         steps: vec![(0, SqlStep::Insert(1))],
     };
     tokio::select! {
@@ -220,5 +221,5 @@ async fn an_append_that_is_given_up_in_a_method_is_cancelled() {
     }
     until_waiting(&observer, 0).await;
     holder.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(tables.numbers(&reader.schema).await, Some(vec![]));
+    assert_eq!(tables.numbers(&schema).await, Some(vec![]));
 }

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use es_conformance::{SqlInline, SqlStep, SqlTables};
 use es_postgres::PostgresStore;
-use es_runtime::projection::sql::{InlineError, InlineReader, SqlSchema, SqlStore as _, WriteError};
-use es_runtime::store::CommitError;
-use es_runtime::store::{AppendError, ReadLog, ReadStream};
+use es_runtime::projection::sql::{SqlSchema, SqlStore as _, WriteError};
+use es_runtime::store::{AppendError, CommitError, InlineError, InlineReader, ReadLog, ReadStream};
 use es_runtime::{EventStore, ExpectedVersion, StoreError, StoreErrorKind};
 use futures_util::TryStreamExt;
 use support::{Cluster, Database, append, log, stream};
@@ -25,7 +24,7 @@ async fn an_append_is_flushed_though_synchronous_commit_was_turned_off_meanwhile
     let append_both = async |number: u64| {
         store.append(append("batched", number..number + 1)).await.unwrap();
         store
-            .append_with(append("inline", number..number + 1), Vec::new())
+            .append_with(append("inline", number..number + 1), Vec::new(), Vec::new())
             .await
             .unwrap();
     };
@@ -85,7 +84,6 @@ async fn a_server_that_turns_read_only_is_to_blame_and_no_event() {
     };
     tables.create_schema(&schema).await.unwrap();
     let reader = InlineReader {
-        schema: schema.clone(),
         reader: "numbers".to_owned(),
         mark: "numbers ready".to_owned(),
         categories: vec!["test".to_owned()],
@@ -104,6 +102,7 @@ async fn a_server_that_turns_read_only_is_to_blame_and_no_event() {
         let step = i64::try_from(number).unwrap();
         let inline = SqlInline {
             projection: reader.clone(),
+            schema: schema.clone(),
             steps: vec![(0, SqlStep::Insert(step))],
         };
         tables.append_with(sent, vec![inline]).await

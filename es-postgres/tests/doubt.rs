@@ -4,8 +4,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use es_runtime::projection::sql::{InlineError, SqlStore as _};
-use es_runtime::store::{Append, AppendError, AppendRef, IdempotencyKey};
+use es_runtime::projection::sql::SqlStore as _;
+use es_runtime::store::{Append, AppendError, AppendRef, IdempotencyKey, InlineError};
 use es_runtime::{AppendId, EventStore, StoreErrorKind};
 use futures_util::FutureExt;
 use support::{Database, append, scaled};
@@ -152,7 +152,7 @@ fn a_commit_of_an_inline_append_whose_runtime_ends_is_indeterminate_and_can_be_r
     let database = ours.block_on(Database::new());
     let store = ours.block_on(database.open());
     theirs
-        .block_on(store.append_with(append("a", 0..1), Vec::new()))
+        .block_on(store.append_with(append("a", 0..1), Vec::new(), Vec::new()))
         .unwrap();
     let client = ours.block_on(database.client());
     ours.block_on(hold_commits(&client));
@@ -161,7 +161,7 @@ fn a_commit_of_an_inline_append_whose_runtime_ends_is_indeterminate_and_can_be_r
     let reference = AppendRef::of(&sent);
     let appending = ours.spawn({
         let store = store.clone();
-        async move { store.append_with(sent, Vec::new()).await }
+        async move { store.append_with(sent, Vec::new(), Vec::new()).await }
     });
     let commits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'active'";
     let observer = ours.block_on(database.client());
@@ -198,7 +198,7 @@ async fn an_inline_append_that_is_dropped_at_its_commit_can_be_resolved() {
         while observer.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 0 {}
     };
     tokio::select! {
-        _ = store.append_with(sent, Vec::new()) => panic!("its commit is held up"),
+        _ = store.append_with(sent, Vec::new(), Vec::new()) => panic!("its commit is held up"),
         () = commits => {}
     }
     let unlock = client.batch_execute("SELECT pg_advisory_unlock(7)");

@@ -616,7 +616,10 @@ async fn a_clock_of_the_users_says_when_an_event_is_recorded() {
         assert_eq!(store.append(sent).await.unwrap().recorded_at, clock.now());
     }
     clock.advance(HOUR);
-    let inline = store.append_with(append("inline", 0..1), Vec::new()).await.unwrap();
+    let inline = store
+        .append_with(append("inline", 0..1), Vec::new(), Vec::new())
+        .await
+        .unwrap();
     assert_eq!(inline.recorded_at, clock.now());
 
     let latest = clock.now();

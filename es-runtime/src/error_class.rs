@@ -10,6 +10,7 @@ use std::error::Error as StdError;
 
 use crate::archive::ArchiveError;
 use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
+use crate::process::ProcessError;
 use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
 use crate::state::{PersistError, RestoreError};
@@ -96,6 +97,7 @@ classified!(
     ParseIdError,
     ParseTimestampError,
     PersistError,
+    ProcessError,
     ReadError,
     RestoreAppendError,
     RestoreError,
@@ -217,6 +219,17 @@ impl Classified for DecodeError {
     }
 }
 
+impl Classified for ProcessError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotFound { .. } | Self::NotParked { .. } => Class::Correct,
+            Self::Unreadable { .. } => Class::Other,
+            Self::Order(error) => error.class(),
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
 impl Classified for StartError {
     fn class(&self) -> Class {
         match self {
@@ -226,6 +239,8 @@ impl Classified for StartError {
             | Self::Inline { .. }
             | Self::Segments { .. }
             | Self::SegmentsUnsupported { .. } => Class::Other,
+            Self::ProcessManager { source, .. } => source.class(),
+            Self::InlineBehind { .. } => Class::Retry,
             Self::Store(error) => error.class(),
         }
     }

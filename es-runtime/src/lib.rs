@@ -22,6 +22,7 @@ mod nearest;
 mod outcome;
 mod outlived;
 pub mod prelude;
+pub mod process;
 pub mod projection;
 mod recorded;
 pub mod runtime;
@@ -40,7 +41,9 @@ pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, 
 pub use command_enum::{AnyRefusal, CommandEnum, CommandInfo, Commanded};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
-pub use es_macros::{Aggregate, aggregate, apply, command, entity, event, handle, projection, retired, value};
+pub use es_macros::{
+    Aggregate, aggregate, apply, command, entity, event, handle, on, process_manager, projection, retired, value,
+};
 pub use event::{Applied, BelongsToOneAggregate, Decoded, Event, EventInfo, EventOf, Writes};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};
 pub use memory::MemoryStore;

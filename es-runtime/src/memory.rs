@@ -126,6 +126,10 @@ impl EventStore for MemoryStore {
         Ok(self.log().version(stream))
     }
 
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         Ok(self.log().head())
     }
@@ -457,7 +461,9 @@ impl Log {
 
     fn check_versions(&self, append: &Append) -> Result<(), AppendError> {
         for part in &append.streams {
-            part.check(self.version(&part.stream))?;
+            let positions = self.streams.get(&part.stream).map_or(&[][..], Vec::as_slice);
+            let last = positions.last().map(|position| self.events[usize_of(*position) - 1].id);
+            part.check(version_of(positions), last)?;
         }
         Ok(())
     }

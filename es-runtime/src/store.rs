@@ -51,9 +51,9 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, Unreserved, is_archived};
+pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved, is_archived};
 
-use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
+use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
 /// Keeps streams of events. Object safe: the runtime holds an `Arc<dyn EventStore>`.
 ///
@@ -122,6 +122,12 @@ pub trait EventStore: Send + Sync + 'static {
     async fn head(&self) -> Result<Position, StoreError> {
         let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
         Ok(last.map_or(Position::ZERO, |event| event.position))
+    }
+
+    /// Returns the time by the clock with which the store records events; a timer of a [process manager](crate::process) is due by it.
+    /// Unless overridden, the system's clock of this process.
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(Timestamp::now())
     }
 
     /// Reads events of one stream by version.

@@ -13,7 +13,7 @@ use es_runtime::store::{
     RowCount, RowGroup, RowQuery, RowStore, RowTable, SaveError, StateChange, StateKey, StateStore, StreamInfo,
 };
 use es_runtime::{
-    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Version,
+    EventStore, Limits, Position, RecordedEvent, StoreError, StoreErrorKind, StoredEvent, StreamId, Timestamp, Version,
 };
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -262,6 +262,10 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         lock(&self.plan.reads).asked += 1;
         self.or_fails(Fault::Head).await?;
         self.store.head().await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.store.now().await
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {

@@ -18,6 +18,7 @@ pub(super) const WORDS: Words = Words {
     attribute: "#[entity]",
     name: "entity",
     noun: "an entity",
+    or_enum: false,
 };
 
 /// A struct with `#[entity]`.

@@ -22,6 +22,7 @@ const WORDS: Words = Words {
     attribute: "#[event]",
     name: "event",
     noun: "an event",
+    or_enum: false,
 };
 
 /// A struct with `#[event]`.

@@ -35,6 +35,7 @@ const WORDS: Words = Words {
     attribute: "#[projection]",
     name: "projection",
     noun: "a projection",
+    or_enum: false,
 };
 
 /// The longest name of which every store can make the name of a table.

@@ -285,7 +285,51 @@ const PROJECTION_METHODS: &[&str] = &[
 
 const BLOCK: &str = "impl Account { #[handle] fn open(command: Open) -> Opened { Opened } #[apply] fn opened(_: Opened) -> Self { Self }";
 
-const ATTRIBUTES: [&str; 6] = ["event", "entity", "command", "value", "aggregate", "projection"];
+/// The same for a block of a process manager.
+const REACTIONS: &[&str] = &[
+    "#[on",
+    "#[on]",
+    "#[on()]",
+    "#[on(",
+    "#[on] fn",
+    "#[on] fn requested(",
+    "#[on] fn requested(event",
+    "#[on] fn requested(event: )",
+    "#[on] fn requested(event: Requested, todo) -> Self {}",
+    "#[on] fn requested(event: Requested, todo: &) -> Self {}",
+    "#[on] fn requested(event: Requested, todo: &mut Todo<) -> Self {}",
+    "#[on] fn requested(event: Requested, todo: &mut Todo<Self>, meta: &Meta<Desk>) -> Self { todo. }",
+    "#[on] fn paid(&mut self, _: Done)",
+    "#[on] fn paid(&mut self, _: Done<) {}",
+    "#[on] fn paid(&mut self, _: Done<Pay>) {",
+    "#[on] fn paid(self, _: Done<Pay>) ->",
+    "#[on] fn not_paid(&mut self, why: Failed<Pay>, ) {}",
+    "#[on] fn late(&mut self, _: Due<Late>, todo: &mut Todo<Self>) { todo.send( }",
+    "#[on(Pay, )] fn failed(&mut self, why: AnyFailed) {}",
+    "#[on(Pay Flag)] fn failed(&mut self, why: AnyFailed) {}",
+    "#[on(key)] fn moved(&mut self, event: Moved) {}",
+    "#[on(key = )] fn moved(&mut self, event: Moved) {}",
+    "#[on(key = event.)] fn moved(&mut self, event: Moved) {}",
+    "#[on(key = event.to, x)] fn moved(&mut self, event: Moved) {}",
+    "#[on(keys = event.to)] fn moved(&mut self, event: Moved) {}",
+    "#[on = 1] fn moved(&mut self, event: Moved) {}",
+    "#[on] #[on] fn moved(&mut self, event: Moved) {}",
+    "#[on] #[apply] fn moved(&mut self, event: Moved) {}",
+    "#[on] async fn moved(this: Option<&Self>, event: Moved) {}",
+    "#[on] fn moved(this: Option<Self>, event: &Moved) -> Result<Self> {}",
+    "#[on] fn moved(self: Box<Self>, _: Moved) {}",
+    "#[on] fn moved<T>(&self, _: Moved) -> T {}",
+];
+
+const ATTRIBUTES: [&str; 7] = [
+    "event",
+    "entity",
+    "command",
+    "value",
+    "aggregate",
+    "projection",
+    "process_manager",
+];
 
 #[test]
 fn methods() {
@@ -315,6 +359,19 @@ fn methods_of_projections() {
             "",
             &format!("impl Totals {{ {method} #[apply] fn opened(tx: &mut Tx<'_>, _: Opened) -> Result<()> {{}} }}"),
         );
+    }
+}
+
+#[test]
+fn methods_of_process_managers() {
+    for method in REACTIONS.iter().chain(METHODS) {
+        comes_through("process_manager", "", &format!("impl Transfer {{ {method} }}"));
+        comes_through(
+            "process_manager",
+            "",
+            &format!("impl Transfer {{ {method} #[on] fn begun(_: Begun) -> Self {{ Self }} }}"),
+        );
+        comes_through("aggregate", "", &format!("impl Account {{ {method} }}"));
     }
 }
 

@@ -8,7 +8,7 @@ mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{aggregate, command, derive_aggregate, entity, event, helper, projection, value};
+use crate::{aggregate, command, derive_aggregate, entity, event, helper, process_manager, projection, value};
 
 /// Runs the macro of this name.
 fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
@@ -19,8 +19,9 @@ fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
         "value" => value::attribute(args, &item),
         "aggregate" => aggregate::attribute(args, item),
         "projection" => projection::attribute(args, item),
+        "process_manager" => process_manager::attribute(args, item),
         "derive_aggregate" => derive_aggregate::derive(item),
-        "handle" | "apply" | "retired" => helper::attribute(name, args, &item),
+        "handle" | "apply" | "retired" | "on" => helper::attribute(name, args, &item),
         name => panic!("there is no macro `{name}`"),
     }
 }

@@ -59,6 +59,22 @@ const PROGRAMS: &[Program] = &[
             #[retired] fn gone(_: Gone) -> Option<Opened> { None }
         }",
     ),
+    (
+        "process_manager",
+        "id = Id<Order>, version = 2, from = PaymentV1, crate = es",
+        "pub enum Payment { Asked { cents: i64 }, Paid(Vec<u8>) }",
+    ),
+    (
+        "process_manager",
+        "crate = es",
+        "impl domain::Payment {
+            #[on] fn ordered(event: Ordered, todo: &mut Todo<Self>) -> Self { todo.send(event.account, Charge); Self::Paid(x) }
+            #[on(key = moved.order)] #[cfg(unix)] fn moved(this: Option<Self>, moved: events::Moved, meta: &Meta<Desk>) -> Option<Self> { this }
+            #[on] fn charged(&mut self, _: Done<Charge>) {}
+            #[on(Flag, Charge)] fn failed(self, _: AnyFailed, todo: &mut Todo<Self>) -> Self { self }
+            #[on] fn late(&mut self, due: Due<Late>) { self.x += due.x; }
+        }",
+    ),
     ("handle", "__in_aggregate", "fn open(cmd: Open) -> Opened { Opened }"),
     (
         "projection",

@@ -123,6 +123,54 @@ fn aggregate() {
 }
 
 #[test]
+fn process_manager() {
+    check(
+        "process_manager",
+        "id = Id<Order>, version = 2, from = PaymentV1",
+        "pub enum Payment { Asked { cents: i64 }, Paid }",
+    );
+}
+
+#[test]
+fn process_manager_block() {
+    check_as(
+        "process_manager",
+        "process_manager_block",
+        "",
+        r#"
+        impl Payment {
+            #[on]
+            fn ordered(event: Ordered, todo: &mut Todo<Self>) -> Self {
+                todo.send(event.account, Charge { cents: event.cents });
+                todo.remind(HOUR, Late);
+                Self::Asked { cents: event.cents }
+            }
+
+            #[on(key = moved.order)]
+            #[cfg(feature = "moves")]
+            fn moved(this: Option<Self>, moved: events::Moved, meta: &Meta<Desk>) -> Option<Self> {
+                this
+            }
+
+            #[on]
+            fn charged(&mut self, _: Done<Charge>) {}
+
+            #[on]
+            fn not_charged(self, _: Failed<Charge>) -> Option<Self> {
+                None
+            }
+
+            #[on(Flag)]
+            fn failed(&mut self, _: AnyFailed, todo: &mut Todo<Self>) {}
+
+            #[on]
+            fn late(&mut self, _: Due<Late>) {}
+        }
+        "#,
+    );
+}
+
+#[test]
 fn projection() {
     check(
         "projection",

@@ -11,6 +11,7 @@ pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
+mod process;
 mod repeated;
 mod retired;
 mod row;
@@ -40,6 +41,7 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
+pub use process::{instance_key, next_state};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

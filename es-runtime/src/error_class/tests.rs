@@ -247,13 +247,21 @@ fn readers(table: &mut Vec<Placed>) {
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;
     });
+    let (process, id) = ("transfer", "7".to_owned());
+    place!(table, ProcessError {
+        Correct NotFound = ProcessError::NotFound { process, id: id.clone() };
+        Correct NotParked = ProcessError::NotParked { process, id: id.clone() };
+        Other Unreadable = ProcessError::Unreadable { process, id, reason: "it is so".to_owned() };
+        => Order = |error| ProcessError::Order(error.into());
+        => Store = ProcessError::Store;
+    });
     place!(table, CheckpointError {
         Other Diverged = diverged();
         => Store = CheckpointError::Store;
     });
 }
 
-fn stores_and_starts(table: &mut Vec<Placed>) {
+fn starts(table: &mut Vec<Placed>) {
     place!(table, StartError {
         Other UnreadableEvents = StartError::UnreadableEvents(vec![]);
         Other UnwritableEvents = StartError::UnwritableEvents(vec![]);
@@ -267,15 +275,29 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
                 at: Timestamp::MIN,
             },
         };
+        Retry InlineBehind = StartError::InlineBehind {
+            projection: "ledger",
+            position: Position(1),
+            head: Position(2),
+            waited: Duration::from_secs(60),
+            owner: None,
+        };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
+        => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
+}
+
+fn stores(table: &mut Vec<Placed>) {
     place!(table, CapError {
         Other Unwritable = CapError::Unwritable(vec![]);
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
     });
+}
+
+fn stores(table: &mut Vec<Placed>) {
     place!(table, SnapshotError {
         Correct NotFound = SnapshotError::NotFound { stream: stream() };
         Other Unsupported = SnapshotError::Unsupported;
@@ -356,7 +378,8 @@ fn placed() -> Vec<Placed> {
     let mut table = Vec::new();
     requests(&mut table);
     readers(&mut table);
-    stores_and_starts(&mut table);
+    starts(&mut table);
+    stores(&mut table);
     table
 }
 
@@ -396,9 +419,9 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(
         answers(
             ControlError::Elsewhere {
-                reader: "balance".to_owned(),
+                reader: "balance".to_owned()
             }
-            .into(),
+            .into()
         ),
         (true, false)
     );

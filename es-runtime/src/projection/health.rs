@@ -7,7 +7,8 @@ use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections, subscriptions and snapshots: [`Runtime::health`](crate::Runtime::health).
+/// The status of a runtime's projections, subscriptions, process managers and snapshots:
+/// [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
@@ -17,6 +18,8 @@ pub struct Health {
     pub projections: Vec<ProjectionHealth>,
     /// Every subscription of this runtime that has not ended, in the order in which they were started.
     pub subscriptions: Vec<SubscriptionHealth>,
+    /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
+    pub process_managers: Vec<SubscriptionHealth>,
     /// What became of [snapshots](crate::docs::snapshots).
     pub snapshots: SnapshotsHealth,
 }

@@ -3,9 +3,11 @@ use std::sync::Arc;
 use super::RetryPolicy;
 use super::cache::CacheBound;
 use super::event_check::Registered;
+use super::preload::{Preload, preload};
+use crate::process::{self, Beginning, ProcessManager};
 use crate::projection::{InStore, Plan, Project, RowProjection};
 use crate::store::{CursorStore, StateStore};
-use crate::{Clock, Commanded, EventStore, SystemClock};
+use crate::{Clock, Commanded, EventSourced, EventStore, SystemClock};
 
 /// Settings of a [`Runtime`](super::Runtime).
 #[must_use = "a builder does nothing until `start` is called"]
@@ -16,11 +18,13 @@ pub struct Builder<S> {
     pub(super) retry: RetryPolicy,
     pub(super) cache: CacheBound,
     pub(super) queue: usize,
+    pub(super) preloads: Vec<Preload>,
     pub(super) aggregates: Vec<Registered>,
     pub(super) allows_unreadable: bool,
     pub(super) plans: Vec<Plan<S>>,
     pub(super) build_rate: Option<u32>,
     pub(super) cursors: Option<Arc<dyn CursorStore>>,
+    pub(super) processes: Vec<process::Plan>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -32,11 +36,13 @@ impl<S: EventStore> Builder<S> {
             retry: RetryPolicy::default(),
             cache: CacheBound::default(),
             queue: 10_000,
+            preloads: Vec::new(),
             aggregates: Vec::new(),
             allows_unreadable: false,
             plans: Vec::new(),
             build_rate: None,
             cursors: None,
+            processes: Vec::new(),
         }
     }
 
@@ -75,6 +81,16 @@ impl<S: EventStore> Builder<S> {
     /// is above the bound by itself is cached until another one is used.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.cache.bytes = bytes;
+        self
+    }
+
+    /// Loads every instance of aggregate `A` into the [cache](Self::cache) before [`start`](Self::start) returns, so that no command
+    /// reads its stream first: from their [snapshots](crate::docs::snapshots) if `A` has them, or else by one reading of all events of
+    /// `A`. `tracing` events report the progress every five seconds.
+    ///
+    /// Stops with a warning where the bounds of the cache are reached. An instance that cannot be read is left out with a warning.
+    pub fn preload<A: EventSourced>(mut self) -> Self {
+        self.preloads.push(preload::<A>);
         self
     }
 
@@ -120,6 +136,33 @@ impl<S: EventStore> Builder<S> {
             "two projections are named `{name}` with version {version}: give one of them another name or version"
         );
         self.plans.push(plan);
+        self
+    }
+
+    /// Runs process manager `P` from [`start`](Self::start) on: in this process, unless another process on the same store
+    /// already runs it; then this one takes over when that one ends. It begins there when it is started for the first
+    /// time, and goes on where it was from then on.
+    ///
+    /// # Panics
+    ///
+    /// If another process manager has its name, or an aggregate that it knows of; or if `P` lists a reaction twice.
+    #[track_caller]
+    pub fn process_manager<P: ProcessManager>(mut self, beginning: Beginning) -> Self {
+        let plan = process::Plan::of::<P>(beginning);
+        let name = plan.name;
+        assert!(
+            !self.processes.iter().any(|other| other.name == name),
+            "two process managers are named `{name}`: give one of them another name"
+        );
+        let registered = self.aggregates.iter().map(|known| known.category);
+        assert!(
+            !registered
+                .chain(plan.aggregates.iter().copied())
+                .any(|aggregate| aggregate == name),
+            "process manager and aggregate are both named `{name}`, so that their streams would be the same: give one of them another \
+             name"
+        );
+        self.processes.push(plan);
         self
     }
 

@@ -73,6 +73,15 @@ impl Cache {
         self.slots().cached.peek(stream).cloned()
     }
 
+    /// Returns whether so many states of this size in all are within the bounds.
+    pub(super) fn holds(&self, instances: usize, bytes: usize) -> bool {
+        let CacheBound {
+            instances: most,
+            bytes: largest,
+        } = self.bound;
+        instances <= most && bytes.saturating_add(instances.saturating_mul(OVERHEAD)) <= largest
+    }
+
     /// Takes the state of `stream` out of the cache, without a turn.
     pub(super) fn take(&self, stream: &StreamId) -> Option<Erased> {
         self.slot(stream).kept().state.take()

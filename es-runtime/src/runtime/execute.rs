@@ -130,7 +130,8 @@ impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
                 .decide(state, context)
                 .map_err(|declined| match declined {
                     Declined::WrongTarget(wrong) => Declined::WrongTarget(wrong),
-                    Declined::Refused(why) => Declined::Refused(AnyRefusal::new(why)),
+                    // Wrapped as it is, even one that is an `AnyRefusal` itself: it is taken out below.
+                    Declined::Refused(why) => Declined::Refused(AnyRefusal(Box::new(why))),
                 })
         };
         let write = Write::new(stream, expected, request.metadata, decide).keyed(key);

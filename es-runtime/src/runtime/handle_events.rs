@@ -1,15 +1,19 @@
 use std::fmt;
+use std::future::pending;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
+use futures_util::future::select;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
 use crate::consumer::{AttemptLog, ENDED, Processor, Sequences, Waiter};
 use crate::projection::OnFailure;
 use crate::subscription::{
-    By, Calls, Handler, InBatches, Manner, OneByOne, Stopped, SubscriptionError, SubscriptionHandle, Work,
+    By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Standing, Stopped, SubscriptionError, SubscriptionHandle,
+    Work,
 };
 use crate::{Error, Position};
 
@@ -118,6 +122,14 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
     /// [`NoBeginning`](SubscriptionError::NoBeginning) if its name is new and neither `from_start` nor `from_head` was
     /// called.
     pub async fn start(self) -> Result<SubscriptionHandle, SubscriptionError> {
+        self.start_beside(|_| Box::pin(pending())).await
+    }
+
+    /// Starts it, with more work that is done for as long as it runs.
+    pub(crate) async fn start_beside(
+        self,
+        more: impl FnOnce(Arc<Standing>) -> BoxFuture<'static, ()>,
+    ) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {
@@ -157,7 +169,12 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         };
         let subscriptions = &self.subscribe.runtime.0.subscriptions;
         let standing = Arc::clone(&handle.standing);
-        subscriptions.run(standing, Some(handle.clone()), processor.live());
+        let more = more(Arc::clone(&standing));
+        let life = async move {
+            let life = pin!(processor.live());
+            select(life, more).await;
+        };
+        subscriptions.run(standing, Some(handle.clone()), life);
         Ok(handle)
     }
 }
@@ -165,7 +182,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
 impl Runtime {
     /// Returns the subscription of this name that has a handler in this runtime, if there is one.
     pub fn subscription(&self, name: &str) -> Option<SubscriptionHandle> {
-        self.0.subscriptions.handle(name)
+        self.0.subscriptions.handle(Kind::Subscription, name)
     }
 }
 

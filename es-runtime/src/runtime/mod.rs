@@ -16,10 +16,12 @@ mod execute_within;
 mod handle_events;
 mod history;
 mod import;
+mod joint;
 mod list;
 mod live;
 mod load;
 mod newest;
+mod preload;
 mod projections;
 mod read;
 mod receipt;
@@ -41,11 +43,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::consumer::Cursors;
+use crate::process::{self, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
-use crate::subscription::Subscriptions;
+use crate::subscription::{Kind, Subscriptions};
 use crate::{
-    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Version,
+    Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Timestamp,
+    Version,
 };
 
 pub use any::{AnyAggregate, AnyEvent, AnyInstance, AnyRequest, AnyState, AnyStep, At};
@@ -65,6 +69,7 @@ pub use execute_within::ExecuteWithin;
 pub use handle_events::HandleEvents;
 pub use history::{History, Recorded};
 pub use import::{AnyPast, Import, ImportError, ImportItem, Imported, Past};
+pub(crate) use joint::{Joint, NotJoint, WeakRuntime};
 pub use list::{Count, GroupBy, List, Page};
 pub use live::FoldLive;
 pub use load::{Load, Loaded};
@@ -81,6 +86,7 @@ pub use snapshot::{
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
+pub(crate) use write::WriteError;
 
 /// The function that runs a builder when it is awaited.
 ///
@@ -127,6 +133,7 @@ struct Inner {
     catalog: Catalog,
     projections: Projections,
     subscriptions: Subscriptions,
+    processes: Vec<process::Registered>,
 }
 
 impl Runtime {
@@ -228,6 +235,39 @@ impl Runtime {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.snapshots.close(Instant::now() + CLOSING).await;
         self.0.store.close().await
+    }
+
+    /// Returns a handle to a process manager of this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `P` was not given to the builder of the runtime.
+    #[track_caller]
+    pub fn process_manager<P: ProcessManager>(&self) -> ProcessManagerHandle<'_, P> {
+        let reactions = self.0.processes.iter().find_map(process::Registered::reactions::<P>);
+        let handle = self.0.subscriptions.handle(Kind::Process, P::NAME);
+        match reactions {
+            Some(reactions) => ProcessManagerHandle::new(self, reactions, handle),
+            None => panic!(
+                "process manager `{}` was not given to the builder of the runtime: `.process_manager::<…>(Beginning::…)`",
+                P::NAME
+            ),
+        }
+    }
+
+    /// The cursors of readers of the log.
+    pub(crate) fn cursors(&self) -> Option<Cursors> {
+        self.0.cursors.clone()
+    }
+
+    /// The time by the clock of the runtime.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The store of states with what the framework keeps there.
+    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
+        self.0.states.clone()
     }
 
     /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state

@@ -14,6 +14,7 @@ use crate::projection::{
     SegmentHealth, Standing, Status, What, refused, segments_of,
 };
 use crate::store::{CheckpointError, Lease, Parked, ReadLog};
+use crate::subscription::Kind;
 use crate::{Position, StoreError};
 
 /// A handle to operate one projection: [`Runtime::projection`].
@@ -320,11 +321,13 @@ impl Runtime {
         for running in self.0.projections.all() {
             projections.push(self.projection_health(running, head).await?);
         }
-        let subscriptions = self.subscriptions_health(head).await?;
+        let subscriptions = self.subscriptions_health(Kind::Subscription, head).await?;
+        let process_managers = self.subscriptions_health(Kind::Process, head).await?;
         Ok(Health {
             head,
             projections,
             subscriptions,
+            process_managers,
             snapshots: self.0.snapshots.health(),
         })
     }

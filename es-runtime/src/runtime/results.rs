@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 pub struct Results<'a, T, E>(BoxStream<'a, Result<T, E>>);
 
 impl<'a, T, E> Results<'a, T, E> {
-    pub(super) fn new(stream: impl Stream<Item = Result<T, E>> + Send + 'a) -> Self {
+    pub(crate) fn new(stream: impl Stream<Item = Result<T, E>> + Send + 'a) -> Self {
         Self(Box::pin(stream))
     }
 

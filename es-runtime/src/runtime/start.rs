@@ -1,6 +1,7 @@
 //! Checks of a build against its store at the start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::Builder;
 use super::cache::Cache;
@@ -11,8 +12,8 @@ use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
-use crate::subscription::Subscriptions;
-use crate::{EventStore, StoreError};
+use crate::subscription::{SubscriptionError, Subscriptions};
+use crate::{EventStore, Position, StoreError};
 
 /// Why a runtime was not started.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,24 @@ pub enum StartError {
         /// The failure, and the event that caused it.
         failure: Failure,
     },
+    /// An [inline](mod@crate::projection#inline) projection has not applied what was appended without it, and for a minute nothing has
+    /// moved. Look at the process that runs it.
+    #[error(
+        "inline projection `{projection}` has stood at position {position} for {waited:?}, though the log is at {head}: {}",
+        owner.as_ref().map_or_else(|| "nobody runs it".to_owned(), |owner| format!("`{owner}` runs it, and does not move it"))
+    )]
+    InlineBehind {
+        /// The projection's name.
+        projection: &'static str,
+        /// The position that it has reached.
+        position: Position,
+        /// The position of the last event.
+        head: Position,
+        /// How long nothing has moved.
+        waited: Duration,
+        /// The owner of its lease.
+        owner: Option<String>,
+    },
     /// The rows of this version are kept in another number of [segments](mod@crate::projection#segments) than this build declares: give it
     /// another version, which is built next to the old one.
     #[error(
@@ -58,6 +77,14 @@ pub enum StartError {
         segments: u32,
         /// The number of segments in the store.
         kept: u32,
+    },
+    /// A process manager cannot follow the log.
+    #[error("process manager `{process}` does not start")]
+    ProcessManager {
+        /// Its name.
+        process: &'static str,
+        /// The reason.
+        source: SubscriptionError,
     },
     /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
     /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
@@ -80,6 +107,19 @@ impl From<NotLevel> for StartError {
     fn from(error: NotLevel) -> Self {
         match error {
             NotLevel::Stuck(projection, failure) => Self::Inline { projection, failure },
+            NotLevel::Still {
+                projection,
+                position,
+                head,
+                waited,
+                owner,
+            } => Self::InlineBehind {
+                projection,
+                position,
+                head,
+                waited,
+                owner,
+            },
             NotLevel::Store(error) => Self::Store(error),
         }
     }
@@ -98,7 +138,7 @@ impl From<CapError> for StartError {
 impl<S: EventStore> Builder<S> {
     /// Starts the runtime and its projections, after checking that this build can read and write the events of the
     /// store. Waits until its [inline](mod@crate::projection#inline) projections have applied the events that were
-    /// appended without them.
+    /// appended without them, and until the aggregates to [preload](Self::preload) are in memory.
     ///
     /// # Errors
     ///
@@ -106,11 +146,16 @@ impl<S: EventStore> Builder<S> {
     /// cannot read; [`StartError::UnwritableEvents`] if a cap forbids all versions that it can write;
     /// [`StartError::Store`] if the store cannot be reached, or refuses the table of a projection;
     /// [`StartError::Inline`] if an inline projection is held before an event that was appended without it;
+    /// [`StartError::InlineBehind`] if one does not move for a minute;
     /// [`StartError::Segments`] if a projection was partitioned otherwise before;
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
-    pub async fn start(self) -> Result<Runtime, StartError> {
+    pub async fn start(mut self) -> Result<Runtime, StartError> {
+        let preloads = std::mem::take(&mut self.preloads);
         let runtime = self.checked().await?;
         runtime.0.projections.level().await?;
+        for preload in preloads {
+            preload(&runtime).await?;
+        }
         Ok(runtime)
     }
 
@@ -153,7 +198,8 @@ impl<S: EventStore> Builder<S> {
             aggregates: self.aggregates.iter().map(|aggregate| aggregate.any.info()).collect(),
             projections: projections.all().iter().map(ProjectionInfo::of).collect(),
         };
-        Ok(Runtime(Arc::new(Inner {
+        let processes = self.processes.iter().map(|plan| plan.registered.clone()).collect();
+        let runtime = Runtime(Arc::new(Inner {
             store: log,
             cursors,
             snapshots: Snapshots::new(states.clone()),
@@ -167,7 +213,14 @@ impl<S: EventStore> Builder<S> {
             catalog,
             projections,
             subscriptions: Subscriptions::new(),
-        })))
+            processes,
+        }));
+        for plan in self.processes {
+            let process = plan.name;
+            let started = plan.start(&runtime).await;
+            started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
+        Ok(runtime)
     }
 }
 

@@ -8,8 +8,8 @@ use super::load::Until;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventSourced, LoadError, Position, StoreError, StoreErrorKind, StoredEvent,
-    StreamId, Timestamp, UnknownEvent, Version, metrics,
+    DecodeError, Decoded, EventEnum, EventId, EventSourced, LoadError, Position, StoreError, StoreErrorKind,
+    StoredEvent, StreamId, Timestamp, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -19,6 +19,8 @@ pub(super) struct Current<A> {
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
+    /// The last event folded.
+    pub(super) last: Option<EventId>,
     /// The time of the last event folded.
     pub(super) recorded_at: Timestamp,
     /// The size of the events folded, as they are stored: an estimate of the memory of the state.
@@ -31,6 +33,7 @@ impl<A> Default for Current<A> {
             state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+            last: None,
             recorded_at: Timestamp::MIN,
             bytes: 0,
         }
@@ -43,6 +46,7 @@ pub(super) struct Erased {
     state: Box<dyn Any + Send + Sync>,
     pub(super) version: Version,
     pub(super) position: Position,
+    pub(super) last: Option<EventId>,
     pub(super) recorded_at: Timestamp,
     pub(super) bytes: usize,
 }
@@ -54,6 +58,7 @@ impl Erased {
             state,
             version,
             position,
+            last,
             recorded_at,
             bytes,
         } = self;
@@ -62,6 +67,7 @@ impl Erased {
                 state,
                 version,
                 position,
+                last,
                 recorded_at,
                 bytes,
             },
@@ -91,6 +97,7 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            last,
             recorded_at,
             bytes,
         } = current;
@@ -98,6 +105,7 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            last,
             recorded_at,
             bytes,
         }
@@ -105,7 +113,8 @@ impl<A: EventSourced> From<Current<A>> for Erased {
 }
 
 impl<A: EventSourced> Current<A> {
-    /// Folds the events that the store has beyond this state. Returns whether there were any.
+    /// Folds the events that the store has beyond this state. Returns whether there were any. If the log was restored to an earlier
+    /// point, so that it has not the last event that was folded, all is folded that it has instead.
     ///
     /// Boxed, so that a command that needs it not has no room for it in its future.
     pub(super) fn catch_up<'a>(
@@ -114,15 +123,17 @@ impl<A: EventSourced> Current<A> {
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
-            let before = self.version;
-            if before == Version::ZERO {
+            if self.version == Version::ZERO {
                 *self = runtime.fold(stream, Until::Now).await?;
-                return Ok(self.version > before);
+                return Ok(self.version > Version::ZERO);
             }
-            let mut events = runtime
-                .0
-                .store
-                .load_stream(ReadStream::new(stream.clone()).from(before.next()));
+            let (store, before) = (&*runtime.0.store, self.version);
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before));
+            let last = events.try_next().await?.map(|event| event.id);
+            if last != self.last {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(true);
+            }
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
@@ -162,6 +173,7 @@ impl<A: EventSourced> Current<A> {
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
+        self.last = Some(event.id);
         self.recorded_at = event.recorded_at;
         self.bytes += event.payload.len();
     }

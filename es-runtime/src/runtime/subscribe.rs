@@ -6,19 +6,27 @@ use crate::consumer::{count_parked, position_of};
 use crate::projection::Status;
 use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
-    Buffer, Cursor, Deliveries, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
+    Buffer, Cursor, Deliveries, Kind, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
-use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError};
+use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, process};
 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
 pub struct Subscribe<'a, T> {
     pub(super) runtime: &'a Runtime,
+    kind: Kind,
     name: String,
     pub(super) reading: Reading<T>,
     beginning: Beginning,
     pub(super) buffer: Buffer,
+    unacknowledged: u32,
 }
+
+/// The amount that is read ahead unless something else is set.
+const BUFFER: Buffer = Buffer {
+    events: 1_000,
+    bytes: 4 << 20,
+};
 
 /// Where a cursor is put that never began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +45,51 @@ impl Runtime {
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
         Subscribe {
             runtime: self,
+            kind: Kind::Subscription,
             name: name.into(),
             reading: Reading::recorded(None),
             beginning: Beginning::Unsaid,
-            buffer: Buffer {
-                events: 1_000,
-                bytes: 4 << 20,
+            buffer: BUFFER,
+            unacknowledged: 10_000,
+        }
+    }
+
+    /// Follows the log for the process manager of this name.
+    pub(crate) fn follow_for_process<T>(
+        &self,
+        name: &str,
+        reading: Reading<T>,
+        beginning: process::Beginning,
+    ) -> Subscribe<'_, T> {
+        Subscribe {
+            runtime: self,
+            kind: Kind::Process,
+            name: name.to_owned(),
+            reading,
+            beginning: match beginning {
+                process::Beginning::Start => Beginning::Start,
+                process::Beginning::Head => Beginning::Head,
             },
+            buffer: BUFFER,
+            unacknowledged: 10_000,
         }
     }
 }
 
 impl Runtime {
-    pub(super) async fn subscriptions_health(&self, head: Position) -> Result<Vec<SubscriptionHealth>, StoreError> {
+    pub(super) async fn subscriptions_health(
+        &self,
+        kind: Kind,
+        head: Position,
+    ) -> Result<Vec<SubscriptionHealth>, StoreError> {
         let mut all = Vec::new();
-        for standing in self.0.subscriptions.all() {
+        for standing in self
+            .0
+            .subscriptions
+            .all()
+            .into_iter()
+            .filter(|standing| standing.kind == kind)
+        {
             all.push(self.subscription_health(&standing, head).await?);
         }
         Ok(all)
@@ -110,10 +148,12 @@ impl<'a> Subscribe<'a, RecordedEvent> {
     fn reading<T>(self, reading: Reading<T>) -> Subscribe<'a, T> {
         Subscribe {
             runtime: self.runtime,
+            kind: self.kind,
             name: self.name,
             reading,
             beginning: self.beginning,
             buffer: self.buffer,
+            unacknowledged: self.unacknowledged,
         }
     }
 }
@@ -140,6 +180,14 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         self
     }
 
+    /// Sets how many deliveries may be there without being acknowledged, those that are [read ahead](Self::buffer) included: 10,000
+    /// unless set, and one in any case. No more are delivered until one of them is acknowledged, or dropped. A handler needs no such
+    /// bound.
+    pub fn unacknowledged(mut self, deliveries: u32) -> Self {
+        self.unacknowledged = deliveries.clamp(1, Buffer::MOST);
+        self
+    }
+
     /// Starts it, and returns its events as a stream.
     ///
     /// # Errors
@@ -149,7 +197,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
     pub async fn start(self) -> Result<Deliveries<T>, SubscriptionError> {
         let cursor = self.cursor().await?;
         let standing = Arc::clone(&cursor.standing);
-        let (deliveries, task) = deliver(cursor, self.reading, self.buffer);
+        let (deliveries, task) = deliver(cursor, self.reading, self.buffer, self.unacknowledged);
         self.runtime.0.subscriptions.run(standing, None, task);
         Ok(deliveries)
     }
@@ -180,7 +228,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         Ok(Cursor {
             cursors: inner.cursors.clone().ok_or(SubscriptionError::Unsupported)?,
             states: inner.states.clone(),
-            standing: Subscriptions::standing(&self.name, &inner.clock),
+            standing: Subscriptions::standing(self.kind, &self.name, &inner.clock),
             beginning,
             stop: inner.subscriptions.stopped(),
         })

@@ -13,7 +13,7 @@ use super::{
     LeaseState, Limits, ListStreams, Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Report, Row,
     RowCount, RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo, has_ended,
 };
-use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
+use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
 /// A store with the checks that are the same for every store: its input is well formed and within the limits, and its
 /// events are in order. The [`Runtime`](crate::Runtime) wraps whatever store it is given.
@@ -73,6 +73,10 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         self.0.version(stream).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.0.now().await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

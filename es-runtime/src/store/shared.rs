@@ -12,7 +12,7 @@ use super::{
     LeaseState, Limits, ListStreams, Parked, Positions, ProjectionStore, ReadLog, ReadStream, Replace, Row, RowCount,
     RowGroup, RowQuery, RowStore, RowTable, StateStore, StoreError, StreamInfo,
 };
-use crate::{Position, RecordedEvent, StoredEvent, StreamId, Version};
+use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
 #[async_trait]
 impl<S: EventStore + ?Sized> EventStore for Arc<S> {
@@ -38,6 +38,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         (**self).version(stream).await
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        (**self).now().await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

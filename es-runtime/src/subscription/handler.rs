@@ -95,8 +95,10 @@ impl<T: Send + 'static> Reader for Handler<T> {
         Ok(())
     }
 
-    fn enter(&mut self, _: &Tenure) {
-        self.cursor.standing.state().owns = true;
+    fn enter(&mut self, tenure: &Tenure) {
+        let mut state = self.cursor.standing.state();
+        state.owns = true;
+        state.epoch = Some(tenure.lease.epoch);
     }
 
     async fn work(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls) -> Ended<Order> {
@@ -113,7 +115,11 @@ impl<T: Send + 'static> Reader for Handler<T> {
     }
 
     async fn leave(&mut self, lease: Option<&Lease>) {
-        self.cursor.standing.state().owns = false;
+        {
+            let mut state = self.cursor.standing.state();
+            state.owns = false;
+            state.epoch = None;
+        }
         let Some(lease) = lease else { return };
         // So that nobody takes what was not tried for what has ended this process.
         if let Err(error) = guarded("closing its attempts", self.attempts.close(lease)).await {

@@ -15,7 +15,7 @@ mod task;
 mod window;
 mod work;
 
-pub use crate::consumer::ControlError;
+pub use super::consumer::ControlError;
 pub use deliveries::{Acked, Deliveries, Delivery};
 pub use error::SubscriptionError;
 pub use handle::SubscriptionHandle;
@@ -27,7 +27,7 @@ pub(crate) use cursor::Cursor;
 pub(crate) use handler::Handler;
 pub(crate) use handling::{By, Manner};
 pub(crate) use reader::Buffer;
-pub(crate) use reading::Reading;
-pub(crate) use standing::{Standing, Subscriptions};
+pub(crate) use reading::{Reading, decode};
+pub(crate) use standing::{Kind, Standing, Subscriptions};
 pub(crate) use task::deliver;
 pub(crate) use work::Work;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::SubscriptionError;
 use crate::store::{EventFilter, ReadLog};
 use crate::{
@@ -8,10 +10,23 @@ use crate::{
 /// Which events are delivered, and as what.
 pub(crate) struct Reading<T> {
     filter: Option<EventFilter>,
-    read: fn(RecordedEvent) -> Result<Vec<T>, SubscriptionError>,
+    read: Arc<Read<T>>,
 }
 
+type Read<T> = dyn Fn(RecordedEvent) -> Result<Vec<T>, SubscriptionError> + Send + Sync;
+
 impl<T> Reading<T> {
+    /// Reads the events that the filter lets through.
+    pub(crate) fn new(
+        filter: EventFilter,
+        read: impl Fn(RecordedEvent) -> Result<Vec<T>, SubscriptionError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            filter: Some(filter),
+            read: Arc::new(read),
+        }
+    }
+
     /// Those behind `after`, up to `to`.
     pub(crate) fn query(&self, after: Position, to: Position) -> ReadLog {
         let query = ReadLog::new().from(after.next()).to(to);
@@ -32,7 +47,7 @@ impl Reading<RecordedEvent> {
     pub(crate) fn recorded(filter: Option<EventFilter>) -> Self {
         Self {
             filter,
-            read: |event| Ok(vec![event]),
+            read: Arc::new(|event| Ok(vec![event])),
         }
     }
 }
@@ -40,13 +55,10 @@ impl Reading<RecordedEvent> {
 impl<E> Reading<Recorded<E>> {
     /// The events of aggregate `A` that the filter lets through.
     pub(crate) fn aggregate<A: EventSourced<Event = E>>(filter: EventFilter) -> Self {
-        Self {
-            filter: Some(filter),
-            read: |event| {
-                let read = decode::<A>(&event)?.into_iter();
-                Ok(read.map(|read| Recorded::new(&event, read)).collect())
-            },
-        }
+        Self::new(filter, |event| {
+            let read = decode::<A>(&event)?.into_iter();
+            Ok(read.map(|read| Recorded::new(&event, read)).collect())
+        })
     }
 
     /// Event `E`. All of its aggregate are read, so that one that this build does not know is not passed over.
@@ -54,18 +66,15 @@ impl<E> Reading<Recorded<E>> {
     where
         E: EventOf<A> + BelongsToOneAggregate<Aggregate = A>,
     {
-        Self {
-            filter: Some(EventFilter::category(<A as Aggregate>::NAME)),
-            read: |event| {
-                let read = decode::<A>(&event)?.into_iter().filter_map(E::from_event);
-                Ok(read.map(|read| Recorded::new(&event, read)).collect())
-            },
-        }
+        Self::new(EventFilter::category(<A as Aggregate>::NAME), |event| {
+            let read = decode::<A>(&event)?.into_iter().filter_map(E::from_event);
+            Ok(read.map(|read| Recorded::new(&event, read)).collect())
+        })
     }
 }
 
 /// What a stored event is read as today.
-fn decode<A: EventSourced>(event: &RecordedEvent) -> Result<Decoded<A::Event>, SubscriptionError> {
+pub(crate) fn decode<A: EventSourced>(event: &RecordedEvent) -> Result<Decoded<A::Event>, SubscriptionError> {
     let unknown = |readable| {
         SubscriptionError::UnknownEvent(UnknownEvent {
             stream: event.stream.clone(),

@@ -34,8 +34,26 @@ pub struct SubscriptionHealth {
     pub parked: u64,
 }
 
+/// What follows the log: their names are apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Subscription,
+    Process,
+}
+
+impl Kind {
+    /// The name of the checkpoint and of the lease.
+    fn reader(self, name: &str) -> String {
+        match self {
+            Self::Subscription => format!("subscription/{name}"),
+            Self::Process => format!("process/{name}"),
+        }
+    }
+}
+
 /// What a runtime knows of one of its subscriptions.
 pub(crate) struct Standing {
+    pub(crate) kind: Kind,
     pub(crate) name: String,
     /// The name of the checkpoint and of the lease.
     pub(crate) reader: String,
@@ -52,6 +70,8 @@ pub(crate) struct Standing {
 pub(crate) struct State {
     pub(crate) status: Status,
     pub(crate) owns: bool,
+    /// The epoch of the lease, while a handler works under it.
+    pub(crate) epoch: Option<u64>,
     pub(crate) failure: Option<Failure>,
     /// Tells that the tokio runtime of the task has ended.
     pub(crate) cut_off: bool,
@@ -130,20 +150,25 @@ impl Subscriptions {
     }
 
     /// A subscription that is to run.
-    pub(crate) fn standing(name: &str, clock: &Arc<dyn Clock>) -> Arc<Standing> {
+    pub(crate) fn standing(kind: Kind, name: &str, clock: &Arc<dyn Clock>) -> Arc<Standing> {
         let state = State {
             status: Status::Standby,
             owns: false,
+            epoch: None,
             failure: None,
             cut_off: false,
         };
         Arc::new(Standing {
+            kind,
             name: name.to_owned(),
-            reader: format!("subscription/{name}"),
+            reader: kind.reader(name),
             owner: format!("process {} subscriber {}", std::process::id(), Uuid::now_v7()),
             is_lost: AtomicBool::new(false),
             clock: Arc::clone(clock),
-            metrics: metrics::Reader::of_subscription(name),
+            metrics: metrics::Reader::of_subscription(&match kind {
+                Kind::Subscription => name.to_owned(),
+                Kind::Process => kind.reader(name),
+            }),
             state: Mutex::new(state),
         })
     }
@@ -167,7 +192,7 @@ impl Subscriptions {
         // One that has been cut off is kept, to be told of, until it is started again.
         running.retain(|running| {
             let is_cut_off = running.standing.check_runs().is_err();
-            !running.task.is_finished() || (is_cut_off && running.standing.name != standing.name)
+            !running.task.is_finished() || (is_cut_off && running.standing.reader != standing.reader)
         });
         running.push(Running { standing, handle, task });
     }
@@ -187,10 +212,12 @@ impl Subscriptions {
     }
 
     /// The one of this name that has a handler: that which was started last.
-    pub(crate) fn handle(&self, name: &str) -> Option<SubscriptionHandle> {
+    pub(crate) fn handle(&self, kind: Kind, name: &str) -> Option<SubscriptionHandle> {
         let running = self.running();
         let mut handles = running.iter().rev().filter_map(|running| running.handle.as_ref());
-        handles.find(|handle| handle.name() == name).cloned()
+        handles
+            .find(|handle| handle.standing.kind == kind && handle.name() == name)
+            .cloned()
     }
 
     /// Stops all of them, once what is in hand is done.

@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
+use crate::process::Halt;
 use crate::projection::ApplyError;
 use crate::{Error, Position, metrics};
 
@@ -51,13 +52,29 @@ pub(super) struct Failed {
     pub(super) error: ApplyError,
     /// True if another attempt by this build would fail like it.
     pub(super) for_good: bool,
+    /// False if the event is not to blame: it is tried until it succeeds.
+    pub(super) counts: bool,
 }
 
 impl Failed {
+    /// What a handler has returned. A process manager says whether it is worth another attempt.
+    fn of(error: &Error) -> Self {
+        let text = chain(error.as_std());
+        match error.downcast_ref::<Halt>() {
+            None => Self::once(text),
+            Some(Halt::Never(_)) => Self::for_good(text),
+            Some(Halt::Later(_)) => Self {
+                counts: false,
+                ..Self::once(text)
+            },
+        }
+    }
+
     pub(super) fn once(error: String) -> Self {
         Self {
             error: ApplyError::NotHandled(error),
             for_good: false,
+            counts: true,
         }
     }
 
@@ -81,6 +98,7 @@ impl Failed {
         Self {
             error: ApplyError::Ended { times },
             for_good: true,
+            counts: true,
         }
     }
 }
@@ -119,7 +137,7 @@ async fn each<T>(call: &CallEach<T>, items: Vec<T>, standing: &Standing) -> Resu
         standing.metrics.worked(timer);
         match handled {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Failed::once(chain(error.as_std()))),
+            Ok(Err(error)) => return Err(Failed::of(&error)),
             Err(panic) => return Err(panicked(&*panic, standing)),
         }
     }

@@ -4,9 +4,11 @@ mod clock;
 mod diff;
 #[cfg(feature = "schema")]
 mod events_lock;
+mod process;
 mod scenario;
 
 pub use clock::ManualClock;
 #[cfg(feature = "schema")]
 pub use events_lock::events_lock;
+pub use process::{GivenProcess, ProcessScenario};
 pub use scenario::{Given, Scenario, Then};

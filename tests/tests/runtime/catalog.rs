@@ -163,6 +163,19 @@ async fn what_is_not_of_the_aggregate_is_named() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_a_command_as_data_gives_back_the_handlers_own() {
+    let runtime = bank().await;
+    let id = account_with(&runtime, 5).await;
+    let refused = runtime.execute(id, AccountCommand::from(Withdraw { amount: 6 })).await;
+    match refused {
+        Err(ExecuteError::Refused(refusal)) => {
+            assert_eq!(refusal.downcast_ref(), Some(&InsufficientFunds { balance: 5 }));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn two_texts_of_one_id_are_one_instance() {
     let runtime = bank().await;
     let id = account_with(&runtime, 0).await;

@@ -14,7 +14,7 @@ use crate::message::is_special;
 
 pub(super) use expand::{expand, shape_before};
 pub(super) use parse::{fields, removed};
-pub(super) use strip::strip;
+pub(crate) use strip::strip;
 
 /// Every field that the struct has or had.
 pub(crate) struct History {

@@ -135,3 +135,8 @@ impl ::es_runtime::state::Entity for Environment {
         &self.id
     }
 }
+::es_runtime::__private::with_schema! {
+    #[automatically_derived] impl ::es_runtime::schema::Aggregates for Environment { fn
+    each(visit : & mut dyn ::core::ops::FnMut(::es_runtime::schema::Category)) {
+    ::es_runtime::schema::each_entity:: < Self > (visit); } }
+}

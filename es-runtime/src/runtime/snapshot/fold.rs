@@ -144,9 +144,12 @@ async fn resumed<A: EventSourced>(
     // From its own event on, by which the stream is known to be the one that was folded.
     let query = ReadStream::new(stream.clone()).from(version).to(until.version());
     let mut events = store.load_stream(query);
-    match events.try_next().await? {
+    let last = match events.try_next().await? {
         Some(last)
-            if (last.version, last.position, last.recorded_at) == (version, header.position, header.recorded_at) => {}
+            if (last.version, last.position, last.recorded_at) == (version, header.position, header.recorded_at) =>
+        {
+            last.id
+        }
         Some(_) => {
             let why = format!("event {version} of the stream is another than the one that it was made of");
             return Ok(Err(Unfit::new(Outcome::Diverged, why)));
@@ -155,11 +158,12 @@ async fn resumed<A: EventSourced>(
             let why = format!("it is of version {version}, which the stream does not have");
             return Ok(Err(Unfit::new(Outcome::Ahead, why)));
         }
-    }
+    };
     let mut current = Current {
         state: Box::new(Some(state)),
         version,
         position: header.position,
+        last: Some(last),
         recorded_at: header.recorded_at,
         bytes,
     };

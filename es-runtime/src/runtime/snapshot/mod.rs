@@ -51,7 +51,7 @@ impl Snapshots {
     }
 
     /// The policy of an aggregate with snapshots, and where they are kept.
-    fn of<A: Aggregate>(&self) -> Option<(SnapshotPolicy<A>, &Arc<dyn StateStore>)> {
+    pub(super) fn of<A: Aggregate>(&self) -> Option<(SnapshotPolicy<A>, &Arc<dyn StateStore>)> {
         let policy = A::SNAPSHOTS?;
         if self.states.is_none() && !self.missed.swap(true, Ordering::Relaxed) {
             tracing::warn!(

@@ -172,9 +172,14 @@ impl<'a, A: EventSourced> Instance<'a, A> {
     /// Folds what was decided. Returns whether the state is whole.
     fn fold(&mut self, decided: &mut Decided<A>) -> bool {
         let Decided {
-            read, events, bytes, ..
+            read,
+            events,
+            last,
+            bytes,
+            ..
         } = decided;
         self.current.version.0 += *events as u64;
+        self.current.last = last.or(self.current.last);
         self.current.bytes += *bytes;
         let is_whole = read.drain(..).all(|event| event.apply(&mut self.current.state).is_ok());
         if !is_whole {
@@ -280,8 +285,8 @@ impl<'a, A: EventSourced> Instance<'a, A> {
         let is_lost_race = match &outcome {
             Ok(Committed::Not) => true,
             Err(AppendError::Conflict { actual, .. }) => {
-                // The log was restored to an earlier point: what was folded is not in it.
-                if *actual < self.current.version {
+                // The log was restored to an earlier point: what was folded is not in it, or not in that place.
+                if *actual <= self.current.version {
                     self.forget();
                 }
                 write.write.expected.is_none()

@@ -42,7 +42,7 @@ type Decide<A> =
 type WriteTo<A> = Write<Decide<A>>;
 
 /// The error of a write, whose caller knows the type of the refusal.
-pub(super) type WriteError = ExecuteError<AnyRefusal>;
+pub(crate) type WriteError = ExecuteError<AnyRefusal>;
 
 impl<D> Write<D> {
     pub(super) fn new(stream: StreamId, expected: Option<Version>, metadata: Metadata, decide: D) -> Self {

@@ -153,6 +153,10 @@ impl<T: Send + 'static> Handling<'_, T> {
             return Ok(());
         };
         let event = waiting.event.clone();
+        if !failed.counts {
+            self.pause(position, failed);
+            return Ok(());
+        }
         let mut attempts = waiting.attempts.saturating_add(1);
         if is_in_order {
             let counted = self.attempts.failed(&event, self.lease()).await;
@@ -164,10 +168,15 @@ impl<T: Send + 'static> Handling<'_, T> {
         if failed.for_good || attempts >= self.manner.attempts {
             return self.refuse(&event, failed, attempts).await;
         }
+        self.pause(position, failed);
+        Ok(())
+    }
+
+    /// Has the event tried again after a while.
+    fn pause(&mut self, position: Position, failed: Failed) {
         self.lanes.pause(position);
         self.cursor
             .standing
             .fail(Status::Retrying, &failed.error, Some(position));
-        Ok(())
     }
 }

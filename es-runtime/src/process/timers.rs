@@ -1,0 +1,158 @@
+//! Has instances hear their timers when these are due, by the store's clock.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use tokio::time::{Instant, sleep};
+
+use super::ProcessManager;
+use super::answer::Halt;
+use super::engine::{Engine, append, load};
+use super::react::Origin;
+use super::step::{Brief, Last};
+use crate::consumer::text_of;
+use crate::projection::Status;
+use crate::subscription::Standing;
+use crate::{StoreError, StreamId, Timestamp};
+
+/// The longest time without a look at the store's clock, while a timer is set, and for the lease.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The shortest one.
+const SHORTEST: Duration = Duration::from_millis(5);
+
+/// The instances whose timers are heard side by side, and those that are found at once.
+const AT_ONCE: usize = 64;
+const MOST: usize = 1_000;
+
+/// How often what the store remembers of ended instances is removed, and how long it is kept: longer than the log is behind.
+const TIDYING: Duration = Duration::from_secs(60 * 60);
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is known from one look to the next.
+#[derive(Default)]
+struct Memory {
+    stuck: HashMap<String, Stuck>,
+    tidied: Option<Instant>,
+}
+
+/// An instance that could not hear its timer.
+struct Stuck {
+    attempts: u32,
+    again: Instant,
+}
+
+/// Works for as long as it is polled, whenever this process has the lease.
+pub(crate) async fn run<P: ProcessManager>(engine: Arc<Engine<P>>, standing: Arc<Standing>) {
+    let mut memory = Memory::default();
+    loop {
+        let pause = match turn(&engine, &standing, &mut memory).await {
+            Ok(pause) => pause,
+            Err(halt) => {
+                standing.fail(Status::Retrying, &halt, None);
+                TICK
+            }
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Looks once. Returns the time until the next look.
+async fn turn<P: ProcessManager>(
+    engine: &Engine<P>,
+    standing: &Standing,
+    Memory { stuck, tidied }: &mut Memory,
+) -> Result<Duration, Halt> {
+    let Some(epoch) = standing.state().epoch else {
+        return Ok(TICK);
+    };
+    let Some(runtime) = engine.runtime.upgrade() else {
+        return Ok(TICK);
+    };
+    let log = &**runtime.store();
+    engine.index.enter(log, epoch).await?;
+    let is_tidy = tidied.is_some_and(|at| at.elapsed() < TIDYING);
+    if is_tidy && !engine.index.has_timers() {
+        return Ok(TICK);
+    }
+    let now = log.now().await?;
+    if !is_tidy {
+        engine.index.forget_ended(earlier(now, KEPT)).await?;
+        *tidied = Some(Instant::now());
+    }
+    let begun = Instant::now();
+    let mut due = engine.index.due(now, MOST + stuck.len());
+    due.retain(|key| stuck.get(key).is_none_or(|stuck| stuck.again <= begun));
+    let is_more = due.len() >= MOST;
+    let fired = stream::iter(due).map(|key| async {
+        let fired = engine.fire(&key, now).await;
+        (key, fired)
+    });
+    let mut fired = fired.buffer_unordered(AT_ONCE);
+    while let Some((key, fired)) = fired.next().await {
+        match fired {
+            Ok(()) => drop(stuck.remove(&key)),
+            Err(halt) => {
+                let before = stuck.get(&key).map_or(0, |stuck| stuck.attempts);
+                let pause = TICK * 2_u32.saturating_pow(before.min(9));
+                let again = Instant::now() + pause;
+                let attempts = before + u32::from(matches!(halt, Halt::Never(_)));
+                stuck.insert(key.clone(), Stuck { attempts, again });
+                let error = StoreError::new(crate::StoreErrorKind::Unavailable, format!("instance `{key}`: {halt}"));
+                standing.fail(Status::Retrying, &error, None);
+            }
+        }
+    }
+    if is_more {
+        return Ok(Duration::ZERO);
+    }
+    let next = engine.index.next_due(now).map_or(TICK, |at| between(now, at));
+    Ok(next.clamp(SHORTEST, TICK))
+}
+
+fn earlier(than: Timestamp, by: Duration) -> Timestamp {
+    let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(than.as_micros().saturating_sub(by)).unwrap_or(Timestamp::MIN)
+}
+
+/// The time from one to the other; none if that is earlier.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    let micros = to.as_micros().saturating_sub(from.as_micros());
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}
+
+impl<P: ProcessManager> Engine<P> {
+    /// Has the instance hear each of its timers that is due. The commands that it sends are executed when the step comes through
+    /// the log.
+    async fn fire(&self, key: &str, now: Timestamp) -> Result<(), Halt> {
+        let Some(runtime) = self.runtime.upgrade() else {
+            return Ok(());
+        };
+        let stream = StreamId::new(P::NAME, key);
+        let mut last: Last<P> = load(&**runtime.store(), &stream).await?;
+        while let Some(place) = first_due(&last, now) {
+            let origin = Origin {
+                causation: last.id,
+                metadata: last.metadata.clone(),
+            };
+            let step = catch_unwind(AssertUnwindSafe(|| self.reactions.due(&last, place, &origin)));
+            let step = step.map_err(|panic| Halt::Never(format!("a reaction panicked: {}", text_of(&*panic))))?;
+            last = match append(&runtime, step?).await? {
+                Some(last) => last,
+                None => load(&**runtime.store(), &stream).await?,
+            };
+        }
+        self.index.saw(&Brief::of(&last));
+        Ok(())
+    }
+}
+
+/// The timer that is due first, if one is.
+fn first_due<P>(last: &Last<P>, now: Timestamp) -> Option<usize> {
+    let timers = last.timers.iter().enumerate();
+    let due = timers.map(|(place, timer)| (timer.when.from(last.since), place));
+    due.min().filter(|(at, _)| *at <= now).map(|(_, place)| place)
+}

@@ -1,0 +1,10 @@
+//! Process managers.
+
+mod by_hand;
+mod carried_out;
+mod crashing;
+mod deployed;
+mod killed;
+mod parked;
+mod timers;
+mod transfer;

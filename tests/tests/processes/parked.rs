@@ -1,0 +1,105 @@
+//! One instance that cannot go on, among many that do.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use es_runtime::prelude::*;
+use es_runtime::process::{InstanceStatus, ProcessError};
+use es_tests::bank::{Account, Deposit, account_with, balance};
+use es_tests::waits::LONG;
+use es_tests::{on_every_store_and_postgres, scaled};
+
+use super::by_hand::{Cancel, Cancelled, Request, Requested, TransferRequest};
+
+/// The accounts to which nothing can be paid, until somebody mends it.
+static BROKEN: Mutex<Option<HashSet<Id<Account>>>> = Mutex::new(None);
+
+fn is_broken(account: Id<Account>) -> bool {
+    let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    broken.as_ref().is_some_and(|broken| broken.contains(&account))
+}
+
+fn set_broken(account: Id<Account>, is_broken: bool) {
+    let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let broken = broken.get_or_insert_default();
+    if is_broken {
+        broken.insert(account);
+    } else {
+        broken.remove(&account);
+    }
+}
+
+/// Pays something in, and panics for a broken account.
+#[process_manager(id = Id<TransferRequest>)]
+pub(crate) struct Payment {
+    to: Id<Account>,
+    is_paid: bool,
+}
+
+#[process_manager]
+impl Payment {
+    #[on]
+    fn requested(event: Requested, todo: &mut Todo<Self>) -> Self {
+        assert!(!is_broken(event.to), "the account is broken");
+        todo.send(event.to, Deposit { amount: event.cents });
+        Payment {
+            to: event.to,
+            is_paid: false,
+        }
+    }
+
+    #[on]
+    fn paid(&mut self, _: Done<Deposit>) {
+        self.is_paid = true;
+    }
+
+    #[on]
+    fn not_paid(self, _: Failed<Deposit>) -> Option<Self> {
+        None
+    }
+
+    #[on]
+    fn cancelled(self, _: Cancelled) -> Option<Self> {
+        assert!(self.is_paid, "it waits behind the request");
+        None
+    }
+}
+
+on_every_store_and_postgres! {
+    async fn poison_parks_one_instance(store: _, _clock: _) {
+        let runtime = Runtime::builder(Arc::clone(&store))
+            .process_manager::<Payment>(Beginning::Start)
+            .start()
+            .await
+            .unwrap();
+        let payments = runtime.process_manager::<Payment>();
+        let (good, bad) = (account_with(&runtime, 0).await, account_with(&runtime, 0).await);
+        set_broken(bad, true);
+        let request = async |to| {
+            let id = Id::<TransferRequest>::new();
+            runtime.execute(id, Request { from: good, to, cents: 1 }).await.unwrap();
+            id
+        };
+        let poison = request(bad).await;
+        runtime.execute(poison, Cancel).await.unwrap();
+        let many = scaled(50, 1_000);
+        for _ in 0..many {
+            request(good).await;
+        }
+        let waited = tokio::time::timeout(LONG, async {
+            while balance(&runtime, good).await < many || runtime.health().await.unwrap().process_managers[0].parked < 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "the others go on: {:?}", runtime.health().await);
+
+        assert!(matches!(payments.retry(poison).await, Err(ProcessError::Order(_))), "it fails again");
+        set_broken(bad, false);
+        payments.retry(poison).await.unwrap();
+        let ended = payments.get(poison).await.unwrap().unwrap();
+        assert_eq!(ended.status, InstanceStatus::Ended, "what stood behind it was heard too");
+        assert_eq!(balance(&runtime, bad).await, 1);
+        assert_eq!(runtime.health().await.unwrap().process_managers[0].parked, 0);
+        runtime.shutdown().await.unwrap();
+    }
+}

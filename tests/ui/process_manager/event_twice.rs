@@ -1,0 +1,20 @@
+use es_runtime::prelude::*;
+use es_tests::bank::{Account, Opened};
+
+#[process_manager(id = Id<Account>)]
+pub struct Welcome {
+    cents: i64,
+}
+
+#[process_manager]
+impl Welcome {
+    #[on]
+    fn opened(_: Opened) -> Self {
+        Welcome { cents: 5 }
+    }
+
+    #[on]
+    fn opened_again(&mut self, _: Opened) {}
+}
+
+fn main() {}

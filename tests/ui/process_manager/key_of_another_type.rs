@@ -1,0 +1,17 @@
+use es_runtime::prelude::*;
+use es_tests::bank::{Account, Opened};
+
+#[process_manager(id = Id<Account>)]
+pub struct Welcome {
+    cents: i64,
+}
+
+#[process_manager]
+impl Welcome {
+    #[on(key = event.owner)]
+    fn opened(event: Opened) -> Self {
+        Welcome { cents: 5 }
+    }
+}
+
+fn main() {}
