@@ -20,23 +20,23 @@ async fn bank() -> Runtime {
 /// Its type has serde, and no `Debug`.
 #[derive(serde::Serialize, Aggregate)]
 #[es(id = String)]
-pub struct Note {
+struct Note {
     text: String,
 }
 
 #[event]
-pub struct Begun {
-    pub text: String,
+struct Begun {
+    text: String,
 }
 
 #[event]
-pub struct Changed {
-    pub text: String,
+struct Changed {
+    text: String,
 }
 
 #[command]
-pub struct Write {
-    pub text: String,
+struct Write {
+    text: String,
 }
 
 #[aggregate]
