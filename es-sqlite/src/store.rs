@@ -284,14 +284,14 @@ impl EventStore for SqliteStore {
         self.handle.pool.read(move |reader| reader.version(&stream)).await
     }
 
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is for one lifetime of a reader only"
-    )]
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.handle.clock.now())
     }
 
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is for one lifetime of a reader only"
+    )]
     async fn head(&self) -> Result<Position, StoreError> {
         self.handle.pool.read(|reader| reader.head()).await
     }

@@ -32,10 +32,11 @@ impl Server {
     pub(crate) async fn begin(self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut text = format!("{request} HTTP/1.1\r\nhost: bank\r\nconnection: close\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
-            text += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            let length = body.len().to_string();
+            text.extend(["content-type: application/json\r\ncontent-length: ", &length, "\r\n"]);
         }
         let mut stream = TcpStream::connect(self.0).await.unwrap();
         stream.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();

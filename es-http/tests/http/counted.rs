@@ -61,7 +61,9 @@ impl EventStore for Counted {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let count = |_: &_| drop(self.logged.fetch_add(1, Ordering::SeqCst));
+        let count = |_: &_| {
+            self.logged.fetch_add(1, Ordering::SeqCst);
+        };
         self.store.read_log(query).inspect(count).boxed()
     }
 

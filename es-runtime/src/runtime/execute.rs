@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -131,22 +130,20 @@ impl<A: EventSourced, C: CommandOf<A>> Execute<'_, A, C, C::Refusal> {
                 .decide(state, context)
                 .map_err(|declined| match declined {
                     Declined::WrongTarget(wrong) => Declined::WrongTarget(wrong),
-                    Declined::Refused(why) => Declined::Refused(AnyRefusal::new(why)),
+                    // Wrapped as it is, even one that is an `AnyRefusal` itself: it is taken out below.
+                    Declined::Refused(why) => Declined::Refused(AnyRefusal(Box::new(why))),
                 })
         };
         let write = Write::new(stream, expected, request.metadata, decide).keyed(key);
         let result = write.run::<A>(runtime).await;
-        result.map_err(|error| error.map_refused(own_refusal))
+        result.map_err(|error| {
+            error.map_refused(|refusal| {
+                refusal
+                    .downcast()
+                    .unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
+            })
+        })
     }
-}
-
-/// The refusal as the handler returned it. That of one of several commands is an [`AnyRefusal`] itself, and is not wrapped twice.
-fn own_refusal<R: std::error::Error + Send + Sync + 'static>(refusal: AnyRefusal) -> R {
-    refusal.downcast().unwrap_or_else(|any| {
-        let any: Box<dyn Any> = Box::new(any);
-        let own = any.downcast();
-        *own.unwrap_or_else(|_| unreachable!("only this handler refuses, and this is its refusal"))
-    })
 }
 
 /// Waits until the projections show what the command did.
