@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// A server; it ends with the runtime of its test.
 #[derive(Clone, Copy)]
-pub struct Server(SocketAddr);
+pub(crate) struct Server(SocketAddr);
 
 impl Server {
-    pub async fn start(app: Router) -> Self {
+    pub(crate) async fn start(app: Router) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -21,7 +21,7 @@ impl Server {
     }
 
     /// Sends a request, and reads the answer whole.
-    pub async fn send(self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn send(self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut stream = self.begin(request, headers, body).await;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
@@ -29,38 +29,39 @@ impl Server {
     }
 
     /// Sends a request, and leaves its answer to the caller. `request` is a method and a path.
-    pub async fn begin(self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+    pub(crate) async fn begin(self, request: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut text = format!("{request} HTTP/1.1\r\nhost: bank\r\nconnection: close\r\n");
         for (name, value) in headers {
-            text += &format!("{name}: {value}\r\n");
+            text.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
-            text += &format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+            let length = body.len().to_string();
+            text.extend(["content-type: application/json\r\ncontent-length: ", &length, "\r\n"]);
         }
         let mut stream = TcpStream::connect(self.0).await.unwrap();
         stream.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();
         stream
     }
 
-    pub async fn post(self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn post(self, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.send(&format!("POST {path}"), headers, body).await
     }
 
-    pub async fn get(self, path: &str, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn get(self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(&format!("GET {path}"), headers, "").await
     }
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: HashMap<String, String>,
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn read(answer: &[u8]) -> Self {
+    pub(crate) fn read(answer: &[u8]) -> Self {
         let text = String::from_utf8(answer.to_vec()).unwrap();
         let (head, body) = text
             .split_once("\r\n\r\n")
@@ -78,17 +79,17 @@ impl Answer {
         Self { status, headers, body }
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// The kind of the problem.
-    pub fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         assert_eq!(
             self.header("content-type"),
             Some("application/problem+json"),
@@ -102,7 +103,7 @@ impl Answer {
 }
 
 /// The content of the chunks that are whole.
-pub fn joined(mut chunks: &str) -> String {
+pub(crate) fn joined(mut chunks: &str) -> String {
     let mut body = String::new();
     while let Some((length, rest)) = chunks.split_once("\r\n") {
         let length = usize::from_str_radix(length, 16).unwrap();

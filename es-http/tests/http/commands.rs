@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt as _;
 use super::client::Server;
 
 /// Whose name a layer in front would have checked.
-pub fn user_of(parts: &Parts) -> Result<Option<String>, Problem> {
+pub(crate) fn user_of(parts: &Parts) -> Result<Option<String>, Problem> {
     match parts
         .headers
         .get("x-user")
@@ -22,7 +22,7 @@ pub fn user_of(parts: &Parts) -> Result<Option<String>, Problem> {
     }
 }
 
-pub async fn bank() -> (Runtime, Server) {
+pub(crate) async fn bank() -> (Runtime, Server) {
     let runtime = Runtime::builder(MemoryStore::new()).start().await.unwrap();
     let app = es_http::router(&runtime)
         .actor(user_of)

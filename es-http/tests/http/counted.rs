@@ -13,18 +13,18 @@ use futures_util::StreamExt as _;
 
 /// A memory store, with the number of events read from the log, and of reads of streams.
 #[derive(Clone, Default)]
-pub struct Counted {
+pub(crate) struct Counted {
     store: MemoryStore,
     logged: Arc<AtomicU64>,
     streams: Arc<AtomicU64>,
 }
 
 impl Counted {
-    pub fn logged(&self) -> u64 {
+    pub(crate) fn logged(&self) -> u64 {
         self.logged.load(Ordering::SeqCst)
     }
 
-    pub fn streams(&self) -> u64 {
+    pub(crate) fn streams(&self) -> u64 {
         self.streams.load(Ordering::SeqCst)
     }
 }
@@ -61,7 +61,9 @@ impl EventStore for Counted {
     }
 
     fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        let count = |_: &_| drop(self.logged.fetch_add(1, Ordering::SeqCst));
+        let count = |_: &_| {
+            self.logged.fetch_add(1, Ordering::SeqCst);
+        };
         self.store.read_log(query).inspect(count).boxed()
     }
 

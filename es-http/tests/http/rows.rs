@@ -62,7 +62,7 @@ es_tests::on_every_store! {
 
     async fn what_is_not_there_yet_says_how_far_it_is(store: _, clock: _) {
         let _ = clock;
-        let (commands, projects) = commands(&store).await;
+        let (_commands, projects) = commands(&store).await;
         let reads = reads(&store).await;
         let id = account_with(&projects, 5).await;
         assert_eq!(reads.get(&format!("/balances/{id}"), &[("es-after", "2")]).await.status, 200);
@@ -72,7 +72,6 @@ es_tests::on_every_store! {
         assert_eq!((&early.json()["at"], &early.json()["after"]), (&json!(2), &json!(3)));
         let nobody = reads.get(&format!("/balances/{}", Id::<Account>::new()), &[]).await;
         assert_eq!((nobody.status, &*nobody.problem()), (404, "not-found"));
-        drop(commands);
     }
 
     async fn no_stranger_has_a_table_scanned(store: _, clock: _) {

@@ -12,8 +12,9 @@ use crate::stored_name::snake_case;
 pub(super) fn state(state: &State) -> TokenStream {
     let State { stored, id } = state;
     let (runtime, ident) = (&stored.runtime, &stored.message.ident);
+    let private = runtime.private();
     // Any type that can be an id, after an error.
-    let id = id.as_ref().map_or_else(|| quote!(#runtime::Position), |id| quote!(#id));
+    let id = id.as_ref().map_or_else(|| quote!(#private::String), |id| quote!(#id));
     quote! {
         #[automatically_derived]
         impl #runtime::process::ProcessState for #ident {

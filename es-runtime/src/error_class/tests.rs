@@ -287,9 +287,6 @@ fn starts(table: &mut Vec<Placed>) {
         => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
         => Store = StartError::Store;
     });
-}
-
-fn stores(table: &mut Vec<Placed>) {
     place!(table, CapError {
         Other Unwritable = CapError::Unwritable(vec![]);
         Other Unsupported = CapError::Unsupported;

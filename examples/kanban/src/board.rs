@@ -14,7 +14,11 @@ pub struct OpenBoard {
 impl OpenBoard {
     fn validate(&self) -> Result<(), Invalid> {
         let is_blank = self.title.trim().is_empty();
-        if is_blank { Err(Invalid::new("title", "a board needs a title")) } else { Ok(()) }
+        if is_blank {
+            Err(Invalid::new("title", "a board needs a title"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -125,7 +129,9 @@ mod tests {
 
     #[test]
     fn a_board_needs_a_title() {
-        Board::given(()).when(OpenBoard { title: " ".into() }).then_invalid("title");
+        Board::given(())
+            .when(OpenBoard { title: " ".into() })
+            .then_invalid("title");
     }
 
     #[test]

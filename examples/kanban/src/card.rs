@@ -16,7 +16,11 @@ pub struct WriteCard {
 impl WriteCard {
     fn validate(&self) -> Result<(), Invalid> {
         let is_blank = self.title.trim().is_empty();
-        if is_blank { Err(Invalid::new("title", "a card needs a title")) } else { Ok(()) }
+        if is_blank {
+            Err(Invalid::new("title", "a card needs a title"))
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -107,7 +107,9 @@ async fn play(file: PathBuf) -> Result<String, KanbanError> {
     let shown = print(&board, &team.board(&board).await?, &team);
     team.close().await?;
     let Played { before, done, refused } = played;
-    Ok(format!("{shown}\n{done} steps done, {refused} refused, {before} played before\n"))
+    Ok(format!(
+        "{shown}\n{done} steps done, {refused} refused, {before} played before\n"
+    ))
 }
 
 async fn perform(file: PathBuf, command: Command) -> Result<String, KanbanError> {
@@ -151,11 +153,18 @@ fn print(key: &BoardKey, board: &BoardView, team: &Team) -> String {
 
 fn people(team: &Team) -> String {
     let people = team.settings.people().into_iter();
-    people.map(|person| format!("{:<12}  {}\n", person.handle, person.name)).collect()
+    let lines: Vec<_> = people
+        .map(|person| format!("{:<12}  {}", person.handle, person.name))
+        .collect();
+    lines.join("\n") + "\n"
 }
 
 /// Reads a time, or a time of day of the played day.
 fn time(text: &str) -> Result<Timestamp, String> {
-    let text = if text.len() == 5 { format!("2026-03-02T{text}:00Z") } else { text.to_owned() };
+    let text = if text.len() == 5 {
+        format!("2026-03-02T{text}:00Z")
+    } else {
+        text.to_owned()
+    };
     text.parse().map_err(|error| format!("{error}, or like 11:30"))
 }

@@ -12,11 +12,26 @@ use crate::{BoardKey, CardKey, Handle, KanbanError, NewColumn, ParseKeyError, Te
 
 /// The columns of the board, from left to right.
 const COLUMNS: [NewColumn<'_>; 5] = [
-    NewColumn { name: "Backlog", limit: None },
-    NewColumn { name: "Ready", limit: Some(6) },
-    NewColumn { name: "Doing", limit: Some(4) },
-    NewColumn { name: "Review", limit: Some(3) },
-    NewColumn { name: "Done", limit: None },
+    NewColumn {
+        name: "Backlog",
+        limit: None,
+    },
+    NewColumn {
+        name: "Ready",
+        limit: Some(6),
+    },
+    NewColumn {
+        name: "Doing",
+        limit: Some(4),
+    },
+    NewColumn {
+        name: "Review",
+        limit: Some(3),
+    },
+    NewColumn {
+        name: "Done",
+        limit: None,
+    },
 ];
 const PEOPLE: [(&str, &str); 4] = [
     ("ada", "Ada Lovelace"),
@@ -24,7 +39,9 @@ const PEOPLE: [(&str, &str); 4] = [
     ("grace", "Grace Hopper"),
     ("edsger", "Edsger Dijkstra"),
 ];
-const VERBS: [&str; 8] = ["Fix", "Test", "Draw", "Ship", "Measure", "Explain", "Simplify", "Remove"];
+const VERBS: [&str; 8] = [
+    "Fix", "Test", "Draw", "Ship", "Measure", "Explain", "Simplify", "Remove",
+];
 const NOUNS: [&str; 8] = [
     "the login page",
     "the basket",
@@ -81,13 +98,20 @@ impl Day {
         let mut plan = Plan {
             board: board.clone(),
             random: Rng::with_seed(1_906),
-            people: PEOPLE.iter().map(|(handle, _)| handle.parse()).collect::<Result<_, _>>()?,
+            people: PEOPLE
+                .iter()
+                .map(|(handle, _)| handle.parse())
+                .collect::<Result<_, _>>()?,
             columns: Default::default(),
             cards: 0,
         };
         let mut steps = Vec::new();
         for number in 0..STEPS {
-            let deed = if number == 0 { Some((Deed::Open, false)) } else { plan.next() };
+            let deed = if number == 0 {
+                Some((Deed::Open, false))
+            } else {
+                plan.next()
+            };
             if let Some((deed, is_refused)) = deed {
                 let at = Timestamp::from_micros(START + number * PACE).unwrap_or(Timestamp::MAX);
                 steps.push(Step { at, deed, is_refused });
@@ -209,7 +233,9 @@ impl Plan {
 
     fn move_oldest(&mut self, from: usize, to: usize) -> Option<(Deed, bool)> {
         let card = self.columns[from].front()?.clone();
-        let is_full = COLUMNS[to].limit.is_some_and(|limit| self.columns[to].len() >= limit as usize);
+        let is_full = COLUMNS[to]
+            .limit
+            .is_some_and(|limit| self.columns[to].len() >= limit as usize);
         if !is_full {
             self.columns[from].pop_front();
             self.columns[to].push_back(card.clone());

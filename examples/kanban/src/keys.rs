@@ -90,7 +90,8 @@ impl FromStr for ColumnKey {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parsed = text.split_once('/').and_then(|(board, name)| {
-            let fits = (1..=20).contains(&name.chars().count()) && name.trim() == name && !name.contains(char::is_control);
+            let fits =
+                (1..=20).contains(&name.chars().count()) && name.trim() == name && !name.contains(char::is_control);
             let board = board.parse().ok().filter(|_| fits)?;
             let name = name.to_owned();
             Some(Self { board, name })
@@ -165,7 +166,10 @@ mod tests {
     #[test]
     fn text_and_key_are_inverses() {
         assert_eq!("WEB".parse::<BoardKey>().unwrap().to_string(), "WEB");
-        assert_eq!("WEB/In review".parse::<ColumnKey>().unwrap().to_string(), "WEB/In review");
+        assert_eq!(
+            "WEB/In review".parse::<ColumnKey>().unwrap().to_string(),
+            "WEB/In review"
+        );
         assert_eq!("WEB-12".parse::<CardKey>().unwrap().to_string(), "WEB-12");
         assert_eq!("ada2".parse::<Handle>().unwrap().to_string(), "ada2");
     }

@@ -100,7 +100,11 @@ impl Settings {
 
     async fn save<E: Entity>(&self, entity: &E, is_new: bool) -> Result<(), KanbanError> {
         let changes = Changes::of(NAMESPACE);
-        let changes = if is_new { changes.create(entity) } else { changes.update(entity) };
+        let changes = if is_new {
+            changes.create(entity)
+        } else {
+            changes.update(entity)
+        };
         Ok(self.manager.persist(changes).await?)
     }
 }

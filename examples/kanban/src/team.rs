@@ -109,7 +109,11 @@ impl Team {
         if let Some(nobody) = to.as_ref().filter(|handle| !self.settings.knows(handle)) {
             return Err(KanbanError::Nobody(nobody.clone()));
         }
-        let assigned = self.runtime.execute(card, AssignCard { to }).idempotency_key(request).await;
+        let assigned = self
+            .runtime
+            .execute(card, AssignCard { to })
+            .idempotency_key(request)
+            .await;
         match assigned {
             Ok(_) => Ok(()),
             Err(error) => Err(error.map_refused(AnyRefusal::new).into()),
@@ -120,7 +124,8 @@ impl Team {
     pub async fn board(&self, board: &BoardKey) -> Result<BoardView, KanbanError> {
         let head = self.runtime.store().head().await?;
         let row = self.runtime.get::<BoardView>(board).after(head).await?;
-        row.map(|row| row.row).ok_or_else(|| KanbanError::Missing(board.stream_id()))
+        row.map(|row| row.row)
+            .ok_or_else(|| KanbanError::Missing(board.stream_id()))
     }
 
     /// The board as it was, from snapshots and the events behind them.

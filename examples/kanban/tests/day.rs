@@ -45,7 +45,12 @@ impl Desk {
 
     /// Plays the day until this hour strikes, and kills the program there.
     fn play_until(&self, hour: &str) {
-        let mut child = self.command(&[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command(&[])
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let struck = lines.map(Result::unwrap).find(|line| line.contains(hour));
         child.kill().unwrap();
@@ -93,7 +98,11 @@ async fn a_day_that_was_killed_goes_on() {
         let now = killed.ok(&["board", "WEB"]);
         assert_eq!(whole.ok(&["board", "WEB", "--at", &last]), now, "at {last}");
     }
-    let (rest, _) = killed.ok(&[]).rsplit_once("\n\n").map(|(board, said)| (board.to_owned(), said.to_owned())).unwrap();
+    let (rest, _) = killed
+        .ok(&[])
+        .rsplit_once("\n\n")
+        .map(|(board, said)| (board.to_owned(), said.to_owned()))
+        .unwrap();
     assert_eq!(rest, board);
     assert_eq!(times(&killed.file()).await, times(&whole.file()).await);
 }
@@ -102,7 +111,10 @@ async fn a_day_that_was_killed_goes_on() {
 fn people_are_kept_without_a_history() {
     let desk = Desk::new();
     desk.ok(&[]);
-    assert!(desk.fails(&["assign", "WEB-1", "mary"]).contains("nobody is called mary"));
+    assert!(
+        desk.fails(&["assign", "WEB-1", "mary"])
+            .contains("nobody is called mary")
+    );
     desk.ok(&["person", "mary", "Mary"]);
     let people = desk.ok(&["person", "mary", "Mary Shelley"]);
     assert!(people.contains("mary          Mary Shelley\n"), "{people}");
@@ -111,7 +123,10 @@ fn people_are_kept_without_a_history() {
     let people = desk.ok(&["person", "mary", "--remove"]);
     assert!(!people.contains("mary"), "{people}");
     assert_eq!(desk.ok(&["people"]), people);
-    assert!(desk.fails(&["person", "mary", "--remove"]).contains("nobody is called mary"));
+    assert!(
+        desk.fails(&["person", "mary", "--remove"])
+            .contains("nobody is called mary")
+    );
 }
 
 #[test]
@@ -125,7 +140,10 @@ fn mistakes_are_told_in_the_words_of_the_board() {
         assert_eq!(said, format!("error: {expected}\n"));
     };
     told(&["board", "API"], "there is no board API");
-    told(&["board", "WEB", "--at", "07:59"], "there was no board WEB at that time");
+    told(
+        &["board", "WEB", "--at", "07:59"],
+        "there was no board WEB at that time",
+    );
     told(&["card", "WEB-9999"], "there is no card WEB-9999");
     told(&["move", "WEB-9999", "Done"], "there is no card WEB-9999");
     told(&["move", "WEB-1", "Nowhere"], "there is no column WEB/Nowhere");

@@ -40,7 +40,7 @@ pub(crate) async fn steps(runtime: &Runtime, id: Id<TransferRequest>) -> Vec<Val
     });
     match waited.await {
         Ok(steps) => steps,
-        Err(_) => panic!("it never ends: {:?}", runtime.health().await),
+        Err(late) => panic!("it never ends: {late}: {:?}", runtime.health().await),
     }
 }
 

@@ -94,7 +94,7 @@ async fn until(
     });
     match waited.await {
         Ok(instance) => instance,
-        Err(_) => panic!("never: {:?}", runtime.health().await),
+        Err(late) => panic!("never: {late}: {:?}", runtime.health().await),
     }
 }
 
@@ -115,7 +115,7 @@ on_every_store! {
         assert_eq!(due, [7_200_000_000, 3_600_000_000]);
         clock.advance(HOUR);
         until(&runtime, id, reminded(1)).await;
-        clock.advance(HOUR - Duration::from_secs(1));
+        clock.advance(Duration::from_secs(3599));
         // Another one is reminded behind it, so that this one would have been by now.
         let second = save(&runtime, account).await;
         until(&runtime, second, |_| true).await;

@@ -20,23 +20,23 @@ async fn bank() -> Runtime {
 /// Its type has serde, and no `Debug`.
 #[derive(serde::Serialize, Aggregate)]
 #[es(id = String)]
-pub struct Note {
+pub(crate) struct Note {
     text: String,
 }
 
 #[event]
-pub struct Begun {
-    pub text: String,
+pub(crate) struct Begun {
+    pub(crate) text: String,
 }
 
 #[event]
-pub struct Changed {
-    pub text: String,
+pub(crate) struct Changed {
+    pub(crate) text: String,
 }
 
 #[command]
-pub struct Write {
-    pub text: String,
+pub(crate) struct Write {
+    pub(crate) text: String,
 }
 
 #[aggregate]

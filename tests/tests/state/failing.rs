@@ -69,7 +69,7 @@ impl StateStore for Faulty {
             Some(Fault::Replaced) => {
                 self.store
                     .save(vec![by_another(&first, first.sequence)], demand)
-                    .await?
+                    .await?;
             }
             Some(Fault::Refused) => return Err(SaveError::Store(gone())),
         }
