@@ -11,7 +11,8 @@ use crate::__private::Seen;
 use crate::consumer::text_of;
 use crate::{EventEnum, EventSourced, Position, Timestamp, Version, json};
 
-/// When snapshots of an aggregate are written, and how: [`Aggregate::SNAPSHOTS`]. `#[es(snapshot(…))]` writes it.
+/// When snapshots of an aggregate are written, and how: [`Aggregate::SNAPSHOTS`](crate::Aggregate::SNAPSHOTS).
+/// `#[es(snapshot(…))]` writes it.
 pub struct SnapshotPolicy<A> {
     every: Option<NonZeroU64>,
     after: Option<Duration>,
