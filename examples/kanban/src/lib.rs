@@ -1,7 +1,7 @@
 //! A kanban board, an example of `es-runtime`: boards, columns and cards keep every event, settings only their latest
 //! state.
 //!
-//! The domain is [`board`], [`column`] and [`card`]; [`BoardView`] shows them together, and [`Team`] does what people ask
+//! The domain is [`board`], [`column`](mod@column) and [`card`]; [`BoardView`] shows them together, and [`Team`] does what people ask
 //! for.
 
 pub mod board;
