@@ -276,7 +276,7 @@ fn a_sample_is_not_lost_nor_changed_nor_left_behind() {
     fs::copy(&path, lock.golden("changed.2.json")).unwrap();
     let said = lock.check::<exact::Account>().unwrap_err();
     assert!(
-        said.contains("`events.golden/account/changed.2.json` is of no event"),
+        said.contains("`events.golden/account/changed.2.json` is of nothing in"),
         "{said}"
     );
 }
