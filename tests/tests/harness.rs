@@ -135,7 +135,7 @@ fn an_event_that_does_not_survive_being_stored_is_found() {
 fn a_number_that_json_cannot_hold_is_found() {
     let said = message_of(|| drop(Scale::given((Measured { value: 0 }, Weighed { kilograms: f64::NAN }))));
     assert!(
-        said.contains("event `weighed` cannot be stored") && said.contains("NaN is not a finite number"),
+        said.contains("`weighed` cannot be stored") && said.contains("NaN is not a finite number"),
         "{said}"
     );
 }
