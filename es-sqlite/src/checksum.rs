@@ -32,6 +32,7 @@ pub(crate) struct Checksums(Crc);
 
 /// The part of an event that folding reads.
 pub(crate) struct Folded<'e> {
+    pub(crate) id: &'e [u8; 16],
     pub(crate) version: u64,
     pub(crate) position: u64,
     pub(crate) recorded_at: i64,
@@ -47,16 +48,17 @@ impl Checksums {
     }
 
     /// The checksums to store. The metadata are in their stored form.
-    pub(crate) fn event(self, folded: &Folded<'_>, id: &[u8; 16], metadata: &[u8]) -> Checksum {
+    pub(crate) fn event(self, folded: &Folded<'_>, metadata: &[u8]) -> Checksum {
         Checksum {
             folded: self.folded(folded),
-            rest: rest(folded.position, id, metadata),
+            rest: rest(folded.position, metadata),
         }
     }
 
     /// Returns whether a recorded event is the one that was stored.
     pub(crate) fn is_of(self, event: &RecordedEvent, metadata: &[u8], stored: Checksum) -> bool {
         let folded = Folded {
+            id: event.id.0.as_bytes(),
             version: event.version.0,
             position: event.position.0,
             recorded_at: event.recorded_at.as_micros(),
@@ -64,12 +66,13 @@ impl Checksums {
             shape_version: event.shape_version,
             payload: &event.payload,
         };
-        self.event(&folded, event.id.0.as_bytes(), metadata) == stored
+        self.event(&folded, metadata) == stored
     }
 
     /// Returns whether the part that folding reads is as it was stored.
     pub(crate) fn is_of_folded(self, event: &StoredEvent, stored: Checksum) -> bool {
         let folded = Folded {
+            id: event.id.0.as_bytes(),
             version: event.version.0,
             position: event.position.0,
             recorded_at: event.recorded_at.as_micros(),
@@ -85,6 +88,7 @@ impl Checksums {
             .0
             .number(event.version)
             .number(event.position)
+            .fixed(event.id)
             .fixed(&event.recorded_at.to_le_bytes());
         let named = placed
             .sized(event.name.as_bytes())
@@ -94,6 +98,6 @@ impl Checksums {
 }
 
 /// With the position, so that it goes with the event.
-fn rest(position: u64, id: &[u8; 16], metadata: &[u8]) -> u32 {
-    Crc::new().number(position).fixed(id).sized(metadata).finish()
+fn rest(position: u64, metadata: &[u8]) -> u32 {
+    Crc::new().number(position).sized(metadata).finish()
 }

@@ -439,6 +439,7 @@ impl<'c> Transactions<'c> {
         head: &Head,
     ) -> Result<(), Problem> {
         let folded = Folded {
+            id: event.id.0.as_bytes(),
             version: version.0,
             position: head.position.0,
             recorded_at: head.time.as_micros(),
@@ -446,7 +447,7 @@ impl<'c> Transactions<'c> {
             shape_version: event.shape_version,
             payload: &event.payload,
         };
-        let checksum = checksums.event(&folded, event.id.0.as_bytes(), metadata.as_bytes());
+        let checksum = checksums.event(&folded, metadata.as_bytes());
         self.insert_event.get()?.execute((
             rows::column(head.position.0),
             stream,
