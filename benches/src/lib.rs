@@ -78,6 +78,7 @@ pub async fn fill(store: &dyn EventStore, events: usize) -> Vec<Id<Account>> {
             let streams = chunk.iter().map(|account| StreamAppend {
                 stream: account.stream_id(),
                 expected: ExpectedVersion::Any,
+                last: None,
                 events: vec![event(is_first)],
             });
             let streams: Vec<_> = streams.collect();

@@ -1,7 +1,7 @@
 //! A: appends and optimistic concurrency.
 
 use es_runtime::store::{Append, AppendError, Appended, StreamAppend};
-use es_runtime::{ExpectedVersion, NewEvent, StreamId, Version};
+use es_runtime::{AppendId, ExpectedVersion, NewEvent, StreamId, Version};
 use std::collections::HashSet;
 
 use crate::cancellation::polled;
@@ -311,6 +311,7 @@ pub(crate) fn across(streams: &[&str], expected: ExpectedVersion) -> Append {
             .map(|id| StreamAppend {
                 stream: stream(id),
                 expected,
+                last: None,
                 events: vec![event(0)],
             })
             .collect(),
@@ -413,4 +414,94 @@ pub(crate) async fn nothing_stored(store: &Store) -> Checked {
     same("the log", store.check_log().await?, Vec::new())?;
     let listed = store.list(es_runtime::store::ListStreams::new("conformance")).await?;
     same("the streams", listed, Vec::new())
+}
+
+/// As after a restore: the version is the one that is expected, and the event in its place is another one.
+pub(crate) async fn a25_expect_last_event_mismatch_conflicts(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    let (first, other) = (events(0..3), events(0..3));
+    let (ours, theirs) = (Some(first[2].id), Some(other[2].id));
+    store.put(&stream("a"), ExpectedVersion::NoStream, first).await?;
+    let append = |id: &str, expected, last, count: u64| {
+        let mut append = Append::new(stream(id), expected, events(3..3 + count));
+        append.streams[0].last = last;
+        append
+    };
+    let exactly = |version| ExpectedVersion::Exact(Version(version));
+    for count in [1, 2] {
+        for expected in [exactly(3), ExpectedVersion::Exists, ExpectedVersion::Any] {
+            let result = store.0.append(append("a", expected, theirs, count)).await;
+            conflict(result, &stream("a"), expected, 3).among(format_args!("{count} events at {expected:?}"))?;
+        }
+        let result = store
+            .0
+            .append(append("new", ExpectedVersion::NoStream, theirs, count))
+            .await;
+        conflict(result, &stream("new"), ExpectedVersion::NoStream, 0).among("a new stream")?;
+    }
+    // Several streams, and one of them only read.
+    let mut both = append("b", ExpectedVersion::NoStream, None, 1);
+    both.streams.extend(append("a", exactly(3), theirs, 0).streams);
+    let result = store.0.append(both.clone()).await;
+    conflict(result, &stream("a"), exactly(3), 3).among("a stream that is only read")?;
+    // Many at once, which a store may write together.
+    let many = (0..8).map(|number| {
+        let last = if number % 2 == 0 { theirs } else { None };
+        let expected = if number == 0 {
+            exactly(3)
+        } else {
+            ExpectedVersion::NoStream
+        };
+        let id = if number == 0 {
+            "a".to_owned()
+        } else {
+            format!("many {number}")
+        };
+        store.0.append(append(&id, expected, last, 1))
+    });
+    let results = futures_util::future::join_all(many).await;
+    for (number, result) in results.iter().enumerate() {
+        same("whether one of many is stored", result.is_ok(), number % 2 == 1)?;
+    }
+    same("the number of stored events", store.check_log().await?.len(), 7)?;
+
+    both.streams[1].last = ours;
+    both.id = AppendId::new();
+    store.0.append(both).await?;
+    let chain = |second| {
+        let first = append("a", exactly(3), ours, 2);
+        let last = first.streams[0].events.last().map(|event| event.id);
+        vec![first, append("a", exactly(5), if second { last } else { ours }, 1)]
+    };
+    let mut answers = store.0.append_chain(chain(false)).await;
+    let ended = answers
+        .pop()
+        .unwrap_or_else(|| unreachable!("each append of the chain has an answer"));
+    conflict(ended, &stream("a"), exactly(5), 5).among("the second of a chain")?;
+    let [first] = &answers[..] else {
+        return holds(
+            false,
+            "a chain that ends at its second append",
+            "two answers",
+            answers.len(),
+        );
+    };
+    holds(first.is_ok(), "the first of the chain", "stored", first)?;
+    let last = store.events_of(&stream("a")).await?.last().map(|event| event.id);
+    let mut again = chain(true);
+    let (mut version, mut before) = (5, last);
+    for append in &mut again {
+        append.streams[0].expected = exactly(version);
+        append.streams[0].last = before;
+        version += append.streams[0].events.len() as u64;
+        before = append.streams[0].events.last().map(|event| event.id);
+    }
+    for answer in store.0.append_chain(again).await {
+        answer?;
+    }
+    same(
+        "the version in the end",
+        store.0.version(&stream("a")).await?,
+        Version(8),
+    )
 }

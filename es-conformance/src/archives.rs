@@ -88,6 +88,7 @@ impl History<'_> {
                 streams.push(StreamAppend {
                     stream,
                     expected: ExpectedVersion::Any,
+                    last: None,
                     events: (0..count).map(|_| self.event()).collect(),
                 });
             }

@@ -37,6 +37,7 @@ macro_rules! __cases {
             decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
             decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
+            append::a25_expect_last_event_mismatch_conflicts [MultiStream] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
             reads::b03_read_limit_zero_is_empty [] "a read with limit 0 is empty and no error";
@@ -118,6 +119,7 @@ macro_rules! __cases {
             inline::g41_repeated_append_changes_no_row [TxProjections] "an append that is stored since before is answered as it was, and its rows are not folded again";
             inline::g42_rows_that_are_behind_refuse [TxProjections] "an append is refused while the rows of an inline projection lack an event of its categories, and only of these";
             shared_rows::g43_appends_that_meet_in_a_row_lose_nothing [TxProjections] "of appends that change the same rows at once each folds what the one before has left, in the order of the log";
+            shared_rows::g44_cleared_rows_stay_cleared [TxProjections] "rows that are cleared while appends change them are gone, with those of appends that were under way";
             deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";

@@ -117,6 +117,7 @@ fn over_streams(streams: usize, events: usize) -> Append {
     let parts = (0..streams).map(|number| StreamAppend {
         stream: stream(&format!("{events}-{number}")),
         expected: ExpectedVersion::NoStream,
+        last: None,
         events: (0..if number == 0 { 1 } else { events }).map(|_| event(0)).collect(),
     });
     Append {

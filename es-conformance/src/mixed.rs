@@ -176,6 +176,7 @@ pub(crate) fn part(id: &str, expected: ExpectedVersion, count: u64) -> StreamApp
     StreamAppend {
         stream: stream(id),
         expected,
+        last: None,
         events: events(0..count),
     }
 }
@@ -298,6 +299,7 @@ impl Plan {
                         1 => ExpectedVersion::Exists,
                         _ => ExpectedVersion::Exact(version),
                     },
+                    last: None,
                     events,
                 }];
             }

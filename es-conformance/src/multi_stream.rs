@@ -22,6 +22,7 @@ fn part(id: &str, expected: ExpectedVersion, events: Vec<NewEvent>) -> StreamApp
     StreamAppend {
         stream: stream(id),
         expected,
+        last: None,
         events,
     }
 }

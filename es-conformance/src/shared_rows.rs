@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use es_runtime::store::{Advance, Append, InlineFold, InlineReader, InlineRows, RowChange, RowQuery, RowTable};
+use es_runtime::store::{
+    Advance, Append, InlineError, InlineFold, InlineReader, InlineRows, Lease, ReadLog, RowChange, RowQuery, RowTable,
+};
 use es_runtime::{EventId, ExpectedVersion, NewEvent, Position, StreamId, Version};
 
 use crate::check::{Checked, Stop, present, same};
 use crate::projections::{LONG, moves};
 use crate::sample::event;
 use crate::scale::scaled;
-use crate::subject::{Projections, Subject, at_once};
+use crate::subject::{Projections, Subject, at_once, joined};
 
 const CATEGORY: &str = "conformance";
 const WRITERS: u64 = 8;
@@ -79,16 +81,98 @@ async fn write(store: Projections, writer: u64, events: Vec<NewEvent>) -> Checke
     Ok(())
 }
 
+/// Says of the projection that it is as new as the log.
+async fn mark(store: &Projections, lease: &Lease) -> Checked {
+    let mark = Advance {
+        reader: reader().mark,
+        ..moves(lease, 0, 0)
+    };
+    Ok(store.advance(mark).await?)
+}
+
+async fn leased(store: &Projections) -> Checked<Lease> {
+    let lease = store.acquire("shared", "case", LONG).await?;
+    present("a free lease", lease)
+}
+
+/// Whoever begins anew takes the mark away, and then the rows: no append that was under way leaves one behind.
+pub(crate) async fn g44_cleared_rows_stay_cleared(subject: &Subject<'_>) -> Checked {
+    let store = subject.projections().await?;
+    store.create_table(&table()).await?;
+    let lease = leased(&store).await?;
+    for round in 0..scaled(15, 150) {
+        // As if it had applied all that is there.
+        let head = store.head().await?;
+        let last = store
+            .events()
+            .read_positions(ReadLog::new().from(head).to(head))
+            .await?;
+        let stands = Advance {
+            event: last.last().map(|event| event.id),
+            ..moves(&lease, 0, head)
+        };
+        store
+            .advance(Advance {
+                reader: reader().reader,
+                ..stands
+            })
+            .await?;
+        mark(&store, &lease).await?;
+        let mut appending = Vec::new();
+        for writer in 0..4 {
+            let store = subject.projections().await?;
+            appending.push(tokio::spawn(async move {
+                for number in 0.. {
+                    let stream = StreamId::new(CATEGORY, format!("{round} {writer} {number}"));
+                    let rows = InlineRows {
+                        projection: Arc::new(reader()),
+                        table: table(),
+                        fold: InlineFold::new(vec![stream.to_string()], {
+                            let key = stream.to_string();
+                            move |_| {
+                                Ok(vec![RowChange {
+                                    key: key.clone(),
+                                    data: Some("1".into()),
+                                    position: Position(1),
+                                }])
+                            }
+                        }),
+                    };
+                    let append = Append::new(stream, ExpectedVersion::NoStream, vec![event(number)]);
+                    match store.append_rows(append, vec![rows]).await {
+                        Ok(_) => {}
+                        Err(InlineError::Behind { .. }) => return Ok(()),
+                        Err(error) => {
+                            let expected = "to be stored, or Behind";
+                            return Err(Stop::broken("an append", expected, format_args!("{error:?}")));
+                        }
+                    }
+                }
+                Ok(())
+            }));
+        }
+        while store.head().await?.0 < head.0 + 5 {
+            tokio::task::yield_now().await;
+        }
+        store.forget(&reader().mark, &lease).await?;
+        store.clear(&table(), &reader().reader, &lease).await?;
+        for appending in appending {
+            joined(appending).await?;
+        }
+        let rows = store.list_rows(&table(), &RowQuery::default()).await?;
+        same("the rows", rows, Vec::new())?;
+        let checkpoint = store.checkpoint(&reader().reader).await?;
+        same("the checkpoint", checkpoint.map(|checkpoint| checkpoint.position), None)?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn g43_appends_that_meet_in_a_row_lose_nothing(subject: &Subject<'_>) -> Checked {
     let rounds = scaled(20, 200);
     let store = subject.projections().await?;
     store.create_table(&table()).await?;
-    let lease = store.acquire("shared", "case", LONG).await?;
-    let mark = Advance {
-        reader: reader().mark,
-        ..moves(&present("a free lease", lease)?, 0, 0)
-    };
-    store.advance(mark).await?;
+    let lease = leased(&store).await?;
+    mark(&store, &lease).await?;
     let mut writers = BTreeMap::<EventId, (u64, u64)>::new();
     let mut writing = Vec::new();
     for writer in 0..WRITERS {

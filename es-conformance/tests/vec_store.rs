@@ -72,7 +72,8 @@ impl EventStore for VecStore {
             return Ok(appended);
         }
         for part in &append.streams {
-            part.check(log.version(&part.stream))?;
+            let last = log.events.iter().rfind(|event| event.stream == part.stream);
+            part.check(log.version(&part.stream), last.map(|event| event.id))?;
         }
         let last = log.events.last().map_or(Timestamp::MIN, |event| event.recorded_at);
         let (recorded_at, mut streams) = (self.1.now().max(last), Vec::new());

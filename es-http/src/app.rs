@@ -18,6 +18,7 @@ use futures_util::future::{Shared, select};
 use crate::Problem;
 use crate::commands::{Aggregate, Collection, Instance, Single};
 use crate::events;
+use crate::openapi::{self, Documented};
 use crate::routes::Routes;
 use crate::rows;
 use crate::tail::Tail;
@@ -65,6 +66,9 @@ pub struct Builder {
     hooks: Vec<Hooked>,
     /// The aggregates whose events are shown.
     followed: HashMap<&'static str, fn(&Runtime) -> AnyAggregate<'_>>,
+    documented: Vec<Documented>,
+    /// Title and version of the document that describes the routes.
+    openapi: Option<(String, String)>,
 }
 
 /// Of a refusal that has a hook: its type, and whether a command has it.
@@ -85,6 +89,8 @@ pub fn router(runtime: &Runtime) -> Builder {
         commands: Vec::new(),
         hooks: Vec::new(),
         followed: HashMap::new(),
+        documented: Vec::new(),
+        openapi: None,
     }
 }
 
@@ -138,6 +144,11 @@ impl Builder {
         let aggregate = Aggregate::of::<A>(path);
         self.commands.extend(aggregate.commands());
         let makes_ids = aggregate.makes_ids(&self.app.runtime);
+        self.documented.push(Documented::Commands {
+            path: path.to_owned(),
+            aggregate: aggregate.info(),
+            makes_ids,
+        });
         self.routes.add(
             Method::POST,
             format!("{path}/{{id}}/{{command}}"),
@@ -175,6 +186,12 @@ impl Builder {
         };
         let single = Single::of::<C>(index);
         self.commands.push(single.info());
+        self.documented.push(Documented::Command {
+            path: path.to_owned(),
+            method: method.clone(),
+            aggregate: single.aggregate(),
+            command: single.info(),
+        });
         self.routes.add(method, path.to_owned(), single.handler());
         self
     }
@@ -202,7 +219,12 @@ impl Builder {
                 P::NAME
             )
         };
-        let indexes = known.indexes.clone().into();
+        let indexes: Arc<[String]> = known.indexes.clone().into();
+        self.documented.push(Documented::Rows {
+            path: path.to_owned(),
+            projection: P::NAME,
+            indexes: Arc::clone(&indexes),
+        });
         let depth = path.split('/').count() - 1;
         self.routes.add(Method::GET, path.to_owned(), rows::list::<P>(indexes));
         self.routes
@@ -221,8 +243,18 @@ impl Builder {
         check_collection(path);
         let aggregate = Aggregate::of::<A>(path);
         self.followed.insert(aggregate.name(), aggregate.of);
+        self.documented.push(Documented::Events {
+            path: path.to_owned(),
+            aggregate: aggregate.info(),
+        });
         let route = format!("{path}/{{id}}/events");
         self.routes.add(Method::GET, route, events::handler(aggregate));
+        self
+    }
+
+    /// Describes the routes as OpenAPI 3.1: `GET /openapi.json`. With the feature `schema` it has the schemas of commands and events.
+    pub fn openapi(mut self, title: impl Into<String>, version: impl Into<String>) -> Self {
+        self.openapi = Some((title.into(), version.into()));
         self
     }
 
@@ -245,6 +277,11 @@ impl Builder {
                 self.commands.iter().any(is_of),
                 "no command with a route is refused with `{name}`: remove its `refusal`, or add the `commands`"
             );
+        }
+        if let Some((title, version)) = self.openapi {
+            let document = openapi::document(&title, &version, &self.documented, self.app.requires_keys);
+            self.routes
+                .add(Method::GET, "/openapi.json".to_owned(), openapi::handler(&document));
         }
         let (signal, stopped) = (self.app.ends, self.app.runtime.stopped());
         self.app.ends = select(signal, stopped.boxed()).map(drop).boxed().shared();

@@ -34,8 +34,12 @@ impl Aggregate {
         }
     }
 
+    pub(crate) fn info(self) -> AggregateInfo {
+        (self.info)()
+    }
+
     pub(crate) fn name(self) -> &'static str {
-        (self.info)().name
+        self.info().name
     }
 
     pub(crate) fn commands(self) -> &'static [CommandInfo] {
@@ -68,7 +72,7 @@ impl Aggregate {
     }
 }
 
-fn creates(command: &CommandInfo) -> bool {
+pub(crate) fn creates(command: &CommandInfo) -> bool {
     command.target != TargetKind::Existing
 }
 
@@ -139,6 +143,10 @@ impl Single {
             aggregate,
             name: C::NAME,
         }
+    }
+
+    pub(crate) fn aggregate(self) -> &'static str {
+        self.aggregate.name()
     }
 
     #[track_caller]

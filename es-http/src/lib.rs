@@ -5,6 +5,7 @@ mod call;
 mod commands;
 mod errors;
 mod events;
+mod openapi;
 mod problem;
 mod query;
 mod routes;

@@ -89,6 +89,7 @@ impl Tail {
 
     /// Reads the log from behind `position` until nobody follows any more, or the store fails. Then all who follow are let go.
     async fn run(self: Arc<Self>, mut position: Position) {
+        let _let_go = LetGo(&self);
         let mut wakes = self.runtime.store().wakes();
         let mut pause = SHORTEST;
         loop {
@@ -140,6 +141,17 @@ impl Tail {
             }
         }
         Ok(head)
+    }
+}
+
+/// Lets go of all who follow if the code that reads an event panics.
+struct LetGo<'a>(&'a Tail);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0.watched() = Watched::default();
+        }
     }
 }
 

@@ -21,16 +21,17 @@ pub(crate) struct ImplBlock {
 
 /// A member of the block.
 pub(crate) enum Member {
-    Method(Method),
+    Method(Box<Method>),
     /// A constant or a type.
     Item(Vec<Attribute>),
     Macro(syn::ImplItemMacro),
 }
 
-/// A function without its body.
+/// A function, of which the body is not read.
 pub(crate) struct Method {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) sig: Signature,
+    pub(crate) body: TokenStream,
 }
 
 impl ImplBlock {
@@ -101,12 +102,13 @@ fn member(input: ParseStream<'_>) -> syn::Result<Member> {
     input.call(Attribute::parse_outer)?;
     input.parse::<Visibility>()?;
     let sig = input.parse()?;
-    if input.peek(Brace) {
-        input.parse::<TokenTree>()?;
+    let body = if input.peek(Brace) {
+        input.parse::<TokenTree>()?.into()
     } else {
         input.parse::<Token![;]>()?;
-    }
-    Ok(Member::Method(Method { attrs, sig }))
+        TokenStream::new()
+    };
+    Ok(Member::Method(Box::new(Method { attrs, sig, body })))
 }
 
 /// Returns whether a function begins here: at `fn`, or what may stand before it.
@@ -164,7 +166,8 @@ fn or_repaired(read: Read, errors: &mut Errors) -> Option<Member> {
     }
     errors.push(error);
     let sig = repaired(rest)?;
-    Some(Member::Method(Method { attrs, sig }))
+    let body = TokenStream::new();
+    Some(Member::Method(Box::new(Method { attrs, sig, body })))
 }
 
 /// The signature as far as it can be guessed: its name, the receiver, and the last thing among the parameters that looks like the name

@@ -242,6 +242,7 @@ pub fn no_schema(_: TokenStream) -> TokenStream {
 /// | `name = "…"` | the category of its streams | the type's in snake case |
 /// | `id = Type` | a natural key | `Id<Self>` |
 /// | `foreign` | the key's type is of another crate, or of several aggregates | types of std and longer paths |
+/// | `snapshot(…)` | keeps states, so that fewer events are replayed: `every = n` events, `after = "50ms"` of replay, `version = n` voids those kept under another one; `snapshot` alone writes them by hand only. The state needs `#[value]`, above the derive | none |
 /// | `crate = path` | where `es-runtime` is | `::es_runtime` |
 ///
 /// A key type of your own is made the `Key` of the aggregate, so that `runtime.load(iban)` needs no more. One that is

@@ -38,11 +38,8 @@ impl Shape {
         shape
     }
 
-    /// FNV-1a of 64 bits: small, and the same with every compiler.
     pub(crate) fn fingerprint(&self) -> u64 {
-        self.text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        fnv(&self.text)
     }
 
     fn fields(&mut self, fields: &Fields) {
@@ -108,6 +105,13 @@ impl Shape {
             _ => {}
         }
     }
+}
+
+/// FNV-1a of 64 bits: small, and the same with every compiler.
+pub(crate) fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]

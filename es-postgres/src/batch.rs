@@ -111,7 +111,7 @@ pub(crate) enum Answer {
 /// store, which a session follows at once.
 pub(crate) fn statement(schema: &Schema, durably: bool) -> String {
     const CALL: &str = "SELECT outcome, append_id, version, position, recorded_at \
-         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+         FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
     const DURABLY: &str = " WHERE CASE current_setting('synchronous_commit') \
          WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END";
     schema.render(CALL) + if durably { DURABLY } else { "" }
@@ -191,6 +191,7 @@ struct Columns<'a> {
     names: Vec<&'a str>,
     payloads: Vec<Json<'a>>,
     expected: Vec<Option<i64>>,
+    last_events: Vec<Option<Uuid>>,
     event_counts: Vec<i32>,
     entry_appends: Vec<i32>,
     event_ids: Vec<Uuid>,
@@ -234,6 +235,7 @@ impl<'a> Columns<'a> {
             self.stream_ids.push(part.stream.id());
             self.expectations.push(expectation);
             self.expected.push(expected);
+            self.last_events.push(part.last.map(|last| last.0));
             // Both fit: the client's limits and `check` see to that.
             self.event_counts
                 .push(i32::try_from(part.events.len()).unwrap_or(i32::MAX));
@@ -259,7 +261,7 @@ impl<'a> Columns<'a> {
         );
         let chained = self.has_chain.then_some(&self.chained);
         let by_clock = by_clock.map(Time);
-        let arguments: [&(dyn ToSql + Sync); 16] = [
+        let arguments: [&(dyn ToSql + Sync); 17] = [
             &self.categories,
             &self.stream_ids,
             &self.expectations,
@@ -276,6 +278,7 @@ impl<'a> Columns<'a> {
             &fingerprints,
             &chained,
             &by_clock,
+            &self.last_events,
         ];
         Ok(client.query(statement, &arguments).await?)
     }

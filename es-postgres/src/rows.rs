@@ -130,20 +130,22 @@ pub(crate) const EVENT_COLUMNS: &str =
     "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.metadata, e.payload, e.stream";
 
 /// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
-pub(crate) const STORED_COLUMNS: &str = "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload";
+pub(crate) const STORED_COLUMNS: &str =
+    "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.payload";
 
 /// Reads the part that folding needs from a row that starts with [`STORED_COLUMNS`].
 pub(crate) fn stored_event(row: &Row) -> Result<StoredEvent, Problem> {
     let position = row.ordinal(0)?;
     let read = || {
-        let shape_version: i32 = row.read(4)?;
+        let shape_version: i32 = row.read(5)?;
         Ok(StoredEvent {
             position: Position(position),
             version: Version(row.ordinal(1)?),
-            recorded_at: row.read::<Time>(2)?.0,
-            name: Cow::Owned(row.read(3)?),
+            id: EventId(row.read(2)?),
+            recorded_at: row.read::<Time>(3)?.0,
+            name: Cow::Owned(row.read(4)?),
             shape_version: shape_version.cast_unsigned(),
-            payload: Bytes::copy_from_slice(row.read::<Json<'_>>(5)?.0),
+            payload: Bytes::copy_from_slice(row.read::<Json<'_>>(6)?.0),
         })
     };
     read().map_err(at(position))

@@ -2,6 +2,7 @@ use crate::command::Invalid;
 use crate::error::Misapplied;
 use crate::event::{Decoded, EventInfo};
 use crate::id::AggregateId;
+use crate::runtime::SnapshotPolicy;
 use crate::stored::{DecodeError, EncodeError};
 
 /// A type whose state is folded from one stream: its name and the type of its id. Written by `#[derive(Aggregate)]`.
@@ -26,9 +27,21 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     /// hand and does not say otherwise.
     const FINGERPRINT: u64 = 0;
 
+    /// When [snapshots](crate::docs::snapshots) of its states are written; `None` if never. Written by `#[es(snapshot(…))]`.
+    const SNAPSHOTS: Option<SnapshotPolicy<Self>> = None;
+
     /// The type that identifies an instance.
     type Id: AggregateId;
 }
+
+/// An aggregate with [snapshots](crate::docs::snapshots). Written by `#[es(snapshot(…))]`, with
+/// [`SNAPSHOTS`](Aggregate::SNAPSHOTS).
+#[diagnostic::on_unimplemented(
+    message = "aggregate `{Self}` has no snapshots",
+    label = "has no snapshots",
+    note = "add `#[es(snapshot(every = 100))]` below `#[derive(Aggregate)]`, or `#[es(snapshot)]` to write them by hand only"
+)]
+pub trait HasSnapshots {}
 
 /// An aggregate with its events. Written by `#[aggregate]` on the impl block.
 #[diagnostic::on_unimplemented(
@@ -37,6 +50,13 @@ pub trait Aggregate: Sized + Send + Sync + 'static {
     note = "add `#[aggregate] impl {Self} {{ … }}` with its `#[handle]` and `#[apply]` methods"
 )]
 pub trait EventSourced: Aggregate {
+    /// A fingerprint of the code that makes a state of stored events: another one once an `#[apply]` or `#[retired]` method was
+    /// edited, other than in its comments and blanks.
+    ///
+    /// It does not see what such a method calls, nor how an older shape of an event is turned into the current one. 0 if the
+    /// implementation is written by hand and does not say otherwise.
+    const FOLD_FINGERPRINT: u64 = 0;
+
     /// Every event of the aggregate: an enum with one variant for each.
     type Event: EventEnum<Self>;
 }

@@ -21,6 +21,12 @@ pub trait Command: Serialize + DeserializeOwned + Debug + Clone + PartialEq + Se
     fn check(&self) -> Result<(), Invalid> {
         Ok(())
     }
+
+    /// Returns the JSON Schema (draft 2020-12) of its content; `None` if an implementation by hand does not tell.
+    #[cfg(feature = "schema")]
+    fn schema() -> Option<serde_json::Value> {
+        None
+    }
 }
 
 /// A value that a command must not have.

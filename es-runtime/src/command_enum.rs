@@ -29,6 +29,8 @@ pub struct CommandInfo {
     /// The state that the stream must be in.
     pub target: TargetKind,
     refusal: fn() -> TypeId,
+    #[cfg(feature = "schema")]
+    schema: fn() -> Option<serde_json::Value>,
 }
 
 impl CommandInfo {
@@ -38,7 +40,15 @@ impl CommandInfo {
             name: C::NAME,
             target: <C::On as Target>::KIND,
             refusal: TypeId::of::<C::Refusal>,
+            #[cfg(feature = "schema")]
+            schema: C::schema,
         }
+    }
+
+    /// Returns the JSON Schema (draft 2020-12) of the command's content; `None` if an implementation by hand does not tell.
+    #[cfg(feature = "schema")]
+    pub fn schema(&self) -> Option<serde_json::Value> {
+        (self.schema)()
     }
 
     /// Returns whether the command is refused with an `E`.

@@ -15,5 +15,8 @@ pub mod importing {}
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("../docs/snapshots.md")]
+pub mod snapshots {}
+
 #[doc = include_str!("../docs/web-service.md")]
 pub mod web_service {}

@@ -17,7 +17,7 @@ use crate::store::{AppendError, CheckpointError, CommitError, InlineError, Resto
 use crate::subscription::SubscriptionError;
 use crate::{
     AnyRefusal, CapError, DecodeError, EncodeError, Error, ExecuteError, ImportError, Invalid, LimitExceeded,
-    LoadError, ParseIdError, ParseTimestampError, StartError, StoreError, StoreErrorKind,
+    LoadError, ParseIdError, ParseTimestampError, SnapshotError, StartError, StoreError, StoreErrorKind,
 };
 
 /// The remedy that the receiver of an error has.
@@ -100,6 +100,7 @@ classified!(
     RestoreAppendError,
     RestoreError,
     SaveError,
+    SnapshotError,
     StartError,
     StoreError,
     SubscriptionError,
@@ -225,6 +226,7 @@ impl Classified for StartError {
             | Self::Inline { .. }
             | Self::Segments { .. }
             | Self::SegmentsUnsupported { .. } => Class::Other,
+            Self::InlineBehind { .. } => Class::Retry,
             Self::Store(error) => error.class(),
         }
     }
@@ -234,6 +236,18 @@ impl Classified for CapError {
     fn class(&self) -> Class {
         match self {
             Self::Unwritable(_) | Self::Unsupported => Class::Other,
+            Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for SnapshotError {
+    fn class(&self) -> Class {
+        match self {
+            Self::NotFound { .. } => Class::Correct,
+            Self::Unsupported | Self::State { .. } => Class::Other,
+            Self::Load(error) => error.class(),
+            Self::Save(error) => error.class(),
             Self::Store(error) => error.class(),
         }
     }

@@ -21,7 +21,7 @@ mod watched;
 
 pub(crate) use canonical::sort_fields;
 pub(crate) use levels::check_levels;
-pub(crate) use read_back::same;
+pub(crate) use read_back::{difference, place, refused, same};
 
 /// Why a value has no stored form.
 pub(crate) enum Unencodable {

@@ -35,7 +35,7 @@ pub mod subscription;
 pub mod testing;
 mod time;
 
-pub use aggregate::{Aggregate, EventEnum, EventSourced};
+pub use aggregate::{Aggregate, EventEnum, EventSourced, HasSnapshots};
 pub use command::{Command, CommandOf, Declined, Either, Existing, Invalid, New, Target, TargetKind, WrongTarget};
 pub use command_enum::{AnyRefusal, CommandEnum, CommandInfo, Commanded};
 pub use context::Context;
@@ -50,7 +50,7 @@ pub use projection::{ControlError, Health, InlineMeta, Meta, Projection, ReadErr
 pub use recorded::{AppendId, EventId, NewEvent, RecordedEvent, StoredEvent};
 pub use runtime::{
     Builder, CapError, ImportError, Loaded, Past, ProjectionHandle, ProjectionRow, Receipt, Recorded, RetryPolicy,
-    Runtime, StartError, Transaction,
+    Runtime, SnapshotError, SnapshotPolicy, StartError, Transaction,
 };
 pub use store::{AppendError, EventStore, LimitExceeded, Limits, StoreError, StoreErrorKind};
 pub use stored::{DecodeError, EncodeError, Stored, UpcastPanic};

@@ -457,7 +457,9 @@ impl Log {
 
     fn check_versions(&self, append: &Append) -> Result<(), AppendError> {
         for part in &append.streams {
-            part.check(self.version(&part.stream))?;
+            let positions = self.streams.get(&part.stream).map_or(&[][..], Vec::as_slice);
+            let last = positions.last().map(|position| self.events[usize_of(*position) - 1].id);
+            part.check(version_of(positions), last)?;
         }
         Ok(())
     }

@@ -40,6 +40,7 @@ metrics! {
     CACHE_LOOKUPS = Counter("es_cache_lookups_total") in Count: "How often the state of an aggregate was looked for in the cache";
     EVENTS_LOADED = Counter("es_events_loaded_total") in Count: "Events read from the store to fold the state of aggregates";
     EVENTS_APPENDED = Counter("es_events_appended_total") in Count: "Events stored";
+    SNAPSHOTS = Counter("es_snapshots_total") in Count: "What became of the snapshots of aggregates";
 
     PROJECTION_OWNED = Gauge("es_projection_owned") in Count: "1 where this process has the lease of the projection";
     PROJECTION_POSITION = Gauge("es_projection_position") in Count: "Every event up to this position is in the projection";
@@ -133,6 +134,11 @@ pub(crate) fn stored(aggregate: &str, receipt: &Receipt) {
     if !receipt.repeated {
         EVENTS_APPENDED.add(&Labels::new().with_text("aggregate", aggregate), receipt.events as u64);
     }
+}
+
+/// A snapshot of this aggregate was used, written, or why not.
+pub(crate) fn snapshot(aggregate: &'static str, outcome: &'static str) {
+    SNAPSHOTS.add(&aggregate_labels(aggregate).with("outcome", outcome), 1);
 }
 
 fn aggregate_labels(aggregate: &'static str) -> Labels {

@@ -103,6 +103,8 @@ impl NewEvent {
 /// The part of an event that folding needs: its stored form, and its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
+    /// Identifies the event.
+    pub id: EventId,
     /// Its number in the stream.
     pub version: Version,
     /// Its number in the store.
@@ -120,6 +122,7 @@ pub struct StoredEvent {
 impl From<RecordedEvent> for StoredEvent {
     fn from(event: RecordedEvent) -> Self {
         Self {
+            id: event.id,
             version: event.version,
             position: event.position,
             recorded_at: event.recorded_at,

@@ -102,7 +102,7 @@ pub(crate) fn event(row: &Row<'_>, stream: StreamId) -> Result<RecordedEvent, Pr
 /// The columns that [`stored_event`] reads, in its order, of `recorded_events AS e`.
 macro_rules! stored_columns {
     () => {
-        "e.position, e.version, e.recorded_at, e.name, e.shape_version, e.payload, e.checksum"
+        "e.position, e.version, e.event_id, e.recorded_at, e.name, e.shape_version, e.payload, e.checksum"
     };
 }
 pub(crate) use stored_columns;
@@ -113,12 +113,13 @@ pub(crate) fn stored_event(row: &Row<'_>, of_stream: Checksums) -> Result<Stored
     let event = StoredEvent {
         position: Position(position),
         version: Version(number(row.get(1)?)),
-        recorded_at: time(row, 2)?,
-        name: Cow::Owned(text(row, 3)?.to_owned()),
-        shape_version: row.get(4)?,
-        payload: Bytes::copy_from_slice(bytes(row, 5)?),
+        id: EventId(uuid(row, 2)?),
+        recorded_at: time(row, 3)?,
+        name: Cow::Owned(text(row, 4)?.to_owned()),
+        shape_version: row.get(5)?,
+        payload: Bytes::copy_from_slice(bytes(row, 6)?),
     };
-    match stored_checksum(row, 6)? {
+    match stored_checksum(row, 7)? {
         Some(stored) if !of_stream.is_of_folded(&event, stored) => Err(changed(position)),
         _ => Ok(event),
     }

@@ -5,7 +5,7 @@ use es_runtime::store::{
     Append, AppendError, Appended, IdempotencyKey, InlineError, RestoreAppendError, StreamAppend, StreamAppended,
     has_ended,
 };
-use es_runtime::{AppendId, Clock, NewEvent, Position, StreamId, Timestamp, Version};
+use es_runtime::{AppendId, Clock, EventId, NewEvent, Position, StreamId, Timestamp, Version};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 
 use crate::appends::Appends;
@@ -44,7 +44,7 @@ pub(crate) struct Transactions<'c> {
     last_event: Prepared<'c>,
     find_stream: Prepared<'c>,
     insert_stream: Prepared<'c>,
-    find_version: Prepared<'c>,
+    find_last: Prepared<'c>,
     insert_event: Prepared<'c>,
     appends: Appends<'c>,
     kinds: Kinds<'c>,
@@ -61,6 +61,7 @@ struct Target {
     /// Its row; of none, if it has no event yet.
     row: Option<i64>,
     version: Version,
+    last: Option<EventId>,
 }
 
 /// The end of the log, within a transaction.
@@ -86,7 +87,9 @@ impl<'c> Transactions<'c> {
             last_event: prepared("SELECT position, recorded_at FROM recorded_events ORDER BY position DESC LIMIT 1"),
             find_stream: prepared("SELECT id FROM streams WHERE category = ?1 AND stream_id = ?2"),
             insert_stream: prepared("INSERT INTO streams (category, stream_id) VALUES (?1, ?2)"),
-            find_version: prepared("SELECT max(version) FROM recorded_events WHERE stream = ?1"),
+            find_last: prepared(
+                "SELECT version, event_id FROM recorded_events WHERE stream = ?1 ORDER BY version DESC LIMIT 1",
+            ),
             insert_event: prepared(
                 "INSERT INTO recorded_events
                  (position, stream, version, event_id, recorded_at, name, shape_version, metadata, payload, checksum)
@@ -362,26 +365,18 @@ impl<'c> Transactions<'c> {
         self.targets.clear();
         for part in &append.streams {
             let row = self.find_stream(&part.stream)?;
-            let version = match row {
-                Some(row) => self.version(row)?,
-                None => Version::ZERO,
+            let (version, last) = match row {
+                Some(row) => self.last_of(row)?,
+                None => (Version::ZERO, None),
             };
-            self.targets.push(Target { row, version });
+            self.targets.push(Target { row, version, last });
         }
         Ok(())
     }
 
     fn conflict(&self, append: &Append) -> Option<AppendError> {
-        append
-            .streams
-            .iter()
-            .zip(&self.targets)
-            .find(|(part, target)| !part.expected.allows(target.version))
-            .map(|(part, target)| AppendError::Conflict {
-                stream: part.stream.clone(),
-                expected: part.expected,
-                actual: target.version,
-            })
+        let mut parts = append.streams.iter().zip(&self.targets);
+        parts.find_map(|(part, target)| part.check(target.version, target.last).err())
     }
 
     /// Writes an append that nothing speaks against any more.
@@ -467,9 +462,13 @@ impl<'c> Transactions<'c> {
         Ok(())
     }
 
-    fn version(&mut self, stream: i64) -> Result<Version, Problem> {
-        let version: Option<i64> = self.find_version.get()?.query_row([stream], |row| row.get(0))?;
-        Ok(Version(rows::number(version.unwrap_or(0))))
+    /// The version and the id of the last event of the stream.
+    fn last_of(&mut self, stream: i64) -> Result<(Version, Option<EventId>), Problem> {
+        let mut found = self.find_last.get()?.query([stream])?;
+        match found.next()? {
+            Some(row) => Ok((Version(rows::number(row.get(0)?)), Some(EventId(rows::uuid(row, 1)?)))),
+            None => Ok((Version::ZERO, None)),
+        }
     }
 
     fn find_stream(&mut self, stream: &StreamId) -> Result<Option<i64>, Problem> {

@@ -94,6 +94,7 @@ async fn an_append_that_guards_is_repeated_with_its_result() {
         StreamAppend {
             stream: stream("b"),
             expected: ExpectedVersion::Exact(Version(3)),
+            last: None,
             events: Vec::new(),
         },
     );

@@ -79,6 +79,30 @@ impl Shared {
     fn deposited(&mut self, _: Deposited) {}
 }
 
+#[event]
+struct Counted;
+
+#[command]
+struct Count;
+
+#[value]
+#[derive(Aggregate)]
+#[es(snapshot)]
+struct Tally;
+
+#[aggregate(vis = pub(self))]
+impl Tally {
+    #[handle]
+    fn count(_: Count) -> Counted {
+        Counted
+    }
+
+    #[apply]
+    fn counted(_: Counted) -> Self {
+        Self
+    }
+}
+
 fn recorder() -> PrometheusRecorder {
     let builder = PrometheusBuilder::new().set_buckets(&[1.0]).unwrap();
     builder.build_recorder()
@@ -182,6 +206,7 @@ fn group_of(name: &str) -> &'static str {
         (Some("projection"), Some("inline")) => "inline",
         (Some("projection"), _) => "projection",
         (Some("subscription"), _) => "subscription",
+        (Some("snapshots"), _) => "snapshots",
         _ => "command",
     }
 }
@@ -341,6 +366,23 @@ async fn a_projection_tells_how_far_it_is_and_what_goes_wrong() {
     stubborn.until("owned", 0.0).await;
     stubborn.until("position", 0.0).await;
     tokio::task::spawn_blocking(|| other.join().unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn snapshots_that_are_used_and_written_are_counted() {
+    let recorder = recorder();
+    let page = Page(recorder.handle());
+    let _heard = metrics::set_default_local_recorder(&recorder);
+    let runtime = Runtime::builder(MemoryStore::new()).start().await.unwrap();
+    let tally = Id::<Tally>::new();
+    runtime.execute(tally, Count).await.unwrap();
+    runtime.snapshot(tally).await.unwrap();
+    runtime.load(tally).await.unwrap();
+    page.shows([
+        (r#"es_snapshots_total{aggregate="tally",outcome="written"}"#, 1.0),
+        (r#"es_snapshots_total{aggregate="tally",outcome="used"}"#, 1.0),
+    ]);
+    page.is_whole("snapshots");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use es_runtime::store::{
-    Advance, Append, AppendError, Appended, Commit, CursorStore, InlineError, InlineFold, InlineReader, InlineRows,
-    Lease, ProjectionStore, RowStore,
+    Advance, Append, AppendError, Appended, Commit, CommitError, CursorStore, InlineError, InlineFold, InlineReader,
+    InlineRows, Lease, ProjectionStore, RowChange, RowQuery, RowStore, RowTable,
 };
 use es_runtime::{EventStore, MemoryStore, Position, StoreError, StoreErrorKind};
 
@@ -26,6 +26,8 @@ enum Fault {
     StaysBehind,
     CountsRepetitions,
     NumbersFromOne,
+    /// Rows that are written meanwhile stay.
+    ClearsWhatItSaw,
 }
 
 struct Faulty(MemoryStore, Fault);
@@ -52,6 +54,10 @@ pub(super) fn folds_repetitions() -> Box<dyn Fixture> {
 
 pub(super) fn numbers_rows_from_one() -> Box<dyn Fixture> {
     faulty(|store, _| Faulty(store, Fault::NumbersFromOne))
+}
+
+pub(super) fn clears_what_it_saw() -> Box<dyn Fixture> {
+    faulty(|store, _| Faulty(store, Fault::ClearsWhatItSaw))
 }
 
 impl Faulty {
@@ -108,8 +114,42 @@ impl WrapProjections for Faulty {
         &self.0
     }
 
+    async fn clear(&self, table: &RowTable, reader: &str, lease: &Lease) -> Result<(), CommitError> {
+        if self.1 != Fault::ClearsWhatItSaw {
+            return self.0.clear(table, reader, lease).await;
+        }
+        let seen = self.0.list_rows(table, &RowQuery::default()).await?;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let rows = seen.into_iter().map(|row| RowChange {
+            key: row.key,
+            data: None,
+            position: row.position,
+        });
+        self.0.forget(reader, lease).await?;
+        let commit = Commit {
+            advance: Advance::new("cleared", lease, Position::ZERO, Position::ZERO),
+            table: table.clone(),
+            rows: rows.collect(),
+        };
+        self.0.commit(commit).await
+    }
+
     async fn append_rows(&self, append: Append, mut inline: Vec<InlineRows>) -> Result<Appended, InlineError> {
         match self.1 {
+            Fault::ClearsWhatItSaw => {
+                // Under way for a while.
+                let level = self.0.checkpoint(&inline[0].projection.mark).await;
+                if level.is_ok_and(|mark| mark.is_none()) {
+                    return Err(InlineError::Behind { projection: 0 });
+                }
+                tokio::time::sleep(Duration::from_micros(200)).await;
+                let before = self.0.head().await.map_err(AppendError::from)?;
+                let appended = self.0.append(append).await?;
+                for rows in &inline {
+                    self.commit(rows, before, appended.head()).await?;
+                }
+                Ok(appended)
+            }
             Fault::FoldsBefore => {
                 for rows in &mut inline {
                     let read = self.read(rows).await.map_err(AppendError::from)?;

@@ -192,3 +192,23 @@ pub(super) fn does_not_check_guards() -> Box<dyn Fixture> {
 
     faulty(|store, _| DoesNotCheckGuards(store))
 }
+
+pub(super) fn ignores_the_last_event() -> Box<dyn Fixture> {
+    struct IgnoresTheLastEvent(MemoryStore);
+
+    #[async_trait]
+    impl Wrap for IgnoresTheLastEvent {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+
+        async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
+            for part in &mut append.streams {
+                part.last = None;
+            }
+            self.0.append(append).await
+        }
+    }
+
+    faulty(|store, _| IgnoresTheLastEvent(store))
+}

@@ -41,8 +41,12 @@ impl Block {
     }
 
     fn read_method(&mut self, method: &Method, marked: &mut Marked, errors: &mut Errors) {
-        let Method { attrs, sig } = method;
-        match role(attrs, errors) {
+        let Method { attrs, sig, .. } = method;
+        let role = role(attrs, errors);
+        if matches!(role, Some(Role::Apply | Role::Retired)) {
+            self.fold.add(method);
+        }
+        match role {
             Some(Role::Handler) => {
                 marked.handlers += 1;
                 if let Some(handler) = Handler::parse(sig, attrs, &self.aggregate, errors)

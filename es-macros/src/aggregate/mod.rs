@@ -2,6 +2,7 @@
 
 mod apply;
 mod expand;
+mod fold;
 pub(crate) mod handler;
 pub(crate) mod listed;
 mod methods;

@@ -4,6 +4,7 @@ use syn::parse::ParseStream;
 use syn::{Item, Token, Type, Visibility, parse_quote};
 
 use super::apply::Apply;
+use super::fold::Fold;
 use super::handler::{Handler, On};
 use super::listed::text;
 use super::methods::Marked;
@@ -33,6 +34,8 @@ pub(crate) struct Block {
     pub(crate) handlers: Vec<Handler>,
     pub(crate) applies: Vec<Apply>,
     pub(crate) retired: Vec<Retired>,
+    /// The methods by which stored events become state.
+    pub(crate) fold: Fold,
     /// The names of the generated enums that a method takes for an event or a command of the user's.
     pub(crate) clashes: Vec<Ident>,
     /// True if the methods can be called as they are: false after an error.
@@ -63,6 +66,7 @@ impl Block {
             handlers: Vec::new(),
             applies: Vec::new(),
             retired: Vec::new(),
+            fold: Fold::default(),
             clashes: Vec::new(),
             sound: true,
             second: false,

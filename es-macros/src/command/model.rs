@@ -5,7 +5,7 @@ use syn::ext::IdentExt;
 use crate::args::{self, Known};
 use crate::checks::{Checks, GARDE, VALIDATE};
 use crate::errors::Errors;
-use crate::message::{Message, Words};
+use crate::message::{Message, Words, assert_shapes};
 use crate::runtime::Runtime;
 use crate::stored_name;
 
@@ -51,7 +51,10 @@ impl Command {
     /// Generates the attributes above the struct.
     pub(crate) fn above(&self) -> TokenStream {
         let fields = self.message.assert_fields(&self.runtime);
+        let is_whole = !self.message.broken;
+        let shapes = assert_shapes(&self.runtime, self.message.fields.iter().filter(|_| is_whole));
         let derives = self.message.derives(&self.runtime);
-        quote!(#fields #derives)
+        let schema = self.message.derives.schema(&self.runtime).filter(|_| is_whole);
+        quote!(#fields #shapes #derives #schema)
     }
 }

@@ -2,6 +2,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 
 use super::model::Aggregate;
+use super::snapshot::Snapshot;
 
 pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
     let Aggregate {
@@ -24,6 +25,16 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
         }
     });
     let fingerprint = fingerprint(aggregate);
+    let snapshots = aggregate
+        .snapshot
+        .as_ref()
+        .map(|snapshot| snapshots(aggregate, snapshot));
+    let has_snapshots = snapshots.is_some().then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #runtime::HasSnapshots for #ident {}
+        }
+    });
     let mut this = ident.clone();
     if let Some(place) = aggregate.unshared {
         this.set_span(ident.span().located_at(place));
@@ -33,10 +44,33 @@ pub(crate) fn aggregate(aggregate: &Aggregate) -> TokenStream {
         impl #runtime::Aggregate for #this {
             const NAME: &'static str = #name;
             #fingerprint
+            #snapshots
             type Id = #id;
         }
 
+        #has_snapshots
+
         #key
+    }
+}
+
+/// When snapshots are written, and how. What asks for a stored form of the state stands at the word in the attribute.
+fn snapshots(aggregate: &Aggregate, snapshot: &Snapshot) -> TokenStream {
+    let Aggregate { runtime, ident, .. } = aggregate;
+    let private = runtime.private();
+    let every = snapshot.every.map(|every| quote!(.every(#every)));
+    let after = snapshot.after.map(|after| quote!(.after_millis(#after)));
+    let version = snapshot.version.map(|version| quote!(.version(#version)));
+    let mut this = ident.clone();
+    this.set_span(ident.span().located_at(snapshot.word.span()));
+    quote! {
+        const SNAPSHOTS: ::core::option::Option<#runtime::SnapshotPolicy<Self>> = {
+            #[allow(unused_imports)]
+            use #private::{NotPlain as _, snapshot_policy};
+            ::core::option::Option::Some(
+                snapshot_policy::<#this>(|seen| #private::PlainOf::<#ident>::is_plain(seen)) #every #after #version
+            )
+        };
     }
 }
 

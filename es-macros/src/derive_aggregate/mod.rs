@@ -2,6 +2,7 @@
 
 mod expand;
 mod model;
+mod snapshot;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -4,6 +4,7 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{Attribute, Item, LitStr, Meta, Path, PathArguments, Token, Type, parse_quote};
 
+use super::snapshot::Snapshot;
 use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::fields;
@@ -14,7 +15,7 @@ use crate::stored_name;
 
 const KNOWN: Known = Known {
     attribute: "#[es(…)]",
-    arguments: &["name", "id", "foreign", "crate"],
+    arguments: &["name", "id", "foreign", "snapshot", "crate"],
     repeatable: &[],
 };
 
@@ -51,6 +52,7 @@ pub(crate) struct Aggregate {
     pub(crate) id: Option<Type>,
     foreign: bool,
     pub(crate) shape: Shape,
+    pub(crate) snapshot: Option<Snapshot>,
     /// The type of a field that cannot leave its thread, as far as its text shows, where the compiler says so.
     pub(crate) unshared: Option<Span>,
 }
@@ -84,6 +86,7 @@ impl Aggregate {
         );
         refuse_generics(&generics, message, errors)?;
         let (mut runtime, mut name, mut id, mut foreign) = (Runtime::default(), None, None, None);
+        let mut snapshot = None;
         let mut mistaken = Errors::default();
         args::read(arguments(&attrs, errors), &KNOWN, errors, |argument, input| {
             match argument.to_string().as_str() {
@@ -92,6 +95,7 @@ impl Aggregate {
                 "id" => {
                     id = Some(parse_id(argument, input, &mut mistaken)?);
                 }
+                "snapshot" => snapshot = Some(Snapshot::parse(argument, input, &mut mistaken)?),
                 _ => foreign = Some(argument.clone()),
             }
             Ok(())
@@ -107,6 +111,7 @@ impl Aggregate {
             id,
             foreign: foreign.is_some(),
             shape,
+            snapshot,
             unshared,
         })
     }

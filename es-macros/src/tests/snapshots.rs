@@ -77,6 +77,16 @@ fn derive_aggregate() {
 }
 
 #[test]
+fn derive_aggregate_with_snapshots() {
+    check_as(
+        "derive_aggregate",
+        "derive_aggregate_with_snapshots",
+        "",
+        r#"#[es(snapshot(every = 100, after = "2s", version = 3))] pub struct Board { name: String }"#,
+    );
+}
+
+#[test]
 fn aggregate() {
     check(
         "aggregate",

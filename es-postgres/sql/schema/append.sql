@@ -52,7 +52,8 @@ CREATE FUNCTION "es".append(
     keys           text[]    DEFAULT NULL,  -- idempotency keys: the same key is appended once
     fingerprints   uuid[]    DEFAULT NULL,  -- of the content that a key stands for
     chained        boolean[] DEFAULT NULL,  -- whether it rests on the append before it; not the first
-    by_clock       timestamptz DEFAULT NULL -- what time it is; NULL: that of the server
+    by_clock       timestamptz DEFAULT NULL, -- what time it is; NULL: that of the server
+    last_events    uuid[]    DEFAULT NULL   -- for each entry: the id of the event that the stream has to end with; NULL: of any
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql SECURITY DEFINER           -- who may append needs no right to write, and sees the true head of the log
 SET search_path = pg_catalog, pg_temp
@@ -69,6 +70,7 @@ DECLARE
     now_at   timestamptz;
     stream   bigint;
     version  bigint;
+    last     uuid;
     is_known boolean;                       -- whether the kind of its event is
     allowed  boolean;
     own_id   uuid;
@@ -80,7 +82,7 @@ BEGIN
             AND "es".is_list(names, total) AND "es".is_list(payloads, total) AND "es".is_list(event_ids, total)
             AND "es".is_list(shape_versions, total) AND "es".is_list(metadata, total)
             AND "es".is_list(append_ids, appends) AND "es".is_list(keys, appends) AND "es".is_list(fingerprints, appends)
-            AND "es".is_list(chained, appends) AND chained[1] IS NOT TRUE
+            AND "es".is_list(chained, appends) AND chained[1] IS NOT TRUE AND "es".is_list(last_events, entries)
             AND stream_ids IS NOT NULL AND expectations IS NOT NULL AND payloads IS NOT NULL
             AND (event_counts IS NOT NULL OR entries = 1)) IS NOT TRUE THEN
         RAISE EXCEPTION 'the arguments of append() differ in length, or are not plain lists that begin at 1'
@@ -104,10 +106,12 @@ BEGIN
                coalesce(event_ids[1], gen_random_uuid()), coalesce(append_ids[1], gen_random_uuid()), coalesce(shape_versions[1], 1), 1,
                names[1], payloads[1], coalesce(append.metadata[1], '{}')
           FROM "es".streams AS s,
-               LATERAL (SELECT e.version FROM "es".recorded_events AS e WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1) AS v,
+               LATERAL (SELECT e.version, e.event_id FROM "es".recorded_events AS e
+                         WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1) AS v,
                (SELECT e.position, e.recorded_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1) AS l
          WHERE s.category = categories[1] AND s.stream_id = stream_ids[1]
            AND CASE expectations[1] WHEN 'exact' THEN v.version = expected[1] WHEN 'exists' THEN true WHEN 'any' THEN true END
+           AND coalesce(v.event_id = last_events[1], true)
            AND coalesce(event_counts[1], 1) = 1 AND coalesce(entry_appends[1], 1) = 1
            AND EXISTS (
                SELECT FROM "es".event_types AS t
@@ -123,17 +127,19 @@ BEGIN
     -- One append to one stream.
     IF entries = 1 AND total > 0 AND keys[1] IS NULL THEN
         SELECT l.position, l.recorded_at, s.id,
-               (SELECT max(e.version) FROM "es".recorded_events AS e WHERE e.stream = s.id),
+               v.version, v.event_id,
                coalesce(event_counts[1], total) = total AND coalesce(entry_appends[1], 1) = 1
                    AND NOT EXISTS (SELECT FROM "es".recorded_events AS e WHERE e.append_id = append_ids[1] AND e.append_size > 0)
                    AND NOT EXISTS (SELECT FROM "es".appends AS a WHERE a.append_id = append_ids[1]),
                total = 1 AND EXISTS (
                    SELECT FROM "es".event_types AS t
                     WHERE t.category = categories[1] AND t.name = names[1] AND t.shape_version = coalesce(shape_versions[1], 1))
-          INTO head, now_at, stream, version, is_plain, is_known
+          INTO head, now_at, stream, version, last, is_plain, is_known
           FROM (VALUES (1)) AS one
           LEFT JOIN (SELECT e.position, e.recorded_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1) AS l ON true
-          LEFT JOIN "es".streams AS s ON s.category = categories[1] AND s.stream_id = stream_ids[1];
+          LEFT JOIN "es".streams AS s ON s.category = categories[1] AND s.stream_id = stream_ids[1]
+          LEFT JOIN LATERAL (SELECT e.version, e.event_id FROM "es".recorded_events AS e
+                              WHERE e.stream = s.id ORDER BY e.version DESC LIMIT 1) AS v ON true;
         head := coalesce(head, 0);
         version := coalesce(version, 0);
         allowed := CASE expectations[1]
@@ -141,7 +147,7 @@ BEGIN
             WHEN 'none' THEN version = 0
             WHEN 'exists' THEN version > 0
             WHEN 'exact' THEN version = expected[1]
-        END;
+        END AND (last_events[1] IS NULL OR last IS NOT DISTINCT FROM last_events[1]);
         IF is_plain AND allowed THEN
             own_id := coalesce(append_ids[1], gen_random_uuid());
             now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
@@ -192,14 +198,16 @@ BEGIN
             SELECT coalesce(max(l.position), 0) AS head, greatest(max(l.recorded_at), coalesce(by_clock, clock_timestamp())) AS now_at
               FROM (SELECT e.position, e.recorded_at FROM "es".recorded_events AS e ORDER BY e.position DESC LIMIT 1) AS l
         ),
-        -- Scalar sub-selects, not joins: an index probe for each entry, whatever the statistics say.
+        -- Sub-selects of one row each, not joins: an index probe for each entry, whatever the statistics say.
         looked_up AS (
-            SELECT a.*, coalesce((SELECT max(e.version) FROM "es".recorded_events AS e WHERE e.stream = a.stream), 0) AS version
+            SELECT a.*, coalesce(v.version, 0) AS version, a.last IS NULL OR v.event_id IS NOT DISTINCT FROM a.last AS is_last
               FROM (SELECT u.*, (SELECT s.id FROM "es".streams AS s
                                   WHERE s.category = u.category AND s.stream_id = u.stream_id) AS stream
-                      FROM unnest(categories, stream_ids, expectations, expected, event_counts, append_ids, keys, fingerprints)
-                           WITH ORDINALITY AS u(category, stream_id, expectation, expected, events, append_id, key, fingerprint, no)
+                      FROM unnest(categories, stream_ids, expectations, expected, event_counts, append_ids, keys, fingerprints, last_events)
+                           WITH ORDINALITY AS u(category, stream_id, expectation, expected, events, append_id, key, fingerprint, last, no)
                     OFFSET 0) AS a
+              LEFT JOIN LATERAL (SELECT e.version, e.event_id FROM "es".recorded_events AS e
+                                  WHERE e.stream = a.stream ORDER BY e.version DESC LIMIT 1) AS v ON true
             OFFSET 0
         ),
         decided AS (
@@ -209,7 +217,7 @@ BEGIN
                        WHEN 'none' THEN l.version = 0
                        WHEN 'exists' THEN l.version > 0
                        ELSE l.version = l.expected
-                   END AS allowed
+                   END AND l.is_last AS allowed
               FROM looked_up AS l
             OFFSET 0
         ),
@@ -261,7 +269,7 @@ BEGIN
 
     RETURN QUERY SELECT * FROM "es".append_in_turn(
         categories, stream_ids, expectations, names, payloads, expected, event_counts, entry_appends, event_ids, shape_versions,
-        metadata, append_ids, keys, fingerprints, chained, by_clock);
+        metadata, append_ids, keys, fingerprints, chained, by_clock, last_events);
 END $$;
 
 REVOKE ALL ON FUNCTION "es".lock_log(), "es".append FROM PUBLIC;

@@ -16,7 +16,8 @@ CREATE FUNCTION "es".append_in_turn(
     keys           text[],
     fingerprints   uuid[],
     chained        boolean[],
-    by_clock       timestamptz
+    by_clock       timestamptz,
+    last_events    uuid[]
 ) RETURNS SETOF "es".appended
 LANGUAGE plpgsql
 AS $$
@@ -40,6 +41,7 @@ DECLARE
     versions  bigint[];
     positions bigint[];
     befores   bigint[];                     -- the stream's version before the entry
+    behind    uuid[];                       -- and its last event
     slots     integer[];                    -- the first entry of the same stream
     shifts    bigint[];                     -- from the number of an event in the call to its position
     rises     bigint[];                     -- and to its version
@@ -47,6 +49,7 @@ DECLARE
     -- by slot
     currents  bigint[];                     -- the stream's version
     streams   bigint[];                     -- its id
+    lasts     uuid[];                       -- its last event
     -- by event
     entry_of  integer[];
     created   integer[];                    -- slots of new streams
@@ -62,10 +65,9 @@ BEGIN
     head := coalesce(head, 0);
     now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
 
-    -- Scalar sub-selects, not joins: an index probe for each entry, whatever the statistics say.
+    -- Sub-selects of one row each, not joins: an index probe for each entry, whatever the statistics say.
     FOR looked_up IN
-        SELECT a.*,
-               (SELECT max(e.version) FROM "es".recorded_events AS e WHERE e.stream = a.stream) AS version
+        SELECT a.*, v.version, v.event_id
           FROM (SELECT u.no::integer AS entry, u.expectation, u.version AS expected,
                        min(u.no) OVER (PARTITION BY u.category COLLATE "C", u.stream_id COLLATE "C")::integer AS slot,
                        (SELECT s.id FROM "es".streams AS s
@@ -79,6 +81,8 @@ BEGIN
                   FROM unnest(categories, stream_ids, expectations, expected, entry_appends)
                        WITH ORDINALITY AS u(category, stream_id, expectation, version, append, no)
                  OFFSET 0) AS a
+          LEFT JOIN LATERAL (SELECT e.version, e.event_id FROM "es".recorded_events AS e
+                              WHERE e.stream = a.stream ORDER BY e.version DESC LIMIT 1) AS v ON true
          ORDER BY a.entry
     LOOP
         i := i + 1;
@@ -122,6 +126,7 @@ BEGIN
         IF slot = i THEN
             currents[slot] := coalesce(looked_up.version, 0);
             streams[slot] := looked_up.stream;
+            lasts[slot] := looked_up.event_id;
         END IF;
         version := currents[slot];
 
@@ -135,11 +140,13 @@ BEGIN
             RAISE EXCEPTION 'entry % expects `%` at version %', i, looked_up.expectation, looked_up.expected
                 USING ERRCODE = 'invalid_parameter_value', HINT = 'Expectations are any, none, exists and exact, the last with a version.';
         END IF;
+        allowed := allowed AND (last_events[i] IS NULL OR lasts[slot] IS NOT DISTINCT FROM last_events[i]);
         IF state = 'appended' AND NOT allowed THEN
             outcomes[i] := 'conflict';
             -- What was decided for the entries before it is undone, from the last to the first.
             FOR j IN REVERSE i - 1 .. first LOOP
                 currents[slots[j]] := befores[j];
+                lasts[slots[j]] := behind[j];
                 outcomes[j] := 'refused';
                 sizes[j] := NULL;
             END LOOP;
@@ -153,6 +160,7 @@ BEGIN
         counts[i] := n;
         slots[i] := slot;
         befores[i] := version;
+        behind[i] := lasts[slot];
         IF state = 'appended' THEN
             shifts[i] := head - done;
             rises[i] := version - done;
@@ -160,6 +168,7 @@ BEGIN
             version := version + n;
             currents[slot] := version;
             IF n > 0 THEN
+                lasts[slot] := event_ids[done + n];
                 starts := coalesce(starts, i);
                 sizes[starts] := coalesce(sizes[starts], 0) + n;
                 IF streams[slot] IS NULL THEN

@@ -17,6 +17,7 @@ mod row;
 mod schema;
 mod shape;
 mod shown;
+mod snapshot;
 mod sql;
 mod unique;
 mod upcast;
@@ -48,6 +49,7 @@ pub use row::{
 pub use schema::*;
 pub use shape::{NoShape, Shape, ShapeOf, fingerprint};
 pub use shown::{NoJson, NoText, ShownJson, ShownText, shown, state};
+pub use snapshot::snapshot_policy;
 pub use sql::{SqlFuture, sql_done, sql_event, sql_meta, sql_running};
 pub use unique::{Named, NewestShape, assert_chain, assert_unique_command, assert_unique_event};
 pub use upcast::{

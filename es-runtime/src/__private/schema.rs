@@ -5,6 +5,11 @@
 pub use es_macros::NoSchema as JsonSchema;
 #[cfg(feature = "schema")]
 pub use schemars::{self, JsonSchema};
+#[cfg(feature = "schema")]
+pub use serde_json::Value;
+
+#[cfg(feature = "schema")]
+pub use crate::schema::schema_of;
 
 #[cfg(feature = "schema")]
 use super::RetiredOf;

@@ -290,6 +290,7 @@ impl<'a> StreamLine<'a> {
         Ok(StreamAppend {
             stream: StreamId::new(self.category.into_owned(), &*self.id),
             expected: ExpectedVersion::Exact(Version(self.version)),
+            last: None,
             events: events.collect::<Result<_, _>>()?,
         })
     }

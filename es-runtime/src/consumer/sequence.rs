@@ -7,8 +7,6 @@ use futures_util::future::try_join_all;
 
 use super::Cursors;
 use super::parked::all_parked;
-use crate::error::chain;
-use crate::projection::ApplyError;
 use crate::store::{Lease, ParkReason, Parked};
 use crate::{Position, RecordedEvent, StoreError, StreamId};
 
@@ -196,13 +194,13 @@ impl Sequences {
 }
 
 /// The event as it is parked after so many attempts.
-pub(crate) fn parked(event: &RecordedEvent, error: &ApplyError, attempts: u32) -> Parked {
+pub(crate) fn parked(event: &RecordedEvent, reason: ParkReason, error: &str, attempts: u32) -> Parked {
     Parked {
         position: event.position,
         event: event.id,
-        reason: error.park_reason(),
+        reason,
         // Which no database takes in text.
-        error: chain(error).replace('\0', "\u{fffd}"),
+        error: error.replace('\0', "\u{fffd}"),
         attempts,
     }
 }

@@ -267,6 +267,13 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
                 at: Timestamp::MIN,
             },
         };
+        Retry InlineBehind = StartError::InlineBehind {
+            projection: "ledger",
+            position: Position(1),
+            head: Position(2),
+            waited: Duration::from_secs(60),
+            owner: None,
+        };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
         => Store = StartError::Store;
@@ -275,6 +282,14 @@ fn stores_and_starts(table: &mut Vec<Placed>) {
         Other Unwritable = CapError::Unwritable(vec![]);
         Other Unsupported = CapError::Unsupported;
         => Store = CapError::Store;
+    });
+    place!(table, SnapshotError {
+        Correct NotFound = SnapshotError::NotFound { stream: stream() };
+        Other Unsupported = SnapshotError::Unsupported;
+        Other State = SnapshotError::State { stream: stream(), source: malformed() };
+        => Load = |error| SnapshotError::Load(error.into());
+        => Save = |error| SnapshotError::Save(error.into());
+        => Store = SnapshotError::Store;
     });
     place!(table, CommitError {
         Retry Indeterminate = CommitError::Indeterminate(lost());
@@ -388,9 +403,9 @@ fn an_error_whose_type_is_not_known_answers_as_it_did_before() {
     assert_eq!(
         answers(
             ControlError::Elsewhere {
-                reader: "balance".to_owned(),
+                reader: "balance".to_owned()
             }
-            .into(),
+            .into()
         ),
         (true, false)
     );

@@ -22,12 +22,15 @@ pub(super) fn read<T: DeserializeOwned + PartialEq + Debug>(value: &T, json: &[u
             ));
         }
     };
-    if same(&read, value) {
-        Ok(read)
-    } else {
-        let path = first_difference(&format!("{value:#?}"), &format!("{read:#?}"));
-        Err(refused(&path, "would be read as another value"))
+    match difference(value, &read) {
+        None => Ok(read),
+        Some(path) => Err(refused(&path, "would be read as another value")),
     }
+}
+
+/// Returns the fields around the first difference of two values, the outermost first, if there is one.
+pub(crate) fn difference<T: PartialEq + Debug>(value: &T, read: &T) -> Option<Vec<String>> {
+    (!same(read, value)).then(|| first_difference(&format!("{value:#?}"), &format!("{read:#?}")))
 }
 
 /// Returns whether `read` equals `value`. If a value does not equal itself, such as NaN, its text decides.
@@ -41,14 +44,19 @@ pub(crate) fn same<T: PartialEq + Debug>(read: &T, value: &T) -> bool {
     }
 }
 
-fn refused(path: &[String], what: impl Display) -> serde_json::Error {
-    let field = match path {
+pub(crate) fn refused(path: &[String], what: impl Display) -> serde_json::Error {
+    Error::custom(format_args!(
+        "{} {what}: give it a type and serde attributes that read what they write",
+        place(path)
+    ))
+}
+
+/// The place of a value in words.
+pub(crate) fn place(path: &[String]) -> String {
+    match path {
         [] => "it".to_owned(),
         path => format!("its field `{}`", path.join(".")),
-    };
-    Error::custom(format_args!(
-        "{field} {what}: give it a type and serde attributes that read what they write"
-    ))
+    }
 }
 
 /// The fields around the first line in which two values, as `Debug` shows them, differ.

@@ -70,7 +70,7 @@ impl Log {
                 let version = versions
                     .entry(&part.stream)
                     .or_insert_with(|| self.version(&part.stream));
-                part.check(*version)
+                part.check(*version, None)
                     .map_err(|conflict| RestoreAppendError::refused(append.id, conflict))?;
                 version.0 += part.events.len() as u64;
             }

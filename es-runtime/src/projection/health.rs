@@ -2,11 +2,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::SnapshotsHealth;
 use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections and subscriptions: [`Runtime::health`](crate::Runtime::health).
+/// The status of a runtime's projections, subscriptions and snapshots: [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Health {
@@ -16,6 +17,8 @@ pub struct Health {
     pub projections: Vec<ProjectionHealth>,
     /// Every subscription of this runtime that has not ended, in the order in which they were started.
     pub subscriptions: Vec<SubscriptionHealth>,
+    /// What became of [snapshots](crate::docs::snapshots).
+    pub snapshots: SnapshotsHealth,
 }
 
 /// The status of a projection, whichever process runs it. For another process it is that process's last report, usually

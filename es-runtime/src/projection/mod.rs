@@ -25,7 +25,7 @@ mod standing;
 mod storage;
 mod worker;
 
-pub use crate::consumer::ControlError;
+pub use super::consumer::ControlError;
 pub use error::{ApplyError, ReadError};
 pub use health::{Build, Failure, Health, ProjectionHealth, Rebuilt, SegmentHealth, Status};
 pub use live::LiveError;

@@ -53,26 +53,33 @@ impl Running {
     /// How long is waited for a projection, unless a time is given.
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// Whether nothing that it needs lies behind its checkpoint, and it is marked as built.
-    async fn is_level(&self) -> Result<bool, StoreError> {
+    /// How far it is from having applied everything that it needs, and being marked as built.
+    async fn level(&self) -> Result<Level, StoreError> {
         // Before the checkpoint, which others move while this looks.
         let cursors = &self.storage.cursors;
         let head = cursors.log.head().await?;
-        let checkpoint = match cursors.checkpoint(&self.standing.reader).await {
+        let mut level = Level {
+            at: Position::ZERO,
+            head,
+            is_marked: false,
+            is_reached: false,
+        };
+        level.at = match cursors.checkpoint(&self.standing.reader).await {
             Ok(checkpoint) => position_of(checkpoint),
             // The task says so.
-            Err(CheckpointError::Diverged { .. }) => return Ok(false),
+            Err(CheckpointError::Diverged { .. }) => return Ok(level),
             Err(CheckpointError::Store(error)) => return Err(error),
         };
-        if !self.standing.is_marked(cursors).await? {
-            return Ok(false);
+        level.is_marked = self.standing.is_marked(cursors).await?;
+        if level.is_marked {
+            let behind = ReadLog::new()
+                .from(level.at.next())
+                .to(head)
+                .only(self.filter.clone())
+                .limit(1);
+            level.is_reached = cursors.log.read_log(behind).try_next().await?.is_none();
         }
-        let behind = ReadLog::new()
-            .from(checkpoint.next())
-            .to(head)
-            .only(self.filter.clone())
-            .limit(1);
-        Ok(cursors.log.read_log(behind).try_next().await?.is_none())
+        Ok(level)
     }
 
     /// What keeps the task of this runtime from going on, if it does not by itself. What others say does not count: another build may
@@ -186,15 +193,94 @@ impl Running {
     }
 }
 
+/// How far an inline projection is.
+struct Level {
+    at: Position,
+    head: Position,
+    is_marked: bool,
+    /// Whether there is nothing left to do.
+    is_reached: bool,
+}
+
 /// Why an inline projection is not ready.
 pub(crate) enum NotLevel {
     Stuck(&'static str, Failure),
+    /// Nobody brings it forward.
+    Still {
+        projection: &'static str,
+        position: Position,
+        head: Position,
+        waited: Duration,
+        owner: Option<String>,
+    },
     Store(StoreError),
 }
 
 impl From<StoreError> for NotLevel {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+/// How long the start has waited for an inline projection that another process is to bring forward.
+struct Patience {
+    /// How far it was, and since when.
+    seen: Option<(Position, bool)>,
+    since: Instant,
+    /// After how long it is reported next.
+    next: Duration,
+}
+
+impl Patience {
+    /// How long the start waits without any progress.
+    const LONGEST: Duration = Duration::from_secs(60);
+    /// After how long without any it is reported first.
+    const FIRST: Duration = Duration::from_secs(1);
+
+    fn new() -> Self {
+        Self {
+            seen: None,
+            since: Instant::now(),
+            next: Self::FIRST,
+        }
+    }
+
+    /// Reports that nothing goes on, from time to time.
+    ///
+    /// # Errors
+    ///
+    /// If nothing has gone on for too long.
+    async fn keep(&mut self, level: &Level, running: &Running) -> Result<(), NotLevel> {
+        let seen = Some((level.at, level.is_marked));
+        if self.seen != seen {
+            *self = Self { seen, ..Self::new() };
+        }
+        let (waited, projection) = (self.since.elapsed(), running.standing.name);
+        if waited < self.next {
+            return Ok(());
+        }
+        let lease = running.storage.cursors.store.lease(&running.standing.reader).await?;
+        let owner = lease.and_then(|lease| lease.owner);
+        let Level { at: position, head, .. } = *level;
+        if waited >= Self::LONGEST {
+            return Err(NotLevel::Still {
+                projection,
+                position,
+                head,
+                waited,
+                owner,
+            });
+        }
+        self.next *= 2;
+        tracing::warn!(
+            projection,
+            %position,
+            %head,
+            ?waited,
+            owner,
+            "the start waits for an inline projection that does not move"
+        );
+        Ok(())
     }
 }
 
@@ -313,10 +399,16 @@ impl Projections {
     pub(crate) async fn level(&self) -> Result<(), NotLevel> {
         for running in self.running.iter().filter(|running| running.standing.inline) {
             let mut pause = Duration::from_millis(2);
-            while !running.is_level().await? {
+            let mut patience = Patience::new();
+            loop {
+                let level = running.level().await?;
+                if level.is_reached {
+                    break;
+                }
                 if let Some(failure) = running.stuck() {
                     return Err(NotLevel::Stuck(running.standing.name, failure));
                 }
+                patience.keep(&level, running).await?;
                 sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(100));
             }

@@ -68,6 +68,11 @@ impl Cache {
         }
     }
 
+    /// The slot of an instance, if its state is cached. Does not count as a use.
+    pub(super) fn cached(&self, stream: &StreamId) -> Option<Arc<Slot>> {
+        self.slots().cached.peek(stream).cloned()
+    }
+
     /// Takes the state of `stream` out of the cache, without a turn.
     pub(super) fn take(&self, stream: &StreamId) -> Option<Erased> {
         self.slot(stream).kept().state.take()
@@ -95,6 +100,15 @@ impl Cache {
         drop(kept);
         if self.bytes.load(Ordering::Relaxed) > self.bound.bytes {
             self.trim(&mut self.slots());
+        }
+    }
+
+    /// Forgets all states, except those that a command has in hand.
+    pub(super) fn clear(&self) {
+        let slots = self.slots();
+        let in_use = slots.in_use.values().filter_map(Weak::upgrade);
+        for slot in slots.cached.iter().map(|(_, slot)| Arc::clone(slot)).chain(in_use) {
+            slot.kept().state = None;
         }
     }
 

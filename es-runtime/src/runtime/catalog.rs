@@ -22,6 +22,8 @@ pub struct AggregateInfo {
     pub events: &'static [EventInfo],
     /// Its commands.
     pub commands: &'static [CommandInfo],
+    #[cfg(feature = "schema")]
+    shapes: fn(&mut crate::schema::Shapes),
 }
 
 impl AggregateInfo {
@@ -31,7 +33,17 @@ impl AggregateInfo {
             name: A::NAME,
             events: A::Event::EVENTS,
             commands: A::Command::INFOS,
+            #[cfg(feature = "schema")]
+            shapes: A::Event::shapes,
         }
+    }
+
+    /// Returns the shapes that its events may have.
+    #[cfg(feature = "schema")]
+    pub fn shapes(&self) -> crate::schema::Shapes {
+        let mut shapes = crate::schema::Shapes::default();
+        (self.shapes)(&mut shapes);
+        shapes
     }
 
     /// Returns the command of this name.

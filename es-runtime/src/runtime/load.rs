@@ -31,7 +31,7 @@ impl<A> Deref for Loaded<A> {
 
 /// Up to where events are folded.
 #[derive(Debug, Clone, Copy)]
-enum Until {
+pub(super) enum Until {
     Now,
     Version(Version),
     Time(Timestamp),
@@ -39,11 +39,20 @@ enum Until {
 }
 
 impl Until {
-    fn admits(self, event: &StoredEvent) -> bool {
+    /// The highest version to read.
+    pub(super) fn version(self) -> Version {
+        match self {
+            Self::Version(version) => version,
+            Self::Now | Self::Time(_) | Self::Position(_) => Version::MAX,
+        }
+    }
+
+    /// Returns whether an event is folded, among those up to the highest version.
+    pub(super) fn admits(self, recorded_at: Timestamp, position: Position) -> bool {
         match self {
             Self::Now | Self::Version(_) => true,
-            Self::Time(time) => event.recorded_at <= time,
-            Self::Position(position) => event.position <= position,
+            Self::Time(time) => recorded_at <= time,
+            Self::Position(until) => position <= until,
         }
     }
 }
@@ -124,49 +133,25 @@ impl<A: EventSourced> Load<'_, A> {
     pub(super) async fn current(self) -> Result<Current<A>, LoadError> {
         let span = tracing::debug_span!("es.load", category = self.stream.category(), id = self.stream.id());
         async move {
-            let to = if let Until::Version(version) = self.until {
-                version
-            } else {
-                Version::MAX
-            };
-            let query = ReadStream::new(self.stream.clone()).to(to);
-            let store = &*self.runtime.0.store;
             match self.occurred {
-                None => self.fold(store, query).await,
-                Some(time) => self.fold_occurred(store, query, time).await,
+                None => self.runtime.fold(&self.stream, self.until).await,
+                Some(time) => self.fold_occurred(time).await,
             }
         }
         .instrument(span)
         .await
     }
 
-    async fn fold(&self, store: &dyn EventStore, query: ReadStream) -> Result<Current<A>, LoadError> {
-        let mut current = Current::default();
-        let mut events = store.load_stream(query);
-        while let Some(event) = events.try_next().await? {
-            if !self.until.admits(&event) {
-                break;
-            }
-            current.fold(&self.stream, &event)?;
-        }
-        metrics::loaded(A::NAME, current.version.0);
-        Ok(current)
-    }
-
     /// Folds the events that had happened by then, and passes over the others.
-    async fn fold_occurred(
-        &self,
-        store: &dyn EventStore,
-        query: ReadStream,
-        time: Timestamp,
-    ) -> Result<Current<A>, LoadError> {
+    async fn fold_occurred(&self, time: Timestamp) -> Result<Current<A>, LoadError> {
         let mut current = Current::default();
         let (mut last, mut read) = ((Version::ZERO, Position::ZERO), 0);
-        let mut events = store.read_stream(query);
+        let query = ReadStream::new(self.stream.clone()).to(self.until.version());
+        let mut events = self.runtime.0.store.read_stream(query);
         while let Some(event) = events.try_next().await? {
             let occurred_at = event.occurred_at();
             let event = StoredEvent::from(event);
-            if !self.until.admits(&event) {
+            if !self.until.admits(event.recorded_at, event.position) {
                 break;
             }
             read += 1;

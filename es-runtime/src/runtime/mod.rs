@@ -27,6 +27,7 @@ mod request;
 mod results;
 mod retry;
 mod slot;
+mod snapshot;
 mod start;
 mod state;
 mod subscribe;
@@ -35,6 +36,9 @@ mod write;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::consumer::Cursors;
 use crate::projection::Projections;
@@ -69,6 +73,11 @@ pub use read::{Get, ProjectionRow};
 pub use receipt::Receipt;
 pub use results::Results;
 pub use retry::RetryPolicy;
+use snapshot::Snapshots;
+pub use snapshot::{
+    SnapshotDifference, SnapshotError, SnapshotPolicy, SnapshotState, SnapshotsHealth, VerifiedSnapshots,
+    VerifySnapshots,
+};
 pub use start::StartError;
 pub use subscribe::Subscribe;
 pub use transaction::Transaction;
@@ -78,6 +87,9 @@ pub use transaction::Transaction;
 /// A builder is a future whatever it is about, and keeps the function that runs it: then a command that is not the aggregate's, say, is
 /// reported where it is named, and not where it is awaited as well.
 type Start<'a, Builder, T> = fn(Builder) -> Started<'a, T>;
+
+/// The time that snapshots which wait to be written have before the store is closed.
+const CLOSING: Duration = Duration::from_secs(10);
 
 /// The running future of a builder.
 type Started<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -109,6 +121,7 @@ struct Inner {
     /// The most writes that wait for one instance.
     queue: usize,
     cache: Cache,
+    snapshots: Snapshots,
     caps: Caps,
     aggregates: Vec<Registered>,
     catalog: Catalog,
@@ -213,7 +226,14 @@ impl Runtime {
     /// consists of one file. Not needed to keep events: every answered append is stored. [Shut down](Self::shutdown) a
     /// runtime with projections or subscriptions instead, so that they release their leases.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.0.snapshots.close(Instant::now() + CLOSING).await;
         self.0.store.close().await
+    }
+
+    /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state
+    /// may then hold events that are gone.
+    pub fn clear_cache(&self) {
+        self.0.cache.clear();
     }
 
     /// Returns the store, for operations that the runtime has no method for.

@@ -257,6 +257,7 @@ impl<'a> IntoFuture for Shutdown<'a> {
             let deadline = Instant::now() + self.within;
             let delivered = self.runtime.0.subscriptions.stop(deadline, self.within).await;
             let stopped = self.runtime.0.projections.stop(deadline, self.within).await;
+            self.runtime.0.snapshots.close(deadline).await;
             // Closed in any case; the first failure is reported.
             let closed = self.runtime.0.store.close().await;
             delivered.and(stopped).and(closed)
@@ -324,6 +325,7 @@ impl Runtime {
             head,
             projections,
             subscriptions,
+            snapshots: self.0.snapshots.health(),
         })
     }
 

@@ -1,17 +1,19 @@
 //! Checks of a build against its store at the start.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::Builder;
 use super::cache::Cache;
 use super::caps::{CapError, Caps, UnwritableEvent, lines};
 use super::event_check::{Readable, Registered, StoredKind, compare};
+use super::snapshot::Snapshots;
 use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
 use crate::subscription::Subscriptions;
-use crate::{EventStore, StoreError};
+use crate::{EventStore, Position, StoreError};
 
 /// Why a runtime was not started.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,24 @@ pub enum StartError {
         projection: &'static str,
         /// The failure, and the event that caused it.
         failure: Failure,
+    },
+    /// An [inline](mod@crate::projection#inline) projection has not applied what was appended without it, and for a minute nothing has
+    /// moved. Look at the process that runs it.
+    #[error(
+        "inline projection `{projection}` has stood at position {position} for {waited:?}, though the log is at {head}: {}",
+        owner.as_ref().map_or_else(|| "nobody runs it".to_owned(), |owner| format!("`{owner}` runs it, and does not move it"))
+    )]
+    InlineBehind {
+        /// The projection's name.
+        projection: &'static str,
+        /// The position that it has reached.
+        position: Position,
+        /// The position of the last event.
+        head: Position,
+        /// How long nothing has moved.
+        waited: Duration,
+        /// The owner of its lease.
+        owner: Option<String>,
     },
     /// The rows of this version are kept in another number of [segments](mod@crate::projection#segments) than this build declares: give it
     /// another version, which is built next to the old one.
@@ -79,6 +99,19 @@ impl From<NotLevel> for StartError {
     fn from(error: NotLevel) -> Self {
         match error {
             NotLevel::Stuck(projection, failure) => Self::Inline { projection, failure },
+            NotLevel::Still {
+                projection,
+                position,
+                head,
+                waited,
+                owner,
+            } => Self::InlineBehind {
+                projection,
+                position,
+                head,
+                waited,
+                owner,
+            },
             NotLevel::Store(error) => Self::Store(error),
         }
     }
@@ -105,6 +138,7 @@ impl<S: EventStore> Builder<S> {
     /// cannot read; [`StartError::UnwritableEvents`] if a cap forbids all versions that it can write;
     /// [`StartError::Store`] if the store cannot be reached, or refuses the table of a projection;
     /// [`StartError::Inline`] if an inline projection is held before an event that was appended without it;
+    /// [`StartError::InlineBehind`] if one does not move for a minute;
     /// [`StartError::Segments`] if a projection was partitioned otherwise before;
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(self) -> Result<Runtime, StartError> {
@@ -155,6 +189,7 @@ impl<S: EventStore> Builder<S> {
         Ok(Runtime(Arc::new(Inner {
             store: log,
             cursors,
+            snapshots: Snapshots::new(states.clone()),
             states,
             clock: self.clock,
             retry: self.retry,

@@ -3,11 +3,13 @@ use std::any::Any;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt as _;
 
+use super::Runtime;
+use super::load::Until;
 use crate::error::UnreadableEvent;
 use crate::store::ReadStream;
 use crate::{
-    DecodeError, Decoded, EventEnum, EventSourced, EventStore, LoadError, Position, StoreError, StoreErrorKind,
-    StoredEvent, StreamId, UnknownEvent, Version, metrics,
+    DecodeError, Decoded, EventEnum, EventId, EventSourced, LoadError, Position, StoreError, StoreErrorKind,
+    StoredEvent, StreamId, Timestamp, UnknownEvent, Version, metrics,
 };
 
 /// The state of an instance at a version.
@@ -17,6 +19,10 @@ pub(super) struct Current<A> {
     pub(super) version: Version,
     /// Of the last event folded.
     pub(super) position: Position,
+    /// The last event folded.
+    pub(super) last: Option<EventId>,
+    /// The time of the last event folded.
+    pub(super) recorded_at: Timestamp,
     /// The size of the events folded, as they are stored: an estimate of the memory of the state.
     pub(super) bytes: usize,
 }
@@ -27,6 +33,8 @@ impl<A> Default for Current<A> {
             state: Box::new(None),
             version: Version::ZERO,
             position: Position::ZERO,
+            last: None,
+            recorded_at: Timestamp::MIN,
             bytes: 0,
         }
     }
@@ -38,6 +46,8 @@ pub(super) struct Erased {
     state: Box<dyn Any + Send + Sync>,
     pub(super) version: Version,
     pub(super) position: Position,
+    pub(super) last: Option<EventId>,
+    pub(super) recorded_at: Timestamp,
     pub(super) bytes: usize,
 }
 
@@ -48,6 +58,8 @@ impl Erased {
             state,
             version,
             position,
+            last,
+            recorded_at,
             bytes,
         } = self;
         match state.downcast() {
@@ -55,6 +67,8 @@ impl Erased {
                 state,
                 version,
                 position,
+                last,
+                recorded_at,
                 bytes,
             },
             Err(_) => same_name::<A>(),
@@ -83,29 +97,43 @@ impl<A: EventSourced> From<Current<A>> for Erased {
             state,
             version,
             position,
+            last,
+            recorded_at,
             bytes,
         } = current;
         Self {
             state,
             version,
             position,
+            last,
+            recorded_at,
             bytes,
         }
     }
 }
 
 impl<A: EventSourced> Current<A> {
-    /// Folds the events that the store has beyond this state. Returns whether there were any.
+    /// Folds the events that the store has beyond this state. Returns whether there were any. If the log was restored to an earlier
+    /// point, so that it has not the last event that was folded, all is folded that it has instead.
     ///
     /// Boxed, so that a command that needs it not has no room for it in its future.
     pub(super) fn catch_up<'a>(
         &'a mut self,
-        store: &'a dyn EventStore,
+        runtime: &'a Runtime,
         stream: &'a StreamId,
     ) -> BoxFuture<'a, Result<bool, LoadError>> {
         Box::pin(async move {
-            let before = self.version;
-            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before.next()));
+            if self.version == Version::ZERO {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(self.version > Version::ZERO);
+            }
+            let (store, before) = (&*runtime.0.store, self.version);
+            let mut events = store.load_stream(ReadStream::new(stream.clone()).from(before));
+            let last = events.try_next().await?.map(|event| event.id);
+            if last != self.last {
+                *self = runtime.fold(stream, Until::Now).await?;
+                return Ok(true);
+            }
             while let Some(event) = events.try_next().await? {
                 self.fold(stream, &event)?;
             }
@@ -145,6 +173,8 @@ impl<A: EventSourced> Current<A> {
     pub(super) fn passed(&mut self, event: &StoredEvent) {
         self.version = event.version;
         self.position = event.position;
+        self.last = Some(event.id);
+        self.recorded_at = event.recorded_at;
         self.bytes += event.payload.len();
     }
 }

@@ -18,6 +18,7 @@ pub struct Subscribe<'a, T> {
     pub(super) reading: Reading<T>,
     beginning: Beginning,
     pub(super) buffer: Buffer,
+    unacknowledged: u32,
 }
 
 /// Where a cursor is put that never began.
@@ -44,6 +45,7 @@ impl Runtime {
                 events: 1_000,
                 bytes: 4 << 20,
             },
+            unacknowledged: 10_000,
         }
     }
 }
@@ -114,6 +116,7 @@ impl<'a> Subscribe<'a, RecordedEvent> {
             reading,
             beginning: self.beginning,
             buffer: self.buffer,
+            unacknowledged: self.unacknowledged,
         }
     }
 }
@@ -140,6 +143,14 @@ impl<T: Send + 'static> Subscribe<'_, T> {
         self
     }
 
+    /// Sets how many deliveries may be there without being acknowledged, those that are [read ahead](Self::buffer) included: 10,000
+    /// unless set, and one in any case. No more are delivered until one of them is acknowledged, or dropped. A handler needs no such
+    /// bound.
+    pub fn unacknowledged(mut self, deliveries: u32) -> Self {
+        self.unacknowledged = deliveries.clamp(1, Buffer::MOST);
+        self
+    }
+
     /// Starts it, and returns its events as a stream.
     ///
     /// # Errors
@@ -149,7 +160,7 @@ impl<T: Send + 'static> Subscribe<'_, T> {
     pub async fn start(self) -> Result<Deliveries<T>, SubscriptionError> {
         let cursor = self.cursor().await?;
         let standing = Arc::clone(&cursor.standing);
-        let (deliveries, task) = deliver(cursor, self.reading, self.buffer);
+        let (deliveries, task) = deliver(cursor, self.reading, self.buffer, self.unacknowledged);
         self.runtime.0.subscriptions.run(standing, None, task);
         Ok(deliveries)
     }

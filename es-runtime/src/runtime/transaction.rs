@@ -11,8 +11,8 @@ use super::write::exactly;
 use super::{ExecuteWithin, Receipt, Runtime};
 use crate::store::{AppendError, Appended, StreamAppend};
 use crate::{
-    AppendId, CommandOf, Context, EventEnum as _, EventSourced, ExecuteError, Key, Metadata, NewEvent, StoreError,
-    StoredEvent, StreamId, Timestamp, Version, metrics,
+    AppendId, CommandOf, Context, EventEnum as _, EventId, EventSourced, ExecuteError, Key, Metadata, NewEvent,
+    StoreError, StoredEvent, StreamId, Timestamp, Version, metrics,
 };
 
 /// Sends commands that take effect together, when the closure of [`Runtime::atomically`] has returned `Ok`.
@@ -111,6 +111,7 @@ impl Transaction {
         };
         let Written { stored, read } = write::<A, _>(&self.runtime.0.caps, stream, state.is_some(), events, &batch)?;
         let (count, bytes) = (stored.len(), size(&stored));
+        let last = stored.last().map(|event| event.id);
         part.events.extend(stored);
         for event in read {
             event.apply(state).map_err(|source| ExecuteError::Misapplied {
@@ -118,6 +119,7 @@ impl Transaction {
                 source,
             })?;
         }
+        part.current.last = last.or(part.current.last);
         part.current.version.0 += count as u64;
         part.current.bytes += bytes;
         work.events += count;
@@ -134,6 +136,7 @@ impl Transaction {
             .await?;
         for (event, version) in std::iter::zip(&part.events, part.start.0 + 1..) {
             let event = StoredEvent {
+                id: event.id,
                 version: Version(version),
                 position: copy.position,
                 recorded_at: Timestamp::MIN,
@@ -170,9 +173,13 @@ struct Part {
     stream: StreamId,
     /// The version at which it was loaded.
     start: Version,
+    /// The last event then.
+    last: Option<EventId>,
     /// The state with the events decided.
     current: Erased,
     events: Vec<NewEvent>,
+    /// Has a snapshot written that is due.
+    appended: fn(&Runtime, &StreamId, Version, Version),
 }
 
 impl Work {
@@ -193,12 +200,14 @@ impl Work {
                 let cached = runtime.0.cache.take(&stream);
                 metrics::looked_up(A::NAME, cached.is_some());
                 let mut current = cached.map(Erased::typed::<A>).unwrap_or_default();
-                current.catch_up(&*runtime.0.store, &stream).await?;
+                current.catch_up(runtime, &stream).await?;
                 self.parts.push(Part {
                     stream,
                     start: current.version,
+                    last: current.last,
                     current: current.into(),
                     events: Vec::new(),
+                    appended: Runtime::appended::<A>,
                 });
                 self.parts.len() - 1
             }
@@ -228,6 +237,7 @@ impl Work {
         let append = |part: &mut Part| StreamAppend {
             stream: part.stream.clone(),
             expected: exactly(part.start),
+            last: part.last,
             events: std::mem::take(&mut part.events),
         };
         self.parts.iter_mut().map(append).collect()
@@ -238,8 +248,10 @@ impl Work {
         for (mut part, stored) in std::iter::zip(self.parts, &appended.streams) {
             if stored.events > 0 {
                 part.current.position = stored.position;
+                part.current.recorded_at = appended.recorded_at;
             }
             runtime.0.cache.put(&part.stream, part.current);
+            (part.appended)(runtime, &part.stream, part.start, stored.version);
         }
     }
 

@@ -29,3 +29,5 @@ pub use events_lock::{Additions, EventsLockError, check_events_lock};
 pub use export::export;
 pub use schemars;
 pub use shapes::Shapes;
+#[doc(hidden)]
+pub use shapes::schema_of;

@@ -18,13 +18,23 @@ pub(super) struct Found {
     pub(super) schema: Option<Value>,
 }
 
+/// The JSON Schema of `T`, draft 2020-12.
+pub fn schema_of<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().into_generator();
+    generator.into_root_schema_for::<T>().to_value()
+}
+
 impl Shapes {
+    /// Returns the JSON Schema (draft 2020-12) of the event stored under `name`, in this version; `None` if there is none or it is not
+    /// told.
+    pub fn schema(&self, name: &str, version: u32) -> Option<&Value> {
+        let is_it = |found: &&Found| found.name == name && found.version == version;
+        self.found.iter().find(is_it)?.schema.as_ref()
+    }
+
     /// Events that are stored under `name`, in version `version` of their shape, are read as `T`.
     pub fn add<T: JsonSchema>(&mut self, name: &str, version: u32) {
-        let schema = SchemaSettings::draft2020_12()
-            .into_generator()
-            .into_root_schema_for::<T>();
-        self.push::<T>(name, version, Some(schema.to_value()));
+        self.push::<T>(name, version, Some(schema_of::<T>()));
     }
 
     /// Notes that events of this name and version can be read, but not in which shape.

@@ -30,6 +30,7 @@ impl Append {
             streams: vec![StreamAppend {
                 stream,
                 expected,
+                last: None,
                 events,
             }],
         }
@@ -56,18 +57,26 @@ pub struct StreamAppend {
     pub stream: StreamId,
     /// The version that the stream is expected to be at.
     pub expected: ExpectedVersion,
+    /// The event that the stream is expected to end with, besides; `None` for any. A version alone is no proof of it: a log that was
+    /// restored from a backup, and written to since, may have another event there than was read.
+    pub last: Option<EventId>,
     /// The events. Empty for a stream that was only read, and must not have moved since.
     pub events: Vec<NewEvent>,
 }
 
 impl StreamAppend {
-    /// Checks that a stream at version `actual` meets the expectation. For stores.
+    /// Returns whether it may follow the event `last`. For stores.
+    pub fn may_follow(&self, last: Option<EventId>) -> bool {
+        self.last.is_none() || self.last == last
+    }
+
+    /// Checks that a stream at version `actual`, which ends with the event `last`, meets the expectations. For stores.
     ///
     /// # Errors
     ///
-    /// [`AppendError::Conflict`] if it is not.
-    pub fn check(&self, actual: Version) -> Result<(), AppendError> {
-        if self.expected.allows(actual) {
+    /// [`AppendError::Conflict`] if it does not.
+    pub fn check(&self, actual: Version, last: Option<EventId>) -> Result<(), AppendError> {
+        if self.expected.allows(actual) && self.may_follow(last) {
             return Ok(());
         }
         Err(AppendError::Conflict {
@@ -192,7 +201,8 @@ impl fmt::Display for AppendRef {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// Another writer was first: load again, decide again.
+    /// Another writer was first: load again, decide again. Where `actual` is what was expected, the stream does not end with the event
+    /// that was [expected](StreamAppend::last): the log was restored, and has other events than it had.
     #[error("stream `{stream}` is at version {actual}, expected {expected}")]
     Conflict {
         /// The stream.

@@ -108,6 +108,7 @@ impl RecordedAppend {
                 streams: vec![StreamAppend {
                     stream: event.stream.clone(),
                     expected: before(event.version, 1),
+                    last: None,
                     events: vec![given(event)],
                 }],
             },
@@ -178,6 +179,7 @@ fn stream_append(part: &StreamAppended, events: Vec<RecordedEvent>) -> Result<St
     Ok(StreamAppend {
         stream: stream.clone(),
         expected: before(*version, part.events as u64),
+        last: None,
         events: events.into_iter().map(given).collect(),
     })
 }

@@ -99,7 +99,8 @@ impl<S: StateStore + ?Sized> StateStore for Arc<S> {
 /// Names an entity. Each part has 1 to 512 bytes without NUL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateKey {
-    /// Separates unrelated entities: each namespace is loaded on its own. `es` belongs to the framework.
+    /// Separates unrelated entities: each namespace is loaded on its own. `es`, and what begins with
+    /// `es/`, belongs to the framework.
     pub namespace: String,
     /// The kind of the entity.
     pub kind: Cow<'static, str>,

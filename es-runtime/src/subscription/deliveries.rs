@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::reader::Room;
 use super::window::{HandedOut, Window};
@@ -46,6 +46,7 @@ struct InHand {
     part: usize,
     shared: Arc<Shared>,
     is_done: bool,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The result of an acknowledgement.
@@ -79,6 +80,8 @@ pub(super) struct Item<T> {
     pub(super) dropped: u32,
     /// Its share of the buffer, until it is handed out.
     pub(super) _room: Room,
+    /// Its share of what may be there unacknowledged.
+    pub(super) permit: OwnedSemaphorePermit,
 }
 
 /// What is delivered in the end, or instead of an event that cannot be read.
@@ -185,6 +188,7 @@ impl<T> Deliveries<T> {
                         part: item.part,
                         shared: Arc::clone(&self.shared),
                         is_done: false,
+                        _permit: item.permit,
                     };
                     return Poll::Ready(Some(Ok(Delivery {
                         item: item.event,

@@ -15,7 +15,7 @@ mod task;
 mod window;
 mod work;
 
-pub use crate::consumer::ControlError;
+pub use super::consumer::ControlError;
 pub use deliveries::{Acked, Deliveries, Delivery};
 pub use error::SubscriptionError;
 pub use handle::SubscriptionHandle;

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::deliveries::{Acked, Answer, Deliveries, Item, Note, Refused, Shared};
@@ -22,6 +22,8 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
 /// move past events that are not wanted.
 const SOON: Duration = Duration::from_millis(250);
+/// How long a subscription waits for acknowledgements before it says so.
+const FORGOTTEN: Duration = Duration::from_secs(10);
 /// The longest pause before an event that was dropped comes again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -30,6 +32,7 @@ pub(crate) fn deliver<T: Send + 'static>(
     cursor: Cursor,
     reading: Reading<T>,
     buffer: Buffer,
+    unacknowledged: u32,
 ) -> (Deliveries<T>, impl Future<Output = ()> + Send + 'static) {
     let (sender, items) = mpsc::unbounded_channel();
     let (notes, received) = mpsc::unbounded_channel();
@@ -46,6 +49,7 @@ pub(crate) fn deliver<T: Send + 'static>(
             items: sender,
             shared: Arc::clone(&shared),
             space: Space::new(buffer),
+            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
         },
         ledger: Ledger {
             notes: received,
@@ -171,6 +175,8 @@ struct Source<T> {
     items: mpsc::UnboundedSender<Result<Item<T>, Refused>>,
     shared: Arc<Shared>,
     space: Space,
+    /// A permit for each delivery that may be there without being acknowledged.
+    unacknowledged: Arc<Semaphore>,
 }
 
 impl<T: Send> Sink for Source<T> {
@@ -201,6 +207,7 @@ impl<T: Send> Sink for Source<T> {
                 let (generation, dropped) = window.sent(position, recorded_at, items.len());
                 for (part, item) in items.into_iter().enumerate() {
                     let item = Item {
+                        permit: self.permit().await,
                         event: item,
                         position,
                         part,
@@ -222,6 +229,22 @@ impl<T: Send> Sink for Source<T> {
                 }
             }
         }
+    }
+}
+
+impl<T> Source<T> {
+    /// Waits until one more delivery may be there. The subscriber may have forgotten to acknowledge, and is told.
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = || Arc::clone(&self.unacknowledged).acquire_owned();
+        let permit = match timeout(FORGOTTEN, permit()).await {
+            Ok(permit) => permit,
+            Err(_) => {
+                let subscription = &*self.shared.standing.name;
+                tracing::warn!(subscription, "a subscription waits for acknowledgements");
+                permit().await
+            }
+        };
+        permit.unwrap_or_else(|_| unreachable!("nobody closes it"))
     }
 }
 

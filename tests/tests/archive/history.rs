@@ -149,6 +149,7 @@ pub(crate) async fn fill(store: &Store, steps: &[Step]) {
                         streams.push(StreamAppend {
                             stream,
                             expected: ExpectedVersion::Any,
+                            last: None,
                             events: events.collect(),
                         });
                     }

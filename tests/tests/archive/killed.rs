@@ -24,8 +24,9 @@ async fn long() -> Vec<u8> {
         let part = |stream: u128| StreamAppend {
             stream: StreamId::new("account", (stream % 50).to_string()),
             expected: ExpectedVersion::Any,
+            last: None,
             events: vec![NewEvent {
-                id: EventId(Uuid::from_u128(number << 8 | stream % 2)),
+                id: EventId(Uuid::from_u128((number << 8) | (stream % 2))),
                 name: "happened".into(),
                 shape_version: 1,
                 payload: format!("{{\"number\":{number}}}").into(),

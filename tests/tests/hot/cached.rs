@@ -7,8 +7,8 @@ use es_conformance::wrap::{Wrap, Wrapped};
 use es_runtime::prelude::*;
 use es_runtime::runtime::Builder;
 use es_runtime::store::ReadStream;
-use es_runtime::{EventStore, MemoryStore, RecordedEvent, StoreError};
-use es_tests::bank::{Account, Deposit, Open};
+use es_runtime::{EventStore, ExecuteError, MemoryStore, RecordedEvent, StoreError};
+use es_tests::bank::{Account, Deposit, InsufficientFunds, Open, Withdraw, account_with, balance};
 use futures_util::stream::BoxStream;
 
 /// Counts how often a stream is read.
@@ -112,4 +112,40 @@ async fn no_state_is_cached_if_there_is_no_room_for_any() {
         let accounts = bank.accounts(1).await;
         assert_eq!(bank.reads_of(&accounts).await, 3);
     }
+}
+
+/// The account had 100 at version 2, and the log was then restored to version 1, and written to by others.
+async fn restored(others: i64) -> (Runtime, Id<Account>) {
+    let store = MemoryStore::new();
+    let runtime = Runtime::builder(store.clone()).start().await.unwrap();
+    let account = account_with(&runtime, 100).await;
+    store.rewind(Position(1));
+    let elsewhere = Runtime::builder(store).start().await.unwrap();
+    elsewhere.execute(account, Deposit { amount: others }).await.unwrap();
+    (runtime, account)
+}
+
+#[tokio::test]
+async fn a_command_is_not_decided_on_events_that_are_gone() {
+    let (runtime, account) = restored(1).await;
+    let refused = runtime.execute(account, Withdraw { amount: 100 }).await.unwrap_err();
+    assert!(
+        matches!(refused, ExecuteError::Refused(InsufficientFunds { balance: 1 })),
+        "{refused:?}"
+    );
+    runtime.execute(account, Withdraw { amount: 1 }).await.unwrap();
+
+    let (runtime, account) = restored(200).await;
+    runtime.execute(account, Withdraw { amount: 150 }).await.unwrap();
+    assert_eq!(balance(&runtime, account).await, 50, "nor refused on them");
+
+    let (runtime, account) = restored(1).await;
+    let refused = runtime
+        .atomically(async |tx| tx.execute(account, Withdraw { amount: 100 }).await)
+        .await
+        .unwrap_err();
+    let ExecuteError::Refused(refusal) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(refusal.downcast::<InsufficientFunds>().unwrap().balance, 1);
 }

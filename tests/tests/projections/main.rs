@@ -10,6 +10,7 @@ mod inline_balances;
 mod inline_histories;
 mod inline_killed;
 mod inline_rows;
+mod inline_start;
 mod killed;
 mod live;
 mod parked;

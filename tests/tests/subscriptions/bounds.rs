@@ -115,6 +115,40 @@ es_tests::on_every_store_and_postgres! {
         take(&mut subscribe(&runtime, "third").await, 1..=52).await;
     }
 
+    async fn no_more_deliveries_are_unacknowledged_than_is_said(store: _, _clock: _) {
+        let store = Faulty::new(store);
+        let runtime = runtime(&store).await;
+        deposit(&runtime, 60).await;
+        let subscribe = runtime.subscribe("few").aggregate::<Account>().from_start().unacknowledged(7);
+        let mut deliveries = subscribe.start().await.unwrap();
+        let mut in_hand = std::collections::VecDeque::new();
+        for _ in 0..7 {
+            in_hand.push_back(next(&mut deliveries).await);
+        }
+        for position in 8..=62 {
+            // Nothing comes, however long it takes, as long as all are in hand.
+            tokio::task::yield_now().await;
+            assert!(timeout(Duration::from_millis(2), deliveries.next()).await.is_err(), "{} in hand", in_hand.len());
+            let (first, second) = (in_hand.pop_front().unwrap(), in_hand.pop_front().unwrap());
+            // Also behind one that is not acknowledged.
+            if position % 2 == 0 {
+                second.ack_soon();
+                in_hand.push_front(first);
+            } else {
+                first.ack_soon();
+                in_hand.push_front(second);
+            }
+            let another = next(&mut deliveries).await;
+            assert_eq!(another.position, position);
+            in_hand.push_back(another);
+        }
+        // One that is dropped comes again, and those behind it.
+        let last = in_hand.pop_back().unwrap();
+        let position = last.position;
+        drop(last);
+        assert_eq!(next(&mut deliveries).await.ack_soon().position, in_hand[0].position.min(position));
+    }
+
     /// A hint without an event has the head read, and nothing else.
     async fn hints_without_events_repeat_nothing(store: _, _clock: _) {
         let (behind, hints): (Store, _) = (store, AppendSignalSource::new());

@@ -17,9 +17,11 @@ pub(super) fn block(block: &Block) -> TokenStream {
     let event_enum = block.event_enum();
     let events = events::expand(block);
     let commands = commands::expand(block);
+    let fold = block.fold.fingerprint();
     quote! {
         #[automatically_derived]
         impl #runtime::EventSourced for #aggregate {
+            const FOLD_FINGERPRINT: u64 = #fold;
             type Event = #event_enum;
         }
 

@@ -29,6 +29,7 @@ impl Account {
 }
 #[automatically_derived]
 impl ::es_runtime::EventSourced for Account {
+    const FOLD_FINGERPRINT: u64 = 12335935184016216638u64;
     type Event = AccountEvent;
 }
 ///Every event of `Account`.

@@ -205,6 +205,7 @@ fn as_recorded(append: &Append) -> Result<Arc<[RecordedEvent]>, AppendError> {
         stream,
         expected,
         events,
+        ..
     } in &append.streams
     {
         let mut version = match expected {

@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Attempt, sequence};
+use crate::error::chain;
 use crate::projection::sql::WriteError;
 use crate::projection::standing::Standing;
 use crate::projection::{ApplyError, ControlError, OnFailure, Status};
@@ -122,7 +123,7 @@ impl Worker {
         self.fold.reset();
         self.standing.count(error);
         let aside = Aside {
-            park: vec![sequence::parked(event, error, attempts)],
+            park: vec![sequence::parked(event, error.park_reason(), &chain(error), attempts)],
             ..Aside::default()
         };
         self.write_aside(place, place.stored, aside, lease).await

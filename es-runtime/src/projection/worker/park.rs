@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::{Aside, Place, Trouble, Worker};
 use crate::consumer::{Keys, Sequences, sequence};
+use crate::error::chain;
 use crate::projection::{ApplyError, OnFailure};
 use crate::store::{Lease, Parked};
 use crate::{RecordedEvent, StoreError};
@@ -163,7 +164,7 @@ impl Worker {
         }
         tracing::error!(projection = name, %position, %error, "a projection parks an event that it cannot apply");
         let aside = Aside {
-            park: vec![sequence::parked(event, &error, attempts)],
+            park: vec![sequence::parked(event, error.park_reason(), &chain(&error), attempts)],
             ..Aside::default()
         };
         let keys = match error {

@@ -148,6 +148,7 @@ pub(super) fn append(import: AppendId, parts: &[Part], known: impl Fn(&StreamId)
                     Version::ZERO => ExpectedVersion::NoStream,
                     version => ExpectedVersion::Exact(version),
                 },
+                last: None,
                 events: part.events.clone(),
             }),
         }

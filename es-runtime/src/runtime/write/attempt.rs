@@ -112,7 +112,7 @@ impl<'a, A: EventSourced> Instance<'a, A> {
 
     /// Folds what the store has beyond the state. Returns whether there was anything.
     async fn read_on(&mut self) -> Result<bool, LoadError> {
-        let read = self.current.catch_up(&*self.runtime.0.store, self.stream).await;
+        let read = self.current.catch_up(self.runtime, self.stream).await;
         self.age = Age::Newest;
         if read.is_err() {
             self.forget();
@@ -172,9 +172,14 @@ impl<'a, A: EventSourced> Instance<'a, A> {
     /// Folds what was decided. Returns whether the state is whole.
     fn fold(&mut self, decided: &mut Decided<A>) -> bool {
         let Decided {
-            read, events, bytes, ..
+            read,
+            events,
+            last,
+            bytes,
+            ..
         } = decided;
         self.current.version.0 += *events as u64;
+        self.current.last = last.or(self.current.last);
         self.current.bytes += *bytes;
         let is_whole = read.drain(..).all(|event| event.apply(&mut self.current.state).is_ok());
         if !is_whole {
@@ -214,6 +219,7 @@ impl<'a, A: EventSourced> Instance<'a, A> {
         mut outcomes: Outcomes,
     ) -> Option<StoreError> {
         let (mut last, mut stored, mut goes_on, mut down) = (chain.before, 0, true, None);
+        let mut recorded_at = self.current.recorded_at;
         for write in writes {
             match write.decision.take() {
                 Some(Decision::End(end)) if goes_on => {
@@ -225,6 +231,7 @@ impl<'a, A: EventSourced> Instance<'a, A> {
                         if stored > chain.folded {
                             self.fold(&mut decided);
                         }
+                        recorded_at = appended.recorded_at;
                         let receipt = receipt(appended);
                         if let Ok(receipt) = &receipt {
                             metrics::stored(A::NAME, receipt);
@@ -245,8 +252,10 @@ impl<'a, A: EventSourced> Instance<'a, A> {
             self.forget();
         } else {
             self.current.position = last.1;
+            self.current.recorded_at = recorded_at;
             self.age = if goes_on { Age::Likely } else { Age::Old };
         }
+        self.runtime.appended::<A>(self.stream, chain.before.0, last.0);
         down
     }
 
@@ -276,8 +285,8 @@ impl<'a, A: EventSourced> Instance<'a, A> {
         let is_lost_race = match &outcome {
             Ok(Committed::Not) => true,
             Err(AppendError::Conflict { actual, .. }) => {
-                // The log was restored to an earlier point: what was folded is not in it.
-                if *actual < self.current.version {
+                // The log was restored to an earlier point: what was folded is not in it, or not in that place.
+                if *actual <= self.current.version {
                     self.forget();
                 }
                 write.write.expected.is_none()

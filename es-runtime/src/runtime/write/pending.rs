@@ -13,7 +13,7 @@ use crate::runtime::decide::{Batch, Written, checked, decline, size, valid, writ
 use crate::runtime::state::Current;
 use crate::runtime::{Receipt, Runtime};
 use crate::store::{Append, AppendRef, StreamAppend};
-use crate::{Context, EventSourced, ExecuteError};
+use crate::{Context, EventId, EventSourced, ExecuteError};
 
 /// The end of a write: with the panic of its handler, if that is what it came to.
 pub(super) type Answer = Result<Result<Receipt, WriteError>, Box<dyn Any + Send>>;
@@ -99,6 +99,8 @@ pub(super) struct Decided<A: EventSourced> {
     pub(super) read: Vec<A::Event>,
     /// The number of events that are stored.
     pub(super) events: usize,
+    /// The last of them.
+    pub(super) last: Option<EventId>,
     /// The size of their payloads.
     pub(super) bytes: usize,
 }
@@ -196,9 +198,11 @@ impl<'a, A: EventSourced> Pending<'a, A> {
         let caps = &runtime.0.caps;
         let Written { stored, read } = encode::<A, _>(caps, &write.stream, state.is_some(), events, &batch)?;
         let (events, bytes) = (stored.len(), size(&stored));
+        let last = stored.last().map(|event| event.id);
         let part = StreamAppend {
             stream: write.stream.clone(),
             expected: exactly(actual),
+            last: current.last,
             events: stored,
         };
         let append = Append {
@@ -210,6 +214,7 @@ impl<'a, A: EventSourced> Pending<'a, A> {
             append: Some(append),
             read,
             events,
+            last,
             bytes,
         }))
     }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use super::{Demand, Purge, SaveError, StateChange, StateKey, StateStore};
 use crate::{StoreError, StoreErrorKind};
 
-/// The namespace of what the framework itself keeps.
+/// The namespace of what the framework itself keeps, there and in namespaces that begin with it and a `/`.
 pub(crate) const RESERVED: &str = "es";
 
 /// The kinds of what the framework keeps there that cannot be made again from the log.
@@ -44,7 +44,7 @@ impl StateStore for Unreserved {
 
     async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
         let mut namespaces = self.0.namespaces().await?;
-        namespaces.retain(|namespace| namespace != RESERVED);
+        namespaces.retain(|namespace| !is_reserved(namespace));
         Ok(namespaces)
     }
 
@@ -58,11 +58,17 @@ impl StateStore for Unreserved {
     }
 }
 
+fn is_reserved(namespace: &str) -> bool {
+    namespace.split('/').next() == Some(RESERVED)
+}
+
 fn not_reserved(namespace: &str) -> Result<(), StoreError> {
-    if namespace == RESERVED {
+    if is_reserved(namespace) {
         return Err(StoreError::new(
             StoreErrorKind::Rejected,
-            format!("the namespace `{RESERVED}` is the framework's own: choose another one"),
+            format!(
+                "the namespace `{namespace}` is the framework's own: choose another one than `{RESERVED}` and those below it"
+            ),
         ));
     }
     Ok(())

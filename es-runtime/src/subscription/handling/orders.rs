@@ -2,6 +2,7 @@
 
 use super::Handling;
 use crate::consumer::{ControlError, sequence};
+use crate::error::chain;
 use crate::store::Parked;
 use crate::subscription::calls::What;
 use crate::subscription::work::{Ended, Failed};
@@ -64,7 +65,7 @@ impl<T: Send + 'static> Handling<'_, T> {
             Err(failed) => Ended::failed(position, failed),
         };
         if let Some((_, Failed { error, .. })) = ended.failed {
-            let parked = sequence::parked(&event, &error, attempts);
+            let parked = sequence::parked(&event, error.park_reason(), &chain(&error), attempts);
             self.write(vec![parked], Vec::new()).await?;
             return Err(ControlError::Failed(error));
         }

@@ -2,6 +2,7 @@
 
 use super::Handling;
 use crate::consumer::{Keys, Sequences, sequence};
+use crate::error::chain;
 use crate::projection::{ApplyError, OnFailure, Status};
 use crate::store::Parked;
 use crate::subscription::handler::Trouble;
@@ -30,7 +31,11 @@ impl<T: Send + 'static> Handling<'_, T> {
         let Some(waiting) = self.lanes.remove(position) else {
             return Ok(());
         };
-        self.park(event, waiting.keys, sequence::parked(event, &error, attempts));
+        self.park(
+            event,
+            waiting.keys,
+            sequence::parked(event, error.park_reason(), &chain(&error), attempts),
+        );
         self.park_behind(position);
         self.written(position).await
     }

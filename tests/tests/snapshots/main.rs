@@ -1,0 +1,9 @@
+//! Snapshots: whatever becomes of them, every state is the one that all events fold to.
+
+mod basics;
+mod board;
+mod builds;
+mod random;
+mod spoiled;
+mod states;
+mod support;

@@ -1,0 +1,219 @@
+//! What the tests need to look at snapshots from outside.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use es_conformance::wrap::{Wrap, Wrapped};
+use es_runtime::prelude::*;
+use es_runtime::runtime::SnapshotsHealth;
+use es_runtime::store::{
+    Append, AppendError, AppendRef, Appended, Demand, ProjectionStore, Purge, ReadStream, SaveError, StateChange,
+    StateKey, StateStore,
+};
+use es_runtime::{EventStore, StoreError, StoreErrorKind, StoredEvent};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+pub(crate) type Store = Arc<dyn ProjectionStore>;
+
+/// A runtime that has nothing in memory.
+pub(crate) async fn cold(store: &Store) -> Runtime {
+    Runtime::builder(Arc::clone(store)).start().await.unwrap()
+}
+
+/// The same, with the snapshots behind a spy.
+pub(crate) async fn watched(store: &Store, spy: &Arc<Spy>) -> Runtime {
+    let builder = Runtime::builder(Arc::clone(store)).states(Arc::clone(spy) as Arc<dyn StateStore>);
+    builder.start().await.unwrap()
+}
+
+pub(crate) async fn health(runtime: &Runtime) -> SnapshotsHealth {
+    runtime.health().await.unwrap().snapshots
+}
+
+/// Waits until the snapshots are so, and none waits to be written.
+pub(crate) async fn until(runtime: &Runtime, is_so: impl Fn(&SnapshotsHealth) -> bool) -> SnapshotsHealth {
+    for _ in 0..12_000 {
+        let health = health(runtime).await;
+        if health.queued == 0 && is_so(&health) {
+            return health;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("never: {:?}", health(runtime).await);
+}
+
+/// Waits until no snapshot waits to be written.
+pub(crate) async fn settled(runtime: &Runtime) {
+    let health = until(runtime, |_| true).await;
+    assert_eq!((health.skipped, health.failed), (0, 0), "{health:?}");
+}
+
+/// Stands in front of a store of states: notes what is saved, and fails when told to.
+pub(crate) struct Spy {
+    pub states: Arc<dyn StateStore>,
+    saved: Mutex<Vec<StateChange>>,
+    fails: AtomicBool,
+}
+
+impl Spy {
+    /// In front of the states of `store`.
+    pub(crate) fn of(store: &Store) -> Arc<Self> {
+        Arc::new(Self {
+            states: Arc::clone(store).state_store().unwrap(),
+            saved: Mutex::default(),
+            fails: AtomicBool::new(false),
+        })
+    }
+
+    /// Everything fails, or nothing any more.
+    pub(crate) fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::Relaxed);
+    }
+
+    /// The snapshots that were saved, in order.
+    pub(crate) fn saved(&self) -> Vec<StateChange> {
+        let is_snapshot = |change: &&StateChange| change.key.namespace.starts_with("es/snapshot/");
+        self.saved.lock().unwrap().iter().filter(is_snapshot).cloned().collect()
+    }
+
+    /// The versions of the snapshots that were saved, in order.
+    pub(crate) fn versions(&self) -> Vec<u64> {
+        self.saved().iter().map(|change| change.sequence).collect()
+    }
+
+    /// Puts something else in the place of a snapshot.
+    pub(crate) async fn replace(&self, key: &StateKey, by: StateChange) {
+        self.states.purge(Purge::entities([key.clone()])).await.unwrap();
+        self.states.save(vec![by], Demand::Newer).await.unwrap();
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "the states are away"));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl StateStore for Spy {
+    async fn save(&self, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {
+        self.check()?;
+        self.saved.lock().unwrap().extend(changes.clone());
+        self.states.save(changes, demand).await
+    }
+
+    async fn get(&self, key: &StateKey) -> Result<Option<StateChange>, StoreError> {
+        self.check()?;
+        self.states.get(key).await
+    }
+
+    fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
+        self.states.load(namespace)
+    }
+
+    async fn namespaces(&self) -> Result<Vec<String>, StoreError> {
+        self.states.namespaces().await
+    }
+
+    async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        self.check()?;
+        self.states.purge(purge).await
+    }
+}
+
+/// Counts the events that are loaded.
+pub(crate) struct Counting {
+    store: Store,
+    loaded: Arc<AtomicU64>,
+}
+
+impl Counting {
+    pub(crate) fn new(store: &Store) -> (Wrapped<Self>, Arc<AtomicU64>) {
+        let loaded = Arc::new(AtomicU64::new(0));
+        let counting = Self {
+            store: Arc::clone(store),
+            loaded: Arc::clone(&loaded),
+        };
+        (Wrapped(Arc::new(counting)), loaded)
+    }
+}
+
+#[async_trait]
+impl Wrap for Counting {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.store
+    }
+
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        let count = |_: &StoredEvent| {
+            self.loaded.fetch_add(1, Ordering::Relaxed);
+        };
+        self.store.load_stream(query).inspect_ok(count).boxed()
+    }
+
+    fn state_store(&self) -> Option<Arc<dyn StateStore>> {
+        Arc::clone(&self.store).state_store()
+    }
+}
+
+/// A store that keeps events and nothing else.
+pub(crate) struct Stateless(Store);
+
+impl Stateless {
+    pub(crate) fn new(store: &Store) -> Wrapped<Self> {
+        Wrapped(Arc::new(Self(Arc::clone(store))))
+    }
+}
+
+impl Wrap for Stateless {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.0
+    }
+}
+
+/// A store whose appends fail when told to: nothing is stored.
+pub(crate) struct Refusing {
+    store: Store,
+    next: Mutex<Option<bool>>,
+}
+
+impl Refusing {
+    pub(crate) fn new(store: &Store) -> Wrapped<Self> {
+        Wrapped(Arc::new(Self {
+            store: Arc::clone(store),
+            next: Mutex::default(),
+        }))
+    }
+
+    /// The next append fails, and it is known or not that nothing is stored.
+    pub(crate) fn refuse(&self, outcome_is_known: bool) {
+        *self.next.lock().unwrap() = Some(outcome_is_known);
+    }
+}
+
+#[async_trait]
+impl Wrap for Refusing {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.store
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let lost = || StoreError::new(StoreErrorKind::Unavailable, "the store is away");
+        let next = self.next.lock().unwrap().take();
+        match next {
+            None => self.store.append(append).await,
+            Some(true) => Err(lost().into()),
+            Some(false) => Err(AppendError::Indeterminate {
+                append: Box::new(AppendRef::of(&append)),
+                source: lost(),
+            }),
+        }
+    }
+
+    async fn resolve(&self, _: &AppendRef) -> Result<Option<Appended>, StoreError> {
+        Err(StoreError::new(StoreErrorKind::Unavailable, "the store is away"))
+    }
+}
