@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 
 use super::ProcessManager;
-use super::answer::{Answering, Halt};
+use super::answer::Answering;
 use super::heard::Heard;
 use super::index::Index;
 use super::reactions::Reactions;
 use super::step::{Brief, Last, Next};
 use crate::runtime::{Runtime, WeakRuntime};
 use crate::store::{EventStore, ReadStream};
+use crate::subscription::Halt;
 use crate::subscription::SubscriptionError;
 use crate::{AppendId, RecordedEvent, StreamId, UnreadableEvent};
 

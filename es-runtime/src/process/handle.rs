@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::answer::Halt;
 use super::engine::{append, load};
 use super::index::Index;
 use super::instance::{Instance, InstanceStatus, PendingCommand, ProcessError, SetTimer, Step};
@@ -15,6 +14,7 @@ use crate::consumer::{ControlError, all_parked};
 use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
+use crate::subscription::Halt;
 use crate::subscription::SubscriptionHandle;
 use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 

@@ -11,7 +11,7 @@ use super::reactions::Reactions;
 use super::timers;
 use super::{Beginning, ProcessManager};
 use crate::runtime::Runtime;
-use crate::subscription::{Reading, SubscriptionError};
+use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
@@ -72,7 +72,7 @@ async fn run<P: ProcessManager>(
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
-        .follow_for_process(P::NAME, reading, beginning)
+        .follow(Kind::Process, P::NAME.to_owned(), reading, Some(beginning))
         .handle(move |item: Item<P>| {
             let engine = Arc::clone(&engine);
             async move { engine.handle(&item).await }

@@ -9,12 +9,12 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::ProcessManager;
-use super::answer::Halt;
 use super::engine::{Engine, append, load};
 use super::react::Origin;
 use super::step::{Brief, Last};
 use crate::consumer::text_of;
 use crate::projection::Status;
+use crate::subscription::Halt;
 use crate::subscription::Standing;
 use crate::{StoreError, StreamId, Timestamp};
 

@@ -43,32 +43,26 @@ impl Runtime {
     ///
     /// Delivers all events, as they are stored, unless you choose some.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
-        Subscribe {
-            runtime: self,
-            kind: Kind::Subscription,
-            name: name.into(),
-            reading: Reading::recorded(None),
-            beginning: Beginning::Unsaid,
-            buffer: BUFFER,
-            unacknowledged: 10_000,
-        }
+        self.follow(Kind::Subscription, name.into(), Reading::recorded(None), None)
     }
 
-    /// Follows the log for the process manager of this name.
-    pub(crate) fn follow_for_process<T>(
+    /// Follows the log for the reader of this kind and name. `None` where it is yet to be said where it begins.
+    pub(crate) fn follow<T>(
         &self,
-        name: &str,
+        kind: Kind,
+        name: String,
         reading: Reading<T>,
-        beginning: process::Beginning,
+        beginning: Option<process::Beginning>,
     ) -> Subscribe<'_, T> {
         Subscribe {
             runtime: self,
-            kind: Kind::Process,
-            name: name.to_owned(),
+            kind,
+            name,
             reading,
             beginning: match beginning {
-                process::Beginning::Start => Beginning::Start,
-                process::Beginning::Head => Beginning::Head,
+                None => Beginning::Unsaid,
+                Some(process::Beginning::Start) => Beginning::Start,
+                Some(process::Beginning::Head) => Beginning::Head,
             },
             buffer: BUFFER,
             unacknowledged: 10_000,
