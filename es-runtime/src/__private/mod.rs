@@ -12,6 +12,7 @@ pub mod every_error;
 mod garde;
 mod plain;
 mod process;
+mod publication;
 mod repeated;
 mod retired;
 mod row;
@@ -42,6 +43,7 @@ pub use event::{
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
 pub use process::{instance_key, next_state};
+pub use publication::{key_of_stream, message_key};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

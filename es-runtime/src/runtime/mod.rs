@@ -45,8 +45,9 @@ use tokio::time::Instant;
 use crate::consumer::Cursors;
 use crate::process::{self, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
+use crate::publication::{self, Publication};
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
-use crate::subscription::{Kind, Subscriptions};
+use crate::subscription::{Kind, SubscriptionHandle, Subscriptions};
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Timestamp,
     Version,
@@ -235,6 +236,13 @@ impl Runtime {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.snapshots.close(Instant::now() + CLOSING).await;
         self.0.store.close().await
+    }
+
+    /// Returns a handle to publication `P`, if it was given to the builder of this runtime.
+    pub fn publication<P: Publication>(&self) -> Option<SubscriptionHandle> {
+        self.0
+            .subscriptions
+            .handle(Kind::Publication, &publication::cursor_of::<P>())
     }
 
     /// Returns a handle to a process manager of this runtime.

@@ -323,11 +323,13 @@ impl Runtime {
         }
         let subscriptions = self.subscriptions_health(Kind::Subscription, head).await?;
         let process_managers = self.subscriptions_health(Kind::Process, head).await?;
+        let publications = self.subscriptions_health(Kind::Publication, head).await?;
         Ok(Health {
             head,
             projections,
             subscriptions,
             process_managers,
+            publications,
             snapshots: self.0.snapshots.health(),
         })
     }

@@ -11,6 +11,7 @@ use super::snapshot::Snapshots;
 use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
+use crate::publication::SinkError;
 use crate::store::{Checked, StateStore};
 use crate::subscription::{SubscriptionError, Subscriptions};
 use crate::{EventStore, Position, StoreError};
@@ -86,6 +87,24 @@ pub enum StartError {
         /// The reason.
         source: SubscriptionError,
     },
+    /// A publication cannot follow the log.
+    #[error("publication `{publication}` does not start")]
+    Publication {
+        /// Its name.
+        publication: &'static str,
+        /// The reason.
+        source: SubscriptionError,
+    },
+    /// The sink of a publication cannot keep its promise for its topic.
+    #[error("publication `{publication}` cannot publish to `{topic}`")]
+    Sink {
+        /// Its name.
+        publication: &'static str,
+        /// The topic.
+        topic: &'static str,
+        /// The reason.
+        source: SinkError,
+    },
     /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
     /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
     #[error(
@@ -151,7 +170,7 @@ impl<S: EventStore> Builder<S> {
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(mut self) -> Result<Runtime, StartError> {
         let preloads = std::mem::take(&mut self.preloads);
-        let runtime = self.checked().await?;
+        let runtime = self.checked(true).await?;
         runtime.0.projections.level().await?;
         for preload in preloads {
             preload(&runtime).await?;
@@ -159,7 +178,7 @@ impl<S: EventStore> Builder<S> {
         Ok(runtime)
     }
 
-    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table and waits for nothing.
+    /// Opens the runtime like [`start`](Self::start), but runs no projection, process manager or publication: takes no lease, creates no table and waits for nothing.
     /// For command lines, schema steps, and programs that look at a store while others work on it.
     ///
     /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
@@ -171,11 +190,12 @@ impl<S: EventStore> Builder<S> {
         for plan in &mut self.plans {
             plan.runs = false;
         }
-        self.checked().await
+        self.checked(false).await
     }
 
-    /// Checks the build against the store, and starts the projections that are to run.
-    async fn checked(self) -> Result<Runtime, StartError> {
+    /// Checks the build against the store, and starts the projections that are to run; if it `runs`, process managers and publications
+    /// too.
+    async fn checked(self, runs: bool) -> Result<Runtime, StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
@@ -215,10 +235,16 @@ impl<S: EventStore> Builder<S> {
             subscriptions: Subscriptions::new(),
             processes,
         }));
+        if !runs {
+            return Ok(runtime);
+        }
         for plan in self.processes {
             let process = plan.name;
             let started = plan.start(&runtime).await;
             started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
+        for plan in self.publications {
+            plan.start(&runtime).await?;
         }
         Ok(runtime)
     }

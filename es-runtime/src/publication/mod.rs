@@ -1,0 +1,16 @@
+#![doc = include_str!("../../docs/publications.md")]
+
+mod kinds;
+mod message;
+mod outgoing;
+mod plan;
+mod publishes;
+mod sink;
+
+pub use crate::process::Beginning;
+pub use message::{IntoMessages, Message, Messages};
+pub use outgoing::Outgoing;
+pub use publishes::{Publication, PublicationInfo, Publishes};
+pub use sink::{Sink, SinkError, SinkErrorKind};
+
+pub(crate) use plan::{Plan, cursor_of};
