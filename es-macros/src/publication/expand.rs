@@ -4,11 +4,11 @@ use syn::spanned::Spanned;
 
 use super::block::Block;
 use super::publish::Publish;
-use super::topic::Topic;
+use super::target::Target;
 use crate::aggregate::listed::text;
 
-pub(super) fn topic(topic: &Topic) -> TokenStream {
-    let Topic {
+pub(super) fn target(target: &Target) -> TokenStream {
+    let Target {
         runtime,
         ident,
         name,
@@ -16,7 +16,7 @@ pub(super) fn topic(topic: &Topic) -> TokenStream {
         version,
         source,
         on_failure,
-    } = topic;
+    } = target;
     // So that only the missing topic is reported.
     let topic = topic.as_ref().map_or_else(|| quote!(""), |topic| quote!(#topic));
     let source = source
@@ -42,7 +42,7 @@ pub(super) fn block(block: &Block) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #runtime::publication::Publication for #this {
-            #[allow(unused_variables)]
+            #[allow(unused_variables, clippy::redundant_closure)]
             fn publishes(list: &mut #runtime::publication::Publishes) {
                 #(#listed)*
             }

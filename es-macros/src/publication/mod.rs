@@ -4,7 +4,7 @@ mod block;
 mod expand;
 pub(crate) mod message;
 mod publish;
-mod topic;
+mod target;
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -14,7 +14,7 @@ use crate::errors::Errors;
 use crate::helper;
 use crate::impl_block::ImplBlock;
 use block::Block;
-use topic::Topic;
+use target::Target;
 
 pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -26,8 +26,8 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
             (Some(lints), block.as_ref().map(expand::block))
         }
         None => {
-            let topic = Topic::parse(args, &item, &mut errors);
-            (None, topic.as_ref().map(expand::topic))
+            let target = Target::parse(args, &item, &mut errors);
+            (None, target.as_ref().map(expand::target))
         }
     };
     // Marked, as it may be a block that is being typed.

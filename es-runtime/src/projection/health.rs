@@ -20,7 +20,7 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
     pub process_managers: Vec<SubscriptionHealth>,
-    /// Every [publication](crate::publication) of this runtime, in the order in which they were given to its builder, each named with its
+    /// Every [publication](mod@crate::publication) of this runtime, in the order in which they were given to its builder, each named with its
     /// version: `accounts@1`.
     pub publications: Vec<SubscriptionHealth>,
     /// What became of [snapshots](crate::docs::snapshots).

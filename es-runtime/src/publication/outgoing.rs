@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -17,7 +18,9 @@ pub struct Outgoing {
     pub shape_version: u32,
     /// The key within which messages are in order: the id of the event's stream unless the publication says otherwise.
     pub key: String,
-    /// The publication's [source](super::Publication::SOURCE).
+    /// The publication and its version: `accounts@1`. Together with the id it is unique among all that a store publishes.
+    pub publication: Arc<str>,
+    /// The publication's [source](super::PublicationInfo::SOURCE).
     pub source: &'static str,
     /// The stream of the event.
     pub stream: StreamId,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 
 use super::kinds::Kinds;
-use super::publishes::Item;
+use super::publishes::{By, Item};
 use super::{Beginning, Publication, Publishes, Sink, SinkError, SinkErrorKind};
 use crate::projection::OnFailure;
 use crate::runtime::{Runtime, StartError};
@@ -23,11 +23,11 @@ type Start = dyn FnOnce(&Runtime) -> BoxFuture<'_, Result<(), StartError>> + Sen
 impl Plan {
     #[track_caller]
     pub(crate) fn of<P: Publication>(sink: Arc<dyn Sink>, beginning: Beginning) -> Self {
-        let publishes = Publishes::of::<P>();
+        let list = Publishes::of::<P>();
         Self {
             name: P::NAME,
             version: P::VERSION,
-            start: Box::new(move |runtime| Box::pin(run::<P>(runtime, publishes, sink, beginning))),
+            start: Box::new(move |runtime| Box::pin(run::<P>(runtime, list, sink, beginning))),
         }
     }
 
@@ -44,7 +44,7 @@ pub(crate) fn cursor_of<P: Publication>() -> String {
 /// Publishes what a handler of batches is given, one batch after the other.
 async fn run<P: Publication>(
     runtime: &Runtime,
-    publishes: Publishes,
+    list: Publishes,
     sink: Arc<dyn Sink>,
     beginning: Beginning,
 ) -> Result<(), StartError> {
@@ -55,7 +55,7 @@ async fn run<P: Publication>(
         source,
     })?;
     let states = runtime.own_states();
-    let kinds = states.map(|states| Kinds::new(publishes.kinds().collect(), &states, &cursor_of::<P>()));
+    let kinds = states.map(|states| Kinds::new(list.kinds().collect(), &states, &cursor_of::<P>()));
     if let Some(kinds) = &kinds {
         kinds.add().await?;
     }
@@ -64,7 +64,11 @@ async fn run<P: Publication>(
         sink,
         kinds,
     });
-    let reading = Reading::new(publishes.filter(), move |event| publishes.read(&event, P::SOURCE));
+    let by = By {
+        publication: cursor_of::<P>().into(),
+        source: P::SOURCE,
+    };
+    let reading = Reading::new(list.filter(), move |event| list.read(&event, &by));
     let handled = runtime
         .follow(Kind::Publication, cursor_of::<P>(), reading, Some(beginning))
         .handle_many(move |items| {

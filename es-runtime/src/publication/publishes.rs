@@ -1,6 +1,7 @@
 //! A publication, and the list of what it publishes.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::{IntoMessages, Messages, Outgoing};
 use crate::projection::OnFailure;
@@ -57,6 +58,12 @@ struct Route {
     category: &'static str,
     name: &'static str,
     read: Box<Read>,
+}
+
+/// What all messages of a publication say.
+pub(super) struct By {
+    pub(super) publication: Arc<str>,
+    pub(super) source: &'static str,
 }
 
 /// What becomes of an event.
@@ -147,7 +154,7 @@ impl Publishes {
     }
 
     /// The messages of an event; what is passed over, if this build publishes no event of its kind.
-    pub(super) fn read(&self, event: &RecordedEvent, source: &'static str) -> Result<Vec<Item>, SubscriptionError> {
+    pub(super) fn read(&self, event: &RecordedEvent, by: &By) -> Result<Vec<Item>, SubscriptionError> {
         let category = event.stream.category();
         let is_listed = |route: &Route| route.category == category && route.name == event.name;
         let mut read = Vec::new();
@@ -181,7 +188,8 @@ impl Publishes {
                     name: message.name,
                     shape_version: message.shape_version,
                     key: key.clone(),
-                    source,
+                    publication: Arc::clone(&by.publication),
+                    source: by.source,
                     stream: event.stream.clone(),
                     position: event.position,
                     time: event.occurred_at(),

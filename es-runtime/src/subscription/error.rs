@@ -30,7 +30,7 @@ pub enum SubscriptionError {
     /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
-    /// A message that a [publication](crate::publication) makes of the event has no published form.
+    /// A message that a [publication](mod@crate::publication) makes of the event has no published form.
     #[error("what is published of event `{event}` at position {position} cannot be stored")]
     Unpublishable {
         /// The event's name.

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::publication::{Outgoing, Sink, SinkError};
 
-/// A sink in memory, for tests of a [publication](crate::publication). A clone has the same messages.
+/// A sink in memory, for tests of a [publication](mod@crate::publication). A clone has the same messages.
 #[derive(Clone)]
 pub struct RecordingSink {
     messages: Arc<watch::Sender<Vec<Outgoing>>>,

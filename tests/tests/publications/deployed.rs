@@ -9,7 +9,7 @@ use es_tests::bank::{Deposit, Opened, Withdraw, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::wait_for;
 
-use super::by_hand::{AccountOpened, Accounts, check, expected, ids};
+use es_tests::published::{AccountOpened, Accounts, check, expected, ids};
 
 /// The build before, which publishes one kind of event only.
 mod before {

@@ -15,7 +15,7 @@ use es_tests::process::Process;
 use es_tests::waits::wait_for;
 use es_tests::{scaled, stores};
 
-use super::by_hand::{Accounts, check, expected};
+use es_tests::published::{Accounts, check, expected};
 
 /// Where the store is whose events the process publishes.
 const ADDRESS: &str = "ES_TESTS_PUBLISHING";

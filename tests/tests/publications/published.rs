@@ -9,7 +9,7 @@ use es_tests::bank::{Open, Withdraw, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::{LONG, wait_for};
 
-use super::by_hand::{Accounts, check, expected, ids};
+use es_tests::published::{Accounts, check, expected, ids};
 
 /// Waits until the cursor of the publication is at the end of the log.
 async fn stands_at_the_head(runtime: &Runtime) {

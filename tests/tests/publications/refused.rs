@@ -11,7 +11,7 @@ use es_tests::bank::{Account, Deposit, Deposited, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::wait_for;
 
-use super::by_hand::{Accounts, Moved, check, expected, ids};
+use es_tests::published::{Accounts, Moved, check, expected, ids};
 
 #[publication(name = "patient", topic = "bank.patient", park)]
 struct Patient;

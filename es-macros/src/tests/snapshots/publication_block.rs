@@ -14,7 +14,7 @@ impl Accounts {
 }
 #[automatically_derived]
 impl ::es_runtime::publication::Publication for Accounts {
-    #[allow(unused_variables)]
+    #[allow(unused_variables, clippy::redundant_closure)]
     fn publishes(list: &mut ::es_runtime::publication::Publishes) {
         {
             list.event::<

@@ -18,7 +18,7 @@ const KNOWN: Known = Known {
 const MAX_TOPIC: usize = 249;
 
 /// A struct with `#[publication]`.
-pub(super) struct Topic {
+pub(super) struct Target {
     pub(super) runtime: Runtime,
     pub(super) ident: Ident,
     pub(super) name: LitStr,
@@ -29,7 +29,7 @@ pub(super) struct Topic {
     pub(super) on_failure: OnFailure,
 }
 
-impl Topic {
+impl Target {
     /// Reads the struct. `None` if there is too little of it to go on.
     pub(super) fn parse(args: TokenStream, item: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let (mut runtime, mut name, mut topic, mut source) = (Runtime::default(), None, None, None);
@@ -74,9 +74,8 @@ impl Topic {
 
 /// The name of the struct. Reports anything else.
 fn ident(item: &TokenStream, errors: &mut Errors) -> Option<Ident> {
-    let item = match errors.ok(syn::parse2::<Item>(item.clone())) {
-        Some(item) => item,
-        None => return half_struct(item.clone()).map(|(_, ident)| ident),
+    let Some(item) = errors.ok(syn::parse2::<Item>(item.clone())) else {
+        return half_struct(item.clone()).map(|(_, ident)| ident);
     };
     let Item::Struct(item) = item else {
         errors.at(
