@@ -19,7 +19,7 @@ use crate::sql::{Tables, numbers, schema, written};
 use crate::sql_tables::{SqlInline, SqlStep};
 use crate::subject::{Projections, Subject, at_once, joined};
 
-/// What the projections of a case write.
+/// The form in which the projections of a case keep their numbers.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Tables,

@@ -40,7 +40,7 @@ fn keys(round: u64) -> Vec<String> {
     vec!["all".to_owned(), format!("round {round}")]
 }
 
-/// What a row becomes: another number for each order of the events.
+/// The next number of a row: another one for each order of the events.
 fn next(row: u64, number: u64) -> u64 {
     (row * 31 + number + 1) % 1_000_003
 }
@@ -95,7 +95,7 @@ async fn leased(store: &Projections) -> Checked<Lease> {
     present("a free lease", lease)
 }
 
-/// Whoever begins anew takes the mark away, and then the rows: no append that was under way leaves one behind.
+/// A reader that begins again takes the mark away, and then the rows: no append that was under way leaves one behind.
 pub(crate) async fn g44_cleared_rows_stay_cleared(subject: &Subject<'_>) -> Checked {
     let store = subject.projections().await?;
     store.create_table(&table()).await?;

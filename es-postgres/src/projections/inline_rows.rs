@@ -18,7 +18,7 @@ use crate::rows::{Json, column, number};
 const LOCK: &str = "SELECT level, keys, data FROM \"es\".lock_rows($1, $2, $3, $4, $5)";
 const WRITE: &str = "SELECT \"es\".take_in_rows($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 
-/// What becomes of the rows of a projection.
+/// The changes to the rows of a projection.
 pub(super) struct Folded {
     projection: usize,
     changes: Vec<RowChange>,
