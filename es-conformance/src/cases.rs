@@ -37,7 +37,7 @@ macro_rules! __cases {
             decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
             decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
-            append::a25_expect_last_event_mismatch_conflicts [MultiStream] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
+            append::a25_expect_last_event_mismatch_conflicts [] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
             reads::b03_read_limit_zero_is_empty [] "a read with limit 0 is empty and no error";
