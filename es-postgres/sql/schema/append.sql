@@ -147,7 +147,11 @@ BEGIN
             WHEN 'none' THEN version = 0
             WHEN 'exists' THEN version > 0
             WHEN 'exact' THEN version = expected[1]
-        END AND (last_events[1] IS NULL OR last IS NOT DISTINCT FROM last_events[1]);
+        END;
+        -- Not where it is unknown: such an expectation makes no sense, whatever the last event is.
+        IF allowed THEN
+            allowed := last_events[1] IS NULL OR last IS NOT DISTINCT FROM last_events[1];
+        END IF;
         IF is_plain AND allowed THEN
             own_id := coalesce(append_ids[1], gen_random_uuid());
             now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
