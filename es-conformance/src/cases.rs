@@ -120,6 +120,7 @@ macro_rules! __cases {
             inline::g42_rows_that_are_behind_refuse [TxProjections] "an append is refused while the rows of an inline projection lack an event of its categories, and only of these";
             shared_rows::g43_appends_that_meet_in_a_row_lose_nothing [TxProjections] "of appends that change the same rows at once each folds what the one before has left, in the order of the log";
             shared_rows::g44_cleared_rows_stay_cleared [TxProjections] "rows that are cleared while appends change them are gone, with those of appends that were under way";
+            shared_rows::g45_appends_with_rows_sent_together_are_answered_alone [TxProjections] "of appends with rows that are sent together each is answered as if it were sent alone, whatever is refused among them, and the rows are the fold of the log";
             deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, CursorStore, EventKind, EventStore,
-    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{
     AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version,
@@ -14,7 +14,7 @@ use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
 use crate::batch::Encoded;
-use crate::chain;
+use crate::chain::{self, only_append};
 use crate::error::Problem;
 use crate::lane::Lane;
 use crate::log;
@@ -59,10 +59,10 @@ impl PostgresStore {
     }
 
     /// Returns the answer to an append, after reading the rest of it.
-    pub(crate) async fn answer(&self, reply: Result<Reply, AppendError>) -> Result<Appended, AppendError> {
+    pub(crate) async fn answer(&self, reply: Result<Reply, InlineError>) -> Result<Appended, InlineError> {
         match reply? {
             Reply::Appended(appended) => Ok(appended),
-            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
+            Reply::Repeated { append, stored } => Ok(self.repeated(&append, stored).await?),
         }
     }
 
@@ -119,7 +119,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.answer(self.lane.append(Encoded::new(append)?).await).await
+        let reply = self.lane.append(Encoded::new(append)?).await;
+        self.answer(reply).await.map_err(only_append)
     }
 
     async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {

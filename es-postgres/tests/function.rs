@@ -107,6 +107,27 @@ async fn each_entry_sees_the_last_event_of_the_one_before() {
     assert_eq!(log(&database.open().await).await.len(), 5);
 }
 
+/// As a batch with rows is sent: should its BEGIN fail, what follows on the connection does nothing.
+#[tokio::test]
+async fn rows_and_their_append_do_nothing_outside_a_transaction() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    client
+        .batch_execute("SELECT es.create_rows('sums_v1', '{}', '{}')")
+        .await
+        .unwrap();
+    let lock = "SELECT es.lock_rows('sums@1', 'sums@1 ready', '{a}', 'sums_v1', '{x}')";
+    let append = "SELECT * FROM es.append('{a}', '{1}', '{any}', '{e}', '{1}') \
+                  WHERE current_setting('es.rows_are_locked', true) = 'true'";
+    client.batch_execute(lock).await.unwrap();
+    assert_eq!(client.query(append, &[]).await.unwrap().len(), 0);
+    assert_eq!(log(&database.open().await).await.len(), 0);
+    client.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+    assert_eq!(client.query(append, &[]).await.unwrap().len(), 1);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(log(&database.open().await).await.len(), 1);
+}
+
 #[tokio::test]
 async fn an_append_that_rests_on_another_is_tried_only_if_that_was_stored() {
     let database = Database::new().await;
