@@ -1,9 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency,
-    inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
-    rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
+    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, forgotten_keys,
+    hints, idempotency, inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows,
+    random_states, reads, rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -76,6 +76,8 @@ macro_rules! __cases {
             mixed::d16_mixed_batches_equal_one_by_one [] "keyed, keyless, repeated, mismatching, conflicting and reading appends that are sent at once have the results that some order of them has, done one by one";
             mixed::d17_keys_survive_conflicting_neighbours [] "a key is recorded for its own append, whatever is sent with it";
             mixed::d18_keys_under_several_runtimes [MultiStream] "a request that two runtimes send is done once, and the receipt of both is that of its own stream";
+            forgotten_keys::d19_forgotten_key_is_new_again [ForgetKeys] "idempotency keys from before a time are forgotten, younger ones stay; an append whose key is forgotten is still found and repeated under its id";
+            forgotten_keys::d20_keys_are_forgotten_among_repetitions [ForgetKeys] "a request that is repeated while its key is forgotten is answered as it was, or done once more";
             multi_stream::e01_multi_stream_commits_all [MultiStream] "no reader ever sees a part of an append over several streams";
             multi_stream::e02_multi_stream_conflict_aborts_all [MultiStream] "a conflict on one stream of an append stores nothing in any of them";
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";

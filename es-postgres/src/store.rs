@@ -155,6 +155,11 @@ impl EventStore for PostgresStore {
             .map_err(|problem: Problem| problem.while_doing("look up an idempotency key"))
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let forgotten = self.reader.forget_keys(before).await;
+        forgotten.map_err(|problem| problem.while_doing("forget idempotency keys"))
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         if holds_nul(stream.category()) || holds_nul(stream.id()) {
             return Ok(Version::ZERO);

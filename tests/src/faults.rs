@@ -254,6 +254,10 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
         self.store.find_key(key).await
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.store.purge_keys(before).await
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         self.store.version(stream).await
     }

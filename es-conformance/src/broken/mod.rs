@@ -112,6 +112,12 @@ broken! {
         caught by ["d01_same_append_id_same_content", "d03_same_append_id_concurrently", "d15_resolve_is_definite"];
     outcomes::forgets_keys "does not know an idempotency key again"
         caught by ["d13_same_idempotency_key_same_result"];
+    outcomes::forgets_every_key "forgets keys that are too young to be forgotten"
+        caught by ["d19_forgotten_key_is_new_again"];
+    outcomes::forgets_the_append_with_its_key "does not know an append again whose key is forgotten"
+        caught by ["d19_forgotten_key_is_new_again"];
+    outcomes::takes_no_key_while_it_forgets "stores requests without their keys while it forgets keys"
+        caught by ["d20_keys_are_forgotten_among_repetitions"];
     outcomes::shifts_keys "stores a key that is sent together with an append without one under the next append with a key"
         caught by ["d16_mixed_batches_equal_one_by_one", "d17_keys_survive_conflicting_neighbours", "d18_keys_under_several_runtimes"];
     outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
@@ -314,6 +320,7 @@ impl Fixture for Faulty {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::Archive,
+            Capability::ForgetKeys,
             Capability::PushWake,
         ]
     }

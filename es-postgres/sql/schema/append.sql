@@ -260,9 +260,9 @@ BEGIN
                 ON CONFLICT DO NOTHING
         ),
         new_keys AS (
-            INSERT INTO "es".idempotency_keys (key, fingerprint, append_id)
-            SELECT p.key, coalesce(p.fingerprint, '00000000-0000-0000-0000-000000000000'), p.append_id
-              FROM placed AS p WHERE p.allowed AND p.key IS NOT NULL
+            INSERT INTO "es".idempotency_keys (key, fingerprint, append_id, recorded_at)
+            SELECT p.key, coalesce(p.fingerprint, '00000000-0000-0000-0000-000000000000'), p.append_id, g.now_at
+              FROM placed AS p, log AS g WHERE p.allowed AND p.key IS NOT NULL
         )
         SELECT p.no::integer, CASE WHEN p.allowed THEN 'appended' ELSE 'conflict' END, p.append_id, p.events,
                CASE WHEN p.allowed THEN p.version + p.events ELSE p.version END, p.position::bigint, g.now_at
