@@ -230,6 +230,25 @@ impl Runtime {
         self.0.store.resolve(append).await
     }
 
+    /// Forgets the idempotency keys of requests that the store recorded longer ago than this, and returns how many it forgot. Such a key
+    /// is as good as one that was never used: a request that is sent again with it is done again. So keep keys for longer than any client
+    /// repeats a request. Everything else stays, and [`resolve`](Self::resolve) knows all appends as before.
+    ///
+    /// May be called while commands run, as often as it suits you: it takes a few keys at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) if the store cannot forget keys. After another error some may be forgotten:
+    /// call it again.
+    pub async fn purge_keys(&self, older_than: Duration) -> Result<u64, StoreError> {
+        let store = &self.0.store;
+        let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
+        let before = store.now().await?.as_micros().saturating_sub(age);
+        store
+            .purge_keys(Timestamp::from_micros(before).unwrap_or(Timestamp::MIN))
+            .await
+    }
+
     /// Finishes pending requests, then closes the store, for every clone of this runtime. An embedded store then
     /// consists of one file. Not needed to keep events: every answered append is stored. [Shut down](Self::shutdown) a
     /// runtime with projections or subscriptions instead, so that they release their leases.

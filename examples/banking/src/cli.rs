@@ -131,7 +131,7 @@ enum Command {
         /// Only what had happened by then, such as 2026-11-21T09:30:00Z
         #[arg(long, value_name = "TIME")]
         at: Option<Timestamp>,
-        /// What each event changed in the account
+        /// Show what each event changed in the account
         #[arg(long)]
         diff: bool,
     },
