@@ -20,7 +20,7 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
     pub process_managers: Vec<SubscriptionHealth>,
-    /// What became of [snapshots](crate::docs::snapshots).
+    /// The [snapshots](crate::docs::snapshots) used, written and rejected.
     pub snapshots: SnapshotsHealth,
 }
 

@@ -45,7 +45,7 @@ struct Slots {
     most_in_use: usize,
 }
 
-/// What a slot keeps for the next turn.
+/// The state that a slot keeps for the next turn.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) state: Option<Erased>,

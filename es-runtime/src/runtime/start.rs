@@ -56,7 +56,7 @@ pub enum StartError {
         position: Position,
         /// The position of the last event.
         head: Position,
-        /// How long nothing has moved.
+        /// The time for which nothing has moved.
         waited: Duration,
         /// The owner of its lease.
         owner: Option<String>,

@@ -32,9 +32,9 @@ pub struct Changes {
     pub(super) mistake: Option<PersistError>,
 }
 
-/// What the changes of one entity amount to.
+/// The changes of one entity, as the one that they amount to.
 pub(super) struct Staged {
-    /// Whether the entity has to be there before.
+    /// True if the entity has to be there before, false if it must not be.
     pub(super) needs_it: bool,
     /// Its state afterwards, as it is stored.
     pub(super) payload: Option<Bytes>,

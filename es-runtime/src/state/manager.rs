@@ -30,13 +30,13 @@ struct Inner {
 /// A type of entities, of which it makes an empty record.
 type Kind = Box<dyn Fn() -> Box<dyn Record> + Send + Sync>;
 
-/// What is kept of the namespace that was restored.
+/// The namespace that was restored.
 struct Current {
     namespace: String,
     records: Vec<Box<dyn Record>>,
 }
 
-/// What was found by [`restore`](StateManager::restore).
+/// The result of [`restore`](StateManager::restore).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Restored {

@@ -1,4 +1,4 @@
-//! What is cached, and how much of it.
+//! The cache of states, and its bounds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What inline rows promise, on every store: rows and events are stored together or not at all.
+//! The promises of inline rows, on every store: rows and events are stored together or not at all.
 
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ es_tests::on_every_store_and_postgres! {
         try_join_all(deposits).await.unwrap();
         assert_eq!(runtimes[0].get::<InlineBalance>(alice).await.unwrap().unwrap().cents, 1 + 4 * 55);
 
-        // Who is late is told that it exists, rather than what its row met.
+        // The later ones are told that it exists, rather than what its row met.
         let bob = Id::<Account>::new();
         let opened = join_all(runtimes.iter().map(|runtime| runtime.execute(bob, Open { owner: "Bob".into() }).into_future())).await;
         let (stored, late): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
@@ -260,7 +260,7 @@ es_tests::on_every_store_and_postgres! {
         }
         assert_eq!(rows, folded(&store).await);
         assert_eq!(rows.len(), 11);
-        // What it cannot apply of others is told.
+        // An event of others that it cannot apply is reported.
         let poison = without.execute(alice, Deposit { amount: 15 }).await.unwrap();
         for _ in 0..5 {
             let refused = with.execute(alice, Deposit { amount: 2 }).await.unwrap_err();

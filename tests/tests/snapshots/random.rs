@@ -1,4 +1,5 @@
-//! Whatever happens: from memory, from a snapshot and from the first event on, a state is the same, now and at each point of its past.
+//! In random histories, a state is the same from memory, from a snapshot and from the first event on, now and at each
+//! point of its past.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..50)
 }
 
-/// What a board is after an event, in the build that counts points once.
+/// A board after an event, in the build that counts points once.
 #[derive(Debug, Clone, PartialEq)]
 struct After {
     cards: BTreeMap<u32, i64>,

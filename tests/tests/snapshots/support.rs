@@ -1,4 +1,4 @@
-//! What the tests need to look at snapshots from outside.
+//! Stores that let the tests look at snapshots from outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! What older and newer builds have stored.
+//! Entities that older and newer builds have stored.
 
 use std::sync::Arc;
 

@@ -23,7 +23,7 @@ const WAITING: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 /// Writes the snapshot of a stream.
 type Write = for<'a> fn(&'a Runtime, &'a StreamId, bool) -> BoxFuture<'a, ()>;
 
-/// What is to be written.
+/// The snapshots that wait to be written.
 pub(super) struct Queue {
     work: Mutex<Work>,
     /// The task has ended.

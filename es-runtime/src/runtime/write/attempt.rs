@@ -143,7 +143,7 @@ impl<'a, A: EventSourced> Instance<'a, A> {
             }
             let write = &mut behind[0];
             write.decide(self.runtime, &self.current);
-            // What ends without an append, and behind none, is decided on a state that is proven to be the newest.
+            // A write without an append, and behind none, is decided on a state that is proven to be the newest.
             if chain.appends == 0 && self.age != Age::Newest && matches!(write.decision, Some(Decision::End(_))) {
                 match self.read_on().await {
                     Ok(false) => {}
