@@ -98,6 +98,10 @@ impl<'a, A: EventSourced> Instance<'a, A> {
             return fail_to_load(writes, error);
         }
         let chain = self.decide(writes).await;
+        if chain.writes == 0 {
+            // The state could not be read, and is not kept.
+            return;
+        }
         let sent = writes[..chain.writes].iter().take_while(|write| write.send()).count();
         let outcomes = self.store(&mut writes[..sent]).await;
         let down = self.conclude(&mut writes[..sent], &chain, outcomes).await;
