@@ -112,15 +112,6 @@ impl Cache {
         }
     }
 
-    /// Forgets all states, except those that a command has in hand.
-    pub(super) fn clear(&self) {
-        let slots = self.slots();
-        let in_use = slots.in_use.values().filter_map(Weak::upgrade);
-        for slot in slots.cached.iter().map(|(_, slot)| Arc::clone(slot)).chain(in_use) {
-            slot.kept().state = None;
-        }
-    }
-
     pub(super) fn slot(&self, stream: &StreamId) -> Arc<Slot> {
         let mut slots = self.slots();
         if let Some(slot) = slots.cached.get(stream) {
