@@ -34,6 +34,13 @@ impl Default for CacheBound {
     }
 }
 
+impl CacheBound {
+    /// Returns whether so many states of this size in all are within the bounds.
+    pub(super) fn holds(self, instances: usize, bytes: usize) -> bool {
+        instances <= self.instances && bytes.saturating_add(instances.saturating_mul(OVERHEAD)) <= self.bytes
+    }
+}
+
 /// The memory of an instance besides what was folded into its state: its id, its slot, and the entry of the map.
 const OVERHEAD: usize = 512;
 
@@ -73,13 +80,13 @@ impl Cache {
         self.slots().cached.peek(stream).cloned()
     }
 
-    /// Returns whether so many states of this size in all are within the bounds.
-    pub(super) fn holds(&self, instances: usize, bytes: usize) -> bool {
-        let CacheBound {
-            instances: most,
-            bytes: largest,
-        } = self.bound;
-        instances <= most && bytes.saturating_add(instances.saturating_mul(OVERHEAD)) <= largest
+    /// Returns the bounds of what still has room.
+    pub(super) fn room(&self) -> CacheBound {
+        let instances = self.slots().cached.len();
+        CacheBound {
+            instances: self.bound.instances.saturating_sub(instances),
+            bytes: self.bound.bytes.saturating_sub(self.bytes.load(Ordering::Relaxed)),
+        }
     }
 
     /// Takes the state of `stream` out of the cache, without a turn.

@@ -159,8 +159,8 @@ impl<S: EventStore> Builder<S> {
         Ok(runtime)
     }
 
-    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table and waits for nothing.
-    /// For command lines, schema steps, and programs that look at a store while others work on it.
+    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table, waits for nothing and
+    /// [preloads](Self::preload) nothing. For command lines, schema steps, and programs that look at a store while others work on it.
     ///
     /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
     ///
