@@ -8,3 +8,4 @@ mod random;
 mod spoiled;
 mod states;
 mod support;
+mod verified;
