@@ -51,7 +51,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved, is_archived};
+pub(crate) use states::{Kept, OwnState, RESERVED, SNAPSHOTS, Unreserved, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 

@@ -2,7 +2,7 @@ use bytes::Bytes;
 
 use super::counts::Outcome;
 use super::policy::{BASIS, FingerprintOf, Header, SnapshotPolicy, fnv, mix};
-use crate::store::{Change, StateChange, StateKey};
+use crate::store::{Change, SNAPSHOTS, StateChange, StateKey};
 use crate::{EventSourced, StreamId, Version};
 
 /// A state as it was kept.
@@ -34,7 +34,7 @@ pub(super) fn namespace<A: EventSourced>() -> String {
 }
 
 pub(super) fn namespace_of(fingerprint: u64) -> String {
-    format!("es/snapshot/{fingerprint:016x}")
+    format!("{SNAPSHOTS}{fingerprint:016x}")
 }
 
 pub(super) fn key<A: EventSourced>(stream: &StreamId) -> StateKey {

@@ -13,9 +13,13 @@ pub(crate) const RESERVED: &str = "es";
 /// The kinds of what the framework keeps there that cannot be made again from the log.
 const LASTING: [&str; 1] = [crate::store::caps::KIND];
 
+/// The namespaces of snapshots begin so.
+pub(crate) const SNAPSHOTS: &str = "es/snapshot/";
+
 /// Returns whether an archive keeps the entity: all but the framework's caches.
 pub(crate) fn is_archived(key: &StateKey) -> bool {
-    key.namespace != RESERVED || LASTING.contains(&&*key.kind)
+    let is_kept = key.namespace != RESERVED || LASTING.contains(&&*key.kind);
+    is_kept && !key.namespace.starts_with(SNAPSHOTS)
 }
 
 /// A store of states as it is given to users: without what the framework keeps in it.
