@@ -3,6 +3,7 @@
 mod basics;
 mod board;
 mod builds;
+mod kinds;
 mod preloaded;
 mod random;
 mod spoiled;

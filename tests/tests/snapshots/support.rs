@@ -58,6 +58,9 @@ pub(crate) struct Spy {
     saved: Mutex<Vec<StateChange>>,
     fails: AtomicBool,
     may_save: Semaphore,
+    may_purge: Semaphore,
+    /// The number of purges that have begun.
+    purges: Semaphore,
 }
 
 impl Spy {
@@ -68,6 +71,8 @@ impl Spy {
             saved: Mutex::default(),
             fails: AtomicBool::new(false),
             may_save: Semaphore::new(Semaphore::MAX_PERMITS),
+            may_purge: Semaphore::new(Semaphore::MAX_PERMITS),
+            purges: Semaphore::new(0),
         })
     }
 
@@ -78,6 +83,20 @@ impl Spy {
 
     pub(crate) fn let_go(&self) {
         self.may_save.add_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Purges wait until they are let go.
+    pub(crate) fn hold_purges(&self) {
+        self.may_purge.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Waits for a purge to begin.
+    pub(crate) async fn purge_begins(&self) {
+        self.purges.acquire().await.unwrap().forget();
+    }
+
+    pub(crate) fn let_purges_go(&self) {
+        self.may_purge.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Everything fails, or nothing any more.
@@ -133,6 +152,8 @@ impl StateStore for Spy {
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        self.purges.add_permits(1);
+        let _may = self.may_purge.acquire().await.unwrap();
         self.check()?;
         self.states.purge(purge).await
     }

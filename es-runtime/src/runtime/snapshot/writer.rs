@@ -55,6 +55,10 @@ impl Queue {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.work().is_closed
+    }
+
     /// The number that wait, with the one that is being written.
     pub(super) fn len(&self) -> usize {
         let work = self.work();
