@@ -139,12 +139,14 @@ impl Inner {
             namespace,
             staged,
             mistake,
+            ..
         } = changes;
         if let Some(mistake) = mistake {
             return Err(mistake);
         }
         let mut guard = self.current.lock().await;
-        let Some(current) = guard.as_mut().filter(|current| current.namespace == namespace) else {
+        let Some(current) = guard.as_mut().filter(|current| *current.namespace == *namespace) else {
+            let namespace = namespace.to_string();
             return Err(PersistError::NotRestored { namespace });
         };
         let (mut all, mut parts) = (Vec::with_capacity(staged.len()), Vec::with_capacity(staged.len()));

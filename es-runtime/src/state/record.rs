@@ -199,7 +199,14 @@ impl<E: Entity> Record for Rows<E> {
         check(place.is_some(), staged.needs_it, key)?;
         let place = place.map(|(name, _)| name);
         let after = |name: &'static str, change, payload| StateChange {
-            key: StateKey::new(&*key.namespace, name, &*key.id),
+            key: StateKey {
+                kind: if *key.kind == *name {
+                    Arc::clone(&key.kind)
+                } else {
+                    name.into()
+                },
+                ..key.clone()
+            },
             sequence: self.sequence(name, &key.id) + 1,
             change,
             shape: E::SHAPE_VERSION.into(),

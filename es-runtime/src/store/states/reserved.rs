@@ -18,7 +18,7 @@ pub(crate) const SNAPSHOTS: &str = "es/snapshot/";
 
 /// Returns whether an archive keeps the entity: all but the framework's caches.
 pub(crate) fn is_archived(key: &StateKey) -> bool {
-    let is_kept = key.namespace != RESERVED || LASTING.contains(&&*key.kind);
+    let is_kept = *key.namespace != *RESERVED || LASTING.contains(&&*key.kind);
     is_kept && !key.namespace.starts_with(SNAPSHOTS)
 }
 
