@@ -52,7 +52,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved, has_archived, is_archived};
+pub(crate) use states::{Kept, OwnState, RESERVED, SNAPSHOTS, Unreserved, has_archived, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 

@@ -23,7 +23,7 @@ pub struct Health {
     /// Every [publication](mod@crate::publication) of this runtime, in the order in which they were given to its builder, each named with its
     /// version: `accounts@1`.
     pub publications: Vec<SubscriptionHealth>,
-    /// What became of [snapshots](crate::docs::snapshots).
+    /// The [snapshots](crate::docs::snapshots) used, written and rejected.
     pub snapshots: SnapshotsHealth,
 }
 

@@ -297,12 +297,6 @@ impl Runtime {
         self.0.states.clone()
     }
 
-    /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state
-    /// may then hold events that are gone.
-    pub fn clear_cache(&self) {
-        self.0.cache.clear();
-    }
-
     /// Returns the store, for operations that the runtime has no method for.
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.0.store

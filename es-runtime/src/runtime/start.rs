@@ -57,7 +57,7 @@ pub enum StartError {
         position: Position,
         /// The position of the last event.
         head: Position,
-        /// How long nothing has moved.
+        /// The time for which nothing has moved.
         waited: Duration,
         /// The owner of its lease.
         owner: Option<String>,
@@ -178,8 +178,9 @@ impl<S: EventStore> Builder<S> {
         Ok(runtime)
     }
 
-    /// Opens the runtime like [`start`](Self::start), but runs no projection, process manager or publication: takes no lease, creates no table and waits for nothing.
-    /// For command lines, schema steps, and programs that look at a store while others work on it.
+    /// Opens the runtime like [`start`](Self::start), but runs no projection, process manager or publication: takes no lease,
+    /// creates no table, waits for nothing and [preloads](Self::preload) nothing. For command lines, schema steps, and programs that look at a store
+    /// while others work on it.
     ///
     /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
     ///

@@ -13,6 +13,9 @@ pub(crate) const RESERVED: &str = "es";
 /// The kinds of what the framework keeps there that cannot be made again from the log.
 const LASTING: [&str; 1] = [crate::store::caps::KIND];
 
+/// The namespaces of snapshots begin so.
+pub(crate) const SNAPSHOTS: &str = "es/snapshot/";
+
 /// Returns whether an archive keeps entities of the namespace: not of those below that of the framework, which hold its caches.
 pub(crate) fn has_archived(namespace: &str) -> bool {
     namespace == RESERVED || !is_reserved(namespace)
