@@ -18,8 +18,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::sleep;
 
 use crate::Problem;
+use crate::answer::{self, POSITION, link_to};
 use crate::app::{App, Ends};
-use crate::call::{Call, POSITION};
+use crate::call::Call;
 use crate::commands::Aggregate;
 use crate::errors::{internal, invalid, malformed, of_load, of_store};
 use crate::query::Parameters;
@@ -100,10 +101,8 @@ async fn page(call: Call, of: fn(&Runtime) -> AnyAggregate<'_>, stream: StreamId
     body += "],\"next\":";
     body += &next_json;
     body.push('}');
-    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let mut response = (content_type, body).into_response();
-    let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
-    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+    let mut response = answer::json(body);
+    link_to(next.as_deref(), &mut response);
     response.headers_mut().insert(POSITION, last.0.into());
     Ok(response)
 }

@@ -7,7 +7,6 @@
 mod aggregate;
 mod command;
 mod event;
-pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
