@@ -39,7 +39,7 @@ pub(crate) struct Tail {
 #[derive(Default)]
 struct Watched {
     streams: HashMap<StreamId, broadcast::Sender<Frame>>,
-    /// Whether there is a task that reads.
+    /// True while there is a task that reads.
     is_read: bool,
 }
 
