@@ -58,7 +58,7 @@ Exit status: 0 done, 1 refused or failed, 2 not understood.";
 #[derive(Debug, Parser)]
 #[command(name = "banking", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// Where the events are kept: `memory`, `sqlite:PATH` or `postgres://…`
+    /// The store of the events: `memory`, `sqlite:PATH` or `postgres://…`
     #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:bank.db")]
     store: Store,
 
@@ -82,7 +82,7 @@ enum Command {
         /// Such as ACC-000123
         account: AccountNumber,
         owner: String,
-        /// Who else owns it; may be repeated
+        /// Another owner; may be repeated
         #[arg(long, value_name = "OWNER")]
         joint: Vec<String>,
         /// By how much it may be overdrawn, such as 500.00
@@ -131,7 +131,7 @@ enum Command {
         /// Only what had happened by then, such as 2026-11-21T09:30:00Z
         #[arg(long, value_name = "TIME")]
         at: Option<Timestamp>,
-        /// What each event changed in the account
+        /// Show what each event changed in the account
         #[arg(long)]
         diff: bool,
     },
@@ -149,7 +149,7 @@ enum Command {
     Accounts,
     /// List the richest accounts, from a read model that is kept up to date
     Balances {
-        /// How many
+        /// The number of accounts
         #[arg(long, value_name = "N", default_value_t = 10)]
         top: u32,
     },
@@ -157,13 +157,13 @@ enum Command {
     Totals,
     /// List the newest lines of the general ledger, whose table is written with the events
     Ledger {
-        /// How many
+        /// The number of lines
         #[arg(long, value_name = "N", default_value_t = 10)]
         last: u32,
     },
     /// Show what has happened to all accounts since this was last asked
     Watch {
-        /// Who asks: each name is shown everything, and has its own place
+        /// The name of the reader: each is shown everything, and has its own place
         #[arg(long, value_name = "NAME", default_value = "watch")]
         name: String,
         /// Go on, and show what happens from now on
@@ -183,7 +183,7 @@ enum Projections {
     Run,
     /// Build the balances anew from the first event, while the old ones are shown
     Rebuild {
-        /// How many events in a second at most
+        /// The most events in a second
         #[arg(long, value_name = "EVENTS")]
         throttle: Option<u32>,
     },

@@ -19,7 +19,7 @@ use crate::import::Import;
 use crate::totals::{self, Totals};
 use crate::{Account, Balance};
 
-/// Where the bank keeps its events.
+/// The place of the events of the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Store {
     Memory,

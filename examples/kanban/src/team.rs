@@ -11,7 +11,7 @@ use crate::past::board_at;
 use crate::settings::Settings;
 use crate::{BoardKey, BoardView, CardKey, ColumnKey, Handle, KanbanError};
 
-/// What people do with the boards of one file.
+/// The boards of one file, and the requests of people to them.
 ///
 /// Each request has a name: sent again under it, it is not done again.
 pub struct Team {
