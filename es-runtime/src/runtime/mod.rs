@@ -255,6 +255,10 @@ impl Runtime {
         }
     }
 
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.projections.is_stopped()
+    }
+
     /// The cursors of readers of the log.
     pub(crate) fn cursors(&self) -> Option<Cursors> {
         self.0.cursors.clone()

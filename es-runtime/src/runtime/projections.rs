@@ -321,8 +321,16 @@ impl Runtime {
         for running in self.0.projections.all() {
             projections.push(self.projection_health(running, head).await?);
         }
-        let subscriptions = self.subscriptions_health(Kind::Subscription, head).await?;
-        let process_managers = self.subscriptions_health(Kind::Process, head).await?;
+        let mut subscriptions = Vec::new();
+        for standing in self.0.subscriptions.all() {
+            if standing.kind == Kind::Subscription {
+                subscriptions.push(self.subscription_health(&standing, head).await?);
+            }
+        }
+        let mut process_managers = Vec::new();
+        for registered in &self.0.processes {
+            process_managers.push(self.process_health(registered.name, head).await?);
+        }
         Ok(Health {
             head,
             projections,

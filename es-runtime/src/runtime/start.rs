@@ -13,7 +13,7 @@ use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
 use crate::store::{Checked, StateStore};
 use crate::subscription::{SubscriptionError, Subscriptions};
-use crate::{EventStore, Position, StoreError};
+use crate::{EventStore, Position, StoreError, process};
 
 /// Why a runtime was not started.
 #[derive(Debug, thiserror::Error)]
@@ -151,7 +151,12 @@ impl<S: EventStore> Builder<S> {
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(mut self) -> Result<Runtime, StartError> {
         let preloads = std::mem::take(&mut self.preloads);
-        let runtime = self.checked().await?;
+        let (runtime, processes) = self.checked().await?;
+        for plan in processes {
+            let process = plan.registered.name;
+            let started = plan.start(&runtime).await;
+            started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
         runtime.0.projections.level().await?;
         for preload in preloads {
             preload(&runtime).await?;
@@ -159,8 +164,8 @@ impl<S: EventStore> Builder<S> {
         Ok(runtime)
     }
 
-    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table and waits for nothing.
-    /// For command lines, schema steps, and programs that look at a store while others work on it.
+    /// Opens the runtime like [`start`](Self::start), but runs no projection and no process manager: takes no lease, creates no table
+    /// and waits for nothing. For command lines, schema steps, and programs that look at a store while others work on it.
     ///
     /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
     ///
@@ -171,11 +176,13 @@ impl<S: EventStore> Builder<S> {
         for plan in &mut self.plans {
             plan.runs = false;
         }
-        self.checked().await
+        let (runtime, _processes) = self.checked().await?;
+        Ok(runtime)
     }
 
-    /// Checks the build against the store, and starts the projections that are to run.
-    async fn checked(self) -> Result<Runtime, StartError> {
+    /// Checks the build against the store, and starts the projections that are to run. Returns the process managers too, of which none
+    /// is started.
+    async fn checked(self) -> Result<(Runtime, Vec<process::Plan>), StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
@@ -215,12 +222,7 @@ impl<S: EventStore> Builder<S> {
             subscriptions: Subscriptions::new(),
             processes,
         }));
-        for plan in self.processes {
-            let process = plan.name;
-            let started = plan.start(&runtime).await;
-            started.map_err(|source| StartError::ProcessManager { process, source })?;
-        }
-        Ok(runtime)
+        Ok((runtime, self.processes))
     }
 }
 
