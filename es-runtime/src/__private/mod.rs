@@ -28,6 +28,8 @@ pub use std::vec::Vec;
 
 pub use serde;
 
+pub use crate::nearest::nearest_first;
+
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{
     check, clone_command, command_info, command_name, debug_command, decide, decode_command, deserialize_command,
