@@ -1,0 +1,101 @@
+use std::process::ExitCode;
+
+use clap::error::Error as ClapError;
+use clap::{ArgMatches, Command as ClapCommand, FromArgMatches, Subcommand};
+use es_runtime::{Builder, EventStore, Runtime};
+
+use crate::events::Events;
+use crate::failed::Failed;
+use crate::output::{Form, Output};
+use crate::status::Status;
+use crate::stream::Stream;
+
+/// The operator's commands, as subcommands of a [clap](https://docs.rs/clap) command line.
+///
+/// Flatten them among your own, or nest them below one if a name is taken; then [run](Self::run) the one that was given.
+#[derive(Debug, Clone)]
+pub struct Es(Command);
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Show how far projections and process managers are; the exit status is 3 if one needs attention
+    Status(Status),
+    /// List events of all streams
+    Events(Events),
+    /// List the events of a stream, as they are stored
+    Stream(Stream),
+}
+
+impl Es {
+    /// Runs the command on the store, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot be meant so,
+    /// 3 if it found something that needs attention.
+    ///
+    /// Opens the runtime without [starting](Builder::start) it, so that nothing runs but the command. The result goes to stdout, an error
+    /// to stderr. Events that this build cannot read are no obstacle, except to the commands that read them.
+    pub async fn run<S: EventStore>(self, builder: Builder<S>) -> ExitCode {
+        let mut output = Output::of_process(self.0.form());
+        self.run_to(builder, &mut output).await.into()
+    }
+
+    pub(crate) async fn run_to<S: EventStore>(self, builder: Builder<S>, output: &mut Output<'_>) -> u8 {
+        let done = self.0.run(builder.allow_unreadable_events(), output).await;
+        let written = output.flush();
+        let Err(failed) = done.and(written) else {
+            return 0;
+        };
+        if let Some(message) = failed.message() {
+            output.note(format!("error: {message}"));
+        }
+        failed.status()
+    }
+}
+
+impl Command {
+    fn form(&self) -> Form {
+        match self {
+            Self::Status(status) => status.form,
+            Self::Events(events) => events.form,
+            Self::Stream(stream) => stream.form,
+        }
+    }
+
+    async fn run<S: EventStore>(self, builder: Builder<S>, output: &mut Output<'_>) -> Result<(), Failed> {
+        let runtime = builder.open().await?;
+        let done = self.on(&runtime, output).await;
+        let closed = runtime.shutdown().await;
+        done?;
+        Ok(closed?)
+    }
+
+    async fn on(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
+        match self {
+            Self::Status(status) => status.run(runtime, output).await,
+            Self::Events(events) => events.run(runtime, output).await,
+            Self::Stream(stream) => stream.run(runtime, output).await,
+        }
+    }
+}
+
+impl FromArgMatches for Es {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, ClapError> {
+        Command::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), ClapError> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl Subcommand for Es {
+    fn augment_subcommands(command: ClapCommand) -> ClapCommand {
+        Command::augment_subcommands(command)
+    }
+
+    fn augment_subcommands_for_update(command: ClapCommand) -> ClapCommand {
+        Command::augment_subcommands_for_update(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        Command::has_subcommand(name)
+    }
+}
