@@ -4,9 +4,12 @@ use clap::error::Error as ClapError;
 use clap::{ArgMatches, Command as ClapCommand, FromArgMatches, Subcommand};
 use es_runtime::{Builder, EventStore, Runtime};
 
+use crate::dry_run::DryRun;
 use crate::events::Events;
 use crate::failed::Failed;
+use crate::history::History;
 use crate::output::{Form, Output};
+use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
 
@@ -24,11 +27,17 @@ enum Command {
     Events(Events),
     /// List the events of a stream, as they are stored
     Stream(Stream),
+    /// Show the state of an aggregate, as it is or as it was
+    State(State),
+    /// Show each event of an aggregate with the state after it, or with what it changed
+    History(History),
+    /// Say what a command would do, to the state as it is or as it was; nothing is stored
+    DryRun(DryRun),
 }
 
 impl Es {
     /// Runs the command on the store, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot be meant so,
-    /// 3 if it found something that needs attention.
+    /// 3 if it found something that needs attention, 4 if the domain refuses.
     ///
     /// Opens the runtime without [starting](Builder::start) it, so that nothing runs but the command. The result goes to stdout, an error
     /// to stderr. Events that this build cannot read are no obstacle, except to the commands that read them.
@@ -56,6 +65,9 @@ impl Command {
             Self::Status(status) => status.form,
             Self::Events(events) => events.form,
             Self::Stream(stream) => stream.form,
+            Self::State(state) => state.form,
+            Self::History(history) => history.form,
+            Self::DryRun(dry_run) => dry_run.form,
         }
     }
 
@@ -72,6 +84,9 @@ impl Command {
             Self::Status(status) => status.run(runtime, output).await,
             Self::Events(events) => events.run(runtime, output).await,
             Self::Stream(stream) => stream.run(runtime, output).await,
+            Self::State(state) => state.run(runtime, output).await,
+            Self::History(history) => history.run(runtime, output).await,
+            Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Failed {
     Usage(String),
     /// Something needs attention; the output says what.
     Found,
+    /// The domain refuses it.
+    Refused(String),
 }
 
 impl Failed {
@@ -25,13 +27,14 @@ impl Failed {
             Self::Error(_) => 1,
             Self::Usage(_) => 2,
             Self::Found => 3,
+            Self::Refused(_) => 4,
         }
     }
 
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::Unread | Self::Found => None,
-            Self::Error(message) | Self::Usage(message) => Some(message),
+            Self::Error(message) | Self::Usage(message) | Self::Refused(message) => Some(message),
         }
     }
 

@@ -1,14 +1,19 @@
 #![doc = include_str!("../docs/cli.md")]
 
 mod age;
+mod difference;
+mod dry_run;
 mod es;
 mod events;
 mod failed;
+mod history;
 mod names;
 mod output;
+mod state;
 mod status;
 mod stream;
 mod text;
+mod then;
 
 #[cfg(test)]
 mod tests;

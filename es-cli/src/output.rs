@@ -50,6 +50,11 @@ impl<'w> Output<'w> {
         self.raw_line(&shown(text.as_ref()))
     }
 
+    /// Writes a text of several lines for people.
+    pub(crate) fn lines(&mut self, text: &str) -> Result<(), Failed> {
+        text.lines().try_for_each(|line| self.line(line))
+    }
+
     fn raw_line(&mut self, line: &str) -> Result<(), Failed> {
         let written = self.lines.write_all(line.as_bytes());
         written

@@ -29,11 +29,15 @@ async fn no_text_of_the_store_reaches_the_terminal_as_a_control() {
     }
     for id in HOSTILE {
         let stream = format!("account/{id}");
-        let one: [&[&str]; 4] = [
+        let one: [&[&str]; 8] = [
             &["events"],
             &["events", "--json"],
             &["stream", &stream],
             &["stream", "--json", &stream],
+            &["state", &stream],
+            &["state", "--json", &stream],
+            &["history", &stream],
+            &["history", "--json", "--diff", &stream],
         ];
         for arguments in one {
             let ran = run(bank.builder(), arguments).await;

@@ -3,6 +3,7 @@
 mod bank;
 mod events;
 mod hostile;
+mod instances;
 mod names;
 mod status;
 

@@ -4,7 +4,7 @@ use super::run;
 #[tokio::test]
 async fn a_mistyped_name_is_answered_with_the_nearest() {
     let bank = Bank::seeded().await;
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 9] = [
         (
             &["events", "--type", "deposit"],
             "there is no event `deposit`: the nearest names are `deposited`, `frozen`, `opened`",
@@ -28,6 +28,14 @@ async fn a_mistyped_name_is_answered_with_the_nearest() {
         (
             &["events", "--after", "9223372036854775807"],
             "invalid value '9223372036854775807' for '--after <POSITION>': 9223372036854775807 is not in 0..9223372036854775807",
+        ),
+        (
+            &["dry-run", "account/alice", "withdrew", "{}"],
+            "there is no command `withdrew`: the nearest names are `withdraw`, `open`, `freeze`",
+        ),
+        (
+            &["state", "acount/alice"],
+            "there is no aggregate `acount`: the nearest names are `account`",
         ),
         (&["strem", "account/alice"], "unrecognized subcommand 'strem'"),
     ];
