@@ -9,6 +9,8 @@ use crate::events::Events;
 use crate::failed::Failed;
 use crate::history::History;
 use crate::output::{Form, Output};
+use crate::parked::Parked;
+use crate::projections::Projections;
 use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
@@ -33,13 +35,19 @@ enum Command {
     History(History),
     /// Say what a command would do, to the state as it is or as it was; nothing is stored
     DryRun(DryRun),
+    /// Show projections with their segments, builds and stored versions; the exit status is 3 if one needs attention
+    Projections(Projections),
+    /// Look after the events that projections have parked
+    #[command(subcommand)]
+    Parked(Parked),
 }
 
 impl Es {
     /// Runs the command on the store, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot be meant so,
     /// 3 if it found something that needs attention, 4 if the domain refuses.
     ///
-    /// Opens the runtime without [starting](Builder::start) it, so that nothing runs but the command. The result goes to stdout, an error
+    /// [Opens](Builder::open) the runtime, so that nothing runs but the command. For an order to a projection it is
+    /// [started](Builder::start), as only who runs the projection can carry it out. The result goes to stdout, an error
     /// to stderr. Events that this build cannot read are no obstacle, except to the commands that read them.
     pub async fn run<S: EventStore>(self, builder: Builder<S>) -> ExitCode {
         let mut output = Output::of_process(self.0.form());
@@ -68,11 +76,16 @@ impl Command {
             Self::State(state) => state.form,
             Self::History(history) => history.form,
             Self::DryRun(dry_run) => dry_run.form,
+            Self::Projections(projections) => projections.form,
+            Self::Parked(parked) => parked.form(),
         }
     }
 
     async fn run<S: EventStore>(self, builder: Builder<S>, output: &mut Output<'_>) -> Result<(), Failed> {
-        let runtime = builder.open().await?;
+        let runtime = match &self {
+            Self::Parked(parked) if parked.is_order() => builder.start().await?,
+            _ => builder.open().await?,
+        };
         let done = self.on(&runtime, output).await;
         let closed = runtime.shutdown().await;
         done?;
@@ -87,6 +100,8 @@ impl Command {
             Self::State(state) => state.run(runtime, output).await,
             Self::History(history) => history.run(runtime, output).await,
             Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
+            Self::Projections(projections) => projections.run(runtime, output).await,
+            Self::Parked(parked) => parked.run(runtime, output).await,
         }
     }
 }

@@ -9,6 +9,8 @@ mod failed;
 mod history;
 mod names;
 mod output;
+mod parked;
+mod projections;
 mod state;
 mod status;
 mod stream;

@@ -52,7 +52,7 @@ impl Status {
 
 /// A reader of the log, for people and programs.
 #[derive(Serialize)]
-struct Reader {
+pub(crate) struct Reader {
     name: String,
     kind: &'static str,
     status: Standing,
@@ -97,7 +97,7 @@ impl From<&SubscriptionHealth> for Reader {
 }
 
 impl Reader {
-    fn needs_attention(&self, late: Duration) -> bool {
+    pub(crate) fn needs_attention(&self, late: Duration) -> bool {
         let is_stopped = matches!(self.status, Standing::Held | Standing::Diverged | Standing::Retrying);
         is_stopped || self.parked > 0 || (self.lag_events > 0 && self.lag_seconds >= late.as_secs())
     }

@@ -5,6 +5,7 @@ mod events;
 mod hostile;
 mod instances;
 mod names;
+mod projections;
 mod status;
 
 use std::io::{self, Write};

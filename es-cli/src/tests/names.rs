@@ -4,7 +4,7 @@ use super::run;
 #[tokio::test]
 async fn a_mistyped_name_is_answered_with_the_nearest() {
     let bank = Bank::seeded().await;
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (
             &["events", "--type", "deposit"],
             "there is no event `deposit`: the nearest names are `deposited`, `frozen`, `opened`",
@@ -36,6 +36,14 @@ async fn a_mistyped_name_is_answered_with_the_nearest() {
         (
             &["state", "acount/alice"],
             "there is no aggregate `acount`: the nearest names are `account`",
+        ),
+        (
+            &["projections", "balance"],
+            "there is no projection `balance`: the nearest names are `balances`",
+        ),
+        (
+            &["parked", "retry", "balance@1", "7"],
+            "there is no projection `balance@1`: the nearest names are `balances`",
         ),
         (&["strem", "account/alice"], "unrecognized subcommand 'strem'"),
     ];

@@ -1,10 +1,9 @@
 use std::time::Duration;
 
-use es_tests::waits::LONG;
 use serde_json::json;
-use tokio::time::timeout;
 
-use super::bank::{Bank, Deposit, account};
+use super::bank::Bank;
+use super::projections::{broken, parked};
 use super::run;
 
 #[tokio::test]
@@ -25,24 +24,14 @@ balances@1  projection  standby         0       5  4s        0  -
 
 #[tokio::test]
 async fn the_status_is_3_if_something_is_parked() {
-    let bank = Bank::seeded().await;
-    let runs = bank.builder().start().await.unwrap();
-    let receipt = runs.execute(account("bob"), Deposit { cents: 13 }).await.unwrap();
-    let balances = runs.projections().next().unwrap();
-    balances.wait_for(receipt.position, LONG).await.unwrap();
-    let parked = async {
-        while balances.status().await.unwrap().parked == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(LONG, parked).await.unwrap();
-    runs.shutdown().await.unwrap();
-    let ran = run(bank.builder(), &["status", "--json"]).await;
+    let bank = parked().await;
+    let ran = run(broken(&bank), &["status", "--json"]).await;
     assert_eq!(ran.status, 3, "{ran:?}");
     let lines = ran.json();
-    assert_eq!(lines[0], json!({"kind": "log", "position": 6}));
+    assert_eq!(lines[0], json!({"kind": "log", "position": 7}));
+    let shown = |line: &serde_json::Value| json!([line["name"], line["parked"], line["position"]]);
     assert_eq!(
-        (&lines[1]["name"], &lines[1]["parked"], &lines[1]["position"]),
-        (&json!("balances@1"), &json!(1), &json!(6))
+        lines[1..].iter().map(shown).collect::<Vec<_>>(),
+        [json!(["balances@1", 0, 7]), json!(["unlucky@1", 2, 7])]
     );
 }
