@@ -4,6 +4,7 @@ use clap::error::Error as ClapError;
 use clap::{ArgMatches, Command as ClapCommand, FromArgMatches, Subcommand};
 use es_runtime::{Builder, EventStore, Runtime};
 
+use crate::archive::{Export, Import};
 use crate::dry_run::DryRun;
 use crate::events::Events;
 use crate::failed::Failed;
@@ -14,6 +15,7 @@ use crate::projections::Projections;
 use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
+use crate::verify::Verify;
 
 /// The operator's commands, as subcommands of a [clap](https://docs.rs/clap) command line.
 ///
@@ -40,6 +42,12 @@ enum Command {
     /// Look after the events that projections have parked
     #[command(subcommand)]
     Parked(Parked),
+    /// Fold every stream of every aggregate; the exit status is 3 if one cannot be read
+    Verify(Verify),
+    /// Write the whole store to an archive
+    Export(Export),
+    /// Store an archive, or the rest of it if an import was interrupted
+    Import(Import),
 }
 
 impl Es {
@@ -78,6 +86,9 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.form,
             Self::Projections(projections) => projections.form,
             Self::Parked(parked) => parked.form(),
+            Self::Verify(verify) => verify.form,
+            Self::Export(export) => export.form,
+            Self::Import(import) => import.form,
         }
     }
 
@@ -102,6 +113,9 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
             Self::Projections(projections) => projections.run(runtime, output).await,
             Self::Parked(parked) => parked.run(runtime, output).await,
+            Self::Verify(verify) => verify.run(runtime, output).await,
+            Self::Export(export) => export.run(runtime, output).await,
+            Self::Import(import) => import.run(runtime, output).await,
         }
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/cli.md")]
 
 mod age;
+mod archive;
 mod difference;
 mod dry_run;
 mod es;
@@ -16,6 +17,7 @@ mod status;
 mod stream;
 mod text;
 mod then;
+mod verify;
 
 #[cfg(test)]
 mod tests;

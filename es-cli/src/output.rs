@@ -17,13 +17,13 @@ pub(crate) struct Form {
 
 /// The output of a command.
 pub(crate) struct Output<'w> {
-    lines: BufWriter<Box<dyn Write + 'w>>,
-    notes: Box<dyn Write + 'w>,
+    lines: BufWriter<Box<dyn Write + Send + 'w>>,
+    notes: Box<dyn Write + Send + 'w>,
     json: bool,
 }
 
 impl<'w> Output<'w> {
-    pub(crate) fn new(lines: impl Write + 'w, notes: impl Write + 'w, form: Form) -> Self {
+    pub(crate) fn new(lines: impl Write + Send + 'w, notes: impl Write + Send + 'w, form: Form) -> Self {
         Self {
             lines: BufWriter::new(Box::new(lines)),
             notes: Box::new(notes),

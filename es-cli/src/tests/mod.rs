@@ -1,5 +1,6 @@
 //! Each command on a seeded bank: what people see, what programs read, and the exit status.
 
+mod archive;
 mod bank;
 mod events;
 mod hostile;
