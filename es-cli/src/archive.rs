@@ -64,14 +64,20 @@ impl Export {
 }
 
 impl Import {
+    /// Reads the archive to its end, so that nothing is stored of one that is damaged. What is piped can be read only once.
+    pub(crate) async fn verify(&self) -> Result<(), Failed> {
+        if !is_pipe(&self.file) {
+            verified(&self.file).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn run(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
         let imported = if is_pipe(&self.file) {
             let mut progress = Progress::new(output);
             let import = archive::import(tokio::io::stdin(), runtime);
             import.progress(|so_far| progress.at(so_far)).await
         } else {
-            // Read to its end first, so that nothing is stored of an archive that is damaged.
-            verified(&self.file).await?;
             let mut progress = Progress::new(output);
             let import = archive::import(opened(&self.file).await?, runtime);
             import.progress(|so_far| progress.at(so_far)).await

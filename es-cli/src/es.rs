@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use clap::error::Error as ClapError;
 use clap::{ArgMatches, Command as ClapCommand, FromArgMatches, Subcommand};
-use es_runtime::{Builder, EventStore, Runtime};
+use es_runtime::{Builder, Error, EventStore, Runtime};
 
 use crate::archive::{Export, Import};
 use crate::dry_run::DryRun;
@@ -51,19 +51,31 @@ enum Command {
 }
 
 impl Es {
-    /// Runs the command on the store, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot be meant so,
-    /// 3 if it found something that needs attention, 4 if the domain refuses.
+    /// Runs the command on the store of the builder, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot
+    /// be meant so, 3 if it found something that needs attention, 4 if the domain refuses. The result goes to stdout, an error to stderr.
     ///
     /// [Opens](Builder::open) the runtime, so that nothing runs but the command. For an order to a projection it is
-    /// [started](Builder::start), as only who runs the projection can carry it out. The result goes to stdout, an error
-    /// to stderr. Events that this build cannot read are no obstacle, except to the commands that read them.
-    pub async fn run<S: EventStore>(self, builder: Builder<S>) -> ExitCode {
+    /// [started](Builder::start), as only who runs the projection can carry it out. Events that this build cannot read are no obstacle,
+    /// except to the commands that read them. The store is closed in the end.
+    pub async fn run<S, E>(self, builder: impl Future<Output = Result<Builder<S>, E>>) -> ExitCode
+    where
+        S: EventStore,
+        E: Into<Error>,
+    {
         let mut output = Output::of_process(self.0.form());
         self.run_to(builder, &mut output).await.into()
     }
 
-    pub(crate) async fn run_to<S: EventStore>(self, builder: Builder<S>, output: &mut Output<'_>) -> u8 {
-        let done = self.0.run(builder.allow_unreadable_events(), output).await;
+    pub(crate) async fn run_to<S, E>(
+        self,
+        builder: impl Future<Output = Result<Builder<S>, E>>,
+        output: &mut Output<'_>,
+    ) -> u8
+    where
+        S: EventStore,
+        E: Into<Error>,
+    {
+        let done = self.0.run(builder, output).await;
         let written = output.flush();
         let Err(failed) = done.and(written) else {
             return 0;
@@ -92,7 +104,21 @@ impl Command {
         }
     }
 
-    async fn run<S: EventStore>(self, builder: Builder<S>, output: &mut Output<'_>) -> Result<(), Failed> {
+    async fn run<S, E>(
+        self,
+        builder: impl Future<Output = Result<Builder<S>, E>>,
+        output: &mut Output<'_>,
+    ) -> Result<(), Failed>
+    where
+        S: EventStore,
+        E: Into<Error>,
+    {
+        if let Self::Import(import) = &self {
+            // Before anything is made of the store.
+            import.verify().await?;
+        }
+        let builder = builder.await.map_err(|error| Failed::of(&error.into()))?;
+        let builder = builder.allow_unreadable_events();
         let runtime = match &self {
             Self::Parked(parked) if parked.is_order() => builder.start().await?,
             _ => builder.open().await?,

@@ -4,6 +4,8 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::io;
 
+use es_runtime::Error;
+
 /// The end of a command that did not simply succeed.
 #[derive(Debug)]
 pub(crate) enum Failed {
@@ -36,6 +38,12 @@ impl Failed {
             Self::Unread | Self::Found => None,
             Self::Error(message) | Self::Usage(message) | Self::Refused(message) => Some(message),
         }
+    }
+
+    /// The end of a command whose store could not be opened.
+    pub(crate) fn of(error: &Error) -> Self {
+        // The one form of it that has its causes.
+        Self::Error(format!("{error:?}").replace("\n  caused by: ", ": "))
     }
 
     /// The end of a command whose output could not be written.

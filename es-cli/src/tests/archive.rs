@@ -1,9 +1,15 @@
+use std::io;
+
 use es_runtime::store::Append;
-use es_runtime::{AppendId, EventId, EventStore as _, ExpectedVersion, Metadata, NewEvent, StreamId};
+use es_runtime::{
+    AppendId, EventId, EventStore as _, ExpectedVersion, MemoryStore, Metadata, NewEvent, StoreError, StoreErrorKind,
+    StreamId,
+};
 use serde_json::json;
 
 use super::bank::Bank;
-use super::run;
+use super::{Written, parse, run};
+use crate::output::{Form, Output};
 
 #[tokio::test]
 async fn a_store_moves_through_a_file_once_and_whole() {
@@ -55,6 +61,11 @@ async fn nothing_is_stored_of_an_archive_that_is_damaged_at_its_end() {
         assert!(ran.notes.contains("before its last line"), "{}", ran.notes);
     }
     assert_eq!(run(copy.builder(), &["events"]).await.out, "");
+    let never = async { panic!("the store is not even opened") };
+    let import = parse(&["import", file]).unwrap();
+    let mut output = Output::new(io::sink(), io::sink(), Form { json: false });
+    let status = import.run_to::<MemoryStore, StoreError>(never, &mut output).await;
+    assert_eq!(status, 1);
     let missing = run(copy.builder(), &["import", "/no/such/file"]).await;
     assert!(missing.notes.starts_with("error: /no/such/file: "), "{missing:?}");
 }
@@ -90,5 +101,24 @@ async fn a_stream_that_cannot_be_read_is_found_and_is_no_obstacle() {
             .await
             .status,
         0
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_is_said_with_the_cause() {
+    let broken = async {
+        let cause = io::Error::other("the disk is gone");
+        Err::<es_runtime::Builder<MemoryStore>, _>(
+            StoreError::new(StoreErrorKind::Unavailable, "no store").caused_by(cause),
+        )
+    };
+    let notes = Written::default();
+    let mut output = Output::new(io::sink(), notes.clone(), Form { json: false });
+    assert_eq!(parse(&["status"]).unwrap().run_to(broken, &mut output).await, 1);
+    drop(output);
+    let text = notes.text();
+    assert!(
+        text.contains("no store") && text.contains("the disk is gone") && text.lines().count() == 1,
+        "{text}"
     );
 }

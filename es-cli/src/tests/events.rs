@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::bank::{Bank, Deposit, Open, account};
-use super::{Written, parse, run};
+use super::{Written, parse, ready, run};
 use crate::output::{Form, Output};
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn one_who_follows_sees_what_comes() {
     let (builder, lines) = (bank.builder(), written.clone());
     let follower = async {
         let mut output = Output::new(lines, std::io::sink(), Form { json: true });
-        es.run_to(builder, &mut output).await
+        es.run_to(ready(builder), &mut output).await
     };
     let lines = async |count| {
         while written.text().lines().count() < count {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use proptest::prelude::*;
 
 use super::bank::{Bank, Open, account};
-use super::{parse, run};
+use super::{parse, ready, run};
 use crate::output::{Form, Output};
 use crate::text::{raw, shown};
 
@@ -100,6 +100,6 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     ] {
         let es = parse(arguments).unwrap();
         let mut output = Output::new(Gone, io::sink(), Form { json: false });
-        assert_eq!(es.run_to(bank.builder(), &mut output).await, 0, "{arguments:?}");
+        assert_eq!(es.run_to(ready(bank.builder()), &mut output).await, 0, "{arguments:?}");
     }
 }

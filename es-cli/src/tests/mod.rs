@@ -65,6 +65,11 @@ fn parse(arguments: &[&str]) -> Result<Es, clap::Error> {
     Cli::try_parse_from(program.chain(arguments)).map(|cli| cli.es)
 }
 
+/// The builder, for which there is nothing to wait.
+async fn ready<S: EventStore>(builder: Builder<S>) -> es_runtime::Result<Builder<S>> {
+    Ok(builder)
+}
+
 /// Runs the command with these arguments.
 async fn run<S: EventStore>(builder: Builder<S>, arguments: &[&str]) -> Ran {
     let es = match parse(arguments) {
@@ -80,7 +85,7 @@ async fn run<S: EventStore>(builder: Builder<S>, arguments: &[&str]) -> Ran {
     let (out, notes) = (Written::default(), Written::default());
     let json = arguments.contains(&"--json");
     let mut output = Output::new(out.clone(), notes.clone(), Form { json });
-    let status = es.run_to(builder, &mut output).await;
+    let status = es.run_to(ready(builder), &mut output).await;
     drop(output);
     Ran {
         status,
