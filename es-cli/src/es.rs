@@ -51,6 +51,11 @@ enum Command {
 }
 
 impl Es {
+    /// Returns whether the command is meant for a store that need not exist yet, as an import is.
+    pub fn may_create(&self) -> bool {
+        matches!(self.0, Command::Import(_))
+    }
+
     /// Runs the command on the store of the builder, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot
     /// be meant so, 3 if it found something that needs attention, 4 if the domain refuses. The result goes to stdout, an error to stderr.
     ///
