@@ -37,7 +37,10 @@ impl Projections {
         let mut found = false;
         for projection in named(runtime, self.name.as_deref())? {
             let (health, versions) = (projection.status().await?, projection.versions().await?);
-            found |= Reader::from(&health).needs_attention(self.late.0);
+            let info = runtime.catalog().projections.iter();
+            let info = info.filter(|info| info.name == health.name);
+            let mut info = info.filter(|info| info.version == health.version);
+            found |= info.any(|info| Reader::of(&health, info).needs_attention(self.late.0));
             if output.is_json() {
                 output.json(&json(&health, &versions))?;
             } else {

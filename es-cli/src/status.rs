@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use es_runtime::Runtime;
 use es_runtime::projection::{Failure, ProjectionHealth, Status as Standing};
+use es_runtime::runtime::ProjectionInfo;
 use es_runtime::subscription::SubscriptionHealth;
 use serde::Serialize;
 use serde_json::json;
@@ -22,7 +23,9 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) async fn run(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
         let health = runtime.health().await?;
-        let projections = health.projections.iter().map(Reader::from);
+        let catalog = runtime.catalog().projections.iter();
+        let projections = health.projections.iter().zip(catalog);
+        let projections = projections.map(|(health, info)| Reader::of(health, info));
         let process_managers = health.process_managers.iter().map(Reader::from);
         let readers: Vec<_> = projections.chain(process_managers).collect();
         if output.is_json() {
@@ -62,10 +65,12 @@ pub(crate) struct Reader {
     parked: u64,
     owner: Option<String>,
     error: Option<String>,
+    /// True if only the processes that run it know how far it is.
+    in_memory: bool,
 }
 
-impl From<&ProjectionHealth> for Reader {
-    fn from(health: &ProjectionHealth) -> Self {
+impl Reader {
+    pub(crate) fn of(health: &ProjectionHealth, info: &ProjectionInfo) -> Self {
         Self {
             name: format!("{}@{}", health.name, health.version),
             kind: "projection",
@@ -76,6 +81,7 @@ impl From<&ProjectionHealth> for Reader {
             parked: health.parked,
             owner: health.owner.clone(),
             error: health.last_error.as_ref().map(text),
+            in_memory: info.in_memory,
         }
     }
 }
@@ -92,6 +98,7 @@ impl From<&SubscriptionHealth> for Reader {
             parked: health.parked,
             owner: health.owner.clone(),
             error: health.last_error.as_ref().map(text),
+            in_memory: false,
         }
     }
 }
@@ -99,10 +106,16 @@ impl From<&SubscriptionHealth> for Reader {
 impl Reader {
     pub(crate) fn needs_attention(&self, late: Duration) -> bool {
         let is_stopped = matches!(self.status, Standing::Held | Standing::Diverged | Standing::Retrying);
-        is_stopped || self.parked > 0 || (self.lag_events > 0 && self.lag_seconds >= late.as_secs())
+        let is_late = self.lag_events > 0 && self.lag_seconds >= late.as_secs();
+        !self.in_memory && (is_stopped || self.parked > 0 || is_late)
     }
 
     fn row(&self) -> Vec<String> {
+        if self.in_memory {
+            let unknown = std::iter::repeat_n("-".to_owned(), 5);
+            let known = [&*self.name, self.kind, "in memory"].map(str::to_owned);
+            return known.into_iter().chain(unknown).collect();
+        }
         vec![
             self.name.clone(),
             self.kind.to_owned(),
