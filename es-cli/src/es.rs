@@ -15,6 +15,7 @@ use crate::projections::Projections;
 use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
+use crate::trace::Trace;
 use crate::verify::Verify;
 
 /// The operator's commands, as subcommands of a [clap](https://docs.rs/clap) command line.
@@ -37,6 +38,8 @@ enum Command {
     History(History),
     /// Say what a command would do, to the state as it is or as it was; nothing is stored
     DryRun(DryRun),
+    /// Show the events that follow from one request, each below the one that caused it
+    Trace(Trace),
     /// Show projections with their segments, builds and stored versions; the exit status is 3 if one needs attention
     Projections(Projections),
     /// Look after the events that projections have parked
@@ -101,6 +104,7 @@ impl Command {
             Self::State(state) => state.form,
             Self::History(history) => history.form,
             Self::DryRun(dry_run) => dry_run.form,
+            Self::Trace(trace) => trace.form,
             Self::Projections(projections) => projections.form,
             Self::Parked(parked) => parked.form(),
             Self::Verify(verify) => verify.form,
@@ -142,6 +146,7 @@ impl Command {
             Self::State(state) => state.run(runtime, output).await,
             Self::History(history) => history.run(runtime, output).await,
             Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
+            Self::Trace(trace) => trace.run(runtime, output).await,
             Self::Projections(projections) => projections.run(runtime, output).await,
             Self::Parked(parked) => parked.run(runtime, output).await,
             Self::Verify(verify) => verify.run(runtime, output).await,

@@ -17,6 +17,7 @@ mod status;
 mod stream;
 mod text;
 mod then;
+mod trace;
 mod verify;
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod instances;
 mod names;
 mod projections;
 mod status;
+mod trace;
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
