@@ -7,7 +7,6 @@
 mod aggregate;
 mod command;
 mod event;
-pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
@@ -29,6 +28,8 @@ pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use serde;
+
+pub use crate::nearest::nearest_first;
 
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{

@@ -15,7 +15,6 @@ use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
-    pub(crate) name: &'static str,
     pub(crate) registered: Registered,
     /// The aggregates of which it hears, or to which it sends.
     pub(crate) aggregates: Vec<&'static str>,
@@ -29,8 +28,8 @@ impl Plan {
     pub(crate) fn of<P: ProcessManager>(beginning: Beginning) -> Self {
         let reactions = Arc::new(Reactions::<P>::of());
         Self {
-            name: P::NAME,
             registered: Registered {
+                name: P::NAME,
                 process: TypeId::of::<P>(),
                 reactions: Arc::clone(&reactions) as Arc<dyn Any + Send + Sync>,
             },
@@ -47,6 +46,7 @@ impl Plan {
 /// A process manager of a runtime.
 #[derive(Clone)]
 pub(crate) struct Registered {
+    pub(crate) name: &'static str,
     process: TypeId,
     reactions: Arc<dyn Any + Send + Sync>,
 }

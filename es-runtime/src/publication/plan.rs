@@ -31,6 +31,11 @@ impl Plan {
         }
     }
 
+    /// The name of its cursor.
+    pub(crate) fn cursor(&self) -> String {
+        cursor(self.name, self.version)
+    }
+
     pub(crate) async fn start(self, runtime: &Runtime) -> Result<(), StartError> {
         (self.start)(runtime).await
     }
@@ -38,7 +43,11 @@ impl Plan {
 
 /// The name by which the cursor of a publication is known among those of publications.
 pub(crate) fn cursor_of<P: Publication>() -> String {
-    format!("{}@{}", P::NAME, P::VERSION)
+    cursor(P::NAME, P::VERSION)
+}
+
+fn cursor(name: &str, version: u32) -> String {
+    format!("{name}@{version}")
 }
 
 /// Publishes what a handler of batches is given, one batch after the other.

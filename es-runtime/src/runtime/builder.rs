@@ -152,9 +152,9 @@ impl<S: EventStore> Builder<S> {
     #[track_caller]
     pub fn process_manager<P: ProcessManager>(mut self, beginning: Beginning) -> Self {
         let plan = process::Plan::of::<P>(beginning);
-        let name = plan.name;
+        let name = plan.registered.name;
         assert!(
-            !self.processes.iter().any(|other| other.name == name),
+            !self.processes.iter().any(|other| other.registered.name == name),
             "two process managers are named `{name}`: give one of them another name"
         );
         let registered = self.aggregates.iter().map(|known| known.category);

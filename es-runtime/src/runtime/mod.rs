@@ -135,6 +135,8 @@ struct Inner {
     projections: Projections,
     subscriptions: Subscriptions,
     processes: Vec<process::Registered>,
+    /// The names of the cursors of its publications.
+    publications: Vec<String>,
 }
 
 impl Runtime {
@@ -280,6 +282,10 @@ impl Runtime {
                 P::NAME
             ),
         }
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.projections.is_stopped()
     }
 
     /// The cursors of readers of the log.

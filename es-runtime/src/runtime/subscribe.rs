@@ -8,7 +8,10 @@ use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
     Buffer, Cursor, Deliveries, Kind, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
-use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, process};
+use crate::{
+    BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, StoreErrorKind,
+    process,
+};
 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
@@ -71,29 +74,31 @@ impl Runtime {
 }
 
 impl Runtime {
-    pub(super) async fn subscriptions_health(
+    /// Returns the status of a process manager or a publication, whether this runtime runs it or not.
+    pub(super) async fn registered_health(
         &self,
         kind: Kind,
+        name: &str,
         head: Position,
-    ) -> Result<Vec<SubscriptionHealth>, StoreError> {
-        let mut all = Vec::new();
-        for standing in self
-            .0
-            .subscriptions
-            .all()
-            .into_iter()
+    ) -> Result<SubscriptionHealth, StoreError> {
+        let running = self.0.subscriptions.all().into_iter();
+        let own = running
             .filter(|standing| standing.kind == kind)
-        {
-            all.push(self.subscription_health(&standing, head).await?);
-        }
-        Ok(all)
+            .find(|standing| standing.name == name);
+        let standing = own.unwrap_or_else(|| Subscriptions::standing(kind, name, &self.0.clock));
+        self.subscription_health(&standing, head).await
     }
 
-    async fn subscription_health(&self, standing: &Standing, head: Position) -> Result<SubscriptionHealth, StoreError> {
-        let Some(cursors) = &self.0.cursors else {
-            unreachable!("it was started on these")
-        };
+    pub(super) async fn subscription_health(
+        &self,
+        standing: &Standing,
+        head: Position,
+    ) -> Result<SubscriptionHealth, StoreError> {
         let state = standing.state().clone();
+        let Some(cursors) = &self.0.cursors else {
+            let message = format!("the store keeps no cursors, where `{}` would have one", standing.name);
+            return Err(StoreError::new(StoreErrorKind::Rejected, message));
+        };
         let (status, position) = match cursors.seen(&standing.reader).await {
             Ok(checkpoint) => (state.status, position_of(checkpoint)),
             Err(CheckpointError::Diverged { position, .. }) => (Status::Diverged, position),

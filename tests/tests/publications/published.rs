@@ -175,7 +175,11 @@ async fn open_publishes_nothing() {
     let builder = Runtime::builder(store).publication::<Accounts>(sink.clone(), Beginning::Start);
     let runtime = builder.open().await.unwrap();
     account_with(&runtime, 5).await;
-    assert!(runtime.health().await.unwrap().publications.is_empty());
+    let health = runtime.health().await.unwrap();
+    assert_eq!(
+        (health.publications[0].status, &health.publications[0].owner),
+        (Status::Standby, &None)
+    );
     assert!(runtime.publication::<Accounts>().is_none());
     assert!(sink.messages().is_empty());
 }

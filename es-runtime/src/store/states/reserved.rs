@@ -23,7 +23,7 @@ pub(crate) fn has_archived(namespace: &str) -> bool {
 
 /// Returns whether an archive keeps the entity: all but the framework's caches.
 pub(crate) fn is_archived(key: &StateKey) -> bool {
-    has_archived(&key.namespace) && (key.namespace != RESERVED || LASTING.contains(&&*key.kind))
+    has_archived(&key.namespace) && (*key.namespace != *RESERVED || LASTING.contains(&&*key.kind))
 }
 
 /// A store of states as it is given to users: without what the framework keeps in it.

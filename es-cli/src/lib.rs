@@ -1,0 +1,26 @@
+#![doc = include_str!("../docs/cli.md")]
+
+mod age;
+mod archive;
+mod difference;
+mod dry_run;
+mod es;
+mod events;
+mod failed;
+mod history;
+mod names;
+mod output;
+mod parked;
+mod projections;
+mod state;
+mod status;
+mod stream;
+mod text;
+mod then;
+mod trace;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use es::Es;
