@@ -13,7 +13,7 @@ use crate::message::{Message, Words};
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[projection]",
     arguments: &[
         "name",
