@@ -100,25 +100,30 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
     }
 
     /// Ends the instance, whatever it waits for: its timers and the commands that are not executed are given up, and what it has parked
-    /// is skipped. The reason is stored with its last step.
+    /// is skipped, also if it could not begin. The reason is stored with its last step.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ProcessError::NotFound) if it does not run.
+    /// [`NotFound`](ProcessError::NotFound) if it does not run, and has parked nothing; [`Order`](ProcessError::Order) if another process
+    /// runs the process manager, so that what is parked is not skipped: the instance has ended then, and the same again skips it.
     pub async fn end(&self, id: P::Id, reason: impl Into<String>) -> Result<(), ProcessError> {
         let (id, reason) = (id.to_string(), reason.into());
-        loop {
+        let ran = loop {
             let last = self.load(&id).await?;
             if last.state.is_none() {
-                return Err(ProcessError::NotFound { process: P::NAME, id });
+                break false;
             }
             let ended = append(self.runtime, last.ended(reason.clone())).await;
             if ended.map_err(|halt| halted::<P>(&id, halt))?.is_some() {
-                break;
+                break true;
             }
+        };
+        let mut parked = self.parked().await?;
+        parked.retain(|(key, _)| *key == id);
+        if !ran && parked.is_empty() {
+            return Err(ProcessError::NotFound { process: P::NAME, id });
         }
-        let parked = self.parked().await?;
-        for (_, parked) in parked.into_iter().filter(|(key, _)| *key == id) {
+        for (_, parked) in parked {
             self.subscription()?.skip(parked.position, reason.as_str()).await?;
         }
         Ok(())
@@ -220,7 +225,7 @@ impl<'h, P: ProcessManager> IntoFuture for ListInstances<'h, '_, P> {
         let Self { handle, stuck_for } = self;
         Box::pin(async move {
             let runtime = handle.runtime;
-            let index = Index::new(P::NAME, runtime.own_states());
+            let index = Index::new(P::NAME, runtime.all_states());
             let running = index
                 .running(&**runtime.store())
                 .await
