@@ -98,7 +98,7 @@ impl Index {
     }
 
     /// Takes note of a step in memory alone.
-    pub(crate) fn saw(&self, step: &Brief) {
+    fn saw(&self, step: &Brief) {
         let Known { instances, due, epoch } = &mut *self.known();
         if instances
             .get(&step.key)
@@ -113,7 +113,7 @@ impl Index {
             is_running,
             due: at,
         };
-        // What has ended is remembered only until all of it was read: an older step may be read then.
+        // An ended instance is remembered only until all of it was read: an older step may be read then.
         let before = if is_running || epoch.is_none() {
             instances.insert(step.key.clone(), entry)
         } else {

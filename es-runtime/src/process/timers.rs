@@ -1,11 +1,12 @@
 //! Has instances hear their timers when these are due, by the store's clock.
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::ProcessManager;
@@ -28,11 +29,12 @@ const SHORTEST: Duration = Duration::from_millis(5);
 const AT_ONCE: usize = 64;
 const MOST: usize = 1_000;
 
-/// How often what the store remembers of ended instances is removed, and how long it is kept: longer than the log is behind.
+/// The time from one removal of ended instances from the index to the next, and the time for which it remembers them: longer than the
+/// log is behind.
 const TIDYING: Duration = Duration::from_secs(60 * 60);
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is known from one look to the next.
+/// The knowledge that is kept from one look to the next.
 #[derive(Default)]
 struct Memory {
     stuck: HashMap<String, Stuck>,
@@ -88,8 +90,9 @@ async fn turn<P: ProcessManager>(
     due.retain(|key| stuck.get(key).is_none_or(|stuck| stuck.again <= begun));
     let is_more = due.len() >= MOST;
     let fired = stream::iter(due).map(|key| async {
-        let fired = engine.fire(&key, now).await;
-        (key, fired)
+        let fired = AssertUnwindSafe(engine.fire(&key, now)).catch_unwind().await;
+        let panicked = |panic: Box<dyn Any + Send>| Err(Halt::Never(format!("it panicked: {}", text_of(&*panic))));
+        (key, fired.unwrap_or_else(panicked))
     });
     let mut fired = fired.buffer_unordered(AT_ONCE);
     while let Some((key, fired)) = fired.next().await {
@@ -138,15 +141,13 @@ impl<P: ProcessManager> Engine<P> {
                 causation: last.id,
                 metadata: last.metadata.clone(),
             };
-            let step = catch_unwind(AssertUnwindSafe(|| self.reactions.due(&last, place, &origin)));
-            let step = step.map_err(|panic| Halt::Never(format!("a reaction panicked: {}", text_of(&*panic))))?;
-            last = match append(&runtime, step?).await? {
+            let step = self.reactions.due(&last, place, &origin)?;
+            last = match append(&runtime, step).await? {
                 Some(last) => last,
                 None => load(&**runtime.store(), &stream).await?,
             };
         }
-        self.index.saw(&Brief::of(&last));
-        Ok(())
+        self.index.note(&Brief::of(&last)).await
     }
 }
 

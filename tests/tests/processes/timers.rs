@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use es_runtime::Stored;
 use es_runtime::prelude::*;
-use es_runtime::process::{Cause, Instance, InstanceStatus, ProcessError};
+use es_runtime::process::{Cause, Instance, InstanceStatus, ProcessError, ProcessState};
 use es_runtime::store::ProjectionStore;
 use es_runtime::testing::ManualClock;
 use es_tests::bank::{Account, Deposit, account_with, balance};
 use es_tests::waits::LONG;
 use es_tests::{on_every_store, scaled};
+use serde::{Deserialize, Serialize};
 
 use super::by_hand::{Cancel, Cancelled, HOUR, Request, Requested, TransferRequest};
+use super::parked::{is_broken, set_broken};
 
 type Store = Arc<dyn ProjectionStore>;
 
@@ -57,6 +60,46 @@ impl Saving {
 
     #[on]
     fn cancelled(self, _: Cancelled) -> Option<Self> {
+        None
+    }
+}
+
+/// Waits for an hour, and ends. Panics when it is read for a broken account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Id<Account>", into = "Id<Account>")]
+pub(crate) struct Brittle(Id<Account>);
+
+impl From<Id<Account>> for Brittle {
+    fn from(account: Id<Account>) -> Self {
+        assert!(!is_broken(account), "the account is broken");
+        Self(account)
+    }
+}
+
+impl From<Brittle> for Id<Account> {
+    fn from(brittle: Brittle) -> Self {
+        brittle.0
+    }
+}
+
+impl Stored for Brittle {
+    const NAME: &'static str = "brittle";
+}
+
+impl ProcessState for Brittle {
+    type Id = Id<TransferRequest>;
+}
+
+#[process_manager]
+impl Brittle {
+    #[on]
+    fn requested(event: Requested, todo: &mut Todo<Self>) -> Self {
+        todo.remind(HOUR, Once { times: 1 });
+        Brittle(event.from)
+    }
+
+    #[on]
+    fn once(self, _: Due<Once>) -> Option<Self> {
         None
     }
 }
@@ -170,6 +213,34 @@ on_every_store! {
         let stuck = second.process_manager::<Saving>().list().stuck_for(HOUR).await.unwrap();
         assert_eq!(stuck.len(), 0, "by the clock of this runtime they are of the future");
         second.shutdown().await.unwrap();
+    }
+
+    async fn a_timer_that_panics_keeps_no_other_from_being_heard(store: _, clock: _) {
+        let builder = Runtime::builder(Arc::clone(&store)).process_manager::<Brittle>(Beginning::Start);
+        let runtime = builder.start().await.unwrap();
+        let brittle = runtime.process_manager::<Brittle>();
+        let (good, bad) = (account_with(&runtime, 0).await, account_with(&runtime, 0).await);
+        let (first, second) = (save(&runtime, bad).await, save(&runtime, good).await);
+        let wait_for = async |id, ended| {
+            let is_so = async || {
+                let instance = brittle.get(id).await.unwrap();
+                instance.is_some_and(|instance| instance.state.is_none() == ended)
+            };
+            let waited = tokio::time::timeout(LONG, async {
+                while !is_so().await {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            });
+            assert!(waited.await.is_ok(), "never: {:?}", runtime.health().await);
+        };
+        wait_for(first, false).await;
+        wait_for(second, false).await;
+        set_broken(bad, true);
+        clock.advance(HOUR * 2);
+        wait_for(second, true).await;
+        set_broken(bad, false);
+        wait_for(first, true).await;
+        runtime.shutdown().await.unwrap();
     }
 
     async fn an_instance_is_ended_by_hand(store: _, clock: _) {
