@@ -18,7 +18,7 @@ use crate::{AppendId, RecordedEvent, StreamId, UnreadableEvent};
 /// The instances of a process manager that are worked on side by side.
 pub(crate) const AT_ONCE: u16 = 64;
 
-/// What an event of the log means for one instance.
+/// An event of the log as it concerns one instance.
 pub(crate) struct Item<P> {
     /// The instance's id as text.
     pub(crate) key: String,
@@ -58,7 +58,7 @@ pub(crate) fn read<P: ProcessManager>(
     Ok(heard.map(item).collect())
 }
 
-/// What works on the instances of `P`.
+/// Works on the instances of `P`.
 pub(crate) struct Engine<P: ProcessManager> {
     pub(crate) reactions: Arc<Reactions<P>>,
     pub(crate) runtime: WeakRuntime,
@@ -105,13 +105,14 @@ impl<P: ProcessManager> Engine<P> {
                     P::NAME
                 )));
             };
+            let stream = last.stream.clone();
             let answering = Answering {
                 runtime: runtime.clone(),
-                last: Arc::new(last.clone()),
+                last,
             };
             last = match (on.execute)(answering).await? {
                 Some(last) => last,
-                None => load(&**runtime.store(), &last.stream).await?,
+                None => load(&**runtime.store(), &stream).await?,
             };
         }
         Ok(())

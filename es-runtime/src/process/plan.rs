@@ -1,4 +1,4 @@
-//! What a builder knows of its process managers, and how they are started.
+//! The process managers of a builder, and their start.
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -67,7 +67,7 @@ async fn run<P: ProcessManager>(
     let engine = Arc::new(Engine {
         reactions: Arc::clone(&reactions),
         runtime: runtime.downgrade(),
-        index: Index::new(P::NAME, runtime.own_states()),
+        index: Index::new(P::NAME, runtime.all_states()),
     });
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));

@@ -265,11 +265,6 @@ impl Runtime {
         self.0.clock.now()
     }
 
-    /// The store of states with what the framework keeps there.
-    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
-        self.0.states.clone()
-    }
-
     /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state
     /// may then hold events that are gone.
     pub fn clear_cache(&self) {
