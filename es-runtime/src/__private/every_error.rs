@@ -14,7 +14,6 @@ use crate::{
 /// Adds samples to a list, each under the name of its variant, and checks that no variant is without.
 macro_rules! samples {
     ($list:ident, $error:ident { $($variant:ident = $sample:expr;)* }) => {
-        #[allow(unreachable_patterns, reason = "several samples of one variant")]
         let _every_variant = |error: &$error| match error {
             $($error::$variant { .. } => (),)*
         };
@@ -22,14 +21,14 @@ macro_rules! samples {
     };
 }
 
-/// What a sample is called, and the sample.
+/// A sample with its name.
 type Named<E> = (String, E);
 
 fn stream() -> StreamId {
     StreamId::new("account", "alice")
 }
 
-/// What no stranger may read.
+/// Text that no stranger may read.
 const SECRET: &str = "secret";
 
 fn store_errors() -> Vec<Named<StoreError>> {

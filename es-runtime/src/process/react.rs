@@ -39,7 +39,7 @@ pub(crate) enum Unfit {
     Encode(#[from] EncodeError),
 }
 
-/// What an event did to an instance.
+/// The effect of an event on an instance.
 pub(crate) enum Reacted<P> {
     /// There is no instance, and the event does not begin one.
     Ignored,

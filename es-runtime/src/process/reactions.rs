@@ -1,4 +1,4 @@
-//! What a process manager reacts to, as data.
+//! The reactions of a process manager, as data.
 
 use std::any::Any;
 use std::fmt;

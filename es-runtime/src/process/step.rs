@@ -147,7 +147,7 @@ pub(crate) struct Last<P> {
     pub(crate) since: Timestamp,
 }
 
-/// What cannot be read of a step.
+/// The part of a step that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnreadableStep {
     /// It is not of the engine's shape.
@@ -163,7 +163,7 @@ pub(crate) enum UnreadableStep {
     },
 }
 
-/// What has to be known of a step without its state.
+/// A step without its state, as far as it has to be known then.
 #[derive(Debug, Clone)]
 pub(crate) struct Brief {
     /// The instance's id as text.
@@ -199,7 +199,7 @@ impl Brief {
         }
     }
 
-    /// Whether it runs, and when its first timer is due.
+    /// Returns whether it runs, and the time at which its first timer is due.
     pub(crate) fn stands(&self) -> (bool, Option<Timestamp>) {
         (self.is_running, self.due)
     }
@@ -273,7 +273,7 @@ pub(crate) struct Next<P> {
 }
 
 impl<P: ProcessManager> Next<P> {
-    /// What is appended to the stream of the instance, where its last step must be the one that this one follows.
+    /// The append to the stream of the instance, where its last step must be the one that this one follows.
     pub(crate) fn part(&mut self, id: EventId) -> Result<StreamAppend, EncodeError> {
         let (before, last) = (Version(self.last.version.0 - 1), self.last.id);
         Ok(StreamAppend {

@@ -57,7 +57,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// What a handler has returned. A process manager says whether it is worth another attempt.
+    /// The failure that a handler has returned. A process manager says whether it is worth another attempt.
     fn of(error: &Error) -> Self {
         let text = chain(error.as_std());
         match error.downcast_ref::<Halt>() {
