@@ -175,7 +175,7 @@ impl Index {
                 key,
                 version: Version(change.sequence),
                 is_running: true,
-                has_pending: false,
+                has_work: false,
                 due: kept.due,
             });
         }

@@ -55,7 +55,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    fn metadata(&self) -> Metadata {
+    pub(crate) fn metadata(&self) -> Metadata {
         let mut metadata = Metadata::EMPTY;
         metadata.set_causation_id(self.causation.to_string());
         let carried = self.metadata.correlation_id().map(ToOwned::to_owned);

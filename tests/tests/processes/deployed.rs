@@ -123,16 +123,19 @@ on_every_store! {
         let builder = Runtime::builder(Arc::clone(&store)).process_manager::<after::Savings>(Beginning::Start);
         let new = builder.start().await.unwrap();
         let savings = new.process_manager::<after::Savings>();
-        let mut error = String::new();
+        let status = async |id| savings.get(id).await.unwrap().unwrap().status;
         let waited = tokio::time::timeout(LONG, async {
-            while savings.get(id).await.unwrap().unwrap().status != InstanceStatus::Ended || error.is_empty() {
-                let health = new.health().await.unwrap();
-                error.extend(health.process_managers[0].last_error.as_ref().map(|failure| failure.error.clone()));
+            while status(id).await != InstanceStatus::Ended
+                || !matches!(status(stuck).await, InstanceStatus::Parked { .. })
+            {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         });
         assert!(waited.await.is_ok(), "it never ends: {:?}", new.health().await);
         assert_eq!(balance(&new, account).await, 4, "what the field was given, and what the new method does");
+        let InstanceStatus::Parked { error, .. } = status(stuck).await else {
+            unreachable!("it was a moment ago")
+        };
         assert!(error.contains("has set timer `gone`"), "{error}");
         assert_eq!(savings.get(stuck).await.unwrap().unwrap().timers.len(), 2, "it waits for a build that hears of it");
         new.shutdown().await.unwrap();

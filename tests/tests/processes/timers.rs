@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use es_runtime::Stored;
 use es_runtime::prelude::*;
-use es_runtime::process::{Cause, Instance, InstanceStatus, ProcessError, ProcessState};
+use es_runtime::process::{Cause, Instance, InstanceStatus, ProcessError};
 use es_runtime::store::ProjectionStore;
 use es_runtime::testing::ManualClock;
 use es_tests::bank::{Account, Deposit, account_with, balance};
 use es_tests::waits::LONG;
 use es_tests::{on_every_store, scaled};
-use serde::{Deserialize, Serialize};
 
 use super::by_hand::{Cancel, Cancelled, HOUR, Request, Requested, TransferRequest};
 use super::parked::{is_broken, set_broken};
@@ -64,30 +62,10 @@ impl Saving {
     }
 }
 
-/// Waits for an hour, and ends. Panics when it is read for a broken account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Id<Account>", into = "Id<Account>")]
-pub(crate) struct Brittle(Id<Account>);
-
-impl From<Id<Account>> for Brittle {
-    fn from(account: Id<Account>) -> Self {
-        assert!(!is_broken(account), "the account is broken");
-        Self(account)
-    }
-}
-
-impl From<Brittle> for Id<Account> {
-    fn from(brittle: Brittle) -> Self {
-        brittle.0
-    }
-}
-
-impl Stored for Brittle {
-    const NAME: &'static str = "brittle";
-}
-
-impl ProcessState for Brittle {
-    type Id = Id<TransferRequest>;
+/// Waits for an hour, and ends. It panics if the account is broken then.
+#[process_manager(id = Id<TransferRequest>)]
+pub(crate) struct Brittle {
+    account: Id<Account>,
 }
 
 #[process_manager]
@@ -95,11 +73,12 @@ impl Brittle {
     #[on]
     fn requested(event: Requested, todo: &mut Todo<Self>) -> Self {
         todo.remind(HOUR, Once { times: 1 });
-        Brittle(event.from)
+        Brittle { account: event.from }
     }
 
     #[on]
     fn once(self, _: Due<Once>) -> Option<Self> {
+        assert!(!is_broken(self.account), "the account is broken");
         None
     }
 }
@@ -172,9 +151,14 @@ on_every_store! {
         let mut history = runtime.process_manager::<Saving>().history(id);
         let mut causes = Vec::new();
         while let Some(step) = history.next().await.unwrap() {
-            causes.push(matches!(step.cause, Cause::Due { .. }));
+            causes.push(match step.cause {
+                Cause::Elapsed => "elapsed",
+                Cause::Due { .. } => "due",
+                Cause::Event { .. } => "event",
+                _ => "answer",
+            });
         }
-        assert_eq!(causes, [false, true, false, true, false]);
+        assert_eq!(causes, ["event", "elapsed", "due", "answer", "elapsed", "due", "answer"]);
         runtime.shutdown().await.unwrap();
     }
 
@@ -215,31 +199,29 @@ on_every_store! {
         second.shutdown().await.unwrap();
     }
 
-    async fn a_timer_that_panics_keeps_no_other_from_being_heard(store: _, clock: _) {
+    async fn a_timer_that_panics_parks_its_instance(store: _, clock: _) {
         let builder = Runtime::builder(Arc::clone(&store)).process_manager::<Brittle>(Beginning::Start);
         let runtime = builder.start().await.unwrap();
         let brittle = runtime.process_manager::<Brittle>();
         let (good, bad) = (account_with(&runtime, 0).await, account_with(&runtime, 0).await);
         let (first, second) = (save(&runtime, bad).await, save(&runtime, good).await);
-        let wait_for = async |id, ended| {
-            let is_so = async || {
-                let instance = brittle.get(id).await.unwrap();
-                instance.is_some_and(|instance| instance.state.is_none() == ended)
-            };
+        let wait_for = async |id, is_so: fn(&InstanceStatus) -> bool| {
             let waited = tokio::time::timeout(LONG, async {
-                while !is_so().await {
+                while !brittle.get(id).await.unwrap().is_some_and(|instance| is_so(&instance.status)) {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             });
             assert!(waited.await.is_ok(), "never: {:?}", runtime.health().await);
         };
-        wait_for(first, false).await;
-        wait_for(second, false).await;
+        wait_for(first, |status| *status == InstanceStatus::Waiting).await;
+        wait_for(second, |status| *status == InstanceStatus::Waiting).await;
         set_broken(bad, true);
         clock.advance(HOUR * 2);
-        wait_for(second, true).await;
+        wait_for(second, |status| *status == InstanceStatus::Ended).await;
+        wait_for(first, |status| matches!(status, InstanceStatus::Parked { .. })).await;
         set_broken(bad, false);
-        wait_for(first, true).await;
+        brittle.retry(first).await.unwrap();
+        wait_for(first, |status| *status == InstanceStatus::Ended).await;
         runtime.shutdown().await.unwrap();
     }
 

@@ -337,7 +337,7 @@ fn decode<T: DeserializeOwned>(name: &str, json: &str) -> T {
 fn after(timer: &Timer) -> Option<(Timer, Duration)> {
     match timer.when {
         When::After(millis) => Some((timer.clone(), Duration::from_millis(millis))),
-        When::At(_) => None,
+        When::At(_) | When::Elapsed(_) => None,
     }
 }
 
