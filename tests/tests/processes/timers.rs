@@ -225,6 +225,28 @@ on_every_store! {
         runtime.shutdown().await.unwrap();
     }
 
+    async fn timers_are_found_when_the_states_are_lost(store: _, clock: _) {
+        let with_states = async |states: MemoryStore| {
+            let builder = Runtime::builder(Arc::clone(&store)).states(Arc::new(states));
+            builder.process_manager::<Saving>(Beginning::Start).start().await.unwrap()
+        };
+        let first = with_states(MemoryStore::new()).await;
+        let account = account_with(&first, 0).await;
+        let (id, ended) = (save(&first, account).await, save(&first, account).await);
+        first.execute(ended, Cancel).await.unwrap();
+        until(&first, id, |_| true).await;
+        until(&first, ended, |instance| instance.state.is_none()).await;
+        drop(first);
+
+        let second = with_states(MemoryStore::new()).await;
+        let saving = second.process_manager::<Saving>();
+        assert_eq!(saving.list().await.unwrap().len(), 1);
+        clock.advance(HOUR * 2);
+        until(&second, id, reminded(2)).await;
+        assert_eq!(saving.list().await.unwrap().len(), 1);
+        second.shutdown().await.unwrap();
+    }
+
     async fn an_instance_is_ended_by_hand(store: _, clock: _) {
         let runtime = start(&store).await;
         let saving = runtime.process_manager::<Saving>();
