@@ -162,6 +162,7 @@ pub(super) fn checks_then_writes() -> Box<dyn Fixture> {
                     });
                 }
                 part.expected = ExpectedVersion::Any;
+                part.last = None;
             }
             tokio::task::yield_now().await;
             self.0.append(append).await
@@ -184,6 +185,7 @@ pub(super) fn does_not_check_guards() -> Box<dyn Fixture> {
             for part in &mut append.streams {
                 if part.events.is_empty() {
                     part.expected = ExpectedVersion::Any;
+                    part.last = None;
                 }
             }
             self.0.append(append).await
