@@ -25,7 +25,8 @@ const SHAPE: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredStep {
     cause: Cause,
-    /// `None` once the instance has ended.
+    /// Missing once the instance has ended: the state of a unit struct is `null`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     state: Option<Box<RawValue>>,
     /// The version of the state's shape.
     shape: u32,
@@ -34,6 +35,10 @@ struct StoredStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     timers: Vec<Timer>,
     seen: Position,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(state: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(state).map(Some)
 }
 
 /// Why a step was made.

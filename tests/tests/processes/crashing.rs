@@ -162,7 +162,7 @@ impl Bank {
                     .read_stream(ReadStream::new(stream.clone()).backwards().limit(1));
                 let last = futures_util::FutureExt::now_or_never(last.try_collect::<Vec<_>>());
                 let last = last.and_then(Result::ok).and_then(|mut steps| steps.pop());
-                last.is_some_and(|step| step.payload.windows(12).any(|part| part == br#""state":null"#))
+                last.is_some_and(|step| !step.payload.windows(8).any(|part| part == br#""state":"#))
             };
             wait_until(|| ending.has_ended.load(Ordering::SeqCst) || is_done()).await;
             if end == End::AnswerLost {
