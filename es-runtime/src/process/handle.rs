@@ -15,7 +15,7 @@ use crate::consumer::{ControlError, all_parked};
 use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
-use crate::subscription::SubscriptionHandle;
+use crate::subscription::{Kind, SubscriptionHandle};
 use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 
 /// A handle to look at the instances of a process manager, and to operate them:
@@ -125,6 +125,19 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
         }
         for (_, parked) in parked {
             self.subscription()?.skip(parked.position, reason.as_str()).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the inputs of this build all that are to be heard from now on: after it has replaced one that hears more, as when an `#[on]`
+    /// method was removed or an older build comes back. Until then it stands aside, as [`Status::Outdated`](crate::projection::Status)
+    /// says in [`Runtime::health`](crate::Runtime::health); then it goes on within a minute.
+    ///
+    /// Events that only the other build hears are passed over then: stop its processes first.
+    pub async fn accept_fewer(&self) -> Result<(), ProcessError> {
+        if let Some(states) = self.runtime.all_states() {
+            let reader = Kind::Process.reader(P::NAME);
+            self.reactions.inputs(&states, &reader).accept_fewer().await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::reactions::Reactions;
 use super::timers;
 use super::{Beginning, ProcessManager};
 use crate::runtime::Runtime;
-use crate::subscription::{Reading, SubscriptionError};
+use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
@@ -69,6 +69,8 @@ async fn run<P: ProcessManager>(
         runtime: runtime.downgrade(),
         index: Index::new(P::NAME, runtime.all_states()),
     });
+    let reader = Kind::Process.reader(P::NAME);
+    let inputs = runtime.all_states().map(|states| reactions.inputs(&states, &reader));
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
@@ -81,6 +83,7 @@ async fn run<P: ProcessManager>(
         .by(|item| item.key.clone())
         .at_once(AT_ONCE)
         .park()
+        .hearing(inputs)
         .start_beside(move |standing| Box::pin(timers::run(timing, standing)))
         .await?;
     Ok(())

@@ -43,7 +43,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The name of the checkpoint and of the lease.
-    fn reader(self, name: &str) -> String {
+    pub(crate) fn reader(self, name: &str) -> String {
         match self {
             Self::Subscription => format!("subscription/{name}"),
             Self::Process => format!("process/{name}"),
