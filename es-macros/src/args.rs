@@ -9,16 +9,16 @@ use crate::errors::Errors;
 use crate::runtime::Runtime;
 
 /// The names that a macro uses for itself and its arguments in messages.
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     /// The attribute, such as `#[event]`.
-    pub(crate) attribute: &'static str,
+    pub(crate) attribute: &'a str,
     /// The names of the arguments that it takes.
     pub(crate) arguments: &'static [&'static str],
     /// Those of them that may be given several times.
     pub(crate) repeatable: &'static [&'static str],
 }
 
-impl Known {
+impl Known<'_> {
     fn list(&self) -> String {
         let quoted: Vec<String> = self.arguments.iter().map(|name| format!("`{name}`")).collect();
         match &quoted[..] {
@@ -33,7 +33,7 @@ impl Known {
 /// in one does not hide the next. Returns whether there was none.
 pub(crate) fn read(
     tokens: TokenStream,
-    known: &Known,
+    known: &Known<'_>,
     errors: &mut Errors,
     mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> bool {
@@ -79,7 +79,7 @@ pub(crate) fn read(
 fn one(
     name: &Ident,
     input: ParseStream<'_>,
-    known: &Known,
+    known: &Known<'_>,
     seen: &mut Vec<Ident>,
     read: &mut impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {

@@ -141,10 +141,13 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(last.map_or(Position::ZERO, |event| event.position))
     }
 
-    /// Returns the time by the clock with which the store records events; a timer of a [process manager](crate::process) is due by it.
-    /// Unless overridden, the system's clock of this process.
+    /// Returns the time at which an event would be recorded now: by the clock with which the store records events, and never before the
+    /// last of them. A timer of a [process manager](crate::process) is due by it. Unless overridden, the clock is the system's of this
+    /// process.
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(Timestamp::now())
+        let now = Timestamp::now();
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(now, |last| now.max(last.recorded_at)))
     }
 
     /// Reads events of one stream by version.

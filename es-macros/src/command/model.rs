@@ -9,7 +9,7 @@ use crate::message::{Message, Words, assert_shapes};
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[command]",
     arguments: &["name", VALIDATE, GARDE, "crate"],
     repeatable: &[],

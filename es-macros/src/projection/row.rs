@@ -12,7 +12,7 @@ use crate::on_failure::OnFailure;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[projection]",
     arguments: &[
         "name",

@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::message::Words;
 use crate::stored::{self, Arguments, Stored};
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: WORDS.attribute,
     arguments: &["name", "version", "from", "try_from", "removed", "crate"],
     repeatable: &["removed"],

@@ -8,7 +8,7 @@ use crate::on_failure::OnFailure;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[publication]",
     arguments: &["name", "topic", "version", "source", "park", "park_alone", "crate"],
     repeatable: &[],

@@ -43,7 +43,7 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
-pub use process::{instance_key, next_state};
+pub use process::{AnyId, instance_key, instance_of_stream, next_state};
 pub use publication::{key_of_stream, message_key};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};

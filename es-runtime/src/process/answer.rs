@@ -1,7 +1,5 @@
 //! Has a pending command executed, and stores its answer and the reaction to it with its events.
 
-use std::sync::Arc;
-
 use super::react::{Origin, Unfit};
 use super::reactions::DoneFn;
 use super::step::{Cause, Last, Pending, UnreadableStep};
@@ -24,7 +22,7 @@ impl From<StoreError> for Halt {
 
 impl From<WriteError> for Halt {
     fn from(error: WriteError) -> Self {
-        // Whatever became of an append, the versions that it expects keep it from being done twice.
+        // The versions that an append expects keep it from being done twice, whatever became of it.
         if error.is_retryable() || matches!(error, WriteError::Indeterminate { .. }) {
             Self::Later(chain(&error).into())
         } else {
@@ -48,7 +46,7 @@ impl From<UnreadableStep> for Halt {
 /// An instance whose first pending command is to be executed.
 pub(super) struct Answering<P> {
     pub(super) runtime: Runtime,
-    pub(super) last: Arc<Last<P>>,
+    pub(super) last: Last<P>,
 }
 
 /// Executes the first pending command, which is a `C`. `None` if the instance has moved meanwhile.

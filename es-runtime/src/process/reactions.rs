@@ -1,6 +1,7 @@
-//! What a process manager reacts to, as data.
+//! The reactions of a process manager, as data.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use super::answer::{self, Answering};
 use super::react::{Reacted, Unfit};
 use super::step::Last;
 use super::{Done, Due, HearsFailure, HearsTimer, ProcessManager, ProcessState, Sendable, TimerValue, Todo};
-use crate::store::{CategoryFilter, EventFilter};
-use crate::subscription::Halt;
-use crate::subscription::{SubscriptionError, decode_as, meta_of};
+use crate::consumer::Inputs;
+use crate::store::{CategoryFilter, EventFilter, StateStore};
+use crate::subscription::{Halt, SubscriptionError, decode_as, meta_of};
 use crate::{
     Aggregate, BelongsToOneAggregate, DecodeError, Event, EventOf, EventSourced, Meta, RecordedEvent, Timestamp,
 };
@@ -52,6 +53,8 @@ type ReadEvent<P> = dyn Fn(&RecordedEvent) -> Result<Vec<Input<P>>, Subscription
 struct OnEvent<P> {
     category: &'static str,
     name: &'static str,
+    /// Its earlier names.
+    aliases: &'static [&'static str],
     read: Arc<ReadEvent<P>>,
 }
 
@@ -208,6 +211,7 @@ impl<P: ProcessManager> Reactions<P> {
         self.events.push(OnEvent {
             category: <AggregateOf<E> as Aggregate>::NAME,
             name: E::NAME,
+            aliases: E::ALIASES,
             read: Arc::new(read),
         });
     }
@@ -224,6 +228,21 @@ impl<P: ProcessManager> Reactions<P> {
             names: None,
         });
         EventFilter::Categories(all.collect())
+    }
+
+    /// Its inputs, and which builds may not be without, for those that keep builds apart: the events that it hears, and the versions of
+    /// its state.
+    pub(crate) fn inputs(&self, states: &Arc<dyn StateStore>, reader: &str) -> Inputs {
+        let of_events = |names: fn(&OnEvent<P>) -> Vec<&'static str>| {
+            let named = move |on: &OnEvent<P>| {
+                let input = |name| format!("event `{}/{name}`", on.category);
+                names(on).into_iter().map(input).collect::<Vec<_>>()
+            };
+            self.events.iter().flat_map(named).collect::<BTreeSet<_>>()
+        };
+        let mut own = of_events(|on| vec![on.name]);
+        own.extend((1..=P::SHAPE_VERSION).map(|version| format!("version {version} of the state")));
+        Inputs::new(states, reader, own, of_events(|on| on.aliases.to_vec()))
     }
 
     /// The names of aggregates that it knows: none of them may be its own.

@@ -163,6 +163,9 @@ pub enum Status {
     /// [`last_error`](ProjectionHealth::last_error) names it. Start a build that can apply it, or
     /// [`skip`](crate::ProjectionHandle::skip) the event.
     Held,
+    /// It stands aside for a newer build of a [process manager](crate::process#rolling-deploys), which hears more:
+    /// [`accept_fewer`](crate::process::ProcessManagerHandle::accept_fewer), if this build is to replace it.
+    Outdated,
     /// The store was restored to an earlier point than the rows: [`rebuild`](crate::ProjectionHandle::rebuild) it.
     Diverged,
     /// The runtime was shut down.
@@ -179,13 +182,14 @@ impl Status {
             Self::Stopped => 3,
             Self::Retrying => 4,
             Self::Held => 5,
-            Self::Diverged => 6,
+            Self::Outdated => 6,
+            Self::Diverged => 7,
         }
     }
 
     /// Whether it does not go on by itself.
     pub(crate) fn is_trouble(self) -> bool {
-        matches!(self, Self::Retrying | Self::Held | Self::Diverged)
+        matches!(self, Self::Retrying | Self::Held | Self::Outdated | Self::Diverged)
     }
 }
 

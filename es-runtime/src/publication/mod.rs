@@ -1,6 +1,6 @@
 #![doc = include_str!("../../docs/publications.md")]
 
-mod kinds;
+mod handle;
 mod message;
 mod outgoing;
 mod plan;
@@ -8,6 +8,7 @@ mod publishes;
 mod sink;
 
 pub use crate::process::Beginning;
+pub use handle::PublicationHandle;
 pub use message::{IntoMessages, Message, Messages};
 pub use outgoing::Outgoing;
 pub use publishes::{Publication, PublicationInfo, Publishes};

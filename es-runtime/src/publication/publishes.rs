@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{IntoMessages, Messages, Outgoing};
+use crate::consumer::Inputs;
 use crate::projection::OnFailure;
-use crate::store::{CategoryFilter, EventFilter};
+use crate::store::{CategoryFilter, EventFilter, StateStore};
 use crate::subscription::{SubscriptionError, decode_as, meta_of};
-use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced, Meta, RecordedEvent, StreamId};
+use crate::{Aggregate, BelongsToOneAggregate, Event, EventOf, EventSourced, Meta, RecordedEvent};
 
 /// Publishes events as messages under a topic. Written by `#[publication]`.
 #[diagnostic::on_unimplemented(
@@ -57,6 +58,7 @@ type Read = dyn Fn(&RecordedEvent) -> Result<Vec<(usize, String, Messages)>, Sub
 struct Route {
     category: &'static str,
     name: &'static str,
+    aliases: &'static [&'static str],
     read: Box<Read>,
 }
 
@@ -64,26 +66,6 @@ struct Route {
 pub(super) struct By {
     pub(super) publication: Arc<str>,
     pub(super) source: &'static str,
-}
-
-/// What becomes of an event.
-pub(super) enum Item {
-    Message(Outgoing),
-    /// This build publishes no event of its kind. Another one may.
-    PassedOver {
-        stream: StreamId,
-        name: String,
-    },
-}
-
-impl Item {
-    /// The key within which it is in order.
-    pub(super) fn key(&self) -> String {
-        match self {
-            Self::Message(message) => message.key.clone(),
-            Self::PassedOver { stream, .. } => stream.id().to_owned(),
-        }
-    }
 }
 
 impl Publishes {
@@ -129,6 +111,7 @@ impl Publishes {
         self.routes.push(Route {
             category: <AggregateOf<E> as Aggregate>::NAME,
             name: E::NAME,
+            aliases: E::ALIASES,
             read: Box::new(read),
         });
     }
@@ -146,17 +129,19 @@ impl Publishes {
         EventFilter::Categories(all.collect())
     }
 
-    /// The kinds of events that are published, each as `category/event`.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = String> {
-        self.routes
-            .iter()
-            .map(|route| format!("{}/{}", route.category, route.name))
+    /// The kinds of events that are published, for those that keep builds apart.
+    pub(super) fn inputs(&self, states: &Arc<dyn StateStore>, reader: &str) -> Inputs {
+        let input = |category: &str, name: &str| format!("event `{category}/{name}`");
+        let own = self.routes.iter().map(|route| input(route.category, route.name));
+        let earlier = self.routes.iter().flat_map(|route| {
+            let aliases = route.aliases.iter();
+            aliases.map(|alias| input(route.category, alias))
+        });
+        Inputs::new(states, reader, own.collect(), earlier.collect())
     }
 
-    /// The messages of an event; what is passed over, if this build publishes no event of its kind.
-    pub(super) fn read(&self, event: &RecordedEvent, by: &By) -> Result<Vec<Item>, SubscriptionError> {
-        let category = event.stream.category();
-        let is_listed = |route: &Route| route.category == category && route.name == event.name;
+    /// The messages of an event.
+    pub(super) fn read(&self, event: &RecordedEvent, by: &By) -> Result<Vec<Outgoing>, SubscriptionError> {
         let mut read = Vec::new();
         for route in self
             .routes
@@ -167,13 +152,7 @@ impl Publishes {
         }
         // A stored event may be read as several, which different methods publish.
         read.sort_by_key(|(place, ..)| *place);
-        if read.is_empty() && !self.routes.iter().any(is_listed) {
-            return Ok(vec![Item::PassedOver {
-                stream: event.stream.clone(),
-                name: event.name.clone().into_owned(),
-            }]);
-        }
-        let mut items = Vec::new();
+        let mut outgoing = Vec::new();
         for (_, key, messages) in read {
             if let Some(source) = messages.error {
                 return Err(SubscriptionError::Unpublishable {
@@ -183,8 +162,8 @@ impl Publishes {
                 });
             }
             for message in messages.encoded {
-                items.push(Item::Message(Outgoing {
-                    id: format!("{}/{}", event.id, items.len()),
+                outgoing.push(Outgoing {
+                    id: format!("{}/{}", event.id, outgoing.len()),
                     name: message.name,
                     shape_version: message.shape_version,
                     key: key.clone(),
@@ -195,10 +174,10 @@ impl Publishes {
                     time: event.occurred_at(),
                     payload: message.payload,
                     traceparent: event.metadata.traceparent().map(ToOwned::to_owned),
-                }));
+                });
             }
         }
-        Ok(items)
+        Ok(outgoing)
     }
 }
 

@@ -45,9 +45,9 @@ use tokio::time::Instant;
 use crate::consumer::Cursors;
 use crate::process::{self, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
-use crate::publication::{self, Publication};
+use crate::publication::{self, Publication, PublicationHandle};
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
-use crate::subscription::{Kind, SubscriptionHandle, Subscriptions};
+use crate::subscription::{Kind, Subscriptions};
 use crate::{
     Aggregate, Clock, CommandOf, EventSourced, EventStore, IntoEvents, Key, StoreError, StoreErrorKind, Timestamp,
     Version,
@@ -259,11 +259,13 @@ impl Runtime {
         self.0.store.close().await
     }
 
-    /// Returns a handle to publication `P`, if it was given to the builder of this runtime.
-    pub fn publication<P: Publication>(&self) -> Option<SubscriptionHandle> {
-        self.0
+    /// Returns a handle to publication `P`, if this runtime runs it.
+    pub fn publication<P: Publication>(&self) -> Option<PublicationHandle> {
+        let handle = self
+            .0
             .subscriptions
-            .handle(Kind::Publication, &publication::cursor_of::<P>())
+            .handle(Kind::Publication, &publication::cursor_of::<P>())?;
+        Some(PublicationHandle::new::<P>(handle, self.all_states()))
     }
 
     /// Returns a handle to a process manager of this runtime.
@@ -296,11 +298,6 @@ impl Runtime {
     /// The time by the clock of the runtime.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-
-    /// The store of states with what the framework keeps there.
-    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
-        self.0.states.clone()
     }
 
     /// Returns the store, for operations that the runtime has no method for.

@@ -34,7 +34,7 @@ pub struct SubscriptionHealth {
     pub parked: u64,
 }
 
-/// What follows the log: their names are apart.
+/// A kind of reader that follows the log under a name: the names of the kinds are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Subscription,

@@ -73,7 +73,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// What a handler has returned. An adapter says whether it is worth another attempt.
+    /// The failure that a handler has returned. An adapter says whether it is worth another attempt.
     fn of(error: &Error) -> Self {
         let text = chain(error.as_std());
         match error.downcast_ref::<Halt>() {
