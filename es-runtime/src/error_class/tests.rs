@@ -251,7 +251,7 @@ fn readers(table: &mut Vec<Placed>) {
         Other Unpublishable = SubscriptionError::Unpublishable {
             event: "opened".to_owned(),
             position: Position(1),
-            source: EncodeError::Value { name: "opened", source: malformed() },
+            source: Box::new(EncodeError::Value { name: "opened", source: malformed() }),
         };
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;

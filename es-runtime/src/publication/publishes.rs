@@ -158,7 +158,7 @@ impl Publishes {
                 return Err(SubscriptionError::Unpublishable {
                     event: event.name.clone().into_owned(),
                     position: event.position,
-                    source,
+                    source: Box::new(source),
                 });
             }
             for message in messages.encoded {

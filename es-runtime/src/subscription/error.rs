@@ -38,7 +38,7 @@ pub enum SubscriptionError {
         /// Its position.
         position: Position,
         /// The reason.
-        source: EncodeError,
+        source: Box<EncodeError>,
     },
     /// The store was restored to an earlier point: some delivered events no longer exist.
     /// [Forget](crate::runtime::Subscribe::forget) the cursor, and say where to begin.
