@@ -200,3 +200,6 @@ impl Runtime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
