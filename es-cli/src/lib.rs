@@ -11,12 +11,14 @@ mod history;
 mod names;
 mod output;
 mod parked;
+mod processes;
 mod projections;
 mod state;
 mod status;
 mod stream;
 mod text;
 mod then;
+mod timers;
 mod trace;
 mod verify;
 

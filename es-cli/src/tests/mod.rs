@@ -6,6 +6,7 @@ mod events;
 mod hostile;
 mod instances;
 mod names;
+mod processes;
 mod projections;
 mod status;
 mod trace;
