@@ -13,9 +13,11 @@ use crate::output::{Form, Output};
 use crate::parked::Parked;
 use crate::processes::Processes;
 use crate::projections::Projections;
+use crate::schema::Schema;
 use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
+use crate::subscriptions::Subscriptions;
 use crate::timers::Timers;
 use crate::trace::Trace;
 use crate::verify::Verify;
@@ -44,6 +46,8 @@ enum Command {
     Trace(Trace),
     /// Show projections with their segments, builds and stored versions; the exit status is 3 if one needs attention
     Projections(Projections),
+    /// Show how far subscriptions are; the exit status is 3 if one needs attention
+    Subscriptions(Subscriptions),
     /// Look after the events that projections have parked
     #[command(subcommand)]
     Parked(Parked),
@@ -52,6 +56,9 @@ enum Command {
     Processes(Processes),
     /// List the timers of process managers, the one that is due first at the top
     Timers(Timers),
+    /// Show the commands and events of this program, and whether it reads what is stored
+    #[command(subcommand)]
+    Schema(Schema),
     /// Fold every stream of every aggregate; the exit status is 3 if one cannot be read
     Verify(Verify),
     /// Write the whole store to an archive
@@ -113,9 +120,11 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.form,
             Self::Trace(trace) => trace.form,
             Self::Projections(projections) => projections.form,
+            Self::Subscriptions(subscriptions) => subscriptions.form,
             Self::Parked(parked) => parked.form(),
             Self::Processes(processes) => processes.form(),
             Self::Timers(timers) => timers.form,
+            Self::Schema(schema) => schema.form(),
             Self::Verify(verify) => verify.form,
             Self::Export(export) => export.form,
             Self::Import(import) => import.form,
@@ -158,9 +167,11 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
             Self::Trace(trace) => trace.run(runtime, output).await,
             Self::Projections(projections) => projections.run(runtime, output).await,
+            Self::Subscriptions(subscriptions) => subscriptions.run(runtime, output).await,
             Self::Parked(parked) => parked.run(runtime, output).await,
             Self::Processes(processes) => processes.run(runtime, output).await,
             Self::Timers(timers) => timers.run(runtime, output).await,
+            Self::Schema(schema) => schema.run(runtime, output).await,
             Self::Verify(verify) => verify.run(runtime, output).await,
             Self::Export(export) => export.run(runtime, output).await,
             Self::Import(import) => import.run(runtime, output).await,

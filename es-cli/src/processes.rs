@@ -101,7 +101,7 @@ impl Processes {
 impl List {
     async fn run(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
         let now = runtime.store().now().await?;
-        let mut table = Table::new(&["PROCESS", "ID", "STATUS", "STEP", "SINCE", "WAITS FOR", "STATE"]);
+        let mut rows = Vec::new();
         let mut found = false;
         for process in chosen(runtime, self.process.as_deref())? {
             for instance in process.list().await? {
@@ -114,10 +114,12 @@ impl List {
                 if output.is_json() {
                     output.json(&json(&process, &instance))?;
                 } else {
-                    table.rows(&[row(&process, &instance)], output)?;
+                    rows.push(row(&process, &instance));
                 }
             }
         }
+        let mut table = Table::new(&["PROCESS", "ID", "STATUS", "STEP", "SINCE", "WAITS FOR", "STATE"]);
+        table.rows(&rows, output)?;
         if found { Err(Failed::Found) } else { Ok(()) }
     }
 }
@@ -151,7 +153,7 @@ impl Show {
                 output.line(format!("waits for timer {} at {}", timer.timer, timer.due))?;
             }
         }
-        let mut table = Table::new(&["STEP", "RECORDED", "BECAUSE OF", "STATE"]);
+        let mut rows = Vec::new();
         let mut steps = process.history(&self.id);
         while let Some(step) = steps.next().await? {
             if output.is_json() {
@@ -163,16 +165,15 @@ impl Show {
                     "state": state,
                 }))?;
             } else {
-                let row = vec![
+                rows.push(vec![
                     step.version.to_string(),
                     step.recorded_at.to_string(),
                     because_of(&step.cause),
                     state(step.state.as_deref()),
-                ];
-                table.rows(&[row], output)?;
+                ]);
             }
         }
-        Ok(())
+        Table::new(&["STEP", "RECORDED", "BECAUSE OF", "STATE"]).rows(&rows, output)
     }
 }
 

@@ -8,6 +8,7 @@ mod instances;
 mod names;
 mod processes;
 mod projections;
+mod schema;
 mod status;
 mod trace;
 
