@@ -11,10 +11,14 @@ use crate::failed::Failed;
 use crate::history::History;
 use crate::output::{Form, Output};
 use crate::parked::Parked;
+use crate::processes::Processes;
 use crate::projections::Projections;
+use crate::schema::Schema;
 use crate::state::State;
 use crate::status::Status;
 use crate::stream::Stream;
+use crate::subscriptions::Subscriptions;
+use crate::timers::Timers;
 use crate::trace::Trace;
 use crate::verify::Verify;
 
@@ -42,9 +46,19 @@ enum Command {
     Trace(Trace),
     /// Show projections with their segments, builds and stored versions; the exit status is 3 if one needs attention
     Projections(Projections),
+    /// Show how far subscriptions are; the exit status is 3 if one needs attention
+    Subscriptions(Subscriptions),
     /// Look after the events that projections have parked
     #[command(subcommand)]
     Parked(Parked),
+    /// Look after the instances of process managers
+    #[command(subcommand)]
+    Processes(Processes),
+    /// List the timers of process managers, the one that is due first at the top
+    Timers(Timers),
+    /// Show the commands and events of this program, and whether it reads what is stored
+    #[command(subcommand)]
+    Schema(Schema),
     /// Fold every stream of every aggregate; the exit status is 3 if one cannot be read
     Verify(Verify),
     /// Write the whole store to an archive
@@ -62,7 +76,7 @@ impl Es {
     /// Runs the command on the store of the builder, and returns the exit status: 0 if it is done, 1 if it failed, 2 if an argument cannot
     /// be meant so, 3 if it found something that needs attention, 4 if the domain refuses. The result goes to stdout, an error to stderr.
     ///
-    /// [Opens](Builder::open) the runtime, so that nothing runs but the command. For an order to a projection it is
+    /// [Opens](Builder::open) the runtime, so that nothing runs but the command. For an order to a reader of the log it is
     /// [started](Builder::start), as only who runs the projection can carry it out. Events that this build cannot read are no obstacle,
     /// except to the commands that read them. The store is closed in the end.
     pub async fn run<S, E>(self, builder: impl Future<Output = Result<Builder<S>, E>>) -> ExitCode
@@ -106,7 +120,11 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.form,
             Self::Trace(trace) => trace.form,
             Self::Projections(projections) => projections.form,
+            Self::Subscriptions(subscriptions) => subscriptions.form,
             Self::Parked(parked) => parked.form(),
+            Self::Processes(processes) => processes.form(),
+            Self::Timers(timers) => timers.form,
+            Self::Schema(schema) => schema.form(),
             Self::Verify(verify) => verify.form,
             Self::Export(export) => export.form,
             Self::Import(import) => import.form,
@@ -130,6 +148,7 @@ impl Command {
         let builder = builder.allow_unreadable_events();
         let runtime = match &self {
             Self::Parked(parked) if parked.is_order() => builder.start().await?,
+            Self::Processes(processes) if processes.is_order() => builder.start().await?,
             _ => builder.open().await?,
         };
         let done = self.on(&runtime, output).await;
@@ -148,7 +167,11 @@ impl Command {
             Self::DryRun(dry_run) => dry_run.run(runtime, output).await,
             Self::Trace(trace) => trace.run(runtime, output).await,
             Self::Projections(projections) => projections.run(runtime, output).await,
+            Self::Subscriptions(subscriptions) => subscriptions.run(runtime, output).await,
             Self::Parked(parked) => parked.run(runtime, output).await,
+            Self::Processes(processes) => processes.run(runtime, output).await,
+            Self::Timers(timers) => timers.run(runtime, output).await,
+            Self::Schema(schema) => schema.run(runtime, output).await,
             Self::Verify(verify) => verify.run(runtime, output).await,
             Self::Export(export) => export.run(runtime, output).await,
             Self::Import(import) => import.run(runtime, output).await,

@@ -11,12 +11,16 @@ mod history;
 mod names;
 mod output;
 mod parked;
+mod processes;
 mod projections;
+mod schema;
 mod state;
 mod status;
 mod stream;
+mod subscriptions;
 mod text;
 mod then;
+mod timers;
 mod trace;
 mod verify;
 

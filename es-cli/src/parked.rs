@@ -94,17 +94,7 @@ impl Parked {
 
 impl List {
     async fn run(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
-        let mut table = Table::new(&[
-            "PROJECTION",
-            "POSITION",
-            "STREAM",
-            "VERSION",
-            "EVENT",
-            "DATA",
-            "WHY",
-            "ATTEMPTS",
-            "ERROR",
-        ]);
+        let mut rows = Vec::new();
         let mut found = false;
         for projection in named(runtime, self.projection.as_deref())? {
             for parked in projection.parked().await? {
@@ -125,7 +115,7 @@ impl List {
                     continue;
                 }
                 let of_event = |text: fn(&RecordedEvent) -> String| event.as_ref().map_or_else(|| "-".to_owned(), text);
-                let row = vec![
+                rows.push(vec![
                     with_version(&projection),
                     parked.position.to_string(),
                     of_event(|event| event.stream.to_string()),
@@ -135,10 +125,21 @@ impl List {
                     parked.reason.name().replace('_', " "),
                     parked.attempts.to_string(),
                     parked.error,
-                ];
-                table.rows(&[row], output)?;
+                ]);
             }
         }
+        let mut table = Table::new(&[
+            "PROJECTION",
+            "POSITION",
+            "STREAM",
+            "VERSION",
+            "EVENT",
+            "DATA",
+            "WHY",
+            "ATTEMPTS",
+            "ERROR",
+        ]);
+        table.rows(&rows, output)?;
         if found { Err(Failed::Found) } else { Ok(()) }
     }
 }

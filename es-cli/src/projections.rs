@@ -21,6 +21,33 @@ pub(crate) struct Projections {
 
 impl Projections {
     pub(crate) async fn run(self, runtime: &Runtime, output: &mut Output<'_>) -> Result<(), Failed> {
+        let (mut all, mut errors) = (Vec::new(), Vec::new());
+        let mut found = false;
+        for projection in named(runtime, self.name.as_deref())? {
+            let (health, versions) = (projection.status().await?, projection.versions().await?);
+            let info = runtime.catalog().projections.iter();
+            let info = info.filter(|info| info.name == health.name);
+            let mut info = info.filter(|info| info.version == health.version);
+            found |= info.any(|info| Reader::of(&health, info).needs_attention(self.late.0));
+            if output.is_json() {
+                output.json(&json(&health, &versions))?;
+            } else {
+                all.extend(rows(&health, &versions));
+                for (index, segment) in health.segments.iter().enumerate() {
+                    if let Some(failure) = &segment.last_error {
+                        let of = health.segments.len();
+                        let name = format!("{}@{}", health.name, health.version);
+                        let position = failure.position.map(|position| format!(", position {position}"));
+                        let position = position.unwrap_or_default();
+                        errors.push(format!(
+                            "{name}, segment {}/{of}{position}: {}",
+                            index + 1,
+                            failure.error
+                        ));
+                    }
+                }
+            }
+        }
         let mut table = Table::new(&[
             "PROJECTION",
             "SEGMENT",
@@ -34,32 +61,8 @@ impl Projections {
             "STORED",
             "RUN BY",
         ]);
-        let mut found = false;
-        for projection in named(runtime, self.name.as_deref())? {
-            let (health, versions) = (projection.status().await?, projection.versions().await?);
-            let info = runtime.catalog().projections.iter();
-            let info = info.filter(|info| info.name == health.name);
-            let mut info = info.filter(|info| info.version == health.version);
-            found |= info.any(|info| Reader::of(&health, info).needs_attention(self.late.0));
-            if output.is_json() {
-                output.json(&json(&health, &versions))?;
-            } else {
-                table.rows(&rows(&health, &versions), output)?;
-                for (index, segment) in health.segments.iter().enumerate() {
-                    if let Some(failure) = &segment.last_error {
-                        let of = health.segments.len();
-                        let name = format!("{}@{}", health.name, health.version);
-                        let position = failure.position.map(|position| format!(", position {position}"));
-                        let position = position.unwrap_or_default();
-                        output.line(format!(
-                            "{name}, segment {}/{of}{position}: {}",
-                            index + 1,
-                            failure.error
-                        ))?;
-                    }
-                }
-            }
-        }
+        table.rows(&all, output)?;
+        errors.iter().try_for_each(|error| output.line(error))?;
         if found { Err(Failed::Found) } else { Ok(()) }
     }
 }

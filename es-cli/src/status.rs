@@ -26,31 +26,37 @@ impl Status {
         let catalog = runtime.catalog().projections.iter();
         let projections = health.projections.iter().zip(catalog);
         let projections = projections.map(|(health, info)| Reader::of(health, info));
-        let process_managers = health.process_managers.iter().map(Reader::from);
-        let readers: Vec<_> = projections.chain(process_managers).collect();
+        let process_managers = health.process_managers.iter();
+        let process_managers = process_managers.map(|health| Reader::of_subscription(health, "process manager"));
+        let publications = health.publications.iter();
+        let publications = publications.map(|health| Reader::of_subscription(health, "publication"));
+        let readers: Vec<_> = projections.chain(process_managers).chain(publications).collect();
         if output.is_json() {
             output.json(&json!({"kind": "log", "position": health.head}))?;
-            for reader in &readers {
-                output.json(reader)?;
-            }
         } else {
             output.line(format!("the log is at position {}", health.head))?;
-            let mut table = Table::new(&[
-                "READER", "KIND", "STATUS", "POSITION", "BEHIND", "LAG", "PARKED", "RUN BY",
-            ]);
-            table.rows(&readers.iter().map(Reader::row).collect::<Vec<_>>(), output)?;
-            for reader in &readers {
-                if let Some(error) = &reader.error {
-                    output.line(format!("{}: {error}", reader.name))?;
-                }
+        }
+        print(&readers, self.late, output)
+    }
+}
+
+/// Writes the readers, and says whether one needs attention.
+pub(crate) fn print(readers: &[Reader], late: Age, output: &mut Output<'_>) -> Result<(), Failed> {
+    if output.is_json() {
+        readers.iter().try_for_each(|reader| output.json(reader))?;
+    } else {
+        let mut table = Table::new(&[
+            "READER", "KIND", "STATUS", "POSITION", "BEHIND", "LAG", "PARKED", "RUN BY",
+        ]);
+        table.rows(&readers.iter().map(Reader::row).collect::<Vec<_>>(), output)?;
+        for reader in readers {
+            if let Some(error) = &reader.error {
+                output.line(format!("{}: {error}", reader.name))?;
             }
         }
-        let late = self.late.0;
-        if readers.iter().any(|reader| reader.needs_attention(late)) {
-            return Err(Failed::Found);
-        }
-        Ok(())
     }
+    let found = readers.iter().any(|reader| reader.needs_attention(late.0));
+    if found { Err(Failed::Found) } else { Ok(()) }
 }
 
 /// A reader of the log, for people and programs.
@@ -84,13 +90,11 @@ impl Reader {
             in_memory: info.in_memory,
         }
     }
-}
 
-impl From<&SubscriptionHealth> for Reader {
-    fn from(health: &SubscriptionHealth) -> Self {
+    pub(crate) fn of_subscription(health: &SubscriptionHealth, kind: &'static str) -> Self {
         Self {
             name: health.name.clone(),
-            kind: "process manager",
+            kind,
             status: health.status,
             position: health.position.0,
             lag_events: health.lag_events,
@@ -101,11 +105,12 @@ impl From<&SubscriptionHealth> for Reader {
             in_memory: false,
         }
     }
-}
 
-impl Reader {
     pub(crate) fn needs_attention(&self, late: Duration) -> bool {
-        let is_stopped = matches!(self.status, Standing::Held | Standing::Diverged | Standing::Retrying);
+        let is_stopped = matches!(
+            self.status,
+            Standing::Held | Standing::Outdated | Standing::Diverged | Standing::Retrying
+        );
         let is_late = self.lag_events > 0 && self.lag_seconds >= late.as_secs();
         !self.in_memory && (is_stopped || self.parked > 0 || is_late)
     }

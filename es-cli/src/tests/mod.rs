@@ -6,7 +6,9 @@ mod events;
 mod hostile;
 mod instances;
 mod names;
+mod processes;
 mod projections;
+mod schema;
 mod status;
 mod trace;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
+use super::any::{Erased, Of};
 use super::engine::{AT_ONCE, Engine, Item, read};
 use super::index::Index;
 use super::reactions::Reactions;
@@ -30,6 +31,7 @@ impl Plan {
         Self {
             registered: Registered {
                 name: P::NAME,
+                any: Of::<P>::erased(),
                 process: TypeId::of::<P>(),
                 reactions: Arc::clone(&reactions) as Arc<dyn Any + Send + Sync>,
             },
@@ -47,6 +49,7 @@ impl Plan {
 #[derive(Clone)]
 pub(crate) struct Registered {
     pub(crate) name: &'static str,
+    pub(super) any: &'static dyn Erased,
     process: TypeId,
     reactions: Arc<dyn Any + Send + Sync>,
 }

@@ -43,7 +43,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::consumer::Cursors;
-use crate::process::{self, ProcessManager, ProcessManagerHandle};
+use crate::process::{self, AnyProcessManager, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
 use crate::publication::{self, Publication, PublicationHandle};
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
@@ -284,6 +284,12 @@ impl Runtime {
                 P::NAME
             ),
         }
+    }
+
+    /// Returns a handle to each process manager of this runtime, in the order in which they were given to its builder.
+    pub fn process_managers(&self) -> impl Iterator<Item = AnyProcessManager<'_>> {
+        let registered = self.0.processes.iter();
+        registered.map(|registered| AnyProcessManager::new(self, registered))
     }
 
     pub(crate) fn is_shut_down(&self) -> bool {

@@ -338,7 +338,7 @@ impl Runtime {
         let mut subscriptions = Vec::new();
         for standing in self.0.subscriptions.all() {
             if standing.kind == Kind::Subscription {
-                subscriptions.push(self.subscription_health(&standing, head).await?);
+                subscriptions.push(self.health_of(&standing, head).await?);
             }
         }
         let mut process_managers = Vec::new();

@@ -81,15 +81,36 @@ impl Runtime {
         name: &str,
         head: Position,
     ) -> Result<SubscriptionHealth, StoreError> {
-        let running = self.0.subscriptions.all().into_iter();
-        let own = running
-            .filter(|standing| standing.kind == kind)
-            .find(|standing| standing.name == name);
-        let standing = own.unwrap_or_else(|| Subscriptions::standing(kind, name, &self.0.clock));
-        self.subscription_health(&standing, head).await
+        self.health_of(&self.standing(kind, name), head).await
     }
 
-    pub(super) async fn subscription_health(
+    /// Returns the status of the subscription of this name, whether this runtime runs it or not; `None` if none has ever begun under it. The
+    /// status and the error are known only in the process that runs it; position, lag and parked events everywhere.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails, or keeps no cursors.
+    pub async fn subscription_health(&self, name: &str) -> Result<Option<SubscriptionHealth>, StoreError> {
+        let head = self.0.store.head().await?;
+        let standing = self.standing(Kind::Subscription, name);
+        if let Some(cursors) = &self.0.cursors {
+            match cursors.store.checkpoint(&standing.reader).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(_)) | Err(CheckpointError::Diverged { .. }) => {}
+                Err(CheckpointError::Store(error)) => return Err(error),
+            }
+        }
+        self.health_of(&standing, head).await.map(Some)
+    }
+
+    /// Returns the reader of this name of this runtime, or one that stands by.
+    fn standing(&self, kind: Kind, name: &str) -> Arc<Standing> {
+        let mut own = self.0.subscriptions.all().into_iter();
+        let own = own.find(|standing| standing.kind == kind && standing.name == name);
+        own.unwrap_or_else(|| Subscriptions::standing(kind, name, &self.0.clock))
+    }
+
+    pub(super) async fn health_of(
         &self,
         standing: &Standing,
         head: Position,

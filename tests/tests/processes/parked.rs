@@ -166,6 +166,13 @@ async fn an_opened_runtime_shows_a_process_manager_and_does_not_run_it() {
     runs.process_manager::<Payment>().retry(id).await.unwrap();
     let here = payments.retry(id).await;
     assert!(matches!(here, Err(ProcessError::NotParked { .. })), "{here:?}");
-    assert!(payments.get(id).await.unwrap().unwrap().state.is_some());
+    let typed = payments.get(id).await.unwrap().unwrap();
+    let any = opened.process_managers().next().unwrap();
+    let shown = any.get(&id.to_string()).await.unwrap().unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&shown.state.unwrap()).unwrap();
+    assert_eq!((any.name(), &state["to"]), ("payment", &serde_json::json!(to)));
+    assert_eq!((shown.version, shown.since), (typed.version, typed.since));
+    assert_eq!(any.get("no id").await.unwrap(), None);
+    assert!(matches!(any.retry("no id").await, Err(ProcessError::NotFound { .. })));
     runs.shutdown().await.unwrap();
 }
