@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use es_runtime::prelude::*;
+use es_runtime::testing::RecordingSink;
 use serde_json::json;
 
-use super::bank::Bank;
+use super::bank::{Bank, Opened};
 use super::projections::{broken, parked};
 use super::run;
 
@@ -33,5 +35,37 @@ async fn the_status_is_3_if_something_is_parked() {
     assert_eq!(
         lines[1..].iter().map(shown).collect::<Vec<_>>(),
         [json!(["balances@1", 0, 7]), json!(["unlucky@1", 2, 7])]
+    );
+}
+
+/// Tells of new accounts.
+#[publication(topic = "bank.accounts")]
+struct Accounts;
+
+#[message]
+struct AccountOpened {
+    owner: String,
+}
+
+#[publication]
+impl Accounts {
+    #[publish]
+    fn opened(event: Opened) -> AccountOpened {
+        AccountOpened { owner: event.owner }
+    }
+}
+
+#[tokio::test]
+async fn a_publication_is_shown_with_its_lag() {
+    let bank = Bank::seeded().await;
+    let builder = bank
+        .builder()
+        .publication::<Accounts>(RecordingSink::new(), Beginning::Start);
+    let ran = run(builder, &["status", "--json"]).await;
+    let line = &ran.json()[2];
+    assert_eq!(
+        (&line["name"], &line["kind"], &line["lag_events"]),
+        (&json!("accounts@1"), &json!("publication"), &json!(5)),
+        "{ran:?}"
     );
 }
