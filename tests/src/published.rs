@@ -1,4 +1,4 @@
-//! The publication of the tests, and what its consumers rely on.
+//! The publication of the tests, and the order on which its consumers rely.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is published, as a consumer sees it.
+//! The published messages, as a consumer sees them.
 
 use es_nats::NatsSink;
 use es_nats::async_nats::jetstream::Message;

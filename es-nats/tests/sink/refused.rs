@@ -1,4 +1,4 @@
-//! What the server refuses.
+//! Messages and streams that are refused.
 
 use es_nats::NatsSink;
 use es_nats::async_nats::jetstream::stream::Config;

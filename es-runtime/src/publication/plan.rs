@@ -1,4 +1,4 @@
-//! What a builder knows of its publications, and how they are started.
+//! The publications of a builder, and their start.
 
 use std::sync::Arc;
 

@@ -21,7 +21,7 @@ pub trait Publication: PublicationInfo {
     fn publishes(list: &mut Publishes);
 }
 
-/// What a publication is called, and where it publishes. Written by `#[publication]` on the struct.
+/// The name of a publication, and the topic to which it publishes. Written by `#[publication]` on the struct.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say where it publishes",
     label = "no `#[publication(topic = …)]` on the struct",
@@ -40,7 +40,7 @@ pub trait PublicationInfo: Send + Sync + 'static {
     /// The source of its messages, which together with their ids is unique: its name unless set.
     const SOURCE: &'static str = Self::NAME;
 
-    /// What happens when the broker will never take a message.
+    /// The treatment of an event whose message the broker will never take.
     const ON_FAILURE: OnFailure = OnFailure::Hold;
 }
 
@@ -62,7 +62,7 @@ struct Route {
     read: Box<Read>,
 }
 
-/// What all messages of a publication say.
+/// The part that all messages of a publication share.
 pub(super) struct By {
     pub(super) publication: Arc<str>,
     pub(super) source: &'static str,

@@ -34,14 +34,14 @@ pub trait Sink: Send + Sync + 'static {
 pub struct SinkError {
     /// The number of messages that are confirmed, from the first on. The next one failed.
     pub done: usize,
-    /// Whether that may go well later.
+    /// Tells whether that may go well later.
     pub kind: SinkErrorKind,
     /// The error of the broker's client.
     #[source]
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// Whether a message that failed may go well later.
+/// The prospects of a message that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SinkErrorKind {
     /// It may, or nobody knows what became of it: it is published again until it is confirmed.

@@ -1,4 +1,4 @@
-//! What becomes of messages that the broker does not take.
+//! Messages that the broker does not take.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
