@@ -85,13 +85,7 @@ impl Joint {
                     return Ok(appended);
                 }
                 Err(AppendError::Conflict { stream, .. }) if stream == of_beside => return Err(NotJoint::Moved),
-                Err(AppendError::Conflict { actual, .. }) if inner.retry.allows_another(attempts) => {
-                    // The log was restored to an earlier point: what was folded is not in it, or not in that place.
-                    if actual <= current.version {
-                        current = Current::default();
-                    }
-                }
-                Ok(Committed::Not) if inner.retry.allows_another(attempts) => {}
+                Err(AppendError::Conflict { .. }) | Ok(Committed::Not) if inner.retry.allows_another(attempts) => {}
                 Ok(Committed::Not) => return Err(lost().into()),
                 Err(error) => {
                     let failing = Failing {
