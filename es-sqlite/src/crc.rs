@@ -1,11 +1,11 @@
 //! CRC-32 as zlib and Ethernet have it, so that other programs can check what is stored.
 
 /// Table `n` tells what a byte does that `n` other bytes follow.
-static TABLES: [[u32; 256]; 8] = tables();
+static TABLES: [[u32; 256]; 16] = tables();
 
-const fn tables() -> [[u32; 256]; 8] {
+const fn tables() -> [[u32; 256]; 16] {
     const POLYNOMIAL: u32 = 0xedb8_8320;
-    let mut tables = [[0; 256]; 8];
+    let mut tables = [[0; 256]; 16];
     let mut byte: u8 = 0;
     loop {
         let mut crc = byte as u32;
@@ -21,7 +21,7 @@ const fn tables() -> [[u32; 256]; 8] {
         byte += 1;
     }
     let mut behind = 1;
-    while behind < 8 {
+    while behind < 16 {
         let mut byte = 0;
         while byte < 256 {
             let crc = tables[behind - 1][byte];
@@ -50,11 +50,12 @@ impl Crc {
     #[must_use]
     pub(crate) fn fixed(self, bytes: &[u8]) -> Self {
         let mut crc = self.0;
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            let mixed = (u64::from_le_bytes(*word) ^ u64::from(crc)).to_le_bytes();
-            let at = |index: usize| TABLES[7 - index][usize::from(mixed[index])];
-            crc = at(0) ^ at(1) ^ at(2) ^ at(3) ^ at(4) ^ at(5) ^ at(6) ^ at(7);
+        let (blocks, rest) = bytes.as_chunks::<16>();
+        for block in blocks {
+            let mixed = (u128::from_le_bytes(*block) ^ u128::from(crc)).to_le_bytes();
+            let at = |index: usize| TABLES[15 - index][usize::from(mixed[index])];
+            let of_four = |first: usize| at(first) ^ at(first + 1) ^ at(first + 2) ^ at(first + 3);
+            crc = of_four(0) ^ of_four(4) ^ of_four(8) ^ of_four(12);
         }
         for byte in rest {
             crc = crc >> 8 ^ TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)];

@@ -1,15 +1,18 @@
+use std::any::Any;
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
 use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 
-use super::record::{Record, Rows};
+use super::record::{Read, Record, Rows, read_all};
 use super::save::save;
 use super::strangers::Strangers;
 use super::{Changes, Entity, PersistError, Repository, RestoreError};
-use crate::store::{Checked, StateStore, Unreserved};
+use crate::store::{Checked, StateChange, StateStore, Unreserved};
 use crate::{StoreError, StoreErrorKind};
 
 /// Restores the entities of a namespace into repositories, and persists changes of them. Clones share one state.
@@ -27,8 +30,24 @@ struct Inner {
     current: Mutex<Option<Current>>,
 }
 
-/// A type of entities, of which it makes an empty record.
-type Kind = Box<dyn Fn() -> Box<dyn Record> + Send + Sync>;
+/// A type of entities.
+struct Kind {
+    /// Makes an empty record.
+    record: Box<dyn Fn() -> Box<dyn Record> + Send + Sync>,
+    read: Read,
+}
+
+/// The number of changes that are read together, away from the task that restores.
+const READ_TOGETHER: usize = 128;
+
+/// The number of such parts that are read ahead.
+const READ_AHEAD: usize = 4;
+
+/// Changes of one type, as its [`Record`] takes them; of no known one without.
+enum Part {
+    Read(usize, Box<dyn Any + Send>),
+    Strange(Vec<StateChange>),
+}
 
 /// The namespace that was restored.
 struct Current {
@@ -78,13 +97,20 @@ impl StateManager {
         let inner = &*self.0;
         let mut current = inner.current.lock().await;
         let mut restored = Restored::default();
-        let mut records: Vec<_> = inner.kinds.iter().map(|record| record()).collect();
+        let mut records: Vec<_> = inner.kinds.iter().map(|kind| (kind.record)()).collect();
         let mut strangers = Strangers::default();
-        let mut changes = inner.store.load(namespace);
-        while let Some(change) = changes.try_next().await? {
-            match inner.names.get(&*change.key.kind) {
-                Some(&kind) => records[kind].take(change, &mut restored),
-                None => strangers.take(change, &mut restored),
+        let changes = inner.store.load(namespace).try_chunks(READ_TOGETHER);
+        let parts = changes.map_err(|cut_off| cut_off.1).map_ok(|changes| {
+            let inner = Arc::clone(&self.0);
+            done(tokio::spawn(async move { inner.read(changes) }))
+        });
+        let mut parts = pin!(parts.try_buffered(READ_AHEAD));
+        while let Some(parts) = parts.try_next().await? {
+            for part in parts {
+                match part {
+                    Part::Read(kind, read) => records[kind].take(read, &mut restored),
+                    Part::Strange(changes) => strangers.take(changes, &mut restored),
+                }
             }
         }
         strangers.count(inner.leave_unknown, &mut restored)?;
@@ -120,20 +146,38 @@ impl StateManager {
         let inner = Arc::clone(&self.0);
         // In a task of its own: otherwise what a caller no longer waits for would be saved, and not be in the repositories.
         let task = tokio::spawn(async move { inner.persist(changes).await });
-        match task.await {
-            Ok(persisted) => persisted,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(PersistError::Indeterminate(StoreError::new(
-                    StoreErrorKind::Closed,
-                    "the tokio runtime has ended",
-                ))),
-            },
-        }
+        done(task)
+            .await
+            .unwrap_or_else(|ended| Err(PersistError::Indeterminate(ended)))
     }
 }
 
+/// Waits for a task, whose panic is passed on.
+async fn done<T>(task: JoinHandle<T>) -> Result<T, StoreError> {
+    task.await.map_err(|ended| match ended.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => StoreError::new(StoreErrorKind::Closed, "the tokio runtime has ended"),
+    })
+}
+
 impl Inner {
+    /// Reads changes, in parts of one type each.
+    fn read(&self, changes: Vec<StateChange>) -> Vec<Part> {
+        let mut parts: Vec<(Option<usize>, Vec<StateChange>)> = Vec::new();
+        for change in changes {
+            let kind = self.names.get(&*change.key.kind).copied();
+            match parts.last_mut() {
+                Some((last, part)) if *last == kind => part.push(change),
+                _ => parts.push((kind, vec![change])),
+            }
+        }
+        let read = |(kind, changes)| match kind {
+            Some(kind) => Part::Read(kind, (self.kinds[kind].read)(changes)),
+            None => Part::Strange(changes),
+        };
+        parts.into_iter().map(read).collect()
+    }
+
     async fn persist(&self, changes: Changes) -> Result<(), PersistError> {
         let Changes {
             namespace,
@@ -209,7 +253,10 @@ impl StateManagerBuilder {
         }
         let repository: Arc<dyn Repository<E>> = Arc::new(repository);
         let record = move || -> Box<dyn Record> { Box::new(Rows::new(Arc::clone(&repository))) };
-        self.0.kinds.push(Box::new(record));
+        self.0.kinds.push(Kind {
+            record: Box::new(record),
+            read: read_all::<E>,
+        });
         self
     }
 

@@ -16,8 +16,9 @@ use crate::store::{Change, StateChange, StateKey};
 
 /// The changes that are kept of one type's entities.
 pub(super) trait Record: Send + Sync {
-    /// Takes a change from the store, which may give older ones too, in any order: the highest sequence counts.
-    fn take(&mut self, change: StateChange, restored: &mut Restored);
+    /// Takes what was [read](Read) of changes from the store, which may give older ones too, in any order: the highest sequence
+    /// counts.
+    fn take(&mut self, read: Box<dyn Any + Send>, restored: &mut Restored);
 
     /// Counts what was taken. Fails with the first entity that can neither be read nor left out; then the record is of no
     /// further use.
@@ -31,6 +32,33 @@ pub(super) trait Record: Send + Sync {
 
     /// Takes changes that were saved, and gives the entity, as it is now, to the repository.
     fn saved(&mut self, changes: &[StateChange], content: &(dyn Any + Send + Sync));
+}
+
+/// Reads changes of one type's entities, for its [`Record`].
+pub(super) type Read = fn(Vec<StateChange>) -> Box<dyn Any + Send>;
+
+/// A change that was read.
+struct Arrived<E> {
+    name: Arc<str>,
+    id: String,
+    row: Row<E>,
+}
+
+/// Reads changes of entities `E`.
+pub(super) fn read_all<E: Entity>(changes: Vec<StateChange>) -> Box<dyn Any + Send> {
+    let read = |StateChange {
+                    key,
+                    sequence,
+                    shape,
+                    payload,
+                    ..
+                }: StateChange| {
+        let StateKey { kind: name, id, .. } = key;
+        let state = payload.map_or(State::Deleted, |payload| read(&id, shape, &payload));
+        let row = Row { sequence, state };
+        Arrived { name, id, row }
+    };
+    Box::new(changes.into_iter().map(read).collect::<Vec<Arrived<E>>>())
 }
 
 /// The record of entities `E`.
@@ -100,34 +128,31 @@ impl<E: Entity> Rows<E> {
 }
 
 impl<E: Entity> Record for Rows<E> {
-    fn take(&mut self, change: StateChange, restored: &mut Restored) {
-        let StateKey { kind, id, .. } = change.key;
-        let Some(rows) = self.rows(&kind) else { return };
-        let (sequence, payload) = (change.sequence, change.payload);
-        let read = |id: &str| Row {
-            sequence,
-            state: payload.map_or(State::Deleted, |payload| read(id, change.shape, &payload)),
+    fn take(&mut self, read: Box<dyn Any + Send>, restored: &mut Restored) {
+        let Ok(arrived) = read.downcast::<Vec<Arrived<E>>>() else {
+            return;
         };
-        let (row, replaced) = match rows.entry(id) {
-            Entry::Vacant(vacant) => {
-                let row = read(vacant.key());
-                (vacant.insert(row), false)
-            }
-            Entry::Occupied(mut kept) => {
-                restored.outdated += 1;
-                if kept.get().sequence >= sequence {
-                    return;
+        for Arrived { name, id, row } in *arrived {
+            let Some(rows) = self.rows(&name) else { continue };
+            let entity = match &row.state {
+                State::There(entity) => Some(Arc::clone(entity)),
+                _ => None,
+            };
+            match rows.entry(id) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(row);
                 }
-                let row = read(kept.key());
-                kept.insert(row);
-                (kept.into_mut(), true)
+                Entry::Occupied(mut kept) => {
+                    restored.outdated += 1;
+                    if kept.get().sequence >= row.sequence {
+                        continue;
+                    }
+                    kept.insert(row);
+                    self.replaced = true;
+                }
             }
-        };
-        if let State::There(entity) = &row.state {
-            let entity = Arc::clone(entity);
-            self.arrived.push(entity);
+            self.arrived.extend(entity);
         }
-        self.replaced |= replaced;
     }
 
     fn count(&mut self, namespace: &str, leave_unknown: bool, restored: &mut Restored) -> Result<(), RestoreError> {
@@ -197,7 +222,6 @@ impl<E: Entity> Record for Rows<E> {
             return Err(PersistError::LeftUnknown { entity: key.clone() });
         }
         check(place.is_some(), staged.needs_it, key)?;
-        let place = place.map(|(name, _)| name);
         let after = |name: &'static str, change, payload| StateChange {
             key: StateKey {
                 kind: if *key.kind == *name {
@@ -207,17 +231,21 @@ impl<E: Entity> Record for Rows<E> {
                 },
                 ..key.clone()
             },
-            sequence: self.sequence(name, &key.id) + 1,
+            sequence: 1 + match place {
+                Some((place, row)) if place == name => row.sequence,
+                _ => self.sequence(name, &key.id),
+            },
             change,
             shape: E::SHAPE_VERSION.into(),
             payload,
         };
         let written = staged.payload.clone().map(|payload| {
-            let is_there = place == Some(kind);
+            let is_there = place.is_some_and(|(name, _)| name == kind);
             let change = if is_there { Change::Update } else { Change::Create };
             after(kind, change, Some(payload))
         });
         // An alias is read and no longer written: the entity moves to its name.
+        let place = place.map(|(name, _)| name);
         let removed = place.filter(|name| written.is_none() || *name != kind);
         let removed = removed.map(|name| after(name, Change::Delete, None));
         Ok(written.into_iter().chain(removed).collect())
@@ -236,8 +264,12 @@ impl<E: Entity> Record for Rows<E> {
                 sequence: *sequence,
                 state: there.map_or(State::Deleted, State::There),
             };
-            if let Some(rows) = self.rows(&key.kind) {
-                rows.insert(key.id.clone(), row);
+            let Some(rows) = self.rows(&key.kind) else { continue };
+            match rows.get_mut(&key.id) {
+                Some(kept) => *kept = row,
+                None => {
+                    rows.insert(key.id.clone(), row);
+                }
             }
         }
         match entity {

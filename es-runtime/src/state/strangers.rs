@@ -11,7 +11,13 @@ use crate::store::{StateChange, StateKey};
 pub(super) struct Strangers(BTreeMap<StateKey, (u64, Option<u64>)>);
 
 impl Strangers {
-    pub(super) fn take(&mut self, change: StateChange, restored: &mut Restored) {
+    pub(super) fn take(&mut self, changes: Vec<StateChange>, restored: &mut Restored) {
+        for change in changes {
+            self.take_one(change, restored);
+        }
+    }
+
+    fn take_one(&mut self, change: StateChange, restored: &mut Restored) {
         let latest = (change.sequence, change.payload.map(|_| change.shape));
         match self.0.entry(change.key) {
             Entry::Vacant(vacant) => {

@@ -19,7 +19,7 @@ use futures_util::stream::{self, BoxStream};
 #[derive(Default)]
 struct Reads {
     store: MemoryStore,
-    reads: AtomicUsize,
+    count: AtomicUsize,
     /// True if the next read fails.
     fails: AtomicBool,
 }
@@ -30,7 +30,7 @@ impl Wrap for Reads {
     }
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
         if self.fails.swap(false, Ordering::SeqCst) {
             let error = StoreError::new(StoreErrorKind::Unavailable, "the test wants it so");
             return stream::once(ready(Err(error))).boxed();
@@ -65,13 +65,13 @@ impl Bank {
 
     /// Deposits to each in turn, and returns how often a stream was read for that.
     async fn reads_of(&self, accounts: &[Id<Account>]) -> usize {
-        let before = self.store.0.reads.load(Ordering::SeqCst);
+        let before = self.store.0.count.load(Ordering::SeqCst);
         for _ in 0..3 {
             for account in accounts {
                 self.runtime.execute(account, Deposit { amount: 1 }).await.unwrap();
             }
         }
-        self.store.0.reads.load(Ordering::SeqCst) - before
+        self.store.0.count.load(Ordering::SeqCst) - before
     }
 }
 

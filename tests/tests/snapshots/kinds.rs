@@ -13,6 +13,7 @@ use crate::board::{double, each, single};
 use crate::support::{Spy, Store, health, settled};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const ALMOST_A_DAY: Duration = Duration::from_secs(24 * 60 * 60 - 1);
 
 /// A runtime with nothing in memory, in a process of this time.
 async fn process(store: &Store, states: Arc<dyn StateStore>, clock: &ManualClock) -> Runtime {
@@ -95,7 +96,7 @@ impl Rolling {
     }
 
     /// Loads a board in a new process of the older build, which notes that.
-    async fn old(&self, store: &Store, clock: &ManualClock) -> Runtime {
+    async fn use_old(&self, store: &Store, clock: &ManualClock) -> Runtime {
         let old = process(store, Arc::clone(&self.states), clock).await;
         assert_eq!(single::total(&old, self.boards[0]).await, 1);
         assert_eq!(health(&old).await.used, 1);
@@ -104,7 +105,7 @@ impl Rolling {
     }
 
     /// The same of the newer build.
-    async fn new(&self, store: &Store, clock: &ManualClock) -> Runtime {
+    async fn use_new(&self, store: &Store, clock: &ManualClock) -> Runtime {
         let new = process(store, Arc::clone(&self.states), clock).await;
         assert_eq!(double::total(&new, in_double(self.boards[0])).await, 2);
         assert_eq!(health(&new).await.used, 1);
@@ -124,14 +125,14 @@ es_tests::on_every_store_and_postgres! {
     async fn snapshots_that_no_build_has_used_for_a_week_are_removed(store: _, clock: _) {
         let rolling = Rolling::begin(&store, &clock).await;
         clock.advance(7 * DAY);
-        let _new = rolling.new(&store, &clock).await;
+        let _new = rolling.use_new(&store, &clock).await;
         until(async || !noted(&*rolling.states).await.contains(&rolling.single)).await;
         assert_eq!(rolling.counts().await, (0, 10));
     }
 
     async fn a_build_that_is_used_once_a_day_keeps_its_own(store: _, clock: _) {
         let rolling = Rolling::begin(&store, &clock).await;
-        let (old, new) = (rolling.old(&store, &clock).await, rolling.new(&store, &clock).await);
+        let (old, new) = (rolling.use_old(&store, &clock).await, rolling.use_new(&store, &clock).await);
         for _ in 0..10 {
             clock.advance(DAY);
             single::total(&old, rolling.boards[1]).await;
@@ -152,10 +153,10 @@ fn memory() -> (Store, ManualClock) {
 async fn a_build_that_was_off_for_long_keeps_its_own() {
     let (store, clock) = memory();
     let rolling = Rolling::begin(&store, &clock).await;
-    clock.advance(7 * DAY - Duration::from_secs(1));
-    rolling.new(&store, &clock).await;
+    clock.advance(6 * DAY + ALMOST_A_DAY);
+    rolling.use_new(&store, &clock).await;
     clock.advance(300 * DAY);
-    let old = rolling.old(&store, &clock).await;
+    let old = rolling.use_old(&store, &clock).await;
     until(async || !noted(&*rolling.states).await.contains(&rolling.double)).await;
     assert_eq!(rolling.counts().await, (10, 0));
     // The other one comes back from the events.
@@ -166,9 +167,9 @@ async fn a_build_that_was_off_for_long_keeps_its_own() {
 async fn a_use_is_noted_once_a_day() {
     let (store, clock) = memory();
     let rolling = Rolling::begin(&store, &clock).await;
-    let old = rolling.old(&store, &clock).await;
+    let old = rolling.use_old(&store, &clock).await;
     let before = noted(&*rolling.states).await;
-    clock.advance(DAY - Duration::from_micros(1));
+    clock.advance(ALMOST_A_DAY);
     single::total(&old, rolling.boards[1]).await;
     tokio::task::yield_now().await;
     assert_eq!(noted(&*rolling.states).await, before);
