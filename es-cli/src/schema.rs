@@ -47,7 +47,7 @@ fn print(aggregate: &AggregateInfo, rows: &mut Vec<Vec<String>>, output: &mut Ou
         let target = match command.target {
             TargetKind::New => "creates",
             TargetKind::Existing => "needs one",
-            _ => "either",
+            TargetKind::Either => "either",
         };
         if output.is_json() {
             #[cfg_attr(not(feature = "schema"), expect(unused_mut, reason = "only the feature adds to it"))]
