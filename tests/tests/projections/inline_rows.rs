@@ -1,4 +1,4 @@
-//! What inline rows promise, on every store: rows and events are stored together or not at all.
+//! The promises of inline rows, on every store: rows and events are stored together or not at all.
 
 use std::sync::Arc;
 
@@ -174,6 +174,13 @@ es_tests::on_every_store_and_postgres! {
         let runtimes = [start(&store).await, start(&store).await, start(&store).await, start(&store).await];
         let alice = inline_alike::writers_meet_in_a_stream(&runtimes).await;
         assert_eq!(runtimes[0].get::<InlineBalance>(alice).await.unwrap().unwrap().cents, 1 + 4 * 55);
+
+        // The later ones are told that it exists, rather than what its row met.
+        let bob = Id::<Account>::new();
+        let opened = join_all(runtimes.iter().map(|runtime| runtime.execute(bob, Open { owner: "Bob".into() }).into_future())).await;
+        let (stored, late): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(stored.len(), 1);
+        assert!(late.iter().all(|late| matches!(late, Err(ExecuteError::AlreadyExists { .. }))), "{late:?}");
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 
@@ -230,7 +237,7 @@ es_tests::on_every_store_and_postgres! {
         let check = async || assert_eq!(dump(&store).await, folded(&store).await);
         let alice = inline_alike::others_append_without_it(&with, &without, check).await;
         assert_eq!(dump(&store).await.len(), 11);
-        // What it cannot apply of others is told.
+        // An event of others that it cannot apply is reported.
         let poison = without.execute(alice, Deposit { amount: 15 }).await.unwrap();
         for _ in 0..5 {
             let refused = with.execute(alice, Deposit { amount: 2 }).await.unwrap_err();
