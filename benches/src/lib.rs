@@ -2,6 +2,8 @@
 
 pub mod closed_loop;
 pub mod peers;
+#[allow(missing_docs, reason = "events as in an application")]
+pub mod shapes;
 
 use std::time::{Duration, Instant};
 
