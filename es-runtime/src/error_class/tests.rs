@@ -303,8 +303,8 @@ fn starts(table: &mut Vec<Placed>) {
             topic: "bank.accounts",
             source: SinkError::rejected(0, "it is so"),
         };
-        => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
-        => Publication = |error| StartError::Publication { publication: "accounts", source: error.into() };
+        => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: Box::new(error.into()) };
+        => Publication = |error| StartError::Publication { publication: "accounts", source: Box::new(error.into()) };
         => Store = StartError::Store;
     });
     place!(table, CapError {

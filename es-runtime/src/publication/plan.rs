@@ -86,7 +86,7 @@ async fn run<P: Publication>(
     let started = handled.start().await;
     started.map(drop).map_err(|source| StartError::Publication {
         publication: P::NAME,
-        source,
+        source: Box::new(source),
     })
 }
 

@@ -85,7 +85,7 @@ pub enum StartError {
         /// Its name.
         process: &'static str,
         /// The reason.
-        source: SubscriptionError,
+        source: Box<SubscriptionError>,
     },
     /// A publication cannot follow the log.
     #[error("publication `{publication}` does not start")]
@@ -93,7 +93,7 @@ pub enum StartError {
         /// Its name.
         publication: &'static str,
         /// The reason.
-        source: SubscriptionError,
+        source: Box<SubscriptionError>,
     },
     /// The sink of a publication cannot keep its promise for its topic.
     #[error("publication `{publication}` cannot publish to `{topic}`")]
@@ -180,7 +180,10 @@ impl<S: EventStore> Builder<S> {
         for plan in followers.processes {
             let process = plan.registered.name;
             let started = plan.start(&runtime).await;
-            started.map_err(|source| StartError::ProcessManager { process, source })?;
+            started.map_err(|source| StartError::ProcessManager {
+                process,
+                source: Box::new(source),
+            })?;
         }
         for plan in followers.publications {
             plan.start(&runtime).await?;
