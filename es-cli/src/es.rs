@@ -79,13 +79,16 @@ impl Es {
     /// [Opens](Builder::open) the runtime, so that nothing runs but the command. For an order to a reader of the log it is
     /// [started](Builder::start), as only who runs the projection can carry it out. Events that this build cannot read are no obstacle,
     /// except to the commands that read them. The store is closed in the end.
-    pub async fn run<S, E>(self, builder: impl Future<Output = Result<Builder<S>, E>>) -> ExitCode
+    pub fn run<S, E>(self, builder: impl Future<Output = Result<Builder<S>, E>>) -> impl Future<Output = ExitCode>
     where
         S: EventStore,
         E: Into<Error>,
     {
-        let mut output = Output::of_process(self.0.form());
-        self.run_to(builder, &mut output).await.into()
+        // Boxed, as it holds the largest of all commands, and is part of the caller's future.
+        Box::pin(async move {
+            let mut output = Output::of_process(self.0.form());
+            self.run_to(builder, &mut output).await.into()
+        })
     }
 
     pub(crate) async fn run_to<S, E>(
