@@ -1,7 +1,9 @@
+use std::ops::RangeInclusive;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::Token;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
+use syn::{LitInt, Token};
 
 use crate::errors::Errors;
 use crate::runtime::Runtime;
@@ -122,6 +124,12 @@ fn elsewhere(attribute: &str, argument: &str) -> Option<&'static str> {
         ("#[process_manager]" | "#[process_manager] impl", "key") => {
             "write `#[on(key = event.…)]` on the methods whose event is not of the stream with the instance's id"
         }
+        ("#[publication] impl", "name" | "topic" | "version" | "source" | "park" | "park_alone") => {
+            "it goes on the struct, which has a `#[publication(…)]` of its own"
+        }
+        ("#[publication]" | "#[publication] impl", "key") => {
+            "write `#[publish(key = event.…)]` on the methods whose messages are in order within another key than the id of the event's stream"
+        }
         _ => return None,
     })
 }
@@ -132,4 +140,33 @@ fn skip(input: ParseStream<'_>) -> syn::Result<()> {
         input.parse::<TokenTree>()?;
     }
     Ok(())
+}
+
+/// A number in this range, or an error that says what was `expected`.
+pub(crate) fn number(
+    argument: &Ident,
+    input: ParseStream<'_>,
+    range: RangeInclusive<u32>,
+    expected: &str,
+) -> syn::Result<u32> {
+    let expected = |span| syn::Error::new(span, expected);
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
+    }
+    let number: LitInt = input.parse().map_err(|error| expected(error.span()))?;
+    match number.base10_parse() {
+        Ok(parsed) if range.contains(&parsed) => Ok(parsed),
+        _ => Err(expected(number.span())),
+    }
+}
+
+/// Reads the `= n` of `version = n`.
+pub(crate) fn version(argument: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    number(
+        argument,
+        input,
+        1..=u32::MAX,
+        "expected a whole number from 1: `version = 2`",
+    )
 }

@@ -20,6 +20,7 @@ use crate::checkpoint;
 use crate::connection::Connections;
 use crate::error::Problem;
 use crate::health::Health;
+use crate::keys::Purge;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
@@ -278,6 +279,21 @@ impl EventStore for SqliteStore {
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
         let key = key.to_owned();
         self.handle.pool.read(move |reader| reader.find_key(&key)).await
+    }
+
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut done = Purge::default();
+        loop {
+            let now = Arc::new(done);
+            let step = Arc::clone(&now);
+            match self
+                .write(0, 1, move |writer| step.step(writer, before).map(Ok))
+                .await?
+            {
+                Some(next) => done = next,
+                None => return Ok(now.forgotten),
+            }
+        }
     }
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {

@@ -20,6 +20,7 @@ const WORDS: Words = Words {
     name: "command",
     noun: "a command",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[command]`.

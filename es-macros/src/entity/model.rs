@@ -19,6 +19,7 @@ pub(super) const WORDS: Words = Words {
     name: "entity",
     noun: "an entity",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[entity]`.

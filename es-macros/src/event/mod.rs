@@ -23,6 +23,7 @@ const WORDS: Words = Words {
     name: "event",
     noun: "an event",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[event]`.

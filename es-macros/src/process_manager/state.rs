@@ -17,6 +17,7 @@ pub(super) const WORDS: Words = Words {
     name: "process_manager",
     noun: "a process manager",
     or_enum: true,
+    reads_older: true,
 };
 
 /// A struct or an enum with `#[process_manager]`.

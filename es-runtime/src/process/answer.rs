@@ -7,24 +7,8 @@ use super::{Done, Failed, HearsFailure, ProcessManager, Sendable};
 use crate::error::chain;
 use crate::runtime::{Joint, NotJoint, Runtime, WriteError};
 use crate::store::StreamAppend;
+use crate::subscription::Halt;
 use crate::{BelongsToOneAggregate, EventId, Metadata, StoreError, StoreErrorKind, Version};
-
-/// Why an instance does not go on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Halt {
-    /// The same may go well later: it is tried for ever.
-    #[error(transparent)]
-    Later(Box<dyn std::error::Error + Send + Sync>),
-    /// This build cannot go on with this instance.
-    #[error("{0}")]
-    Never(String),
-}
-
-impl Halt {
-    pub(super) fn never(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Never(chain(error))
-    }
-}
 
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 
 use super::ProcessManager;
-use super::answer::{Answering, Halt};
+use super::answer::Answering;
 use super::heard::Heard;
 use super::index::Index;
 use super::react::Origin;
@@ -13,6 +13,7 @@ use super::reactions::Reactions;
 use super::step::{Brief, Last, Next, Pending};
 use crate::runtime::{Runtime, WeakRuntime};
 use crate::store::{EventStore, ReadStream};
+use crate::subscription::Halt;
 use crate::subscription::SubscriptionError;
 use crate::{AppendId, RecordedEvent, StoreError, StreamId, UnreadableEvent};
 

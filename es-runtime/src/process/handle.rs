@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::answer::Halt;
 use super::engine::{append, load};
 use super::index::Index;
 use super::instance::{Instance, InstanceStatus, PendingCommand, ProcessError, SetTimer, Step};
@@ -15,7 +14,7 @@ use crate::consumer::{ControlError, all_parked};
 use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
-use crate::subscription::{Kind, SubscriptionHandle};
+use crate::subscription::{Halt, Kind, SubscriptionHandle};
 use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 
 /// A handle to look at the instances of a process manager, and to operate them:
@@ -24,7 +23,7 @@ use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 pub struct ProcessManagerHandle<'a, P: ProcessManager> {
     runtime: &'a Runtime,
     reactions: Arc<Reactions<P>>,
-    /// `None` once the runtime was shut down.
+    /// `None` if the runtime does not run it: it was only [opened](crate::Builder::open), or has been shut down.
     subscription: Option<SubscriptionHandle>,
 }
 
@@ -143,7 +142,15 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
     }
 
     fn subscription(&self) -> Result<&SubscriptionHandle, ControlError> {
-        self.subscription.as_ref().ok_or(ControlError::ShutDown)
+        self.subscription.as_ref().ok_or_else(|| {
+            if self.runtime.is_shut_down() {
+                ControlError::ShutDown
+            } else {
+                ControlError::Elsewhere {
+                    reader: P::NAME.to_owned(),
+                }
+            }
+        })
     }
 
     async fn load(&self, id: &str) -> Result<Last<P>, ProcessError> {
@@ -153,14 +160,11 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
 
     /// The parked events in order, each with the instance that is parked with it.
     async fn parked(&self) -> Result<Vec<(String, Parked)>, ProcessError> {
-        let Some(subscription) = &self.subscription else {
-            return Ok(Vec::new());
-        };
         let Some(cursors) = self.runtime.cursors() else {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for parked in all_parked(&*subscription.store, &subscription.standing.reader).await? {
+        for parked in all_parked(&*cursors.store, &Kind::Process.reader(P::NAME)).await? {
             let event = cursors.parked_event_at(parked.position).await?;
             let is_step = event.stream.category() == <P as Stored>::NAME;
             let inputs = if is_step {

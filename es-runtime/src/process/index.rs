@@ -11,13 +11,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::answer::Halt;
 use super::engine::newest;
 use super::step::Brief;
 use crate::error::chain;
 use crate::store::{
     Change, Demand, EventStore, ListStreams, OwnState, Purge, RESERVED, SaveError, StateChange, StateKey, StateStore,
 };
+use crate::subscription::Halt;
 use crate::{StoreError, Timestamp, Version};
 
 /// The running instances of a process manager.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
+use super::any::{Erased, Of};
 use super::engine::{AT_ONCE, Engine, Item, read};
 use super::index::Index;
 use super::reactions::Reactions;
@@ -15,7 +16,6 @@ use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
-    pub(crate) name: &'static str,
     pub(crate) registered: Registered,
     /// The aggregates of which it hears, or to which it sends.
     pub(crate) aggregates: Vec<&'static str>,
@@ -29,8 +29,9 @@ impl Plan {
     pub(crate) fn of<P: ProcessManager>(beginning: Beginning) -> Self {
         let reactions = Arc::new(Reactions::<P>::of());
         Self {
-            name: P::NAME,
             registered: Registered {
+                name: P::NAME,
+                any: Of::<P>::erased(),
                 process: TypeId::of::<P>(),
                 reactions: Arc::clone(&reactions) as Arc<dyn Any + Send + Sync>,
             },
@@ -47,6 +48,8 @@ impl Plan {
 /// A process manager of a runtime.
 #[derive(Clone)]
 pub(crate) struct Registered {
+    pub(crate) name: &'static str,
+    pub(super) any: &'static dyn Erased,
     process: TypeId,
     reactions: Arc<dyn Any + Send + Sync>,
 }
@@ -74,7 +77,7 @@ async fn run<P: ProcessManager>(
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
-        .follow_for_process(P::NAME, reading, beginning)
+        .follow(Kind::Process, P::NAME.to_owned(), reading, Some(beginning))
         .handle(move |item: Item<P>| {
             let engine = Arc::clone(&engine);
             async move { engine.handle(&item).await }

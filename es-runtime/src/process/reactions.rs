@@ -7,16 +7,15 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
-use super::answer::{self, Answering, Halt};
+use super::answer::{self, Answering};
 use super::react::{Reacted, Unfit};
 use super::step::Last;
 use super::{Done, Due, HearsFailure, HearsTimer, ProcessManager, ProcessState, Sendable, TimerValue, Todo};
 use crate::consumer::Inputs;
 use crate::store::{CategoryFilter, EventFilter, StateStore};
-use crate::subscription::{SubscriptionError, decode};
+use crate::subscription::{Halt, SubscriptionError, decode_as, meta_of};
 use crate::{
-    Aggregate, BelongsToOneAggregate, DecodeError, Event, EventEnum as _, EventInfo, EventOf, EventSourced, Meta,
-    RecordedEvent, Timestamp,
+    Aggregate, BelongsToOneAggregate, DecodeError, Event, EventOf, EventSourced, Meta, RecordedEvent, Timestamp,
 };
 
 /// The aggregate of event `E`.
@@ -195,13 +194,9 @@ impl<P: ProcessManager> Reactions<P> {
         E: Event + BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<AggregateOf<E>>,
     {
         let read = move |stored: &RecordedEvent| -> Result<Vec<Input<P>>, SubscriptionError> {
-            if !may_be::<E>(&stored.name) {
-                return Ok(Vec::new());
-            }
             let mut inputs = Vec::new();
-            for (place, event) in decode::<AggregateOf<E>>(stored)?.into_iter().enumerate() {
-                let Some(event) = E::from_event(event) else { continue };
-                let meta = Meta::of(stored).ok_or_else(|| unreadable_id(stored))?;
+            for (place, event) in decode_as::<E>(stored)? {
+                let meta = meta_of::<AggregateOf<E>>(stored)?;
                 let key = key(&event, &meta).to_string();
                 let react = react.clone();
                 let react = move |state, todo: &mut Todo<P>| react(state, event.clone(), &meta, todo);
@@ -283,21 +278,6 @@ impl<P: ProcessManager> Reactions<P> {
             .downcast_ref::<DoneFn<P, C>>()
             .copied()
     }
-}
-
-/// Returns whether an event that is stored under this name may be read as an `E`, or is not known at all.
-fn may_be<E>(name: &str) -> bool
-where
-    E: Event + BelongsToOneAggregate<Aggregate: EventSourced>,
-{
-    let is_named = |info: &&EventInfo| info.name == name || info.aliases.contains(&name);
-    let known = <AggregateOf<E> as EventSourced>::Event::EVENTS.iter().find(is_named);
-    known.is_none_or(|info| info.retired || info.name == E::NAME)
-}
-
-fn unreadable_id(event: &RecordedEvent) -> SubscriptionError {
-    let message = format!("the id of stream `{}` cannot be read", event.stream);
-    crate::StoreError::new(crate::StoreErrorKind::Corrupt, message).into()
 }
 
 impl<P: ProcessManager> fmt::Debug for Reactions<P> {

@@ -8,10 +8,10 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::ProcessManager;
-use super::answer::Halt;
 use super::engine::{Engine, newest};
 use super::step::{Brief, elapse};
 use crate::projection::Status;
+use crate::subscription::Halt;
 use crate::subscription::Standing;
 use crate::{AppendId, StoreError, StreamId, Timestamp};
 

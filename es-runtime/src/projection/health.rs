@@ -7,7 +7,7 @@ use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections, subscriptions, process managers and snapshots:
+/// The status of a runtime's projections, subscriptions, process managers, publications and snapshots:
 /// [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -20,7 +20,10 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
     pub process_managers: Vec<SubscriptionHealth>,
-    /// What became of [snapshots](crate::docs::snapshots).
+    /// Every [publication](mod@crate::publication) of this runtime, in the order in which they were given to its builder, each named with its
+    /// version: `accounts@1`.
+    pub publications: Vec<SubscriptionHealth>,
+    /// The [snapshots](crate::docs::snapshots) used, written and rejected.
     pub snapshots: SnapshotsHealth,
 }
 
