@@ -228,6 +228,7 @@ fn those_who_wait_go_on_when_the_runtime_of_one_of_them_ends() {
         assert!(lost.await.unwrap_err().is_cancelled());
         settle().await;
         held.gate.0.open();
+        held.first.await.unwrap().unwrap();
         for deposit in waiting {
             deposit.await.unwrap().unwrap();
         }
