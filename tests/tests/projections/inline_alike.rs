@@ -46,7 +46,7 @@ pub(crate) async fn writers_meet_in_a_stream(runtimes: &[Runtime; 4]) -> Id<Acco
     });
     try_join_all(deposits).await.unwrap();
 
-    // Who is late is told that it exists, rather than what its row met.
+    // The later ones are told that it exists, rather than what its row met.
     let bob = Id::<Account>::new();
     let opens = runtimes
         .iter()
@@ -80,8 +80,8 @@ pub(crate) async fn appends_wait_for_a_rebuild<P: Projection>(runtime: &Runtime,
     for _ in 0..3 {
         let projection = runtime.projection::<P>();
         let rebuild = projection.rebuild().into_future();
-        let (alice, rebuilt) = join(account_with(runtime, 1), rebuild).await;
-        rebuilt.unwrap();
+        let (alice, done) = join(account_with(runtime, 1), rebuild).await;
+        done.unwrap();
         runtime.execute(alice, Deposit { amount: 1 }).await.unwrap();
         check().await;
     }
