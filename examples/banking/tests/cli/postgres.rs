@@ -91,7 +91,7 @@ fn read_models_on_postgresql_are_those_on_sqlite() {
 fn a_bank_moves_from_a_file_to_a_server() {
     let bank = with_accounts(Bank::new("archive-sqlite"));
     bank.ok(&["transfer", "ACC-000001", "ACC-000002", "30.00", "--reference", "t1"]);
-    bank.ok(&["export", "bank.archive"]);
+    bank.ok(&["es", "export", "bank.archive"]);
     let database = Database::new("archive");
     let copy = Bank::new("archive-postgres").on(database.url());
     copy.write("bank.archive", std::fs::read(bank.path("bank.archive")).unwrap());
