@@ -76,12 +76,12 @@ struct Kinds {
 
 impl Kinds {
     async fn tidy(&self, used: String) -> Result<(), StoreError> {
-        let uses = self
-            .change(|uses| {
-                uses.insert(used.clone(), self.now);
+        let notes = self
+            .change(|notes| {
+                notes.insert(used.clone(), self.now);
             })
             .await?;
-        for (unused, _) in uses.into_iter().filter(|(_, last)| self.is_unused(*last)) {
+        for (unused, _) in notes.into_iter().filter(|(_, last)| self.is_unused(*last)) {
             let removed = self.remove(&unused).await?;
             if removed > 0 {
                 tracing::info!(
@@ -104,9 +104,10 @@ impl Kinds {
             }
             let some = self.states.load(kind).take(AT_ONCE).map_ok(|change| change.key);
             let some: Vec<_> = some.try_collect().await?;
-            let now = match some.is_empty() {
-                true => 0,
-                false => self.states.purge(Purge::Entities(some)).await?,
+            let now = if some.is_empty() {
+                0
+            } else {
+                self.states.purge(Purge::Entities(some)).await?
             };
             removed += now;
             if now == 0 {
