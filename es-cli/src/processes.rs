@@ -273,6 +273,7 @@ fn because_of(cause: &Cause) -> String {
             failed: Some(why),
             ..
         } => format!("a command of step {step} to {from}, failed: {why}"),
+        Cause::Elapsed => "timers that are due".to_owned(),
         Cause::Due { timer, step, .. } => format!("timer {timer} of step {step}"),
         Cause::Ended { reason } => format!("an operator: {reason}"),
         cause => format!("{cause:?}"),

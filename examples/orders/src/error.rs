@@ -22,11 +22,17 @@ pub enum ShopError {
     #[error(transparent)]
     Subscription(#[from] SubscriptionError),
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(Box<StartError>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot use the network or stdout")]
     Io(#[from] std::io::Error),
+}
+
+impl From<StartError> for ShopError {
+    fn from(error: StartError) -> Self {
+        Self::Start(Box::new(error))
+    }
 }
 
 impl ShopError {
