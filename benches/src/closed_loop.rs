@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::per_second;
 
-/// How many calls were done, and how long each took.
+/// The number of calls, and the time that each took.
 pub struct Figure {
     latencies: Vec<Duration>,
     time: Duration,
@@ -18,7 +18,7 @@ impl Figure {
         per_second(self.latencies.len(), self.time)
     }
 
-    /// How long so many percent of the calls took at most, in µs.
+    /// The time that so many percent of the calls took at most, in µs.
     pub fn percentile(&self, percent: usize) -> u128 {
         self.latencies[(self.latencies.len() - 1) * percent / 100].as_micros()
     }

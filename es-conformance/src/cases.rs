@@ -66,6 +66,7 @@ macro_rules! __cases {
             order::c10_idle_in_transaction_after_allocation [] "an append that is left open does not stall readers, and other appends end by themselves";
             order::c11_positions_never_reused [] "no event is ever stored at or below a position that was shown";
             order::c12_order_ignores_clocks [] "the order is that of commits whatever the clocks of the writers say, and `recorded_at` never goes back";
+            order::c13_now_is_the_time_of_recording [] "`now` is by the clock that `recorded_at` is by: an append is recorded between what it says before and after it, also if the clock goes back";
             idempotency::d01_same_append_id_same_content [] "repeating an append with its id returns the first result, and stores nothing";
             idempotency::d02_same_append_id_other_content [] "the id of an append with another content is refused, and nothing is stored";
             idempotency::d03_same_append_id_concurrently [] "of 16 calls with one id one appends, and all return the same";

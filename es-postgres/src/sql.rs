@@ -59,7 +59,8 @@ impl Sql {
             version: sql(&format!(
                 "SELECT coalesce(max(e.version), 0) FROM \"es\".recorded_events AS e WHERE {of_stream}"
             )),
-            now: sql("SELECT clock_timestamp()"),
+            now: sql("SELECT greatest(coalesce($1, clock_timestamp()), \
+                 (SELECT e.recorded_at FROM \"es\".recorded_events AS e ORDER BY e.position DESC LIMIT 1))"),
             head: sql("SELECT coalesce(max(position), 0) FROM \"es\".recorded_events"),
             stored: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".stored($1)"),
             resolve: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".resolve($1)"),

@@ -181,10 +181,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        if let Some(clock) = &self.clock {
-            return Ok(clock.now());
-        }
-        let rows = self.reader.rows(&self.reader.sql.now, &[]).await;
+        let by_clock = self.clock.as_deref().map(Clock::now).map(Time);
+        let rows = self.reader.rows(&self.reader.sql.now, &[&by_clock]).await;
         let now = rows.and_then(|rows| rows[0].read(0));
         now.map(|Time(now)| now)
             .map_err(|problem| problem.while_doing("read the time of the server"))

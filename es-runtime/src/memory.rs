@@ -131,7 +131,8 @@ impl EventStore for MemoryStore {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.clock.now())
+        let now = self.clock.now();
+        Ok(now.max(self.log().last_recorded_at()))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

@@ -52,7 +52,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, RESERVED, Unreserved, has_archived, is_archived};
+pub(crate) use states::{Kept, OwnState, RESERVED, SNAPSHOTS, Unreserved, has_archived, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -141,10 +141,13 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(last.map_or(Position::ZERO, |event| event.position))
     }
 
-    /// Returns the time by the clock with which the store records events; a timer of a [process manager](crate::process) is due by it.
-    /// Unless overridden, the system's clock of this process.
+    /// Returns the time at which an event would be recorded now: by the clock with which the store records events, and never before the
+    /// last of them. A timer of a [process manager](crate::process) is due by it. Unless overridden, the clock is the system's of this
+    /// process.
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(Timestamp::now())
+        let now = Timestamp::now();
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(now, |last| now.max(last.recorded_at)))
     }
 
     /// Reads events of one stream by version.

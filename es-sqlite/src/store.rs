@@ -11,6 +11,7 @@ use es_runtime::store::{
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
+use futures_util::TryStreamExt as _;
 use rusqlite::Connection;
 
 use crate::archive::{RestoreRequest, Restored};
@@ -301,7 +302,9 @@ impl EventStore for SqliteStore {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.handle.clock.now())
+        let now = self.handle.clock.now();
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(now, |last| now.max(last.recorded_at)))
     }
 
     #[expect(

@@ -60,6 +60,10 @@ broken! {
         caught by ["c04_late_commit_is_not_skipped", "c08_bulk_writers_random_hold"];
     order::sets_the_clock_back "records the time of the clock, even if it went back"
         caught by ["c12_order_ignores_clocks"];
+    order::tells_the_time_of_the_process "records the time of its clock, and tells that of the process"
+        caught by ["c13_now_is_the_time_of_recording"];
+    order::tells_the_time_of_a_clock_that_goes_back "tells the time of its clock, even if that went back behind the last event"
+        caught by ["c13_now_is_the_time_of_recording"];
     damage::goes_round "reads a part of the log, and then the same part again"
         caught by ["b08_paging_crosses_chunk_seam", "c01_positions_strictly_increase"];
     damage::loses_a_position "leaves out an event of the log"

@@ -43,8 +43,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::consumer::Cursors;
-use crate::process::{self, ProcessManager, ProcessManagerHandle};
+use crate::process::{self, AnyProcessManager, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
+use crate::publication::{self, Publication, PublicationHandle};
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
 use crate::subscription::{Kind, Subscriptions};
 use crate::{
@@ -134,6 +135,8 @@ struct Inner {
     projections: Projections,
     subscriptions: Subscriptions,
     processes: Vec<process::Registered>,
+    /// The names of the cursors of its publications.
+    publications: Vec<String>,
 }
 
 impl Runtime {
@@ -256,6 +259,15 @@ impl Runtime {
         self.0.store.close().await
     }
 
+    /// Returns a handle to publication `P`, if this runtime runs it.
+    pub fn publication<P: Publication>(&self) -> Option<PublicationHandle> {
+        let handle = self
+            .0
+            .subscriptions
+            .handle(Kind::Publication, &publication::cursor_of::<P>())?;
+        Some(PublicationHandle::new::<P>(handle, self.all_states()))
+    }
+
     /// Returns a handle to a process manager of this runtime.
     ///
     /// # Panics
@@ -274,6 +286,16 @@ impl Runtime {
         }
     }
 
+    /// Returns a handle to each process manager of this runtime, in the order in which they were given to its builder.
+    pub fn process_managers(&self) -> impl Iterator<Item = AnyProcessManager<'_>> {
+        let registered = self.0.processes.iter();
+        registered.map(|registered| AnyProcessManager::new(self, registered))
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.projections.is_stopped()
+    }
+
     /// The cursors of readers of the log.
     pub(crate) fn cursors(&self) -> Option<Cursors> {
         self.0.cursors.clone()
@@ -282,17 +304,6 @@ impl Runtime {
     /// The time by the clock of the runtime.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-
-    /// The store of states with what the framework keeps there.
-    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
-        self.0.states.clone()
-    }
-
-    /// Forgets all states in memory. Needed after the store was restored to an earlier point while this runtime was running: a state
-    /// may then hold events that are gone.
-    pub fn clear_cache(&self) {
-        self.0.cache.clear();
     }
 
     /// Returns the store, for operations that the runtime has no method for.

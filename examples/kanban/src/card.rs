@@ -7,7 +7,7 @@ use crate::{CardKey, Handle};
 /// Writes a card.
 #[command(validate)]
 pub struct WriteCard {
-    /// What is to be done.
+    /// The task.
     pub title: String,
     /// The column in which it stands first.
     pub column: String,
@@ -34,14 +34,14 @@ pub struct MoveCard {
 /// Gives a card to somebody, or to nobody.
 #[command]
 pub struct AssignCard {
-    /// Who does it.
+    /// The person who does it.
     pub to: Option<Handle>,
 }
 
 /// A card was written.
 #[event]
 pub struct CardWritten {
-    /// What is to be done.
+    /// The task.
     pub title: String,
     /// The column in which it stands first.
     pub column: String,
@@ -50,16 +50,16 @@ pub struct CardWritten {
 /// A card was moved to another column.
 #[event]
 pub struct CardMoved {
-    /// Where it stood.
+    /// The column it leaves.
     pub from: String,
-    /// Where it stands.
+    /// The column it enters.
     pub to: String,
 }
 
 /// A card was given to somebody, or to nobody.
 #[event]
 pub struct CardAssigned {
-    /// Who does it.
+    /// The person who does it.
     pub to: Option<Handle>,
 }
 
@@ -76,11 +76,11 @@ pub enum CardRefused {
 #[derive(Aggregate)]
 #[es(name = "card", id = CardKey)]
 pub struct Card {
-    /// What is to be done.
+    /// The task.
     pub title: String,
     /// The column in which it stands.
     pub column: String,
-    /// Who does it.
+    /// The person who does it.
     pub assignee: Option<Handle>,
 }
 

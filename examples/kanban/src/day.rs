@@ -81,7 +81,7 @@ enum Deed {
     Assign { card: CardKey, to: Handle },
 }
 
-/// What became of a day.
+/// The outcome of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Played {
     /// The steps that had been done before.
@@ -199,7 +199,7 @@ fn hours(time: Timestamp) -> i64 {
     (time.as_micros() - START) / HOUR
 }
 
-/// The board in the mind of whoever wrote the script.
+/// The board in the mind of the author of the script.
 struct Plan {
     board: BoardKey,
     random: Rng,

@@ -30,9 +30,9 @@ pub struct ColumnView {
 pub struct CardView {
     /// The card.
     pub key: CardKey,
-    /// What is to be done.
+    /// The task.
     pub title: String,
-    /// Who does it.
+    /// The person who does it.
     pub assignee: Option<Handle>,
 }
 

@@ -83,8 +83,7 @@ fn a_day_is_played_once() {
     assert_eq!(desk.ok(&["board", "WEB"]).trim_end(), board.trim_end());
 }
 
-/// Whatever was going on when it was killed: no step is missing, none is done twice, and none that was refused is done
-/// when it comes round again.
+/// No step is missing, none is done twice, and none that was refused is done when it comes round again.
 #[tokio::test]
 async fn a_day_that_was_killed_goes_on() {
     let (whole, killed) = (Desk::new(), Desk::new());
@@ -94,7 +93,7 @@ async fn a_day_that_was_killed_goes_on() {
         killed.play_until(hour);
         let so_far = times(&killed.file()).await;
         let last = so_far.last().unwrap().to_string();
-        // What stands on the board now stood there at that time.
+        // The cards on the board now stood there at that time.
         let now = killed.ok(&["board", "WEB"]);
         assert_eq!(whole.ok(&["board", "WEB", "--at", &last]), now, "at {last}");
     }
@@ -170,4 +169,25 @@ fn a_full_column_takes_no_card() {
     );
     // It was taken out of nowhere.
     assert_eq!(desk.ok(&["card", card.trim()]).lines().count(), 1);
+}
+
+#[test]
+fn an_operator_finds_everything_that_has_happened() {
+    let desk = Desk::new();
+    assert!(desk.fails(&["status"]).contains("`kanban.db` does not exist"));
+    assert!(!desk.file().exists());
+    desk.ok(&[]);
+    let status = desk.ok(&["status"]);
+    assert!(status.starts_with("the log is at position 24"), "{status}");
+    assert!(status.contains("boards@1  projection  in memory"), "{status}");
+    let moved = desk.ok(&["events", "--type", "card_moved", "--stream", "card/WEB-12", "--json"]);
+    assert!(moved.lines().count() > 2, "{moved}");
+    let history = desk.ok(&["history", "card/WEB-12", "--diff"]);
+    assert!(
+        history.contains("      - column: \"Backlog\",\n      + column: \"Ready\",\n"),
+        "{history}"
+    );
+    let given = desk.ok(&["dry-run", "card/WEB-12", "assign_card", r#"{"to": "ada"}"#]);
+    assert_eq!(given, "WOULD BE       DATA\ncard_assigned  {\"to\":\"ada\"}\n");
+    assert!(desk.ok(&["verify"]).ends_with(" 0 streams cannot be\n"));
 }

@@ -1,4 +1,4 @@
-//! What inline projections promise whether they keep rows or tables. `check` says that what they keep is the fold of the log.
+//! The promises of inline projections, whether they keep rows or tables. `check` says that what they keep is the fold of the log.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub(crate) async fn writers_meet_in_a_stream(runtimes: &[Runtime; 4]) -> Id<Acco
     });
     try_join_all(deposits).await.unwrap();
 
-    // Who is late is told that it exists, rather than what its row met.
+    // The later ones are told that it exists, rather than what its row met.
     let bob = Id::<Account>::new();
     let opens = runtimes
         .iter()

@@ -1,4 +1,4 @@
-//! What inline rows promise, on every store: rows and events are stored together or not at all.
+//! The promises of inline rows, on every store: rows and events are stored together or not at all.
 
 use std::sync::Arc;
 
@@ -230,7 +230,7 @@ es_tests::on_every_store_and_postgres! {
         let check = async || assert_eq!(dump(&store).await, folded(&store).await);
         let alice = inline_alike::others_append_without_it(&with, &without, check).await;
         assert_eq!(dump(&store).await.len(), 11);
-        // What it cannot apply of others is told.
+        // An event of others that it cannot apply is reported.
         let poison = without.execute(alice, Deposit { amount: 15 }).await.unwrap();
         for _ in 0..5 {
             let refused = with.execute(alice, Deposit { amount: 2 }).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! What was given to the builder, as data, and aggregates that are known by their names only.
+//! The catalog of what was given to the builder, and aggregates that are known by their names only.
 
 use es_runtime::TargetKind::{Either, Existing, New};
 use es_runtime::prelude::*;
@@ -262,6 +262,23 @@ async fn an_opened_runtime_takes_no_lease_and_runs_nothing() {
         .unwrap();
     assert_eq!(row.cents, 7);
     drop(runs);
+}
+
+#[tokio::test]
+async fn a_projection_is_operated_without_its_type() {
+    let builder = Runtime::builder(MemoryStore::new()).projection::<Balance>();
+    let runtime = builder.start().await.unwrap();
+    let handles: Vec<_> = runtime.projections().collect();
+    let names: Vec<_> = handles.iter().map(|handle| (handle.name(), handle.version())).collect();
+    assert_eq!(names, [("balances", 1)]);
+    let receipt = runtime
+        .execute(Id::new(), Open { owner: "Alice".into() })
+        .await
+        .unwrap();
+    let waited = handles[0].wait_for(receipt.position, es_tests::waits::LONG).await;
+    waited.unwrap();
+    let skipped = handles[0].skip(receipt.position, "a mistake").await;
+    assert!(matches!(skipped, Err(ControlError::NotParked { .. })), "{skipped:?}");
 }
 
 #[tokio::test]
