@@ -1,4 +1,4 @@
-//! What inline projections promise whether they keep rows or tables. `check` says that what they keep is the fold of the log.
+//! The promises of inline projections, whether they keep rows or tables. `check` says that what they keep is the fold of the log.
 
 use std::fmt::Debug;
 use std::time::Duration;
