@@ -28,7 +28,9 @@ impl Status {
         let projections = projections.map(|(health, info)| Reader::of(health, info));
         let process_managers = health.process_managers.iter();
         let process_managers = process_managers.map(|health| Reader::of_subscription(health, "process manager"));
-        let readers: Vec<_> = projections.chain(process_managers).collect();
+        let publications = health.publications.iter();
+        let publications = publications.map(|health| Reader::of_subscription(health, "publication"));
+        let readers: Vec<_> = projections.chain(process_managers).chain(publications).collect();
         if output.is_json() {
             output.json(&json!({"kind": "log", "position": health.head}))?;
         } else {
@@ -105,7 +107,10 @@ impl Reader {
     }
 
     pub(crate) fn needs_attention(&self, late: Duration) -> bool {
-        let is_stopped = matches!(self.status, Standing::Held | Standing::Diverged | Standing::Retrying);
+        let is_stopped = matches!(
+            self.status,
+            Standing::Held | Standing::Outdated | Standing::Diverged | Standing::Retrying
+        );
         let is_late = self.lag_events > 0 && self.lag_seconds >= late.as_secs();
         !self.in_memory && (is_stopped || self.parked > 0 || is_late)
     }

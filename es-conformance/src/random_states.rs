@@ -67,14 +67,14 @@ impl Model {
         let before = self.0.len();
         self.0.retain(|key, kept| match purge {
             Purge::Entities(keys) => !keys.contains(key),
-            Purge::Tombstones { namespace, .. } => key.namespace != *namespace || kept.change != Change::Delete,
+            Purge::Tombstones { namespace, .. } => *key.namespace != **namespace || kept.change != Change::Delete,
         });
         (before - self.0.len()) as u64
     }
 
     async fn check(&self, states: &dyn StateStore) -> Checked {
         for namespace in NAMESPACES {
-            let expected = self.0.iter().filter(|(key, _)| key.namespace == namespace);
+            let expected = self.0.iter().filter(|(key, _)| *key.namespace == *namespace);
             let expected: BTreeMap<_, _> = expected.map(|(key, kept)| (key.clone(), kept.clone())).collect();
             let came = loaded(states, namespace).await?;
             same(format_args!("all entities of {namespace:?}"), came, expected)?;
@@ -131,7 +131,7 @@ pub(crate) async fn p05_load_gives_the_latest_of_each(subject: &Subject<'_>) -> 
         match random.below(12) {
             0 => {
                 let purge = match random.below(3) {
-                    0 => Purge::tombstones(any_key(&mut random).namespace, Timestamp::MAX),
+                    0 => Purge::tombstones(&*any_key(&mut random).namespace, Timestamp::MAX),
                     _ => Purge::entities((0..4).map(|_| any_key(&mut random)).collect::<Vec<_>>()),
                 };
                 let purged = lagging.purge(purge.clone()).await?;

@@ -156,7 +156,7 @@ async fn what_is_saved_comes_back(states: &dyn StateStore) -> Checked {
         .into_iter()
         .chain([longest, quoted, deep(127), large(StateChange::MOST_BYTES)]);
     for (number, mut change) in exact.enumerate() {
-        if change.key.namespace == NAMESPACE {
+        if *change.key.namespace == *NAMESPACE {
             change.key.id = format!("exact {number}");
         }
         states.save(vec![change.clone()], Demand::Newer).await?;

@@ -44,7 +44,7 @@ pub(crate) async fn loaded(states: &dyn StateStore, namespace: &str) -> Checked<
     let mut changes = states.load(namespace);
     while let Some(change) = changes.try_next().await? {
         holds(
-            change.key.namespace == namespace,
+            *change.key.namespace == *namespace,
             format_args!("what is loaded of namespace `{namespace}`"),
             "its own entities only",
             &change.key,
@@ -288,7 +288,7 @@ pub(crate) async fn p08_purge_removes_only_what_is_named(subject: &Subject<'_>) 
     let states = subject.states().await?;
     let elsewhere = |id: &str| {
         let mut change = deletion(id, 2);
-        "states2".clone_into(&mut change.key.namespace);
+        change.key.namespace = "states2".into();
         change
     };
     let living = ["a", "b", "c"].map(|id| change(id, 4, 1));

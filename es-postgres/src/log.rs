@@ -100,8 +100,12 @@ impl OfLog {
 impl Pages for OfLog {
     type Event = RecordedEvent;
 
-    fn rest(&self) -> &Rest {
-        &self.rest
+    fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn most(&self) -> u64 {
+        self.rest.page
     }
 
     async fn fetch(mut self, reader: &Reader) -> Fetched<Self> {

@@ -22,7 +22,7 @@ pub(crate) const PAGE: u64 = 1000;
 
 /// With how many the first read of all begins, so that its page is not large whatever the events are. They tell how many fit into
 /// the next one.
-const FIRST: u64 = 64;
+pub(crate) const FIRST: u64 = 64;
 
 /// The number of bytes of rows held at a time.
 pub(crate) const BYTES: usize = 4 << 20;
@@ -33,7 +33,7 @@ pub(crate) struct Rest {
     pub(crate) high: u64,
     pub(crate) direction: Direction,
     left: u64,
-    page: u64,
+    pub(crate) page: u64,
 }
 
 impl Rest {
@@ -47,7 +47,7 @@ impl Rest {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.left == 0 || self.low > self.high
     }
 
@@ -82,7 +82,11 @@ pub(crate) type Fetched<P> = Result<(Vec<<P as Pages>::Event>, P), Problem>;
 pub(crate) trait Pages: Sized + Send + 'static {
     type Event: Send + 'static;
 
-    fn rest(&self) -> &Rest;
+    /// Returns whether nothing is left.
+    fn is_empty(&self) -> bool;
+
+    /// Returns the most events of the next page.
+    fn most(&self) -> u64;
 
     /// Fetches the next page.
     fn fetch(self, reader: &Reader) -> impl Future<Output = Fetched<Self>> + Send;
@@ -99,8 +103,12 @@ struct OfStream<E> {
 impl<E: Paged> Pages for OfStream<E> {
     type Event = E;
 
-    fn rest(&self) -> &Rest {
-        &self.rest
+    fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn most(&self) -> u64 {
+        self.rest.page
     }
 
     async fn fetch(mut self, reader: &Reader) -> Fetched<Self> {
@@ -179,7 +187,16 @@ pub(crate) fn later(
         .boxed()
 }
 
-pub(crate) fn events<P: Pages>(reader: &Arc<Reader>, read: P) -> BoxStream<'static, Result<P::Event, StoreError>> {
+pub(crate) fn events<P: Pages>(reader: &Arc<Reader>, pages: P) -> BoxStream<'static, Result<P::Event, StoreError>> {
+    read(reader, pages, "read events")
+}
+
+/// Reads all pages; an error says what was being done.
+pub(crate) fn read<P: Pages>(
+    reader: &Arc<Reader>,
+    read: P,
+    doing: &'static str,
+) -> BoxStream<'static, Result<P::Event, StoreError>> {
     let state = (Arc::clone(reader), Next::Rest(read));
     stream::try_unfold(state, |(reader, next)| async move {
         let Some((page, read)) = next.page(&reader).await? else {
@@ -190,7 +207,7 @@ pub(crate) fn events<P: Pages>(reader: &Arc<Reader>, read: P) -> BoxStream<'stat
         Ok::<_, Problem>(Some((events, (reader, next))))
     })
     .try_flatten()
-    .map_err(|problem: Problem| problem.while_doing("read events"))
+    .map_err(move |problem: Problem| problem.while_doing(doing))
     .boxed()
 }
 
@@ -203,8 +220,7 @@ enum Next<P: Pages> {
 impl<P: Pages> Next<P> {
     /// Long reads have the next page fetched ahead. Nothing is known yet of the length of those that have just begun.
     fn ahead(reader: &Arc<Reader>, read: P) -> Self {
-        let rest = read.rest();
-        if rest.is_empty() || rest.page <= FIRST {
+        if read.is_empty() || read.most() <= FIRST {
             return Self::Rest(read);
         }
         let reader = Arc::clone(reader);
@@ -213,7 +229,7 @@ impl<P: Pages> Next<P> {
 
     async fn page(self, reader: &Reader) -> Result<Option<(Vec<P::Event>, P)>, Problem> {
         match self {
-            Self::Rest(read) if read.rest().is_empty() => Ok(None),
+            Self::Rest(read) if read.is_empty() => Ok(None),
             Self::Rest(read) => read.fetch(reader).await.map(Some),
             Self::Ahead(mut ahead) => match (&mut ahead.0).await {
                 Ok(page) => page.map(Some),

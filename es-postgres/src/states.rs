@@ -1,26 +1,26 @@
 //! States: each save is one statement that commits itself, on a connection of the pool.
 
+mod load;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use es_runtime::store::{Change, Demand, EventStore, Purge, SaveError, StateChange, StateKey, StateStore};
 use es_runtime::{Clock, StoreError};
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt, pin_mut, stream};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row};
 
+use self::load::{LOAD, Load, Names};
 use crate::PostgresStore;
 use crate::error::Problem;
 use crate::outcome::{Outcome, outcome};
-use crate::pages::{BYTES, PAGE};
+use crate::pages;
 use crate::rows::{Cells, Json, Time, column};
 
 /// Statements for a schema called `es`.
 const SAVE: &str = "SELECT \"es\".save_states($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const GET: &str = "SELECT kind, id, sequence, change, shape, payload FROM \"es\".states \
      WHERE namespace = $1 AND kind = $2 AND id = $3";
-const LOAD: &str = "SELECT kind, id, sequence, change, shape, payload FROM \"es\".states \
-     WHERE namespace = $1 AND (kind, id) > ($2, $3) ORDER BY kind, id LIMIT $4";
 /// From one namespace to the next, by the index.
 const NAMESPACES: &str = "WITH RECURSIVE found (namespace) AS ( \
      (SELECT s.namespace FROM \"es\".states AS s ORDER BY s.namespace, s.kind, s.id LIMIT 1) \
@@ -35,9 +35,6 @@ const MISFIT: &str = "ES001";
 
 /// The number of times that a save is sent again after another one made it roll back.
 const REPEATS: usize = 5;
-
-/// With how many states a load begins: nothing is known yet of their size.
-const FIRST: u64 = 64;
 
 /// The most deleted entities that one statement purges: savers wait for it.
 const PURGED_AT_ONCE: u64 = 10_000;
@@ -103,49 +100,6 @@ impl PostgresStore {
             Outcome::BadValue | Outcome::NotCommitted => Unsaved::Refused(SaveError::Store(error)),
         })
     }
-
-    /// The next states of a load, and what is left then. A page ends where it comes to [`BYTES`].
-    async fn states_page(&self, load: &Load) -> Result<(Vec<StateChange>, Option<Load>), Problem> {
-        let namespace = &load.namespace;
-        // No name is empty.
-        let (kind, id) = load.after.as_ref().map_or(("", ""), |after| (&after.kind, &after.id));
-        let client = self.reader.client().await?;
-        let (sql, limit) = (self.schema.render(LOAD), column(load.page));
-        let (mut page, mut size) = (Vec::new(), 0);
-        let taking = async {
-            let statement = client.prepare_cached(&sql).await?;
-            let arguments: [&(dyn ToSql + Sync); 4] = [namespace, &kind, &id, &limit];
-            let rows = Client::query_raw(&client, &statement, arguments).await?;
-            pin_mut!(rows);
-            while size < BYTES
-                && let Some(row) = rows.try_next().await?
-            {
-                size += row.raw_size_bytes();
-                page.push(change(&row, namespace)?);
-            }
-            Ok::<_, Problem>(())
-        };
-        self.reader.in_time(self.patience, taking).await??;
-        let is_whole = page.len() as u64 == load.page;
-        if is_whole || size < BYTES {
-            client.give_back();
-        }
-        // Else the server would send the rest of the page before it hears the next question.
-        let rest = page.last().filter(|_| is_whole || size >= BYTES).map(|last| Load {
-            namespace: namespace.clone(),
-            after: Some(last.key.clone()),
-            page: (BYTES as u64 / (size / page.len()).max(1) as u64).clamp(1, PAGE),
-        });
-        Ok((page, rest))
-    }
-}
-
-/// The rest of a load of a namespace.
-struct Load {
-    namespace: String,
-    after: Option<StateKey>,
-    /// The most states on the next page, if they are like those before.
-    page: u64,
 }
 
 /// Why a save was not done.
@@ -168,26 +122,12 @@ fn conflict(problem: &Problem, changes: &[StateChange]) -> Option<SaveError> {
     })
 }
 
+/// Reads a single state.
 fn change(row: &Row, namespace: &str) -> Result<StateChange, Problem> {
-    let key = StateKey::new(namespace, row.read::<String>(0)?, row.read::<String>(1)?);
-    Ok(StateChange {
-        sequence: row.ordinal(2)?,
-        change: match row.read::<i16>(3)? {
-            0 => Change::Create,
-            1 => Change::Update,
-            2 => Change::Delete,
-            other => {
-                return Err(Problem::Damaged(format!(
-                    "the state of `{key}`: it knows no change {other}"
-                )));
-            }
-        },
-        shape: row.read::<i64>(4)?.cast_unsigned(),
-        payload: row
-            .read::<Option<Json<'_>>>(5)?
-            .map(|payload| Bytes::copy_from_slice(payload.0)),
-        key,
-    })
+    let mut payloads = Vec::new();
+    let (change, payload) = load::change(row, &mut Names::new(namespace), &mut payloads)?;
+    let payload = payload.map(|_| Bytes::from(payloads));
+    Ok(StateChange { payload, ..change })
 }
 
 #[async_trait]
@@ -210,7 +150,7 @@ impl StateStore for PostgresStore {
         let reading = async {
             let (sql, arguments) = (
                 self.schema.render(GET),
-                [&key.namespace as &(dyn ToSql + Sync), &key.kind, &key.id],
+                [&&*key.namespace as &(dyn ToSql + Sync), &&*key.kind, &key.id],
             );
             let rows = self.reader.rows(&sql, &arguments).await?;
             rows.first().map(|row| change(row, &key.namespace)).transpose()
@@ -221,25 +161,8 @@ impl StateStore for PostgresStore {
     }
 
     fn load(&self, namespace: &str) -> BoxStream<'_, Result<StateChange, StoreError>> {
-        let load = Load {
-            namespace: namespace.to_owned(),
-            after: None,
-            page: FIRST,
-        };
-        let pages = stream::try_unfold(Some(load), async move |load| {
-            let Some(load) = load else { return Ok(None) };
-            let page = match self.states_page(&load).await {
-                // A connection that had been lost in the pool is replaced once.
-                Err(problem) if problem.is_disconnect() => self.states_page(&load).await,
-                page => page,
-            };
-            let (page, rest) = page?;
-            Ok::<_, Problem>(Some((stream::iter(page.into_iter().map(Ok)), rest)))
-        });
-        pages
-            .try_flatten()
-            .map_err(|problem: Problem| problem.while_doing("load states"))
-            .boxed()
+        let load = Load::new(self.schema.render(LOAD), namespace);
+        pages::read(&self.reader, load, "load states")
     }
 
     async fn namespaces(&self) -> Result<Vec<String>, StoreError> {

@@ -1,4 +1,4 @@
-//! What is stored under a name and the version of its shape, and read in older shapes too.
+//! Values that are stored under a name and the version of their shape, and read in older shapes too.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;

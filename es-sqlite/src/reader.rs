@@ -344,7 +344,7 @@ impl<T> Page<T> {
         mut rows: Rows<'_>,
         wanted: u64,
         size: impl Fn(&T) -> usize,
-        read: impl Fn(&Row<'_>) -> Result<T, Problem>,
+        mut read: impl FnMut(&Row<'_>) -> Result<T, Problem>,
     ) -> Result<Self, Problem> {
         let mut items = Vec::new();
         let mut bytes = 0;

@@ -5,9 +5,14 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use es_conformance::wrap::{Wrap, Wrapped};
 use es_runtime::prelude::*;
+use es_runtime::store::{Append, ReadLog};
+use es_runtime::{EventId, EventStore, ExpectedVersion, Key, NewEvent, RecordedEvent, StoreError};
 use es_tests::balances::{Balance, Store};
-use es_tests::bank::{Deposit, Deposited, Open, Withdraw, account_with};
+use es_tests::bank::{Account, Deposit, Deposited, Open, Withdraw, account_with};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id as SpanId, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -125,6 +130,82 @@ impl Visit for Named {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         self.0.insert(field.name(), format!("{value:?}"));
     }
+}
+
+impl Told {
+    /// The events with this message.
+    fn of(&self, message: &str) -> Vec<BTreeMap<&'static str, String>> {
+        let told = self.0.lock().unwrap();
+        told.iter()
+            .filter(|event| event["message"] == message)
+            .cloned()
+            .collect()
+    }
+}
+
+/// A store that takes four seconds before each event of its log.
+struct Slow(MemoryStore);
+
+impl Wrap for Slow {
+    fn inner(&self) -> &dyn EventStore {
+        &self.0
+    }
+
+    fn read_log(&self, query: ReadLog) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
+        let events = self.0.read_log(query);
+        let slowly = events.then(async |event| {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            event
+        });
+        slowly.boxed()
+    }
+}
+
+#[test]
+fn a_load_into_memory_tells_how_far_it_is_and_what_it_leaves_out() {
+    let told = Told::default();
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let account = tracing::subscriber::with_default(told.clone(), || {
+        tokio.block_on(async {
+            let store = MemoryStore::new();
+            let runtime = Runtime::builder(store.clone()).start().await.unwrap();
+            let spoiled = account_with(&runtime, 1).await;
+            for _ in 0..3 {
+                account_with(&runtime, 1).await;
+            }
+            let unknown = NewEvent {
+                id: EventId(uuid::Uuid::now_v7()),
+                name: "frozen".into(),
+                shape_version: 1,
+                payload: "{}".into(),
+                metadata: es_runtime::Metadata::EMPTY,
+            };
+            let append = Append::new(spoiled.stream_id(), ExpectedVersion::Any, vec![unknown]);
+            store.append(append).await.unwrap();
+            let slow = || Runtime::builder(Wrapped(Arc::new(Slow(store.clone())))).preload::<Account>();
+            slow().start().await.unwrap();
+            slow().cache(2).start().await.unwrap();
+            spoiled
+        })
+    });
+    let [all, first_two] = &told.of("loaded into memory")[..] else {
+        panic!("{told:?}", told = told.of("loaded into memory"));
+    };
+    assert_eq!((&*all["aggregate"], &*all["instances"]), ("\"account\"", "4"));
+    assert_eq!(&*first_two["instances"], "2");
+    let progress = told.of("loading into memory");
+    let instances: Vec<_> = progress.iter().map(|event| &*event["instances"]).collect();
+    assert_eq!(instances, ["1", "2", "3", "4", "1", "2"]);
+    let left_out = told.of("an instance cannot be loaded into memory");
+    assert_eq!(left_out.len(), 1);
+    assert_eq!(left_out[0]["stream"], account.stream_id().to_string());
+    assert!(left_out[0]["error"].contains("frozen"), "{left_out:?}");
+    let message = "not all instances have room in memory: raise `Builder::cache_bytes` or `Builder::cache`";
+    assert_eq!(told.of(message).len(), 1);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl<S: StateStore> StateStore for Lagging<S> {
         for key in keys {
             let is_asked = match &purge {
                 Purge::Entities(keys) => keys.contains(&key),
-                Purge::Tombstones { namespace, .. } => key.namespace == *namespace,
+                Purge::Tombstones { namespace, .. } => *key.namespace == **namespace,
             };
             if is_asked && self.store.get(&key).await?.is_none() {
                 self.saved().remove(&key);

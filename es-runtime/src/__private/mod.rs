@@ -11,6 +11,7 @@ mod event;
 mod garde;
 mod plain;
 mod process;
+mod publication;
 mod repeated;
 mod retired;
 mod row;
@@ -42,7 +43,8 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
-pub use process::{instance_key, next_state};
+pub use process::{AnyId, instance_key, instance_of_stream, next_state};
+pub use publication::{key_of_stream, message_key};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

@@ -330,7 +330,7 @@ impl<'a> StateLine<'a> {
     fn of(state: &'a StateChange) -> Self {
         let StateKey { namespace, kind, id } = &state.key;
         Self {
-            namespace: namespace.into(),
+            namespace: (&**namespace).into(),
             kind: (&**kind).into(),
             id: id.into(),
             sequence: state.sequence,

@@ -32,7 +32,7 @@ impl States {
         let states = self.lock();
         let behind = states.range((Bound::Excluded(after), Bound::Unbounded));
         behind
-            .take_while(|(key, _)| key.namespace == namespace)
+            .take_while(|(key, _)| *key.namespace == *namespace)
             .take(PAGE)
             .map(|(_, (change, _))| change.clone())
             .collect()
@@ -84,7 +84,7 @@ impl StateStore for MemoryStore {
                 states.remove(key);
             }),
             Purge::Tombstones { namespace, before } => states.retain(|key, (change, saved_at)| {
-                key.namespace != namespace || change.change != Change::Delete || *saved_at >= before
+                *key.namespace != *namespace || change.change != Change::Delete || *saved_at >= before
             }),
         }
         Ok((before - states.len()) as u64)

@@ -27,7 +27,6 @@ pub use reactions::Reactions;
 pub use step::Cause;
 pub use todo::Todo;
 
-pub(crate) use answer::Halt;
 pub(crate) use heard::Heard;
 pub(crate) use plan::{Plan, Registered};
 pub(crate) use react::{Origin, Unfit};

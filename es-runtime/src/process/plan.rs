@@ -1,4 +1,4 @@
-//! What a builder knows of its process managers, and how they are started.
+//! The process managers of a builder, and their start.
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::reactions::Reactions;
 use super::timers;
 use super::{Beginning, ProcessManager};
 use crate::runtime::Runtime;
-use crate::subscription::{Reading, SubscriptionError};
+use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
@@ -70,12 +70,14 @@ async fn run<P: ProcessManager>(
     let engine = Arc::new(Engine {
         reactions: Arc::clone(&reactions),
         runtime: runtime.downgrade(),
-        index: Index::new(P::NAME, runtime.own_states()),
+        index: Index::new(P::NAME, runtime.all_states()),
     });
+    let reader = Kind::Process.reader(P::NAME);
+    let inputs = runtime.all_states().map(|states| reactions.inputs(&states, &reader));
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
-        .follow_for_process(P::NAME, reading, beginning)
+        .follow(Kind::Process, P::NAME.to_owned(), reading, Some(beginning))
         .handle(move |item: Item<P>| {
             let engine = Arc::clone(&engine);
             async move { engine.handle(&item).await }
@@ -84,6 +86,7 @@ async fn run<P: ProcessManager>(
         .by(|item| item.key.clone())
         .at_once(AT_ONCE)
         .park()
+        .hearing(inputs)
         .start_beside(move |standing| Box::pin(timers::run(timing, standing)))
         .await?;
     Ok(())

@@ -96,7 +96,7 @@ pub struct Plan<S> {
     /// Whether its rows can be built in a table beside.
     pub(crate) rebuilds_beside: bool,
     pub(crate) inline: AddInline<S>,
-    /// Whether this process takes part in running it, and does not only read what others write.
+    /// True if this process takes part in running it; false if it only reads the rows that others write.
     pub(crate) runs: bool,
     pub(crate) storage: fn(&Arc<S>) -> Storage,
     pub(crate) fold: MakeFold<S>,

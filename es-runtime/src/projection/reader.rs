@@ -22,7 +22,7 @@ pub(crate) struct ProjectionReader {
     pub(crate) worker: Worker,
     /// Builds rows beside; `None` if there are none.
     pub(crate) rebuilder: Option<Rebuilder>,
-    /// What the store of the rows keeps as states, if it keeps any.
+    /// The store of states next to the rows, if there is one.
     pub(crate) states: Option<Arc<dyn StateStore>>,
     /// The owner of the lease: the process that runs it.
     pub(crate) owner: Arc<str>,

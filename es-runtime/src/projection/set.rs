@@ -43,7 +43,7 @@ pub(crate) struct Running {
     /// That of rows that are built beside; `None` if none are.
     pub(crate) beside: Option<Arc<Standing>>,
     pub(crate) storage: Storage,
-    /// Whether this process takes part in running it.
+    /// True if this process takes part in running it.
     pub(crate) runs: bool,
     /// Which events it needs.
     filter: EventFilter,
@@ -53,7 +53,7 @@ impl Running {
     /// How long is waited for a projection, unless a time is given.
     pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
 
-    /// How far it is from having applied everything that it needs, and being marked as built.
+    /// Compares what it has applied with what it needs.
     async fn level(&self) -> Result<Level, StoreError> {
         // Before the checkpoint, which others move while this looks.
         let cursors = &self.storage.cursors;
@@ -193,12 +193,12 @@ impl Running {
     }
 }
 
-/// How far an inline projection is.
+/// The progress of an inline projection.
 struct Level {
     at: Position,
     head: Position,
     is_marked: bool,
-    /// Whether there is nothing left to do.
+    /// True if there is nothing left to do.
     is_reached: bool,
 }
 
@@ -222,19 +222,19 @@ impl From<StoreError> for NotLevel {
     }
 }
 
-/// How long the start has waited for an inline projection that another process is to bring forward.
+/// The wait of the start for an inline projection that another process is to bring forward.
 struct Patience {
-    /// How far it was, and since when.
+    /// Its progress, and the time since then.
     seen: Option<(Position, bool)>,
     since: Instant,
-    /// After how long it is reported next.
+    /// The time after which it is reported next.
     next: Duration,
 }
 
 impl Patience {
-    /// How long the start waits without any progress.
+    /// The time that the start waits without any progress.
     const LONGEST: Duration = Duration::from_secs(60);
-    /// After how long without any it is reported first.
+    /// The time without any after which it is reported first.
     const FIRST: Duration = Duration::from_secs(1);
 
     fn new() -> Self {

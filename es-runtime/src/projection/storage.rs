@@ -51,7 +51,7 @@ pub trait Keep<S> {
 pub struct Storage {
     pub(crate) cursors: Cursors,
     pub(crate) rows: Arc<dyn RowStore>,
-    /// What the store of the rows keeps as states, if it keeps any.
+    /// The store of states next to the rows, if there is one.
     pub(crate) states: Option<Arc<dyn StateStore>>,
 }
 

@@ -34,6 +34,13 @@ impl Default for CacheBound {
     }
 }
 
+impl CacheBound {
+    /// Returns whether so many states of this size in all are within the bounds.
+    pub(super) fn holds(self, instances: usize, bytes: usize) -> bool {
+        instances <= self.instances && bytes.saturating_add(instances.saturating_mul(OVERHEAD)) <= self.bytes
+    }
+}
+
 /// The memory of an instance besides what was folded into its state: its id, its slot, and the entry of the map.
 const OVERHEAD: usize = 512;
 
@@ -45,7 +52,7 @@ struct Slots {
     most_in_use: usize,
 }
 
-/// What a slot keeps for the next turn.
+/// The state that a slot keeps for the next turn.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) state: Option<Erased>,
@@ -73,13 +80,13 @@ impl Cache {
         self.slots().cached.peek(stream).cloned()
     }
 
-    /// Returns whether so many states of this size in all are within the bounds.
-    pub(super) fn holds(&self, instances: usize, bytes: usize) -> bool {
-        let CacheBound {
-            instances: most,
-            bytes: largest,
-        } = self.bound;
-        instances <= most && bytes.saturating_add(instances.saturating_mul(OVERHEAD)) <= largest
+    /// Returns the bounds of what still has room.
+    pub(super) fn room(&self) -> CacheBound {
+        let instances = self.slots().cached.len();
+        CacheBound {
+            instances: self.bound.instances.saturating_sub(instances),
+            bytes: self.bound.bytes.saturating_sub(self.bytes.load(Ordering::Relaxed)),
+        }
     }
 
     /// Takes the state of `stream` out of the cache, without a turn.
@@ -109,15 +116,6 @@ impl Cache {
         drop(kept);
         if self.bytes.load(Ordering::Relaxed) > self.bound.bytes {
             self.trim(&mut self.slots());
-        }
-    }
-
-    /// Forgets all states, except those that a command has in hand.
-    pub(super) fn clear(&self) {
-        let slots = self.slots();
-        let in_use = slots.in_use.values().filter_map(Weak::upgrade);
-        for slot in slots.cached.iter().map(|(_, slot)| Arc::clone(slot)).chain(in_use) {
-            slot.kept().state = None;
         }
     }
 

@@ -343,13 +343,18 @@ impl Runtime {
         }
         let mut process_managers = Vec::new();
         for registered in &self.0.processes {
-            process_managers.push(self.process_health(registered.name, head).await?);
+            process_managers.push(self.registered_health(Kind::Process, registered.name, head).await?);
+        }
+        let mut publications = Vec::new();
+        for name in &self.0.publications {
+            publications.push(self.registered_health(Kind::Publication, name, head).await?);
         }
         Ok(Health {
             head,
             projections,
             subscriptions,
             process_managers,
+            publications,
             snapshots: self.0.snapshots.health(),
         })
     }

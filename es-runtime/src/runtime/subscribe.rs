@@ -46,32 +46,26 @@ impl Runtime {
     ///
     /// Delivers all events, as they are stored, unless you choose some.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
-        Subscribe {
-            runtime: self,
-            kind: Kind::Subscription,
-            name: name.into(),
-            reading: Reading::recorded(None),
-            beginning: Beginning::Unsaid,
-            buffer: BUFFER,
-            unacknowledged: 10_000,
-        }
+        self.follow(Kind::Subscription, name.into(), Reading::recorded(None), None)
     }
 
-    /// Follows the log for the process manager of this name.
-    pub(crate) fn follow_for_process<T>(
+    /// Follows the log for the reader of this kind and name. `None` where it is yet to be said where it begins.
+    pub(crate) fn follow<T>(
         &self,
-        name: &str,
+        kind: Kind,
+        name: String,
         reading: Reading<T>,
-        beginning: process::Beginning,
+        beginning: Option<process::Beginning>,
     ) -> Subscribe<'_, T> {
         Subscribe {
             runtime: self,
-            kind: Kind::Process,
-            name: name.to_owned(),
+            kind,
+            name,
             reading,
             beginning: match beginning {
-                process::Beginning::Start => Beginning::Start,
-                process::Beginning::Head => Beginning::Head,
+                None => Beginning::Unsaid,
+                Some(process::Beginning::Start) => Beginning::Start,
+                Some(process::Beginning::Head) => Beginning::Head,
             },
             buffer: BUFFER,
             unacknowledged: 10_000,
@@ -80,9 +74,14 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// Returns the status of a process manager, whether this runtime runs it or not.
-    pub(super) async fn process_health(&self, name: &str, head: Position) -> Result<SubscriptionHealth, StoreError> {
-        self.health_of(&self.standing(Kind::Process, name), head).await
+    /// Returns the status of a process manager or a publication, whether this runtime runs it or not.
+    pub(super) async fn registered_health(
+        &self,
+        kind: Kind,
+        name: &str,
+        head: Position,
+    ) -> Result<SubscriptionHealth, StoreError> {
+        self.health_of(&self.standing(kind, name), head).await
     }
 
     /// Returns the status of the subscription of this name, whether this runtime runs it or not; `None` if none has ever begun under it. The

@@ -88,7 +88,7 @@ fn read_entity<E: Entity>(_: &str, version: u32, data: &Value) -> Result<Vec<Rea
     Ok(vec![reading(EventInfo::of::<E>(), |out| entity.encode(out))?])
 }
 
-/// What would be stored.
+/// Returns the payload that would be stored.
 fn reading(info: EventInfo, encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>) -> Result<Reading, Unread> {
     let mut stored = Vec::new();
     encode(&mut stored).map_err(|error| Unread::Unstorable(with_source(&error)))?;

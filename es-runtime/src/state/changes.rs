@@ -27,14 +27,16 @@ use crate::store::StateKey;
 /// [`persist`](super::StateManager::persist), as is an entity that cannot be stored.
 #[must_use = "changes are saved by `StateManager::persist`"]
 pub struct Changes {
-    pub(super) namespace: String,
+    pub(super) namespace: Arc<str>,
+    /// The kind that was named last.
+    kind: Option<Arc<str>>,
     pub(super) staged: BTreeMap<StateKey, Staged>,
     pub(super) mistake: Option<PersistError>,
 }
 
-/// What the changes of one entity amount to.
+/// The changes of one entity, as the one that they amount to.
 pub(super) struct Staged {
-    /// Whether the entity has to be there before.
+    /// True if the entity has to be there before, false if it must not be.
     pub(super) needs_it: bool,
     /// Its state afterwards, as it is stored.
     pub(super) payload: Option<Bytes>,
@@ -52,9 +54,10 @@ pub(super) struct Content<E: Entity> {
 
 impl Changes {
     /// Begins a list of changes.
-    pub fn of(namespace: impl Into<String>) -> Self {
+    pub fn of(namespace: impl Into<Arc<str>>) -> Self {
         Self {
             namespace: namespace.into(),
+            kind: None,
             staged: BTreeMap::new(),
             mistake: None,
         }
@@ -93,7 +96,11 @@ impl Changes {
     }
 
     fn try_stage<E: Entity>(&mut self, id: &E::Id, needs_it: bool, entity: Option<&E>) -> Result<(), PersistError> {
-        let key = StateKey::new(&*self.namespace, E::NAME, id.to_string());
+        let kind = match &self.kind {
+            Some(kind) if **kind == *E::NAME => Arc::clone(kind),
+            _ => Arc::clone(self.kind.insert(E::NAME.into())),
+        };
+        let key = StateKey::new(Arc::clone(&self.namespace), kind, id.to_string());
         let payload = stored(&key, id, entity)?;
         let content = Content {
             id: id.clone(),

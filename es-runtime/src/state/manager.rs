@@ -30,13 +30,13 @@ struct Inner {
 /// A type of entities, of which it makes an empty record.
 type Kind = Box<dyn Fn() -> Box<dyn Record> + Send + Sync>;
 
-/// What is kept of the namespace that was restored.
+/// The namespace that was restored.
 struct Current {
     namespace: String,
     records: Vec<Box<dyn Record>>,
 }
 
-/// What was found by [`restore`](StateManager::restore).
+/// The result of [`restore`](StateManager::restore).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Restored {
@@ -139,12 +139,14 @@ impl Inner {
             namespace,
             staged,
             mistake,
+            ..
         } = changes;
         if let Some(mistake) = mistake {
             return Err(mistake);
         }
         let mut guard = self.current.lock().await;
-        let Some(current) = guard.as_mut().filter(|current| current.namespace == namespace) else {
+        let Some(current) = guard.as_mut().filter(|current| *current.namespace == *namespace) else {
+            let namespace = namespace.to_string();
             return Err(PersistError::NotRestored { namespace });
         };
         let (mut all, mut parts) = (Vec::with_capacity(staged.len()), Vec::with_capacity(staged.len()));

@@ -1,4 +1,4 @@
-//! What a manager knows of the entities of one type.
+//! The entities of one type, as a manager knows them.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -38,9 +38,9 @@ pub(super) struct Rows<E: Entity> {
     repository: Arc<dyn Repository<E>>,
     /// The entity's name and its aliases, each with what is kept under it, by the text of the id.
     names: Vec<(&'static str, HashMap<String, Row<E>>)>,
-    /// What was restored, in the order of the store, which is often that of the ids.
+    /// The entities that were restored, in the order of the store, which is often that of the ids.
     arrived: Vec<Arc<E>>,
-    /// Whether some of that was replaced.
+    /// True if some of these were replaced.
     replaced: bool,
 }
 
@@ -199,7 +199,14 @@ impl<E: Entity> Record for Rows<E> {
         check(place.is_some(), staged.needs_it, key)?;
         let place = place.map(|(name, _)| name);
         let after = |name: &'static str, change, payload| StateChange {
-            key: StateKey::new(&*key.namespace, name, &*key.id),
+            key: StateKey {
+                kind: if *key.kind == *name {
+                    Arc::clone(&key.kind)
+                } else {
+                    name.into()
+                },
+                ..key.clone()
+            },
             sequence: self.sequence(name, &key.id) + 1,
             change,
             shape: E::SHAPE_VERSION.into(),

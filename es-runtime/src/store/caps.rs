@@ -53,7 +53,7 @@ impl WriteCaps {
         let mut changes = self.0.load(RESERVED);
         while let Some(change) = changes.try_next().await? {
             let is_newer = |known: &StateChange| known.sequence < change.sequence;
-            if change.key.kind == KIND && latest.get(&change.key).is_none_or(is_newer) {
+            if *change.key.kind == *KIND && latest.get(&change.key).is_none_or(is_newer) {
                 latest.insert(change.key.clone(), change);
             }
         }

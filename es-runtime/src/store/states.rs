@@ -5,7 +5,6 @@ mod checked;
 mod own;
 mod reserved;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 pub(crate) use own::{Kept, OwnState};
-pub(crate) use reserved::{RESERVED, Unreserved, is_archived};
+pub(crate) use reserved::{RESERVED, SNAPSHOTS, Unreserved, has_archived, is_archived};
 
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;
@@ -96,21 +95,21 @@ impl<S: StateStore + ?Sized> StateStore for Arc<S> {
     }
 }
 
-/// Names an entity. Each part has 1 to 512 bytes without NUL.
+/// Names an entity. Each part has 1 to 512 bytes without NUL. Keys that are loaded share their namespace and kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateKey {
     /// Separates unrelated entities: each namespace is loaded on its own. `es`, and what begins with
     /// `es/`, belongs to the framework.
-    pub namespace: String,
+    pub namespace: Arc<str>,
     /// The kind of the entity.
-    pub kind: Cow<'static, str>,
+    pub kind: Arc<str>,
     /// The entity, among those of its kind.
     pub id: String,
 }
 
 impl StateKey {
     /// Names the entity `id` of a kind.
-    pub fn new(namespace: impl Into<String>, kind: impl Into<Cow<'static, str>>, id: impl Into<String>) -> Self {
+    pub fn new(namespace: impl Into<Arc<str>>, kind: impl Into<Arc<str>>, id: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
             kind: kind.into(),

@@ -97,7 +97,7 @@ impl Cli {
             Some(Given::Board(command)) => perform(self.file, command).await,
         };
         let printed = result.and_then(|text| match io::stdout().write_all(text.as_bytes()) {
-            // Whoever reads has seen enough.
+            // The reader has seen enough.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => Ok(written?),
         });

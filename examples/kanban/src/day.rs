@@ -199,7 +199,7 @@ fn hours(time: Timestamp) -> i64 {
     (time.as_micros() - START) / HOUR
 }
 
-/// The board in the mind of whoever wrote the script.
+/// The board in the mind of the author of the script.
 struct Plan {
     board: BoardKey,
     random: Rng,

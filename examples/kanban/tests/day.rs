@@ -83,8 +83,7 @@ fn a_day_is_played_once() {
     assert_eq!(desk.ok(&["board", "WEB"]).trim_end(), board.trim_end());
 }
 
-/// Whatever was going on when it was killed: no step is missing, none is done twice, and none that was refused is done
-/// when it comes round again.
+/// No step is missing, none is done twice, and none that was refused is done when it comes round again.
 #[tokio::test]
 async fn a_day_that_was_killed_goes_on() {
     let (whole, killed) = (Desk::new(), Desk::new());
@@ -94,7 +93,7 @@ async fn a_day_that_was_killed_goes_on() {
         killed.play_until(hour);
         let so_far = times(&killed.file()).await;
         let last = so_far.last().unwrap().to_string();
-        // What stands on the board now stood there at that time.
+        // The cards on the board now stood there at that time.
         let now = killed.ok(&["board", "WEB"]);
         assert_eq!(whole.ok(&["board", "WEB", "--at", &last]), now, "at {last}");
     }

@@ -1,4 +1,4 @@
-//! The stored events of the boards stay readable. After an addition: `ES_EVENTS_LOCK=accept cargo test -p kanban --test
+//! Stored events and settings stay readable. After an addition: `ES_EVENTS_LOCK=accept cargo test -p kanban --test
 //! events`.
 
 use es_runtime::testing::events_lock;

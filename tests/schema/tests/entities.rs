@@ -104,7 +104,7 @@ impl Lock {
         fs::read_to_string(self.file.with_extension("golden").join(name)).unwrap()
     }
 
-    /// What is said of the build with `S`, which cannot be accepted.
+    /// Returns the report on the build with `S`, which cannot be accepted.
     fn refuses<S: Aggregates>(&self) -> String {
         let said = check_events_lock::<S>(&self.file, Additions::Refuse)
             .unwrap_err()

@@ -1,21 +1,27 @@
-//! What is cached, and how much of it.
+//! The cache of states, and its bounds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use es_conformance::wrap::{Wrap, Wrapped};
 use es_runtime::prelude::*;
 use es_runtime::runtime::Builder;
 use es_runtime::store::ReadStream;
-use es_runtime::{EventStore, ExecuteError, MemoryStore, RecordedEvent, StoreError};
+use es_runtime::{
+    EventStore, ExecuteError, LoadError, MemoryStore, RecordedEvent, RetryPolicy, StoreError, StoreErrorKind,
+};
 use es_tests::bank::{Account, Deposit, InsufficientFunds, Open, Withdraw, account_with, balance};
-use futures_util::stream::BoxStream;
+use futures_util::StreamExt as _;
+use futures_util::future::ready;
+use futures_util::stream::{self, BoxStream};
 
 /// Counts how often a stream is read.
 #[derive(Default)]
 struct Reads {
     store: MemoryStore,
     reads: AtomicUsize,
+    /// True if the next read fails.
+    fails: AtomicBool,
 }
 
 impl Wrap for Reads {
@@ -25,6 +31,10 @@ impl Wrap for Reads {
 
     fn read_stream(&self, query: ReadStream) -> BoxStream<'_, Result<RecordedEvent, StoreError>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.fails.swap(false, Ordering::SeqCst) {
+            let error = StoreError::new(StoreErrorKind::Unavailable, "the test wants it so");
+            return stream::once(ready(Err(error))).boxed();
+        }
         self.store.read_stream(query)
     }
 }
@@ -112,6 +122,18 @@ async fn no_state_is_cached_if_there_is_no_room_for_any() {
         let accounts = bank.accounts(1).await;
         assert_eq!(bank.reads_of(&accounts).await, 3);
     }
+}
+
+#[tokio::test]
+async fn a_state_that_could_not_be_read_is_not_cached() {
+    let bank = Bank::with(|builder| builder.retry(RetryPolicy::never())).await;
+    let account = account_with(&bank.runtime, 1).await;
+    bank.store.0.fails.store(true, Ordering::SeqCst);
+    let error = bank.runtime.execute(account, Withdraw { amount: 2 }).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::Load(LoadError::Store(_))), "{error:?}");
+    let open = Open { owner: "Bob".into() };
+    let error = bank.runtime.execute(account, open).await.unwrap_err();
+    assert!(matches!(error, ExecuteError::AlreadyExists { .. }), "{error:?}");
 }
 
 /// The account had 100 at version 2, and the log was then restored to version 1, and written to by others.

@@ -41,7 +41,7 @@ impl Gate {
         wait_until(|| self.calls().len() >= calls).await;
     }
 
-    /// How many appends came with each call since it was closed.
+    /// The number of appends that came with each call since it was closed.
     pub(crate) fn calls(&self) -> std::sync::MutexGuard<'_, Vec<usize>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What waits for the same instance.
+//! Commands that wait for the same instance.
 
 use std::future::poll_fn;
 use std::sync::Arc;

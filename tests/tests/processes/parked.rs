@@ -16,12 +16,12 @@ use super::by_hand::{Cancel, Cancelled, Request, Requested, TransferRequest};
 /// The accounts to which nothing can be paid, until somebody mends it.
 static BROKEN: Mutex<Option<HashSet<Id<Account>>>> = Mutex::new(None);
 
-fn is_broken(account: Id<Account>) -> bool {
+pub(super) fn is_broken(account: Id<Account>) -> bool {
     let broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
     broken.as_ref().is_some_and(|broken| broken.contains(&account))
 }
 
-fn set_broken(account: Id<Account>, is_broken: bool) {
+pub(super) fn set_broken(account: Id<Account>, is_broken: bool) {
     let mut broken = BROKEN.lock().unwrap_or_else(PoisonError::into_inner);
     let broken = broken.get_or_insert_default();
     if is_broken {
@@ -102,6 +102,32 @@ on_every_store_and_postgres! {
         assert_eq!(ended.status, InstanceStatus::Ended, "what stood behind it was heard too");
         assert_eq!(balance(&runtime, bad).await, 1);
         assert_eq!(runtime.health().await.unwrap().process_managers[0].parked, 0);
+        runtime.shutdown().await.unwrap();
+    }
+
+    async fn an_instance_that_cannot_begin_is_given_up(store: _, _clock: _) {
+        let runtime = Runtime::builder(Arc::clone(&store))
+            .process_manager::<Payment>(Beginning::Start)
+            .start()
+            .await
+            .unwrap();
+        let payments = runtime.process_manager::<Payment>();
+        let bad = account_with(&runtime, 0).await;
+        set_broken(bad, true);
+        let poison = Id::<TransferRequest>::new();
+        runtime.execute(poison, Request { from: bad, to: bad, cents: 1 }).await.unwrap();
+        runtime.execute(poison, Cancel).await.unwrap();
+        let waited = tokio::time::timeout(LONG, async {
+            while runtime.health().await.unwrap().process_managers[0].parked < 2 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "it is parked, with what stands behind it: {:?}", runtime.health().await);
+
+        payments.end(poison, "settled by hand, ticket 4712").await.unwrap();
+        assert_eq!(runtime.health().await.unwrap().process_managers[0].parked, 0);
+        assert!(payments.get(poison).await.unwrap().is_none(), "it never began");
+        assert!(matches!(payments.end(poison, "again").await, Err(ProcessError::NotFound { .. })));
         runtime.shutdown().await.unwrap();
     }
 }

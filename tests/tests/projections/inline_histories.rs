@@ -1,4 +1,4 @@
-//! Whatever happens, and whatever fails meanwhile: after each step inline rows are what folding the log by hand gives.
+//! After each step of a random history, failures included, inline rows are those that folding the log by hand gives.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ async fn project(store: &Faulty) -> Runtime {
     builder.projection::<InlineBalance>().start().await.unwrap()
 }
 
-/// Whether it was stored. Otherwise it was refused by the domain, or because a row does not take it.
+/// Returns true if it was stored, false if it was refused: by the domain, or because a row does not take it.
 #[track_caller]
 fn is_stored<T, E: std::fmt::Debug>(result: Result<T, ExecuteError<E>>) -> bool {
     match result {

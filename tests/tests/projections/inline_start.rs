@@ -1,4 +1,4 @@
-//! What `start` does about an inline projection that another process runs.
+//! The start next to another process that runs an inline projection.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What was given to the builder, as data, and aggregates that are known by their names only.
+//! The catalog of what was given to the builder, and aggregates that are known by their names only.
 
 use es_runtime::TargetKind::{Either, Existing, New};
 use es_runtime::prelude::*;

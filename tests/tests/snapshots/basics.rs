@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::runtime::SnapshotError;
 use es_runtime::store::{Demand, Purge};
 
-use crate::board::{by_hand, each, single};
-use crate::support::{Counting, Refusing, Spy, Stateless, Store, cold, health, settled, until, watched};
+use crate::board::{by_hand, each, single, slow};
+use crate::support::{Counting, Refusing, Slow, Spy, Stateless, Store, cold, health, settled, until, watched};
 
 es_tests::on_every_store_and_postgres! {
     async fn a_load_reads_only_the_events_from_the_snapshot_on(store: _, _clock: _) {
@@ -186,4 +187,40 @@ async fn what_waits_is_written_before_the_store_is_closed() {
     runtime.shutdown().await.unwrap();
     assert_eq!(spy.versions(), [10; 50]);
     assert_eq!(health(&runtime).await.written, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_took_long_to_load_is_kept() {
+    let store: Store = Arc::new(MemoryStore::new());
+    let board = slow::board_at(&cold(&store).await, 3).await;
+    for (millis, written) in [(40, 0), (60, 1)] {
+        let store = Slow::new(&store, Duration::from_millis(millis));
+        let runtime = Runtime::builder(store).start().await.unwrap();
+        runtime.load(board).await.unwrap();
+        settled(&runtime).await;
+        assert_eq!(health(&runtime).await.written, written, "after {millis} ms");
+    }
+}
+
+#[tokio::test]
+async fn one_that_was_skipped_is_written_when_it_is_due_again() {
+    let store: Store = Arc::new(MemoryStore::new());
+    let spy = Spy::of(&store);
+    let runtime = watched(&store, &spy).await;
+    spy.hold();
+    each::board_at(&runtime, 1).await;
+    while health(&runtime).await.queued != 1 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1_024 {
+        each::board_at(&runtime, 1).await;
+    }
+    assert_eq!(health(&runtime).await.skipped, 0);
+    let late = each::board_at(&runtime, 1).await;
+    assert_eq!(health(&runtime).await.skipped, 1);
+    spy.let_go();
+    until(&runtime, |health| health.written == 1_025).await;
+    each::add(&runtime, late, 1).await;
+    until(&runtime, |health| health.written == 1_026).await;
+    assert_eq!(spy.versions().last(), Some(&2));
 }

@@ -159,3 +159,4 @@ build!(same_as_single, snapshot(every = 10), points * 1);
 build!(by_hand, snapshot(), points * 1);
 build!(next_version, snapshot(every = 10, version = 2), points * 1);
 build!(each, snapshot(every = 1), points * 1);
+build!(slow, snapshot(after = "50ms"), points * 1);

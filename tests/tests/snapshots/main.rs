@@ -3,7 +3,10 @@
 mod basics;
 mod board;
 mod builds;
+mod kinds;
+mod preloaded;
 mod random;
 mod spoiled;
 mod states;
 mod support;
+mod verified;

@@ -1,4 +1,5 @@
-//! Whatever happens: from memory, from a snapshot and from the first event on, a state is the same, now and at each point of its past.
+//! In random histories, a state is the same from memory, from a snapshot and from the first event on, now and at each
+//! point of its past.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ enum Step {
     Remove(usize, u32),
     /// By hand, of one of the builds.
     Snapshot(usize, bool),
-    /// All that is in memory is forgotten.
-    Restart,
+    /// All that is in memory is forgotten, or loaded anew.
+    Restart(bool),
     /// All snapshots are gone.
     Lose,
     /// A byte of a snapshot is another one.
@@ -44,7 +45,7 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
         3 => (number.clone(), 1..30_u32).prop_map(|(board, cards)| Step::Burst(board, cards)),
         2 => (number.clone(), card).prop_map(|(board, card)| Step::Remove(board, card)),
         3 => (number.clone(), any::<bool>()).prop_map(|(board, build)| Step::Snapshot(board, build)),
-        2 => Just(Step::Restart),
+        2 => any::<bool>().prop_map(Step::Restart),
         1 => Just(Step::Lose),
         2 => (number.clone(), number.clone()).prop_map(|(snapshot, byte)| Step::Spoil(snapshot, byte)),
         3 => number.clone().prop_map(Step::Look),
@@ -53,7 +54,7 @@ fn history() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..50)
 }
 
-/// What a board is after an event, in the build that counts points once.
+/// A board after an event, in the build that counts points once.
 #[derive(Debug, Clone, PartialEq)]
 struct After {
     cards: BTreeMap<u32, i64>,
@@ -129,6 +130,15 @@ impl Builds {
         Self {
             single: watched(store, spy).await,
             double: watched(store, spy).await,
+        }
+    }
+
+    /// With every board in memory.
+    async fn preloaded(store: &Store, spy: &Arc<Spy>) -> Self {
+        let builder = || Runtime::builder(Arc::clone(store)).states(spy.clone());
+        Self {
+            single: builder().preload::<single::Board>().start().await.unwrap(),
+            double: builder().preload::<double::Board>().start().await.unwrap(),
         }
     }
 
@@ -229,7 +239,8 @@ async fn comes_out_right(store: Store, history: Vec<Step>) {
                 };
                 assert_eq!(version, board.states.len() as u64);
             }
-            Step::Restart => builds = Builds::start(&store, &spy).await,
+            Step::Restart(false) => builds = Builds::start(&store, &spy).await,
+            Step::Restart(true) => builds = Builds::preloaded(&store, &spy).await,
             Step::Lose => {
                 let keys = spy.saved().into_iter().map(|change| change.key);
                 spy.states.purge(Purge::entities(keys)).await.unwrap();

@@ -176,13 +176,3 @@ async fn one_of_an_event_at_another_position_is_replaced() {
     let health = health(runtime).await;
     assert_eq!((health.diverged, health.used), (1, 1), "{health:?}");
 }
-
-#[tokio::test]
-async fn what_is_in_memory_is_forgotten_on_demand() {
-    let store = memory();
-    let runtime = watched(&store, &Spy::of(&store)).await;
-    let board = single::board_at(&runtime, 3).await;
-    runtime.clear_cache();
-    runtime.execute(board, single::Remove { card: 1 }).await.unwrap();
-    assert_eq!(runtime.load(board).await.unwrap().unwrap().version, 4);
-}

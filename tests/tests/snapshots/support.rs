@@ -1,7 +1,8 @@
-//! What the tests need to look at snapshots from outside.
+//! Stores that let the tests look at snapshots from outside.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use es_conformance::wrap::{Wrap, Wrapped};
@@ -12,8 +13,9 @@ use es_runtime::store::{
     StateKey, StateStore,
 };
 use es_runtime::{EventStore, StoreError, StoreErrorKind, StoredEvent};
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::Semaphore;
 
 pub(crate) type Store = Arc<dyn ProjectionStore>;
 
@@ -39,7 +41,7 @@ pub(crate) async fn until(runtime: &Runtime, is_so: impl Fn(&SnapshotsHealth) ->
         if health.queued == 0 && is_so(&health) {
             return health;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("never: {:?}", health(runtime).await);
 }
@@ -50,11 +52,15 @@ pub(crate) async fn settled(runtime: &Runtime) {
     assert_eq!((health.skipped, health.failed), (0, 0), "{health:?}");
 }
 
-/// Stands in front of a store of states: notes what is saved, and fails when told to.
+/// Stands in front of a store of states: notes what is saved, and waits or fails when told to.
 pub(crate) struct Spy {
     pub states: Arc<dyn StateStore>,
     saved: Mutex<Vec<StateChange>>,
     fails: AtomicBool,
+    may_save: Semaphore,
+    may_purge: Semaphore,
+    /// The number of purges that have begun.
+    purges: Semaphore,
 }
 
 impl Spy {
@@ -64,7 +70,33 @@ impl Spy {
             states: Arc::clone(store).state_store().unwrap(),
             saved: Mutex::default(),
             fails: AtomicBool::new(false),
+            may_save: Semaphore::new(Semaphore::MAX_PERMITS),
+            may_purge: Semaphore::new(Semaphore::MAX_PERMITS),
+            purges: Semaphore::new(0),
         })
+    }
+
+    /// Saves wait until they are let go.
+    pub(crate) fn hold(&self) {
+        self.may_save.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.may_save.add_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Purges wait until they are let go.
+    pub(crate) fn hold_purges(&self) {
+        self.may_purge.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Waits for a purge to begin.
+    pub(crate) async fn purge_begins(&self) {
+        self.purges.acquire().await.unwrap().forget();
+    }
+
+    pub(crate) fn let_purges_go(&self) {
+        self.may_purge.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Everything fails, or nothing any more.
@@ -101,6 +133,7 @@ impl Spy {
 impl StateStore for Spy {
     async fn save(&self, changes: Vec<StateChange>, demand: Demand) -> Result<(), SaveError> {
         self.check()?;
+        let _may = self.may_save.acquire().await.unwrap();
         self.saved.lock().unwrap().extend(changes.clone());
         self.states.save(changes, demand).await
     }
@@ -119,6 +152,8 @@ impl StateStore for Spy {
     }
 
     async fn purge(&self, purge: Purge) -> Result<u64, StoreError> {
+        self.purges.add_permits(1);
+        let _may = self.may_purge.acquire().await.unwrap();
         self.check()?;
         self.states.purge(purge).await
     }
@@ -152,6 +187,37 @@ impl Wrap for Counting {
             self.loaded.fetch_add(1, Ordering::Relaxed);
         };
         self.store.load_stream(query).inspect_ok(count).boxed()
+    }
+
+    fn state_store(&self) -> Option<Arc<dyn StateStore>> {
+        Arc::clone(&self.store).state_store()
+    }
+}
+
+/// A store that takes its time before it loads a stream.
+pub(crate) struct Slow {
+    store: Store,
+    pause: Duration,
+}
+
+impl Slow {
+    pub(crate) fn new(store: &Store, pause: Duration) -> Wrapped<Self> {
+        let store = Arc::clone(store);
+        Wrapped(Arc::new(Self { store, pause }))
+    }
+}
+
+impl Wrap for Slow {
+    fn inner(&self) -> &dyn EventStore {
+        &*self.store
+    }
+
+    fn load_stream(&self, query: ReadStream) -> BoxStream<'_, Result<StoredEvent, StoreError>> {
+        let load = async move {
+            tokio::time::sleep(self.pause).await;
+            self.store.load_stream(query)
+        };
+        stream::once(load).flatten().boxed()
     }
 
     fn state_store(&self) -> Option<Arc<dyn StateStore>> {

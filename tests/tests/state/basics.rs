@@ -1,4 +1,4 @@
-//! What is persisted is restored, and nothing else is.
+//! Everything that is persisted is restored, and nothing else is.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use es_tests::on_every_state_store;
 
 use super::domain::{Deployment, DeploymentId, Environment, NAMESPACE, Workspace, deployment, environment};
 
-/// What the store keeps of an entity: its sequence and the kind of its last change.
+/// The last change of an entity in the store: its sequence and its kind.
 async fn kept(store: &dyn StateStore, kind: &'static str, id: &str) -> Option<(u64, Change)> {
     let kept = store.get(&StateKey::new(NAMESPACE, kind, id)).await.unwrap();
     kept.map(|StateChange { sequence, change, .. }| (sequence, change))
@@ -88,7 +88,7 @@ on_every_state_store! {
             (good().update(&deployment(1, "b")).create(&deployment(1, "c")), true),
             (good().delete::<Deployment>(&id).update(&deployment(1, "c")), false),
             (good().delete::<Deployment>(&id).delete::<Deployment>(&id), false),
-            // Whatever follows.
+            // Also before a change that could follow.
             (good().delete::<Deployment>(&id).delete::<Deployment>(&id).create(&deployment(1, "c")), false),
         ];
         for (changes, exists) in refused {
@@ -158,7 +158,7 @@ on_every_state_store! {
         late.manager.persist(changes().delete::<Deployment>(&id)).await.unwrap();
         let purge = Purge::tombstones(NAMESPACE, "2999-01-01T00:00:00Z".parse().unwrap());
         assert_eq!(store.purge(purge).await.unwrap(), 1);
-        // Whoever remembers it restores first.
+        // A manager that remembers it restores first.
         let refused = late.manager.persist(create("c")).await.unwrap_err();
         assert!(matches!(refused, PersistError::Conflict { kept: 0, given: 5, .. }), "{refused:?}");
         let restored = late.manager.restore(NAMESPACE).await.unwrap();

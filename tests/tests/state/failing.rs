@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::domain::{Deployment, DeploymentId, NAMESPACE, Workspace, deployment};
 
-/// What happens to a save.
+/// The fate of a save.
 #[derive(Debug, Clone, Copy)]
 enum Fault {
     /// It is done, and nobody hears of it.
@@ -142,7 +142,7 @@ async fn an_outcome_that_is_not_learnt_is_neither_success_nor_failure() {
         assert!(matches!(unknown, PersistError::Indeterminate(_)), "{unknown:?}");
         assert_eq!(workspace.all().0, [deployment(1, "a")]);
         store.faults.lock().unwrap().clear();
-        // Whoever goes on has to look first.
+        // The namespace has to be restored first.
         let refused = workspace.manager.persist(update("c")).await.unwrap_err();
         assert!(matches!(refused, PersistError::NotRestored { .. }), "{refused:?}");
         workspace.manager.restore(NAMESPACE).await.unwrap();

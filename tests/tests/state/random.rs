@@ -62,7 +62,7 @@ fn is_there(map: &Map, entity: u64) -> bool {
     map.get(&entity).is_some_and(|(_, _, value)| value.is_some())
 }
 
-/// What an operation needs to be there, and the value after it.
+/// The entity of an operation, the need for it to be there, and the value after it.
 fn meaning(op: Op) -> (u64, bool, Option<u8>) {
     match op {
         Op::Create(entity, value) => (entity, false, Some(value)),
@@ -154,7 +154,7 @@ async fn comes_out_right(store: Arc<dyn StateStore>, history: Vec<Step>) {
             Step::Persist(manager, ops) => {
                 let expected = match &mut seen[manager] {
                     Some(seen) => persist(&ops, seen, &mut kept),
-                    // What is wrong in itself is told at once.
+                    // A mistake that needs no store to be found is reported at once.
                     None => match persist(&ops, &mut needed(&ops), &mut Map::new()) {
                         Err(why @ (Why::Exists | Why::Missing)) => Err(why),
                         _ => Err(Why::NotRestored),

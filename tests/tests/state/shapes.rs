@@ -1,4 +1,4 @@
-//! What older and newer builds have stored.
+//! Entities that older and newer builds have stored.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ on_every_state_store! {
         save(&*store, ("cluster", "1"), 1, u64::MAX, Some("{}")).await;
         let error = refused(&workspace).await;
         assert!(
-            matches!(&error, RestoreError::UnknownEntity { entity, version: u64::MAX } if entity.kind == "cluster"),
+            matches!(&error, RestoreError::UnknownEntity { entity, version: u64::MAX } if *entity.kind == *"cluster"),
             "{error:?}"
         );
         // The manager goes on with what it knew.
@@ -154,7 +154,7 @@ on_every_state_store! {
         careless.persist(Changes::of(NAMESPACE).create(&deployment(1, "f"))).await.unwrap();
         let twice = manager.restore(NAMESPACE).await.unwrap_err();
         assert!(
-            matches!(&twice, RestoreError::Twice { entity, also: "release" } if entity.kind == "deployment" && entity.id == "d1"),
+            matches!(&twice, RestoreError::Twice { entity, also: "release" } if *entity.kind == *"deployment" && entity.id == "d1"),
             "{twice:?}"
         );
     }

@@ -51,8 +51,8 @@ impl<W> Projected<W> {
     }
 }
 
-/// How long an append waits for an inline projection that is behind: longer than it takes until another process takes up
-/// the work of one that was killed.
+/// The time that an append waits for an inline projection that is behind: longer than another process needs to take
+/// up the work of one that was killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Inline {

@@ -1,4 +1,4 @@
-//! What the methods of a projection of rows make of an append.
+//! Folding an append into the rows of an inline projection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use crate::store::{InlineFold, RowChange};
 
 /// A projection of rows, without its type.
 pub(super) trait Rows: Send + Sync {
-    /// What the events change. Otherwise the index of the event that cannot be applied.
+    /// Returns the changes that the events make. Fails with the index of the event that cannot be applied.
     fn fold(&self, events: &Arc<[RecordedEvent]>) -> Result<InlineFold, (usize, ApplyError)>;
 }
 

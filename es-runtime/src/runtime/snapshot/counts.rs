@@ -3,7 +3,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Aggregate, StreamId, metrics};
 
-/// What became of a snapshot.
+/// The fate of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     Used,
@@ -33,7 +33,7 @@ impl Outcome {
 
 const OUTCOMES: usize = Outcome::Failed as usize + 1;
 
-/// How often each of it happened in this runtime.
+/// The number of each in this runtime.
 #[derive(Default)]
 pub(super) struct Counts {
     numbers: [AtomicU64; OUTCOMES],
@@ -55,7 +55,7 @@ impl Counts {
         metrics::snapshot(A::NAME, outcome.name());
     }
 
-    /// Counts what cost a snapshot, and warns of the first of its kind.
+    /// Counts a snapshot that is not used or not written, and warns of the first of its kind.
     pub(super) fn report<A: Aggregate>(&self, outcome: Outcome, stream: &StreamId, why: &str) {
         self.add::<A>(outcome);
         let outcome_name = outcome.name();

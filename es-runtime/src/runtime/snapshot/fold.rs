@@ -62,6 +62,7 @@ impl Runtime {
         match resumed(policy, states, store, stream, until).await? {
             Ok(Some((current, from))) => {
                 counts.add::<A>(Outcome::Used);
+                self.uses_snapshots_of::<A>();
                 return Ok(Folded {
                     current,
                     from,

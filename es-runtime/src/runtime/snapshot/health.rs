@@ -1,7 +1,7 @@
 use super::Snapshots;
 use super::counts::Outcome;
 
-/// What became of [snapshots](crate::docs::snapshots) in this runtime, since it was started.
+/// The [snapshots](crate::docs::snapshots) used, written and rejected by this runtime since it was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SnapshotsHealth {

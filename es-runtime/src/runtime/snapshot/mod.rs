@@ -5,6 +5,7 @@ mod error;
 mod fold;
 mod health;
 mod kept;
+mod kinds;
 mod policy;
 mod verify;
 mod write;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use counts::Counts;
+use kinds::Noted;
 use tokio::time::Instant;
 use writer::Queue;
 
@@ -31,6 +33,7 @@ pub(super) struct Snapshots {
     states: Option<Arc<dyn StateStore>>,
     counts: Counts,
     queue: Queue,
+    noted: Noted,
     /// True once it was said that nothing keeps them.
     missed: AtomicBool,
 }
@@ -41,6 +44,7 @@ impl Snapshots {
             states,
             counts: Counts::default(),
             queue: Queue::default(),
+            noted: Noted::default(),
             missed: AtomicBool::new(false),
         }
     }

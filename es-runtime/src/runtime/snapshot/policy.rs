@@ -136,7 +136,7 @@ impl<A> Debug for SnapshotPolicy<A> {
     }
 }
 
-/// What is known of the last event in a state: by it a stream is found to be another than the one that was folded.
+/// The last event in a state: if the stream has another one in its place, it is not the stream that was folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::runtime) struct Header {
     pub(super) position: Position,

@@ -21,7 +21,7 @@ use crate::{EventSourced, LoadError, StreamId, Version};
 /// The most differences that are listed.
 const LISTED: usize = 1_000;
 
-/// What a [comparison](Runtime::verify_snapshots) of snapshots has found.
+/// The result of a [comparison](Runtime::verify_snapshots) of snapshots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VerifiedSnapshots {

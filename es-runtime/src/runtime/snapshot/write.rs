@@ -126,6 +126,7 @@ impl Runtime {
     async fn save<A: EventSourced>(&self, states: &dyn StateStore, change: StateChange) -> Result<(), SnapshotError> {
         states.save(vec![change], Demand::Newer).await?;
         self.0.snapshots.counts.add::<A>(Outcome::Written);
+        self.uses_snapshots_of::<A>();
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ const WAITING: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
 /// Writes the snapshot of a stream.
 type Write = for<'a> fn(&'a Runtime, &'a StreamId, bool) -> BoxFuture<'a, ()>;
 
-/// What is to be written.
+/// The snapshots that wait to be written.
 pub(super) struct Queue {
     work: Mutex<Work>,
     /// The task has ended.
@@ -53,6 +53,10 @@ impl Default for Queue {
 impl Queue {
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.work().is_closed
     }
 
     /// The number that wait, with the one that is being written.

@@ -98,6 +98,10 @@ impl<'a, A: EventSourced> Instance<'a, A> {
             return fail_to_load(writes, error);
         }
         let chain = self.decide(writes).await;
+        if chain.writes == 0 {
+            // The state could not be read, and is not kept.
+            return;
+        }
         let sent = writes[..chain.writes].iter().take_while(|write| write.send()).count();
         let outcomes = self.store(&mut writes[..sent]).await;
         let down = self.conclude(&mut writes[..sent], &chain, outcomes).await;
@@ -143,7 +147,7 @@ impl<'a, A: EventSourced> Instance<'a, A> {
             }
             let write = &mut behind[0];
             write.decide(self.runtime, &self.current);
-            // What ends without an append, and behind none, is decided on a state that is proven to be the newest.
+            // A write without an append, and behind none, is decided on a state that is proven to be the newest.
             if chain.appends == 0 && self.age != Age::Newest && matches!(write.decision, Some(Decision::End(_))) {
                 match self.read_on().await {
                     Ok(false) => {}

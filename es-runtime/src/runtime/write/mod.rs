@@ -21,7 +21,7 @@ pub(super) use commit::{Committed, Failing, commit, done_before, exactly, lost};
 pub(super) use pending::Pending;
 use pending::{Stage, answered};
 
-/// What is to be written, by whom, and what decides it.
+/// A request to write: its stream, its options, and the function that decides its events.
 pub(super) struct Write<D: ?Sized> {
     id: AppendId,
     stream: StreamId,

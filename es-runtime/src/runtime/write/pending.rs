@@ -23,7 +23,7 @@ pub(super) fn answered(answer: Answer) -> Result<Receipt, WriteError> {
     answer.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// How far another task has come with a write.
+/// The progress of another task with a write.
 #[derive(Default)]
 pub(super) enum Stage {
     /// It is not on its way to the store.
@@ -78,7 +78,7 @@ impl<A: EventSourced> Deref for Source<'_, A> {
     }
 }
 
-/// What a handler has decided.
+/// The decision of a handler.
 pub(super) enum Decision<A: EventSourced> {
     Append(Decided<A>),
     End(End),
@@ -128,7 +128,7 @@ impl<'a, A: EventSourced> Pending<'a, A> {
         }
     }
 
-    /// What the task that sent it is doing.
+    /// The span of the task that sent it.
     pub(super) fn span(&self) -> Option<&Span> {
         self.sender.as_ref().map(|(_, span)| span)
     }
@@ -160,7 +160,7 @@ impl<'a, A: EventSourced> Pending<'a, A> {
             Ok(Some(decided)) => Decision::Append(decided),
             Err(error) => Decision::End(End::Failed(error)),
         };
-        // What comes before it or behind it is no part of its panic.
+        // The writes before it and behind it have no part in its panic.
         let decision = catch_unwind(AssertUnwindSafe(|| match self.span() {
             Some(span) => span.in_scope(decide),
             None => decide(),

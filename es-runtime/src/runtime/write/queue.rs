@@ -79,7 +79,7 @@ impl<A: EventSourced> Waiting<A> {
 
 impl<A: EventSourced> Drop for Waiting<A> {
     fn drop(&mut self) {
-        // Who does not wait any longer wants nothing stored that is not on its way.
+        // A caller that does not wait any longer wants nothing stored that is not on its way.
         self.write.withdraw();
     }
 }
