@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::per_second;
 
-/// The calls that were done, with the time that each took.
+/// The number of calls, and the time that each took.
 pub struct Figure {
     latencies: Vec<Duration>,
     time: Duration,

@@ -1,4 +1,4 @@
-//! What the benchmarks share: the bank with other crates, and how to time.
+//! Parts that the benchmarks share: the bank with other crates, and how to time.
 
 pub mod closed_loop;
 pub mod peers;
@@ -46,20 +46,20 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// How long `work` takes.
+/// Measures the time of `work`.
 pub async fn timed(work: impl Future<Output = ()>) -> Duration {
     let start = Instant::now();
     work.await;
     start.elapsed()
 }
 
-/// How many of `count` are done in a second, if all take `time`.
+/// The rate in a second, if `count` take `time`.
 #[expect(clippy::cast_precision_loss, reason = "a figure to look at")]
 pub fn per_second(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64()
 }
 
-/// How many accounts events are spread over: one row each.
+/// The accounts over which events are spread: one row each.
 const ACCOUNTS: usize = 10_000;
 
 /// Appends so many events to accounts, in large batches, and gives the accounts.

@@ -406,7 +406,7 @@ pub(crate) async fn u04_dropped_restore_is_whole(subject: &Subject<'_>) -> Check
                 batch.push(last.clone());
             }
             let done = polled(polls, archive.restore(batch.clone())).await;
-            // Whatever was begun is over then.
+            // Comes behind anything that the dropped one had begun.
             let settled = archive.restore(batch).await;
             let events = store
                 .check_log()

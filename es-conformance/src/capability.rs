@@ -25,6 +25,8 @@ pub enum Capability {
     States,
     /// It gives out whole appends, and restores them.
     Archive,
+    /// It can forget idempotency keys.
+    ForgetKeys,
     /// It keeps an outbox.
     Outbox,
     /// It tells readers of new events.
@@ -52,6 +54,7 @@ impl fmt::Display for Capability {
             Self::SqlProjections => "SQL_PROJECTIONS",
             Self::States => "STATES",
             Self::Archive => "ARCHIVE",
+            Self::ForgetKeys => "FORGET_KEYS",
             Self::Outbox => "OUTBOX",
             Self::PushWake => "PUSH_WAKE",
             Self::Tenants => "TENANTS",

@@ -1,9 +1,9 @@
 use crate::capability::Capability;
 use crate::run::Case;
 use crate::{
-    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, hints, idempotency,
-    inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows, random_states, reads,
-    rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
+    append, archives, cancellation, chains, decisions, deployments, durability, fidelity, filters, forgotten_keys,
+    hints, idempotency, inline, kinds, leases, limits, mixed, multi_stream, order, projections, queries, random_rows,
+    random_states, reads, rebuilds, rows, shared_rows, sql, state_limits, state_races, states,
 };
 
 /// Every case of the suite: group, name, what it needs, and what is promised. The one list from which the tests and
@@ -37,7 +37,7 @@ macro_rules! __cases {
             decisions::a21_only_conflicts_are_retried [] "a failing store, a limit and an unknown event end a command after one attempt";
             decisions::a22_own_write_is_recognised_on_retry [] "an append that was stored but whose answer was lost is not decided a second time";
             append::a23_stream_ids_are_exact [] "ids that differ in case, blanks or Unicode form, or share a prefix, are different streams";
-            append::a25_expect_last_event_mismatch_conflicts [MultiStream] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
+            append::a25_expect_last_event_mismatch_conflicts [] "an append that expects the stream to end with another event is a conflict, alone, among others and in a chain";
             reads::b01_read_from_start_in_order [] "a stream is read as versions 1 to n, once each";
             reads::b02_read_range_inclusive_bounds [] "both bounds of a range are inclusive, for streams and for the log";
             reads::b03_read_limit_zero_is_empty [] "a read with limit 0 is empty and no error";
@@ -66,6 +66,7 @@ macro_rules! __cases {
             order::c10_idle_in_transaction_after_allocation [] "an append that is left open does not stall readers, and other appends end by themselves";
             order::c11_positions_never_reused [] "no event is ever stored at or below a position that was shown";
             order::c12_order_ignores_clocks [] "the order is that of commits whatever the clocks of the writers say, and `recorded_at` never goes back";
+            order::c13_now_is_the_time_of_recording [] "`now` is by the clock that `recorded_at` is by: an append is recorded between what it says before and after it, also if the clock goes back";
             idempotency::d01_same_append_id_same_content [] "repeating an append with its id returns the first result, and stores nothing";
             idempotency::d02_same_append_id_other_content [] "the id of an append with another content is refused, and nothing is stored";
             idempotency::d03_same_append_id_concurrently [] "of 16 calls with one id one appends, and all return the same";
@@ -76,6 +77,8 @@ macro_rules! __cases {
             mixed::d16_mixed_batches_equal_one_by_one [] "keyed, keyless, repeated, mismatching, conflicting and reading appends that are sent at once have the results that some order of them has, done one by one";
             mixed::d17_keys_survive_conflicting_neighbours [] "a key is recorded for its own append, whatever is sent with it";
             mixed::d18_keys_under_several_runtimes [MultiStream] "a request that two runtimes send is done once, and the receipt of both is that of its own stream";
+            forgotten_keys::d19_forgotten_key_is_new_again [ForgetKeys] "idempotency keys from before a time are forgotten, younger ones stay; an append whose key is forgotten is still found and repeated under its id";
+            forgotten_keys::d20_keys_are_forgotten_among_repetitions [ForgetKeys] "a request that is repeated while its key is forgotten is answered as it was, or done once more";
             multi_stream::e01_multi_stream_commits_all [MultiStream] "no reader ever sees a part of an append over several streams";
             multi_stream::e02_multi_stream_conflict_aborts_all [MultiStream] "a conflict on one stream of an append stores nothing in any of them";
             multi_stream::e03_read_only_participant_guards [MultiStream] "a stream that was only read blocks the append if it has moved";
@@ -120,6 +123,7 @@ macro_rules! __cases {
             inline::g42_rows_that_are_behind_refuse [TxProjections] "an append is refused while the rows of an inline projection lack an event of its categories, and only of these";
             shared_rows::g43_appends_that_meet_in_a_row_lose_nothing [TxProjections] "of appends that change the same rows at once each folds what the one before has left, in the order of the log";
             shared_rows::g44_cleared_rows_stay_cleared [TxProjections] "rows that are cleared while appends change them are gone, with those of appends that were under way";
+            shared_rows::g45_appends_with_rows_sent_together_are_answered_alone [TxProjections] "of appends with rows that are sent together each is answered as if it were sent alone, whatever is refused among them, and the rows are the fold of the log";
             deployments::i13_older_builds_read_what_is_capped [States] "what a newer build writes under a cap an older build reads, and both go on";
             deployments::i14_start_refuses_what_it_cannot_read [] "a build does not start on events that it cannot read, and says which, how many and why";
             deployments::i15_start_refuses_what_it_cannot_write [States] "a build does not start if a cap is below what it can write";

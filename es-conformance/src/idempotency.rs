@@ -20,7 +20,7 @@ fn batch() -> Append {
     Append::new(stream("a"), ExpectedVersion::NoStream, events(0..3))
 }
 
-fn again(first: &Appended) -> Appended {
+pub(crate) fn again(first: &Appended) -> Appended {
     Appended {
         repeated: true,
         ..first.clone()
@@ -28,7 +28,7 @@ fn again(first: &Appended) -> Appended {
 }
 
 #[track_caller]
-fn mismatch(what: &str, result: Result<Appended, AppendError>) -> Checked {
+pub(crate) fn mismatch(what: &str, result: Result<Appended, AppendError>) -> Checked {
     refused(what, result, "IdempotencyMismatch", |error| {
         matches!(error, AppendError::IdempotencyMismatch { .. })
     })

@@ -15,6 +15,7 @@ mod durability;
 mod fidelity;
 mod filters;
 mod fixture;
+mod forgotten_keys;
 mod hints;
 mod idempotency;
 mod inline;

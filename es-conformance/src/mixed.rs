@@ -1,7 +1,7 @@
 //! D16 to D18 and Q06: appends of every kind, sent together. Whatever travels in one batch, each has the result that it would have alone.
 
 use es_runtime::store::{Append, IdempotencyKey, StreamAppend};
-use es_runtime::{AnyRefusal, AppendId, ExecuteError, ExpectedVersion, Receipt, Runtime, StreamId, Version};
+use es_runtime::{AnyRefusal, AppendId, EventId, ExecuteError, ExpectedVersion, Receipt, Runtime, StreamId, Version};
 use futures_util::future::join_all;
 
 use crate::Capability;
@@ -10,7 +10,7 @@ use crate::domain::{Count, Counted, keeper};
 use crate::idempotency::key;
 use crate::model::{Answered, Model};
 use crate::random::Random;
-use crate::sample::{events, stream};
+use crate::sample::{event, events, stream};
 use crate::scale::scaled;
 use crate::subject::{Store, Subject, at_once};
 
@@ -285,7 +285,7 @@ impl Plan {
         let length = 1 + self.random.below(5);
         let mut chain = Vec::new();
         let own = self.parts(model).remove(0).stream;
-        let mut version = model.version(&own);
+        let (mut version, mut last) = (model.version(&own), model.last(&own));
         for number in 0..length {
             let mut append = self.append(model, number);
             if length > 1 && self.random.below(8) > 0 {
@@ -299,12 +299,14 @@ impl Plan {
                         1 => ExpectedVersion::Exists,
                         _ => ExpectedVersion::Exact(version),
                     },
-                    last: None,
+                    last: self.last(last),
                     events,
                 }];
             }
-            let added = append.streams.iter().filter(|part| part.stream == own);
-            version.0 += added.map(|part| part.events.len() as u64).sum::<u64>();
+            for part in append.streams.iter().filter(|part| part.stream == own) {
+                version.0 += part.events.len() as u64;
+                last = part.events.last().map(|event| event.id).or(last);
+            }
             self.sent.push(append.clone());
             chain.push(append);
         }
@@ -374,8 +376,20 @@ impl Plan {
                     2 | 3 => ExpectedVersion::Any,
                     _ => ExpectedVersion::Exact(Version(version.0 + self.random.below(3))),
                 };
-                part(&id, expected, self.random.below(4))
+                StreamAppend {
+                    last: self.last(model.last(&stream(&id))),
+                    ..part(&id, expected, self.random.below(4))
+                }
             })
             .collect()
+    }
+
+    /// Returns the event that an append expects a stream to end with: any, or the newest, or seldom one that is not there.
+    fn last(&mut self, newest: Option<EventId>) -> Option<EventId> {
+        match self.random.below(16) {
+            0 => Some(event(0).id),
+            1..=5 => newest,
+            _ => None,
+        }
     }
 }

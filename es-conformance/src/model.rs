@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, KeyRecord, ReadLog};
-use es_runtime::{AppendId, ExpectedVersion, NewEvent, Position, StreamId, Version};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, KeyRecord, ReadLog, StreamAppend};
+use es_runtime::{AppendId, EventId, ExpectedVersion, NewEvent, Position, StreamId, Version};
 use uuid::Uuid;
 
 use crate::check::{Among, Checked, Stop, holds, present, same};
@@ -14,6 +14,8 @@ use crate::subject::Store;
 #[derive(Default)]
 pub(crate) struct Model {
     versions: HashMap<StreamId, Version>,
+    /// The last event of each stream.
+    lasts: HashMap<StreamId, EventId>,
     head: Position,
     /// The content and the append under each key.
     keys: HashMap<String, (Uuid, AppendId)>,
@@ -68,6 +70,11 @@ impl Model {
     /// The version of a stream; 0 if it has no events.
     pub(crate) fn version(&self, stream: &StreamId) -> Version {
         self.versions.get(stream).copied().unwrap_or_default()
+    }
+
+    /// The last event of a stream; none if it has no events.
+    pub(crate) fn last(&self, stream: &StreamId) -> Option<EventId> {
+        self.lasts.get(stream).copied()
     }
 
     /// Checks that some order of the appends, done one by one, gives these answers, and that the store holds what they say: the
@@ -145,10 +152,13 @@ impl Model {
                 Err(_) => false,
             };
         }
-        let conflicts = |stream: &StreamId, expected: ExpectedVersion| !fits(expected, self.version(stream));
+        let conflicts = |part: &StreamAppend| {
+            !fits(part.expected, self.version(&part.stream))
+                || part.last.is_some() && part.last != self.last(&part.stream)
+        };
         match answer {
             Ok(appended) => {
-                let no_conflict = !append.streams.iter().any(|part| conflicts(&part.stream, part.expected));
+                let no_conflict = !append.streams.iter().any(conflicts);
                 no_conflict && appended.id == append.id && !appended.repeated && self.is_receipt(append, appended)
             }
             Err(AppendError::Conflict {
@@ -156,11 +166,11 @@ impl Model {
                 expected,
                 actual,
             }) => {
-                let demanded = append
+                let told = append
                     .streams
                     .iter()
-                    .any(|part| part.stream == *stream && part.expected == *expected);
-                demanded && conflicts(stream, *expected) && *actual == self.version(stream)
+                    .any(|part| part.stream == *stream && part.expected == *expected && conflicts(part));
+                told && *actual == self.version(stream)
             }
             Err(_) => false,
         }
@@ -193,6 +203,11 @@ impl Model {
         for told in &appended.streams {
             self.head.0 += told.events as u64;
             self.versions.insert(told.stream.clone(), told.version);
+        }
+        for part in &append.streams {
+            if let Some(last) = part.events.last() {
+                self.lasts.insert(part.stream.clone(), last.id);
+            }
         }
         let repeated = Appended {
             repeated: true,

@@ -380,3 +380,22 @@ pub(crate) async fn c12_order_ignores_clocks(subject: &Subject<'_>) -> Checked {
     let log = stores[1].check_log().await?;
     same("the number of stored events", log.len(), 63)
 }
+
+pub(crate) async fn c13_now_is_the_time_of_recording(subject: &Subject<'_>) -> Checked {
+    let store = subject.open().await;
+    for (number, off) in (0..).zip([0, HOUR, -HOUR, 2 * HOUR, HOUR, 3 * HOUR]) {
+        subject.clock.set(clock(off).now());
+        let before = store.now().await?;
+        let appended = store
+            .put(&stream("a"), ExpectedVersion::Any, vec![event(number)])
+            .await?;
+        let after = store.now().await?;
+        holds(
+            (before..=after).contains(&appended.recorded_at),
+            "the time at which an append was recorded",
+            format_args!("between {before} and {after}, which `now` said before and after it"),
+            appended.recorded_at,
+        )?;
+    }
+    Ok(())
+}

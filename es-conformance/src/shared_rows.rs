@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use es_runtime::projection::ApplyError;
 use es_runtime::store::{
-    Advance, Append, InlineError, InlineFold, InlineReader, InlineRows, Lease, ReadLog, RowChange, RowQuery, RowTable,
+    Advance, Append, AppendError, InlineError, InlineFold, InlineReader, InlineRows, Lease, ReadLog, RowChange,
+    RowQuery, RowTable,
 };
 use es_runtime::{EventId, ExpectedVersion, NewEvent, Position, StreamId, Version};
+use futures_util::future::join_all;
 
-use crate::check::{Checked, Stop, present, same};
+use crate::check::{Checked, Stop, holds, present, same};
 use crate::projections::{LONG, moves};
 use crate::sample::event;
 use crate::scale::scaled;
@@ -40,7 +43,7 @@ fn keys(round: u64) -> Vec<String> {
     vec!["all".to_owned(), format!("round {round}")]
 }
 
-/// What a row becomes: another number for each order of the events.
+/// The next number of a row: another one for each order of the events.
 fn next(row: u64, number: u64) -> u64 {
     (row * 31 + number + 1) % 1_000_003
 }
@@ -95,7 +98,7 @@ async fn leased(store: &Projections) -> Checked<Lease> {
     present("a free lease", lease)
 }
 
-/// Whoever begins anew takes the mark away, and then the rows: no append that was under way leaves one behind.
+/// A reader that begins again takes the mark away, and then the rows: no append that was under way leaves one behind.
 pub(crate) async fn g44_cleared_rows_stay_cleared(subject: &Subject<'_>) -> Checked {
     let store = subject.projections().await?;
     store.create_table(&table()).await?;
@@ -183,10 +186,16 @@ pub(crate) async fn g43_appends_that_meet_in_a_row_lose_nothing(subject: &Subjec
     for written in at_once(writing).await {
         written?;
     }
-    // The rows are the fold of the log, in its order.
+    are_the_fold(&store, writers).await
+}
+
+/// Checks that the rows are the fold of the log, in its order, and that it has the events of these writers and rounds.
+async fn are_the_fold(store: &Projections, mut writers: BTreeMap<EventId, (u64, u64)>) -> Checked {
     let mut wanted = BTreeMap::<String, (u64, Position)>::new();
     for event in store.events().check_log().await? {
-        let (writer, round) = writers.remove(&event.id).unwrap_or_default();
+        let Some((writer, round)) = writers.remove(&event.id) else {
+            continue;
+        };
         for key in keys(round) {
             let row = wanted.entry(key).or_default();
             *row = (next(row.0, writer), event.position);
@@ -202,4 +211,136 @@ pub(crate) async fn g43_appends_that_meet_in_a_row_lose_nothing(subject: &Subjec
         rows.collect::<BTreeMap<_, _>>(),
         wanted,
     )
+}
+
+/// An append that is sent together with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    WithRows,
+    /// Its event cannot be applied.
+    Poison,
+    /// It expects another version.
+    Late,
+    /// It was stored before.
+    Again,
+    /// It changes no row, and is of another category.
+    Elsewhere,
+}
+
+/// A store may write them together: then a refusal of one undoes none of the others, and each folds what those before it have left.
+pub(crate) async fn g45_appends_with_rows_sent_together_are_answered_alone(subject: &Subject<'_>) -> Checked {
+    const SENT: [Sent; 9] = [
+        Sent::WithRows,
+        Sent::WithRows,
+        Sent::Poison,
+        Sent::WithRows,
+        Sent::Late,
+        Sent::Elsewhere,
+        Sent::WithRows,
+        Sent::Again,
+        Sent::Poison,
+    ];
+    let store = subject.projections().await?;
+    store.create_table(&table()).await?;
+    let lease = leased(&store).await?;
+    mark(&store, &lease).await?;
+    let mut writers = BTreeMap::<EventId, (u64, u64)>::new();
+    let mut before: Option<Append> = None;
+    let mut kinds = SENT;
+    for round in 0..scaled(12, 120) {
+        kinds.rotate_left(1);
+        let mut sending = Vec::new();
+        let mut stored = None;
+        for (kind, writer) in kinds.into_iter().zip(0..) {
+            let category = if kind == Sent::Elsewhere { "elsewhere" } else { CATEGORY };
+            let stream = StreamId::new(category, format!("{round} {writer}"));
+            let expected = match kind {
+                Sent::Late => ExpectedVersion::Exact(Version(3)),
+                _ => ExpectedVersion::NoStream,
+            };
+            let append = Append::new(stream, expected, vec![event(writer)]);
+            let append = match (kind, &before) {
+                (Sent::Again, Some(before)) => before.clone(),
+                _ => append,
+            };
+            let is_new = kind == Sent::WithRows || kind == Sent::Again && before.is_none();
+            if is_new {
+                writers.insert(append.streams[0].events[0].id, (writer, round));
+                stored = Some(append.clone());
+            }
+            let fold = match kind {
+                Sent::Poison => InlineFold::new(keys(round), |_| Err((0, ApplyError::Panicked("no".to_owned())))),
+                _ => fold(writer, round),
+            };
+            let rows = InlineRows {
+                projection: Arc::new(reader()),
+                table: table(),
+                fold,
+            };
+            let rows = if kind == Sent::Elsewhere {
+                Vec::new()
+            } else {
+                vec![rows]
+            };
+            let is_again = before.is_some();
+            let store = &store;
+            sending.push(async move { (kind, is_again, store.append_rows(append, rows).await) });
+        }
+        for (kind, is_again, answer) in join_all(sending).await {
+            let is_answered = match (kind, &answer) {
+                (Sent::WithRows | Sent::Elsewhere, Ok(appended)) => !appended.repeated,
+                (Sent::Again, Ok(appended)) => appended.repeated == is_again,
+                (Sent::Late, Err(InlineError::Append(AppendError::Conflict { actual, .. }))) => {
+                    *actual == Version::ZERO
+                }
+                (
+                    Sent::Poison,
+                    Err(InlineError::Poison {
+                        projection: 0,
+                        event: Some(0),
+                        ..
+                    }),
+                ) => true,
+                _ => false,
+            };
+            let what = format!("the answer to an append `{kind:?}` that is sent together with others");
+            holds(is_answered, what, "the one that it gets alone", answer)?;
+        }
+        before = stored.or(before);
+    }
+    are_the_fold(&store, writers).await?;
+    none_is_passed_over(&store).await
+}
+
+/// Of the events that are appended without their rows, no checkpoint is moved over one.
+async fn none_is_passed_over(store: &Projections) -> Checked {
+    let sent = (0..12).map(async |writer| {
+        let stream = StreamId::new(CATEGORY, format!("last {writer}"));
+        let rows = InlineRows {
+            projection: Arc::new(reader()),
+            table: table(),
+            fold: fold(writer, 0),
+        };
+        let is_without = writer % 4 == 2;
+        let rows = if is_without { Vec::new() } else { vec![rows] };
+        let append = Append::new(stream, ExpectedVersion::NoStream, vec![event(writer)]);
+        (is_without, store.append_rows(append, rows).await)
+    });
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for (is_without, answer) in join_all(sent).await {
+        match answer {
+            Ok(appended) if is_without => without.extend(appended.head()),
+            Ok(appended) => with.extend(appended.head()),
+            Err(InlineError::Behind { projection: 0 }) if !is_without => {}
+            Err(error) => {
+                let expected = "to be stored, or Behind if it is to change rows";
+                return Err(Stop::broken("an append", expected, format_args!("{error:?}")));
+            }
+        }
+    }
+    same("how many were stored without rows", without.len(), 3)?;
+    let (last, first) = (with.into_iter().max(), without.into_iter().min());
+    let is_whole = last < first;
+    let expected = "of positions below those of appends without rows";
+    holds(is_whole, "appends with rows", expected, (last, first))
 }

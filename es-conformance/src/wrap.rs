@@ -48,6 +48,11 @@ pub trait Wrap: Send + Sync + 'static {
         self.inner().find_key(key).await
     }
 
+    /// See [`EventStore::purge_keys`].
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.inner().purge_keys(before).await
+    }
+
     /// See [`EventStore::version`].
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         self.inner().version(stream).await
@@ -149,6 +154,10 @@ impl<W: Wrap> EventStore for Wrapped<W> {
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
         self.0.find_key(key).await
+    }
+
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.0.purge_keys(before).await
     }
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {

@@ -18,6 +18,7 @@ impl Fixture for Memory {
             Capability::TxProjections,
             Capability::States,
             Capability::Archive,
+            Capability::ForgetKeys,
             Capability::PushWake,
         ]
     }

@@ -42,6 +42,10 @@ impl Log {
         self.versions.get(stream).copied().unwrap_or_default()
     }
 
+    fn last_recorded_at(&self) -> Timestamp {
+        self.events.last().map_or(Timestamp::MIN, |event| event.recorded_at)
+    }
+
     fn key(&self, key: &str) -> Option<KeyRecord> {
         let (append, appended) = self.appends.get(self.keys.get(key)?)?;
         let (fingerprint, appended) = (append.key.as_ref()?.fingerprint, appended.clone());
@@ -75,8 +79,7 @@ impl EventStore for VecStore {
             let last = log.events.iter().rfind(|event| event.stream == part.stream);
             part.check(log.version(&part.stream), last.map(|event| event.id))?;
         }
-        let last = log.events.last().map_or(Timestamp::MIN, |event| event.recorded_at);
-        let (recorded_at, mut streams) = (self.1.now().max(last), Vec::new());
+        let (recorded_at, mut streams) = (self.1.now().max(log.last_recorded_at()), Vec::new());
         for StreamAppend { stream, events, .. } in &append.streams {
             for event in events {
                 let (version, position) = (log.version(stream).next(), Position(log.events.len() as u64).next());
@@ -108,6 +111,11 @@ impl EventStore for VecStore {
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
         Ok(self.log().key(key))
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let now = self.1.now();
+        Ok(now.max(self.log().last_recorded_at()))
     }
 
     fn read_stream(&self, query: ReadStream) -> Events<'_> {

@@ -1,4 +1,4 @@
-//! How much of a bare handler's rate a route has: `cargo run --release -p es-http --example throughput`.
+//! The share that a route has of a bare handler's rate: `cargo run --release -p es-http --example throughput`.
 //!
 //! Both take the same command over the same store in memory, within the process, so that no socket hides the difference.
 

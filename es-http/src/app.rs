@@ -26,7 +26,7 @@ use crate::tail::Tail;
 type ActorHook = Box<dyn Fn(&Parts) -> Result<Option<String>, Box<Response>> + Send + Sync>;
 type RefusalHook = Box<dyn Fn(&AnyRefusal) -> Option<Problem> + Send + Sync>;
 
-/// What all routes share.
+/// The state that all routes share.
 pub(crate) struct App {
     pub(crate) runtime: Runtime,
     actor: Option<ActorHook>,

@@ -15,9 +15,6 @@ use crate::Problem;
 use crate::app::App;
 use crate::errors::{malformed, outdated};
 
-pub(crate) const POSITION: HeaderName = HeaderName::from_static("es-position");
-pub(crate) const REPEATED: HeaderName = HeaderName::from_static("es-repeated");
-pub(crate) const SHOWN: HeaderName = HeaderName::from_static("es-shown");
 const AFTER: &str = "es-after";
 const KEY: &str = "idempotency-key";
 const CORRELATION: &str = "x-correlation-id";

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use es_runtime::TargetKind;
 use es_runtime::runtime::{AggregateInfo, AnyAggregate, AnyInstance, AnyRequest};
 use es_runtime::{BelongsToOneAggregate, CommandInfo, CommandOf, Commanded, Receipt, Runtime};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::Problem;
-use crate::call::{Call, POSITION, REPEATED, SHOWN};
-use crate::errors::{self, Failed};
+use crate::answer::{self, POSITION, REPEATED, etag};
+use crate::call::Call;
+use crate::errors;
 use crate::routes::Handler;
 
 /// The aggregate of a route.
@@ -46,7 +47,7 @@ impl Aggregate {
         (self.info)().commands
     }
 
-    /// Whether a command can make an instance whose id nobody has chosen.
+    /// Returns whether a command can make an instance whose id nobody has chosen.
     pub(crate) fn makes_ids(self, runtime: &Runtime) -> bool {
         (self.of)(runtime).instance_of(Uuid::nil()).is_some() && self.commands().iter().any(creates)
     }
@@ -85,8 +86,8 @@ impl Instance {
             Box::pin(async move {
                 let command = aggregate.command(&call.segment(aggregate.depth + 1)?, |_| true)?;
                 let id = call.segment(aggregate.depth)?;
-                let done = to_instance(call, aggregate.of, &id, command.name).await?;
-                Ok(done.into_response(StatusCode::OK))
+                let receipt = to_instance(call, aggregate.of, &id, command.name).await?;
+                Ok(done(receipt))
             })
         })
     }
@@ -106,8 +107,9 @@ impl Collection {
                     None => Uuid::now_v7(),
                 };
                 let id = uuid.to_string();
-                let done = to_instance(call, aggregate.of, &id, command.name).await?;
-                let mut response = done.into_response(StatusCode::CREATED);
+                let receipt = to_instance(call, aggregate.of, &id, command.name).await?;
+                let mut response = done(receipt);
+                *response.status_mut() = StatusCode::CREATED;
                 // Relative, as only the client knows under which path it sees this one.
                 response
                     .headers_mut()
@@ -161,8 +163,8 @@ impl Single {
         Arc::new(move |call| {
             Box::pin(async move {
                 let id = call.segment(self.aggregate.depth)?;
-                let done = to_instance(call, self.aggregate.of, &id, self.name).await?;
-                Ok(done.into_response(StatusCode::OK))
+                let receipt = to_instance(call, self.aggregate.of, &id, self.name).await?;
+                Ok(done(receipt))
             })
         })
     }
@@ -174,7 +176,7 @@ async fn to_instance(
     of: fn(&Runtime) -> AnyAggregate<'_>,
     id: &str,
     command: &'static str,
-) -> Result<Done, Problem> {
+) -> Result<Receipt, Problem> {
     let request = call.request()?;
     let app = Arc::clone(&call.app);
     let instance = of(&app.runtime)
@@ -182,19 +184,7 @@ async fn to_instance(
         .map_err(|invalid| errors::invalid(&invalid, ""))?;
     let json = call.json().await?;
     let executed = execute(&instance, command, &json, request).await;
-    match executed {
-        Ok(receipt) => Ok(Done {
-            receipt,
-            is_shown: true,
-        }),
-        Err(error) => match errors::of_command(error, command, |refusal| app.refused(&refusal)) {
-            Failed::Done(receipt) => Ok(Done {
-                receipt: *receipt,
-                is_shown: false,
-            }),
-            Failed::Problem(problem) => Err(problem),
-        },
-    }
+    executed.or_else(|error| errors::of_command(error, command, |refusal| app.refused(&refusal)))
 }
 
 /// Executes the command. One without fields needs no content: `null` if it is a unit, `{}` if it is not.
@@ -213,47 +203,29 @@ async fn execute(
     instance.execute(command, content, request).await
 }
 
-/// A command that is done.
-struct Done {
-    receipt: Receipt,
-    /// False if a projection that was waited for does not show it yet.
-    is_shown: bool,
-}
-
-impl Done {
-    fn into_response(self, status: StatusCode) -> Response {
-        let Receipt {
-            stream,
-            version,
-            position,
-            events,
-            repeated,
-            ..
-        } = self.receipt;
-        let body: Value = json!({
-            "id": stream.id(),
-            "version": version.0,
-            "position": position.0,
-            "events": events,
-            "repeated": repeated,
-        });
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        let mut response = (status, content_type, body.to_string()).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::ETAG, etag(version.0));
-        headers.insert(POSITION, position.0.into());
-        if repeated {
-            headers.insert(REPEATED, HeaderValue::from_static("true"));
-        }
-        if !self.is_shown {
-            headers.insert(SHOWN, HeaderValue::from_static("false"));
-        }
-        response
+/// The answer to a command that is done.
+fn done(receipt: Receipt) -> Response {
+    let Receipt {
+        stream,
+        version,
+        position,
+        events,
+        repeated,
+        ..
+    } = receipt;
+    let body = json!({
+        "id": stream.id(),
+        "version": version.0,
+        "position": position.0,
+        "events": events,
+        "repeated": repeated,
+    });
+    let mut response = answer::json(body.to_string());
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag(version.0));
+    headers.insert(POSITION, position.0.into());
+    if repeated {
+        headers.insert(REPEATED, HeaderValue::from_static("true"));
     }
-}
-
-/// The strong `ETag` of a version or position.
-pub(crate) fn etag(number: u64) -> HeaderValue {
-    let text = format!("\"{number}\"");
-    HeaderValue::from_str(&text).unwrap_or_else(|_| unreachable!("digits in quotes are a header's value"))
+    response
 }

@@ -1,4 +1,4 @@
-//! Which error is which answer.
+//! The answer to each error.
 
 use std::error::Error as StdError;
 
@@ -12,25 +12,18 @@ use uuid::Uuid;
 
 use crate::Problem;
 
-/// How long a client waits before it tries again, in seconds, unless something says otherwise.
+/// The seconds after which a client may try again.
 const SOON: u32 = 1;
 
-/// The answer to a command that was not done, or is not known to have been.
-pub(crate) enum Failed {
-    /// It is done, and a projection that was waited for does not show it yet.
-    Done(Box<Receipt>),
-    Problem(Problem),
-}
-
-/// What is wrong with a command.
+/// The answer to a command that was not done, or is not known to have been. Its receipt, if it was done after all.
 ///
 /// `content` is the field under which a content is [`Invalid`] that is not of the command's shape.
 pub(crate) fn of_command<E: StdError + Send + Sync + 'static>(
     error: ExecuteError<E>,
     content: &str,
     refused: impl FnOnce(E) -> Problem,
-) -> Failed {
-    Failed::Problem(match error {
+) -> Result<Receipt, Problem> {
+    Err(match error {
         ExecuteError::Refused(refusal) => refused(refusal),
         ExecuteError::Invalid(invalid) => self::invalid(&invalid, content),
         ExecuteError::NotFound { .. } => Problem::new(404, "not-found").detail(error.to_string()),
@@ -45,10 +38,10 @@ pub(crate) fn of_command<E: StdError + Send + Sync + 'static>(
             .retry_after(SOON),
         ExecuteError::IdempotencyMismatch { .. } => mismatched(),
         ExecuteError::Indeterminate { append, keyed, source } => indeterminate(&append, keyed, &source),
-        ExecuteError::NotProjected { receipt, .. } => return Failed::Done(receipt),
+        ExecuteError::NotProjected { receipt, .. } => return Ok(*receipt),
         ExecuteError::Append(error) => of_append(error),
         ExecuteError::Load(error) => of_load(error),
-        // What a handler or this build does wrong; and variants that are younger than this crate.
+        // Mistakes of a handler or of this build, and variants that are younger than this crate.
         error if error.is_callers_fault() => Problem::new(422, "refused").detail(error.to_string()),
         error if error.is_retryable() => unavailable(&error),
         error => internal(&error),
@@ -102,7 +95,7 @@ fn indeterminate(append: &AppendRef, keyed: bool, source: &StoreError) -> Proble
     problem.detail("it is not known whether the command was done: look before you send it again, next time with an `Idempotency-Key`")
 }
 
-/// What is wrong with the events of a stream.
+/// The answer if the events of a stream could not be loaded.
 pub(crate) fn of_load(error: LoadError) -> Problem {
     match error {
         LoadError::Store(error) => of_store(&error),
@@ -110,7 +103,7 @@ pub(crate) fn of_load(error: LoadError) -> Problem {
     }
 }
 
-/// What is wrong with a query of rows.
+/// The answer if rows could not be read.
 pub(crate) fn of_read(error: ReadError) -> Problem {
     match error {
         ReadError::Timeout {
@@ -172,14 +165,14 @@ fn unavailable(error: &(dyn StdError + 'static)) -> Problem {
         .retry_after(SOON)
 }
 
-/// What strangers must not learn: an id, under which the log has it.
+/// The answer to an error that strangers must not learn: an id, under which the log of the process has it.
 pub(crate) fn internal(error: &(dyn StdError + 'static)) -> Problem {
     let id = Uuid::now_v7();
     tracing::error!(%id, error, "a request failed");
     Problem::new(500, "internal").with("id", id)
 }
 
-/// What the sender demanded is not so any more.
+/// The answer if the stream is not at the version that the sender demanded.
 pub(crate) fn outdated(actual: Option<Version>) -> Problem {
     let problem = Problem::new(412, "precondition-failed").detail("the version is another one: read it again");
     match actual {

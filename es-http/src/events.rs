@@ -12,14 +12,15 @@ use bytes::Bytes;
 use es_runtime::runtime::{AnyAggregate, AnyEvent};
 use es_runtime::store::ReadStream;
 use es_runtime::{LoadError, Position, RecordedEvent, Runtime, StreamId, Version};
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use crate::Problem;
-use crate::app::{App, Ends};
-use crate::call::{Call, POSITION};
+use crate::answer::{self, POSITION, link_to};
+use crate::app::App;
+use crate::call::Call;
 use crate::commands::Aggregate;
 use crate::errors::{internal, invalid, malformed, of_load, of_store};
 use crate::query::Parameters;
@@ -30,11 +31,14 @@ use crate::tail::Frame;
 const LIMIT: usize = 100;
 const MOST: usize = 1_000;
 
-/// About the most bytes of a page, and of what is read ahead for one who catches up.
+/// About the most bytes of a page.
 const PAGE_BYTES: usize = 1 << 20;
+
+/// The events that are read ahead for one who catches up, and about the most bytes of them.
+const AHEAD: u64 = 64;
 const AHEAD_BYTES: usize = 16 << 10;
 
-/// How often a word is said to one who waits, so that nothing in between takes the connection for dead.
+/// The pause after which one who waits is sent a comment, so that nothing in between takes the connection for dead.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// `GET /accounts/{id}/events`.
@@ -100,10 +104,8 @@ async fn page(call: Call, of: fn(&Runtime) -> AnyAggregate<'_>, stream: StreamId
     body += "],\"next\":";
     body += &next_json;
     body.push('}');
-    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    let mut response = (content_type, body).into_response();
-    let link = next.and_then(|next| HeaderValue::from_str(&format!("<{next}>; rel=\"next\"")).ok());
-    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+    let mut response = answer::json(body);
+    link_to(next.as_deref(), &mut response);
     response.headers_mut().insert(POSITION, last.0.into());
     Ok(response)
 }
@@ -167,12 +169,12 @@ async fn follow(call: Call, of: fn(&Runtime) -> AnyAggregate<'_>, stream: Stream
         ready: VecDeque::from([Bytes::from_static(b"retry: 1000\n\n")]),
         frames,
         is_behind: true,
-        ends: call.app.ends(),
     };
-    let body = Body::from_stream(stream::unfold(follower, async |mut follower| {
+    let body = stream::unfold(follower, async |mut follower| {
         let bytes = follower.next().await?;
         Some((Ok::<_, Infallible>(bytes), follower))
-    }));
+    });
+    let body = Body::from_stream(body.take_until(call.app.ends()));
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -189,13 +191,12 @@ struct Follower {
     next: Version,
     ready: VecDeque<Bytes>,
     frames: Receiver<Frame>,
-    /// Whether the store may have events that the tail does not pass on any more.
+    /// True if the store may have events that the tail does not pass on any more.
     is_behind: bool,
-    ends: Ends,
 }
 
 impl Follower {
-    /// What is sent next; `None` at the end.
+    /// Returns the next bytes to send; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
@@ -208,10 +209,8 @@ impl Follower {
                 }
                 continue;
             }
-            let frame = tokio::select! {
-                () = self.ends.clone() => return None,
-                () = sleep(HEARTBEAT) => return Some(Bytes::from_static(b":\n\n")),
-                frame = self.frames.recv() => frame,
+            let Ok(frame) = timeout(HEARTBEAT, self.frames.recv()).await else {
+                return Some(Bytes::from_static(b":\n\n"));
             };
             match frame {
                 Ok(frame) if frame.version == self.next => self.take(frame),
@@ -227,20 +226,18 @@ impl Follower {
     async fn catch_up(&mut self) -> Result<(), LoadError> {
         let app = Arc::clone(&self.app);
         let any = (self.of)(&app.runtime);
-        let mut bytes = 0;
-        let mut stored = app
-            .runtime
-            .store()
-            .read_stream(ReadStream::new(self.stream.clone()).from(self.next));
+        let query = ReadStream::new(self.stream.clone()).from(self.next).limit(AHEAD);
+        let (mut read, mut bytes) = (0, 0);
+        let mut stored = app.runtime.store().read_stream(query);
         while let Some(event) = stored.try_next().await? {
             let frame = frame(any, &event)?;
-            bytes += frame.bytes.len();
+            (read, bytes) = (read + 1, bytes + frame.bytes.len());
             self.take(frame);
             if bytes > AHEAD_BYTES {
                 return Ok(());
             }
         }
-        self.is_behind = false;
+        self.is_behind = read == AHEAD;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../docs/http.md")]
 
+mod answer;
 mod app;
 mod call;
 mod commands;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderValue, Method, header};
-use axum::response::IntoResponse as _;
+use axum::http::Method;
 use bytes::Bytes;
 use es_runtime::CommandInfo;
 use es_runtime::runtime::AggregateInfo;
 use serde_json::{Map, Value, json};
 
+use crate::answer;
 use crate::commands::creates;
 use crate::routes::Handler;
 
@@ -40,8 +40,7 @@ pub(crate) enum Documented {
 pub(crate) fn handler(document: &Value) -> Handler {
     let document = Bytes::from(document.to_string());
     Arc::new(move |_| {
-        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        let response = (content_type, document.clone()).into_response();
+        let response = answer::json(document.clone());
         Box::pin(std::future::ready(Ok(response)))
     })
 }

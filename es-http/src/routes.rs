@@ -22,7 +22,7 @@ struct Route {
 }
 
 impl Route {
-    /// Whether each path of `other` is one of this.
+    /// Returns whether each path of `other` is one of this.
     fn covers(&self, other: &Self) -> bool {
         let (ours, theirs): (Vec<_>, Vec<_>) = (self.path.split('/').collect(), other.path.split('/').collect());
         ours.len() == theirs.len()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use es_runtime::ProjectionRow;
 use es_runtime::projection::{AnyKey, KeyOfRow, ReadError, RowProjection};
@@ -13,8 +13,8 @@ use futures_core::future::BoxFuture;
 use serde_json::{Value, json};
 
 use crate::Problem;
-use crate::call::{Call, POSITION};
-use crate::commands::etag;
+use crate::answer::{self, POSITION, etag, link_to};
+use crate::call::Call;
 use crate::errors::{malformed, of_read};
 use crate::query::{Parameters, cursor_of, page_of};
 use crate::routes::Handler;
@@ -23,7 +23,7 @@ use crate::routes::Handler;
 const LIMIT: u32 = 50;
 const MOST: u32 = 1_000;
 
-/// How long is waited for `ES-After`, unless the request says otherwise, and at most.
+/// The time that a read waits for `ES-After`, unless the request says otherwise, and at most.
 const WAIT: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -49,7 +49,7 @@ where
             let mut response = if is_known {
                 StatusCode::NOT_MODIFIED.into_response()
             } else {
-                of_json(row(&found)?)
+                answer::json(row(&found)?.to_string())
             };
             response.headers_mut().insert(header::ETAG, tag);
             response.headers_mut().insert(POSITION, position.0.into());
@@ -76,10 +76,8 @@ fn listed<P: RowProjection>(call: Call, indexes: Arc<[String]>) -> BoxFuture<'st
             .iter()
             .map(|found| Ok(json!({"key": found.key, "position": found.position.0, "row": row(found)?})))
             .collect::<Result<_, Problem>>()?;
-        let mut response = of_json(json!({"rows": shown, "next": next}));
-        let link = next.map(|next| format!("<{next}>; rel=\"next\""));
-        let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
-        response.headers_mut().extend(link.map(|link| (header::LINK, link)));
+        let mut response = answer::json(json!({"rows": shown, "next": next}).to_string());
+        link_to(next.as_deref(), &mut response);
         response.headers_mut().insert(POSITION, position.0.into());
         Ok(response)
     })
@@ -153,7 +151,7 @@ fn check_index(field: &str, indexes: &[String]) -> Result<(), Problem> {
     Err(malformed(field, &detail).with("indexes", indexes))
 }
 
-/// How long to wait: `Prefer: wait=2`.
+/// The time to wait: `Prefer: wait=2`.
 fn wait(call: &Call) -> Result<Duration, Problem> {
     let preferences = call.header("prefer")?.unwrap_or_default();
     let wait = preferences
@@ -174,9 +172,4 @@ fn row<P: RowProjection>(found: &ProjectionRow<P>) -> Result<Value, Problem> {
             source,
         })
     })
-}
-
-pub(crate) fn of_json(body: Value) -> Response {
-    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    (content_type, body.to_string()).into_response()
 }

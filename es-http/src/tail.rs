@@ -25,7 +25,7 @@ pub(crate) struct Frame {
 /// So many new events of a stream are kept for those who are slow; beyond that they read the store again.
 const KEPT: usize = 64;
 
-/// When the log is looked at without a hint: the later, the longer there was nothing.
+/// The pauses after which the log is read without a hint: the longer, the longer there was nothing.
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(500);
 
@@ -39,7 +39,7 @@ pub(crate) struct Tail {
 #[derive(Default)]
 struct Watched {
     streams: HashMap<StreamId, broadcast::Sender<Frame>>,
-    /// Whether there is a task that reads.
+    /// True while there is a task that reads.
     is_read: bool,
 }
 

@@ -1,22 +1,24 @@
+use std::ops::RangeInclusive;
+
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use syn::Token;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
+use syn::{LitInt, Token};
 
 use crate::errors::Errors;
 use crate::runtime::Runtime;
 
 /// The names that a macro uses for itself and its arguments in messages.
-pub(crate) struct Known {
+pub(crate) struct Known<'a> {
     /// The attribute, such as `#[event]`.
-    pub(crate) attribute: &'static str,
+    pub(crate) attribute: &'a str,
     /// The names of the arguments that it takes.
     pub(crate) arguments: &'static [&'static str],
     /// Those of them that may be given several times.
     pub(crate) repeatable: &'static [&'static str],
 }
 
-impl Known {
+impl Known<'_> {
     fn list(&self) -> String {
         let quoted: Vec<String> = self.arguments.iter().map(|name| format!("`{name}`")).collect();
         match &quoted[..] {
@@ -31,7 +33,7 @@ impl Known {
 /// in one does not hide the next. Returns whether there was none.
 pub(crate) fn read(
     tokens: TokenStream,
-    known: &Known,
+    known: &Known<'_>,
     errors: &mut Errors,
     mut read: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> bool {
@@ -77,7 +79,7 @@ pub(crate) fn read(
 fn one(
     name: &Ident,
     input: ParseStream<'_>,
-    known: &Known,
+    known: &Known<'_>,
     seen: &mut Vec<Ident>,
     read: &mut impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {
@@ -122,6 +124,12 @@ fn elsewhere(attribute: &str, argument: &str) -> Option<&'static str> {
         ("#[process_manager]" | "#[process_manager] impl", "key") => {
             "write `#[on(key = event.…)]` on the methods whose event is not of the stream with the instance's id"
         }
+        ("#[publication] impl", "name" | "topic" | "version" | "source" | "park" | "park_alone") => {
+            "it goes on the struct, which has a `#[publication(…)]` of its own"
+        }
+        ("#[publication]" | "#[publication] impl", "key") => {
+            "write `#[publish(key = event.…)]` on the methods whose messages are in order within another key than the id of the event's stream"
+        }
         _ => return None,
     })
 }
@@ -132,4 +140,33 @@ fn skip(input: ParseStream<'_>) -> syn::Result<()> {
         input.parse::<TokenTree>()?;
     }
     Ok(())
+}
+
+/// A number in this range, or an error that says what was `expected`.
+pub(crate) fn number(
+    argument: &Ident,
+    input: ParseStream<'_>,
+    range: RangeInclusive<u32>,
+    expected: &str,
+) -> syn::Result<u32> {
+    let expected = |span| syn::Error::new(span, expected);
+    let equals: Option<Token![=]> = input.parse()?;
+    if equals.is_none() || input.is_empty() {
+        return Err(expected(argument.span()));
+    }
+    let number: LitInt = input.parse().map_err(|error| expected(error.span()))?;
+    match number.base10_parse() {
+        Ok(parsed) if range.contains(&parsed) => Ok(parsed),
+        _ => Err(expected(number.span())),
+    }
+}
+
+/// Reads the `= n` of `version = n`.
+pub(crate) fn version(argument: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    number(
+        argument,
+        input,
+        1..=u32::MAX,
+        "expected a whole number from 1: `version = 2`",
+    )
 }

@@ -9,10 +9,19 @@ use syn::{Attribute, Path, Token};
 use crate::errors::Errors;
 
 /// The attributes that make something of a struct.
-pub(crate) const ON_STRUCT: &[&str] = &["event", "entity", "command", "value", "projection", "process_manager"];
+pub(crate) const ON_STRUCT: &[&str] = &[
+    "event",
+    "entity",
+    "command",
+    "value",
+    "projection",
+    "process_manager",
+    "publication",
+    "message",
+];
 
 /// Those of an impl block.
-pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection", "process_manager"];
+pub(crate) const ON_BLOCK: &[&str] = &["aggregate", "projection", "process_manager", "publication"];
 
 /// Derives with helper attributes of such a name.
 const FOREIGN: &[&str] = &["Parser", "Args", "Subcommand", "ValueEnum"];
@@ -25,7 +34,8 @@ pub(crate) fn refuse(item: TokenStream, attribute: &str, names: &[&str], errors:
         return item;
     };
     // Both would be what is stored under a name.
-    let are_stored = |name| ["event", "entity"].contains(&name) && ["event", "entity"].contains(&attribute);
+    let are_stored =
+        |name| ["event", "entity", "message"].contains(&name) && ["event", "entity", "message"].contains(&attribute);
     let is_dropped = |name| name == attribute || are_stored(name) || attribute == "aggregate";
     for (other, name) in below(&attrs, names) {
         let message = if name == attribute {

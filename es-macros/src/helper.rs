@@ -1,4 +1,4 @@
-//! `#[handle]`, `#[apply]`, `#[retired]` and `#[on]`: real attributes that do nothing, so that an IDE knows them and an import of them is used.
+//! `#[handle]`, `#[apply]`, `#[retired]`, `#[on]` and `#[publish]`: real attributes that do nothing, so that an IDE knows them and an import of them is used.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::quote;
@@ -10,7 +10,7 @@ use crate::errors::Errors;
 const INSIDE: &str = "__in_aggregate";
 
 /// The helper attributes by name.
-pub(crate) const NAMES: [&str; 4] = ["handle", "apply", "retired", "on"];
+pub(crate) const NAMES: [&str; 5] = ["handle", "apply", "retired", "on", "publish"];
 
 /// The name of a helper attribute: the last segment of its path.
 pub(crate) fn name(attribute: &Attribute) -> Option<&'static str> {
@@ -28,6 +28,7 @@ pub(crate) fn attribute(name: &str, args: TokenStream, item: &TokenStream) -> To
         let message = match name {
             "apply" => "`#[apply]` marks a method of an aggregate or a projection: add `#[aggregate]` or `#[projection]` to the impl block, which do not see methods that a macro in it writes".to_owned(),
             "on" => "`#[on]` marks a method of a process manager: add `#[process_manager]` to the impl block, which does not see methods that a macro in it writes".to_owned(),
+            "publish" => "`#[publish]` marks a method of a publication: add `#[publication]` to the impl block, which does not see methods that a macro in it writes".to_owned(),
             name => format!("`#[{name}]` marks a method of an aggregate: add `#[aggregate]` to the impl block, which does not see methods that a macro in it writes"),
         };
         errors.push(syn::Error::new(Span::call_site(), message));

@@ -15,9 +15,11 @@ mod helper;
 mod impl_block;
 mod local;
 mod message;
+mod on_failure;
 mod plain;
 mod process_manager;
 mod projection;
+mod publication;
 mod runtime;
 mod shape;
 mod stored;
@@ -539,4 +541,84 @@ pub fn process_manager(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn on(args: TokenStream, item: TokenStream) -> TokenStream {
     helper::attribute("on", args.into(), &item.into()).into()
+}
+
+/// A message: goes on a struct, the shape in which others are told of something, apart from the event that it is made of.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened; #[command] pub struct Open;
+/// # #[derive(Aggregate)] pub struct Account;
+/// # #[aggregate] impl Account {
+/// #     #[handle] fn open(_: Open) -> Opened { Opened }
+/// #     #[apply] fn opened(_: Opened) -> Self { Account }
+/// # }
+/// #[message(name = "com.bank.account.opened")]
+/// pub struct AccountOpened {
+///     pub account: Id<Account>,
+///     pub owner: String,
+/// }
+/// ```
+///
+/// | Argument | Meaning | Default |
+/// | --- | --- | --- |
+/// | `name = "…"` | the type of the message, by which consumers tell it apart | the struct's in snake case |
+/// | `version = 2` | the version of its shape: raise it with each change that consumers must know of | 1 |
+/// | `from`, `try_from`, `removed` | older shapes, for programs that read messages with this struct, as for [`#[event]`](macro@event#older-shapes) | none |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// The struct gets the derives of [`#[event]`](macro@event).
+#[proc_macro_attribute]
+pub fn message(args: TokenStream, item: TokenStream) -> TokenStream {
+    publication::message::attribute(args.into(), &item.into()).into()
+}
+
+/// A publication: goes on a struct, and on its impl block, whose [`#[publish]`](macro@publish) methods make messages of events.
+///
+/// ```
+/// # use es_runtime::prelude::*;
+/// # #[event] pub struct Opened { pub owner: String } #[command] pub struct Open;
+/// # #[derive(Aggregate)] pub struct Account;
+/// # #[aggregate] impl Account {
+/// #     #[handle] fn open(_: Open) -> Opened { Opened { owner: "Alice".to_owned() } }
+/// #     #[apply] fn opened(_: Opened) -> Self { Account }
+/// # }
+/// # #[message] pub struct AccountOpened { pub account: Id<Account>, pub owner: String }
+/// #[publication(name = "accounts", topic = "bank.accounts")]
+/// pub struct Accounts;
+///
+/// #[publication]
+/// impl Accounts {
+///     #[publish]
+///     fn opened(event: Opened, meta: &Meta<Account>) -> AccountOpened {
+///         AccountOpened { account: *meta.id(), owner: event.owner }
+///     }
+/// }
+/// ```
+///
+/// | Argument of the struct | Meaning | Default |
+/// | --- | --- | --- |
+/// | `topic = "…"` | the topic or subject of its messages | must be given |
+/// | `name = "…"` | the name of its cursor | the struct's in snake case |
+/// | `version = 2` | begins anew, with a cursor of its own | 1 |
+/// | `source = "…"` | the source of its messages: unique together with their ids | its name |
+/// | `park`, `park_alone` | sets an event aside whose message the broker will never take: with those behind it of its key, or alone | holds before it |
+/// | `crate = path` | where `es-runtime` is | `::es_runtime` |
+///
+/// The block takes `crate = path`. [The guide](https://docs.rs/es-runtime/latest/es_runtime/publication/) tells what a publication
+/// promises.
+#[proc_macro_attribute]
+pub fn publication(args: TokenStream, item: TokenStream) -> TokenStream {
+    publication::attribute(args.into(), item.into()).into()
+}
+
+/// Marks a method of a [`#[publication]`](macro@publication) block that makes messages of an event.
+///
+/// It takes an event by value, and behind it `&Meta<…>` if it needs that. It returns a struct with [`#[message]`](macro@message), or an
+/// `Option`, a tuple, an array or a `Vec` of messages. It has no receiver and is pure: the same event gives the same messages again.
+///
+/// `#[publish(key = event.customer)]` says within which key its messages are in order: the id of the event's stream otherwise.
+#[proc_macro_attribute]
+pub fn publish(args: TokenStream, item: TokenStream) -> TokenStream {
+    helper::attribute("publish", args.into(), &item.into()).into()
 }

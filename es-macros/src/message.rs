@@ -34,6 +34,8 @@ pub(crate) struct Words {
     pub(crate) noun: &'static str,
     /// True if it may be an enum.
     pub(crate) or_enum: bool,
+    /// True if older shapes are read, so that each version but the first comes from one before.
+    pub(crate) reads_older: bool,
 }
 
 impl Message {

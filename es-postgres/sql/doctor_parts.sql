@@ -13,6 +13,11 @@ SELECT p.part
                 WHERE i.indrelid = to_regclass('"es".streams') AND c.contype = 'u' AND i.indisvalid)),
            ('the primary key of idempotency_keys', EXISTS (
                SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass('"es".idempotency_keys') AND i.indisprimary AND i.indisvalid)),
+           ('the unique constraint of idempotency_keys (key)', EXISTS (
+               SELECT FROM pg_index AS i JOIN pg_constraint AS c ON c.conindid = i.indexrelid
+                WHERE i.indrelid = to_regclass('"es".idempotency_keys') AND c.contype = 'u' AND i.indisvalid)),
+           ('the function forget_keys', EXISTS (
+               SELECT FROM pg_proc AS f WHERE f.pronamespace = to_regnamespace(quote_ident('es')) AND f.proname = 'forget_keys')),
            ('the key of leases (name, epoch)', EXISTS (
                SELECT FROM pg_index AS i JOIN pg_constraint AS c ON c.conindid = i.indexrelid
                 WHERE i.indrelid = to_regclass('"es".leases') AND c.contype = 'u' AND i.indisvalid)),

@@ -1,8 +1,9 @@
 //! Appends on their way to the server, and its answer for each.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use es_runtime::store::{Append, AppendError, Appended, StreamAppended};
+use es_runtime::store::{Append, AppendError, Appended, InlineReader, InlineRows, StreamAppended};
 use es_runtime::{AppendId, ExpectedVersion, Position, Timestamp, Version};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Row, Statement};
@@ -15,6 +16,8 @@ use crate::schema::Schema;
 /// An append with what is needed to send it.
 pub(crate) struct Encoded {
     pub(crate) append: Append,
+    /// The rows that change with it. None, if it is of a chain.
+    pub(crate) rows: Vec<InlineRows>,
     /// The metadata of its events, as JSON.
     metadata: Vec<String>,
     /// The approximate number of bytes it has.
@@ -24,6 +27,11 @@ pub(crate) struct Encoded {
 impl Encoded {
     /// Checks what PostgreSQL cannot store, so that the appends sent together with this one are not touched by it.
     pub(crate) fn new(append: Append) -> Result<Self, AppendError> {
+        Self::with_rows(append, Vec::new())
+    }
+
+    /// The same, of an append with which rows change.
+    pub(crate) fn with_rows(append: Append, rows: Vec<InlineRows>) -> Result<Self, AppendError> {
         check(&append)?;
         let metadata: Vec<String> = append.events().map(|event| event.metadata.to_json()).collect();
         let bytes = append.events().map(|event| event.payload.len() + 64).sum::<usize>()
@@ -35,6 +43,7 @@ impl Encoded {
                 .sum::<usize>();
         Ok(Self {
             append,
+            rows,
             metadata,
             bytes,
         })
@@ -64,6 +73,10 @@ pub(crate) struct Filling {
     bytes: usize,
     ids: HashSet<AppendId>,
     keys: HashSet<String>,
+    /// The categories of the events.
+    categories: Vec<String>,
+    /// The projections whose rows change, each with the name of its table.
+    projections: Vec<(Arc<InlineReader>, String)>,
 }
 
 impl Filling {
@@ -79,8 +92,11 @@ impl Filling {
         });
         let bytes: usize = chain.iter().map(|encoded| encoded.bytes).sum();
         let is_full = self.appends + chain.len() > Self::APPENDS || self.bytes + bytes > Self::BYTES;
-        if self.appends > 0 && (is_repetition || is_full) {
+        if self.appends > 0 && (is_repetition || is_full || !chain.iter().all(|encoded| self.has_the_rows(encoded))) {
             return false;
+        }
+        for encoded in chain {
+            self.note_rows(encoded);
         }
         self.appends += chain.len();
         self.bytes += bytes;
@@ -88,6 +104,37 @@ impl Filling {
         let keys = chain.iter().filter_map(|encoded| encoded.append.key.as_ref());
         self.keys.extend(keys.map(|key| key.key.clone()));
         true
+    }
+
+    /// Returns whether no projection would miss an event: each takes in all of its categories, of this append and of those before.
+    fn has_the_rows(&self, encoded: &Encoded) -> bool {
+        let is_taken_in = self.projections.iter().all(|(projection, table)| {
+            let mut own = encoded.rows.iter();
+            match own.find(|rows| rows.projection.reader == projection.reader) {
+                Some(own) => own.projection == *projection && own.table.name() == *table,
+                None => !projection.takes_in(&encoded.append),
+            }
+        });
+        is_taken_in
+            && encoded.rows.iter().all(|rows| {
+                let mut categories = rows.projection.categories.iter();
+                let is_known = |(known, _): &(Arc<InlineReader>, _)| *known == rows.projection;
+                self.projections.iter().any(is_known) || !categories.any(|category| self.categories.contains(category))
+            })
+    }
+
+    fn note_rows(&mut self, encoded: &Encoded) {
+        for part in encoded.append.streams.iter().filter(|part| !part.events.is_empty()) {
+            let category = part.stream.category();
+            if !self.categories.iter().any(|known| known == category) {
+                self.categories.push(category.to_owned());
+            }
+        }
+        for rows in &encoded.rows {
+            if !self.projections.iter().any(|(known, _)| *known == rows.projection) {
+                self.projections.push((Arc::clone(&rows.projection), rows.table.name()));
+            }
+        }
     }
 }
 
@@ -109,12 +156,23 @@ pub(crate) enum Answer {
 
 /// The statement that sends a batch. `durably`: its commit is flushed even where `synchronous_commit` was turned off under the running
 /// store, which a session follows at once.
-pub(crate) fn statement(schema: &Schema, durably: bool) -> String {
+///
+/// `with_rows`: nothing is done unless rows were locked in this transaction, so that no append goes without them should its BEGIN fail.
+pub(crate) fn statement(schema: &Schema, durably: bool, with_rows: bool) -> String {
     const CALL: &str = "SELECT outcome, append_id, version, position, recorded_at \
          FROM \"es\".append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-    const DURABLY: &str = " WHERE CASE current_setting('synchronous_commit') \
+    const DURABLY: &str = "CASE current_setting('synchronous_commit') \
          WHEN 'off' THEN set_config('synchronous_commit', 'on', true) = 'on' ELSE true END";
-    schema.render(CALL) + if durably { DURABLY } else { "" }
+    const WITH_ROWS: &str = "current_setting('es.rows_are_locked', true) = 'true'";
+    let mut conditions = Vec::new();
+    if durably {
+        conditions.push(DURABLY);
+    }
+    if with_rows {
+        conditions.push(WITH_ROWS);
+    }
+    let condition = if conditions.is_empty() { "" } else { " WHERE " };
+    schema.render(CALL) + condition + &conditions.join(" AND ")
 }
 
 /// Sends the chains as one call, and gives the answers to each, up to the first append that was not stored now. Without a time, the

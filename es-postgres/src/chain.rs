@@ -2,7 +2,7 @@
 
 use std::vec::IntoIter;
 
-use es_runtime::store::{Append, AppendError, Appended, append_one_by_one, has_ended};
+use es_runtime::store::{Append, AppendError, Appended, InlineError, append_one_by_one, has_ended};
 
 use crate::PostgresStore;
 use crate::batch::{Encoded, Filling};
@@ -67,9 +67,17 @@ async fn append_batch(store: &PostgresStore, batch: Vec<Encoded>) -> Vec<Result<
         Ok(replies) => {
             let mut answers = Vec::with_capacity(replies.len());
             for reply in replies {
-                answers.push(store.answer(reply).await);
+                answers.push(store.answer(reply).await.map_err(only_append));
             }
             answers
         }
+    }
+}
+
+/// The error of an append without projections.
+pub(crate) fn only_append(error: InlineError) -> AppendError {
+    match error {
+        InlineError::Append(error) => error,
+        _ => unreachable!("there is no projection to fail"),
     }
 }

@@ -180,13 +180,15 @@ impl PostgresOptions {
             sql,
         };
         let wake = Wake::new(connector.clone(), &self.schema, self.answer_timeout);
+        let durably = !self.allowed.contains(&Risk::WeakDurability);
         let settings = LaneSettings {
             wake: Arc::clone(&wake),
             connector,
             schema: self.schema.clone(),
             patience: self.answer_timeout,
             clock: self.clock.clone(),
-            append: batch::statement(&self.schema, !self.allowed.contains(&Risk::WeakDurability)),
+            append: batch::statement(&self.schema, durably, false),
+            append_with_rows: batch::statement(&self.schema, durably, true),
             allowed: self.allowed,
         };
         let lane = Lane::open(settings.clone()).await?;

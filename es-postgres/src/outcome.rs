@@ -9,7 +9,9 @@ use crate::error::Problem;
 pub(crate) enum Phase {
     /// There was no connection to send it on.
     Connect,
-    /// It was sent. It is one statement that commits itself, so a commit may have been part of it.
+    /// It was sent in a transaction whose commit was not.
+    Open,
+    /// It was sent, and a commit with it: at the latest that of the statement itself.
     Sent,
 }
 
@@ -28,9 +30,13 @@ pub(crate) enum Outcome {
 
 /// The table over phase, severity and SQLSTATE.
 pub(crate) fn outcome(problem: &Problem, phase: Phase) -> Outcome {
-    if phase == Phase::Connect {
-        return Outcome::NotCommitted;
+    match (phase, of_sent(problem)) {
+        (Phase::Connect, _) | (Phase::Open, Outcome::Indeterminate) => Outcome::NotCommitted,
+        (Phase::Open | Phase::Sent, outcome) => outcome,
     }
+}
+
+fn of_sent(problem: &Problem) -> Outcome {
     let Problem::Postgres(error) = problem else {
         return Outcome::Indeterminate;
     };
@@ -102,6 +108,7 @@ mod tests {
     fn what_was_never_sent_is_not_committed_and_silence_leaves_it_open() {
         let silence = Problem::Silent("no answer".to_owned());
         assert_eq!(outcome(&silence, Phase::Connect), Outcome::NotCommitted);
+        assert_eq!(outcome(&silence, Phase::Open), Outcome::NotCommitted);
         assert_eq!(outcome(&silence, Phase::Sent), Outcome::Indeterminate);
     }
 }

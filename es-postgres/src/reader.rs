@@ -3,8 +3,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{ClientWrapper, Pool};
-use es_runtime::store::{Append, Appended, EventKind, IdempotencyKey, StreamAppended};
-use es_runtime::{AppendId, Position, RecordedEvent, StoredEvent, StreamId, Version};
+use es_runtime::store::{Append, Appended, EventKind, StoredKey, StreamAppended};
+use es_runtime::{AppendId, Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 use futures_util::{TryStreamExt, pin_mut};
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
@@ -130,7 +130,8 @@ impl Reader {
                 .iter()
                 .zip(&append.streams)
                 .all(|(stored, given)| stored.stream == given.stream && stored.events == given.events.len());
-        if !same_streams || self.key_of(append.id).await? != append.key {
+        let key = self.key_of(append.id).await?;
+        if !same_streams || !StoredKey::is_same(key.as_ref(), append.key.as_ref()) {
             return Ok(false);
         }
         let rows = self.rows(&self.sql.events_of, &[&append.id.0]).await?;
@@ -149,11 +150,11 @@ impl Reader {
         Ok(true)
     }
 
-    /// The key that an append was stored with.
-    async fn key_of(&self, append: AppendId) -> Result<Option<IdempotencyKey>, Problem> {
+    /// What is kept of the key that an append was stored with.
+    async fn key_of(&self, append: AppendId) -> Result<Option<StoredKey>, Problem> {
         let rows = self.rows(&self.sql.key_of, &[&append.0]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(IdempotencyKey {
+        Ok(Some(StoredKey {
             key: row.read(0)?,
             fingerprint: row.read(1)?,
         }))
@@ -191,6 +192,22 @@ impl Reader {
         let rows = self.rows(&self.sql.find_key, &[&key]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some((row.read(0)?, AppendId(row.read(1)?))))
+    }
+
+    /// Forgets the keys that were recorded before this time, in the order of the keys. Returns how many.
+    pub(crate) async fn forget_keys(&self, before: Timestamp) -> Result<u64, Problem> {
+        const AT_ONCE: i64 = 10_000;
+        let (mut last, mut all) = (String::new(), 0);
+        loop {
+            let rows = self
+                .rows(&self.sql.forget_keys, &[&Time(before), &last, &AT_ONCE])
+                .await?;
+            all += rows[0].number(1)?;
+            match rows[0].read::<Option<String>>(0)? {
+                Some(next) => last = next,
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Every kind of event that is stored.

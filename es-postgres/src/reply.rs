@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use es_runtime::store::{Append, AppendError, AppendRef, Appended, StreamAppend};
+use es_runtime::store::{Append, AppendError, AppendRef, Appended, InlineError, StreamAppend};
 use es_runtime::{AppendId, StoreError, StoreErrorKind};
 use tokio::sync::oneshot;
 
@@ -24,7 +24,7 @@ pub(crate) enum Reply {
 pub(crate) struct NotDone(pub(crate) Vec<Append>);
 
 /// The answers to appends, up to the first that was not stored now.
-pub(crate) type Replies = Result<Vec<Result<Reply, AppendError>>, NotDone>;
+pub(crate) type Replies = Result<Vec<Result<Reply, InlineError>>, NotDone>;
 
 /// Appends with who waits for them: one, or a chain.
 pub(crate) struct Waiting {
@@ -56,7 +56,7 @@ impl Waiting {
         for result in results {
             // Behind one that standbys have not confirmed stand others of which the same is true.
             let is_end = result.is_err();
-            replies.push(result);
+            replies.push(result.map_err(InlineError::from));
             if is_end {
                 break;
             }
@@ -71,8 +71,13 @@ impl Waiting {
             self.reply(Err(NotDone(chain.into_iter().map(|encoded| encoded.append).collect())));
         } else {
             let error = failure(outcome, problem, holder, &self.chain[0].append);
-            self.reply(Ok(vec![Err(error)]));
+            self.reply(Ok(vec![Err(error.into())]));
         }
+    }
+
+    /// An inline projection refuses the append, which is the only one.
+    pub(crate) fn refuse(mut self, error: InlineError) {
+        self.reply(Ok(vec![Err(error)]));
     }
 
     fn reply(&mut self, replies: Replies) {
@@ -89,7 +94,7 @@ impl Drop for Waiting {
         if self.is_sent && self.reply.is_some() {
             let append = Box::new(AppendRef::of(&self.chain[0].append));
             let source = ended();
-            self.reply(Ok(vec![Err(AppendError::Indeterminate { append, source })]));
+            self.reply(Ok(vec![Err(AppendError::Indeterminate { append, source }.into())]));
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Sql {
     pub(crate) stored: String,
     pub(crate) resolve: String,
     pub(crate) find_key: String,
+    pub(crate) forget_keys: String,
     pub(crate) key_of: String,
     pub(crate) events_of: String,
     pub(crate) stream_forwards: String,
@@ -58,11 +59,13 @@ impl Sql {
             version: sql(&format!(
                 "SELECT coalesce(max(e.version), 0) FROM \"es\".recorded_events AS e WHERE {of_stream}"
             )),
-            now: sql("SELECT clock_timestamp()"),
+            now: sql("SELECT greatest(coalesce($1, clock_timestamp()), \
+                 (SELECT e.recorded_at FROM \"es\".recorded_events AS e ORDER BY e.position DESC LIMIT 1))"),
             head: sql("SELECT coalesce(max(position), 0) FROM \"es\".recorded_events"),
             stored: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".stored($1)"),
             resolve: sql("SELECT category, stream_id, events, version, position, recorded_at FROM \"es\".resolve($1)"),
             find_key: sql("SELECT fingerprint, append_id FROM \"es\".idempotency_keys WHERE key = $1"),
+            forget_keys: sql("SELECT last, forgotten FROM \"es\".forget_keys($1, $2, $3)"),
             key_of: sql("SELECT key, fingerprint FROM \"es\".idempotency_keys WHERE append_id = $1"),
             events_of: sql(&format!(
                 "SELECT {EVENT_COLUMNS} FROM \"es\".recorded_events AS f \

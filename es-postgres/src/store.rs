@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use es_runtime::store::{
     Append, AppendError, AppendRef, AppendSignal, Appended, ArchiveStore, CursorStore, EventKind, EventStore,
-    KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
+    InlineError, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore, StreamInfo,
 };
 use es_runtime::{
     AppendId, Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version,
@@ -14,7 +14,7 @@ use futures_core::stream::BoxStream;
 
 use crate::backend::{Backend, State};
 use crate::batch::Encoded;
-use crate::chain;
+use crate::chain::{self, only_append};
 use crate::error::Problem;
 use crate::lane::Lane;
 use crate::log;
@@ -22,8 +22,7 @@ use crate::options::PostgresOptions;
 use crate::pages;
 use crate::reader::Reader;
 use crate::reply::Reply;
-use crate::rows::Cells;
-use crate::rows::Time;
+use crate::rows::{Cells, Time};
 use crate::schema::Schema;
 use crate::sessions::Sessions;
 use crate::wake::Wake;
@@ -60,10 +59,10 @@ impl PostgresStore {
     }
 
     /// Returns the answer to an append, after reading the rest of it.
-    pub(crate) async fn answer(&self, reply: Result<Reply, AppendError>) -> Result<Appended, AppendError> {
+    pub(crate) async fn answer(&self, reply: Result<Reply, InlineError>) -> Result<Appended, InlineError> {
         match reply? {
             Reply::Appended(appended) => Ok(appended),
-            Reply::Repeated { append, stored } => self.repeated(&append, stored).await,
+            Reply::Repeated { append, stored } => Ok(self.repeated(&append, stored).await?),
         }
     }
 
@@ -120,7 +119,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.answer(self.lane.append(Encoded::new(append)?).await).await
+        let reply = self.lane.append(Encoded::new(append)?).await;
+        self.answer(reply).await.map_err(only_append)
     }
 
     async fn append_chain(&self, appends: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
@@ -155,6 +155,11 @@ impl EventStore for PostgresStore {
             .map_err(|problem: Problem| problem.while_doing("look up an idempotency key"))
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let forgotten = self.reader.forget_keys(before).await;
+        forgotten.map_err(|problem| problem.while_doing("forget idempotency keys"))
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         if holds_nul(stream.category()) || holds_nul(stream.id()) {
             return Ok(Version::ZERO);
@@ -176,10 +181,8 @@ impl EventStore for PostgresStore {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        if let Some(clock) = &self.clock {
-            return Ok(clock.now());
-        }
-        let rows = self.reader.rows(&self.reader.sql.now, &[]).await;
+        let by_clock = self.clock.as_deref().map(Clock::now).map(Time);
+        let rows = self.reader.rows(&self.reader.sql.now, &[&by_clock]).await;
         let now = rows.and_then(|rows| rows[0].read(0));
         now.map(|Time(now)| now)
             .map_err(|problem| problem.while_doing("read the time of the server"))

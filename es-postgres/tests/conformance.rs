@@ -41,6 +41,7 @@ impl Fixture for Postgres {
             Capability::SqlProjections,
             Capability::States,
             Capability::Archive,
+            Capability::ForgetKeys,
             Capability::PushWake,
         ]
     }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use es_postgres::PostgresStore;
-use es_runtime::store::{Checked, EventFilter, EventStore, ReadLog, ReadStream};
+use es_runtime::store::{ArchiveStore as _, Checked, EventFilter, EventStore, ReadLog, ReadStream};
 use es_runtime::{StoreError, StoreErrorKind, Version};
 use futures_util::TryStreamExt;
 use support::{Database, append, stream};
@@ -123,4 +123,35 @@ async fn what_is_missing_or_out_of_place_is_damage() {
             assert!(kinds.contains(&(*hurt, CORRUPT)), "{what}: {hurt} of {kinds:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_append_that_is_damaged_ends_a_read_of_appends() {
+    for damage in [
+        "DELETE FROM es.recorded_events WHERE position = 14",
+        "UPDATE es.recorded_events SET position = 1000 WHERE position = 14",
+        "UPDATE es.recorded_events SET append_size = 0 WHERE position = 14",
+        "UPDATE es.recorded_events SET append_size = 0 WHERE position = 27",
+        "UPDATE es.recorded_events SET append_size = 2 WHERE position = 14",
+        "UPDATE es.recorded_events SET append_size = 2147483647 WHERE position = 27",
+    ] {
+        let (database, store) = filled().await;
+        database.client().await.batch_execute(damage).await.unwrap();
+        // As an export reads it.
+        let archive = Arc::new(Checked::new(Arc::new(store))).archive_store().unwrap();
+        let read = archive.appends().try_collect::<Vec<_>>().await;
+        assert_eq!(read.err().map(|error| error.kind()), CORRUPT, "{damage}");
+    }
+}
+
+/// An export that the server ends is told of the server, not that the log is damaged.
+#[tokio::test]
+async fn a_read_of_appends_that_fails_is_not_taken_for_damage() {
+    let (database, _) = filled().await;
+    // Another process, which has not seen the names before.
+    let store = database.open().await;
+    let away = "ALTER TABLE es.streams RENAME TO elsewhere";
+    database.client().await.batch_execute(away).await.unwrap();
+    let read = store.appends().try_collect::<Vec<_>>().await;
+    assert_eq!(read.err().map(|error| error.kind()), Some(StoreErrorKind::Rejected));
 }

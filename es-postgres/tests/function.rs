@@ -73,6 +73,61 @@ async fn a_refusal_refuses_its_append_and_what_was_decided_on_it() {
     assert_eq!(streams, 2, "a refused append makes no stream");
 }
 
+/// The end of a stream is what the append before it in the call has left, and one that is refused has not moved it.
+#[tokio::test]
+async fn each_entry_sees_the_last_event_of_the_one_before() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    let id = |number: u32| format!("00000000-0000-0000-0000-{number:012}");
+    let first = format!(
+        "'{{a}}', '{{1}}', '{{none}}', '{{e}}', '{{1}}', event_ids => '{{{}}}'",
+        id(1)
+    );
+    assert_eq!(call(&client, &first).await, told(&[("appended", 1)]));
+    // The first one spans two streams, and fails on the second. Those behind it expect the event that was there before it, the one of the
+    // append before, none, and again that of the append before; the last expects the event that was refused.
+    let ids = [2, 3, 4, 5, 6, 7, 8].map(id).join(",");
+    let arguments = format!(
+        "'{{a,b,a,a,a,a,a}}', '{{1,1,1,1,1,1,1}}', '{{any,exists,any,any,any,any,any}}', '{{e,e,e,e,e,e,e}}', '{{2,3,4,5,6,7,8}}', \
+         event_counts => '{{1,1,1,1,1,1,1}}', entry_appends => '{{1,1,2,3,4,5,6}}', event_ids => '{{{ids}}}', \
+         last_events => '{{null,null,{},{},null,{},{}}}'",
+        id(1),
+        id(4),
+        id(6),
+        id(2)
+    );
+    let outcomes = call(&client, &arguments).await;
+    let outcomes: Vec<&str> = outcomes.iter().map(|(outcome, _)| &**outcome).collect();
+    assert_eq!(
+        outcomes,
+        [
+            "refused", "conflict", "appended", "appended", "appended", "appended", "conflict"
+        ]
+    );
+    assert_eq!(log(&database.open().await).await.len(), 5);
+}
+
+/// As a batch with rows is sent: should its BEGIN fail, what follows on the connection does nothing.
+#[tokio::test]
+async fn rows_and_their_append_do_nothing_outside_a_transaction() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    client
+        .batch_execute("SELECT es.create_rows('sums_v1', '{}', '{}')")
+        .await
+        .unwrap();
+    let lock = "SELECT es.lock_rows('sums@1', 'sums@1 ready', '{a}', 'sums_v1', '{x}')";
+    let append = "SELECT * FROM es.append('{a}', '{1}', '{any}', '{e}', '{1}') \
+                  WHERE current_setting('es.rows_are_locked', true) = 'true'";
+    client.batch_execute(lock).await.unwrap();
+    assert_eq!(client.query(append, &[]).await.unwrap().len(), 0);
+    assert_eq!(log(&database.open().await).await.len(), 0);
+    client.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+    assert_eq!(client.query(append, &[]).await.unwrap().len(), 1);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(log(&database.open().await).await.len(), 1);
+}
+
 #[tokio::test]
 async fn an_append_that_rests_on_another_is_tried_only_if_that_was_stored() {
     let database = Database::new().await;
@@ -118,6 +173,7 @@ async fn a_call_that_makes_no_sense_is_refused() {
         "'{a}', '{1}', '{any}', '{e}', '{1}', shape_versions => '{1,1}'",
         "'{a}', '{1}', '{any}', '{e,f}', '{1,2}', metadata => '{\"{}\"}'",
         "'{a}', '{1}', '{exact}', '{e}', '{1}'",
+        "'{a}', '{1}', '{exact}', '{e}', '{1}', last_events => '{00000000-0000-0000-0000-000000000001}'",
         "'{a}', '{1}', '{perhaps}', '{e}', '{1}'",
         "'{a,b}', '{1,1}', '{any,any}', '{e,f}', '{1,2}', event_counts => '{1,1}', entry_appends => '{1,3}'",
         "'{a,b}', '{1,1}', '{any,any}', '{e}', '{1}', event_counts => '{2,-1}', entry_appends => '{1,2}'",

@@ -15,8 +15,14 @@ pub mod importing {}
 #[doc = include_str!("../docs/metrics.md")]
 pub mod metrics {}
 
+#[doc = include_str!("../docs/services.md")]
+pub mod services {}
+
 #[doc = include_str!("../docs/snapshots.md")]
 pub mod snapshots {}
+
+#[doc = include_str!("../docs/uniqueness.md")]
+pub mod uniqueness {}
 
 #[doc = include_str!("../docs/web-service.md")]
 pub mod web_service {}

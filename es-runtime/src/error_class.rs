@@ -13,6 +13,7 @@ use crate::error::execute::{CALLERS_FAULT, OTHER, RETRYABLE};
 use crate::process::ProcessError;
 use crate::projection::sql::WriteError;
 use crate::projection::{ApplyError, ControlError, LiveError, ReadError};
+use crate::publication::{SinkError, SinkErrorKind};
 use crate::state::{PersistError, RestoreError};
 use crate::store::{AppendError, CheckpointError, CommitError, InlineError, RestoreAppendError, SaveError};
 use crate::subscription::SubscriptionError;
@@ -102,6 +103,7 @@ classified!(
     RestoreAppendError,
     RestoreError,
     SaveError,
+    SinkError,
     SnapshotError,
     StartError,
     StoreError,
@@ -239,9 +241,25 @@ impl Classified for StartError {
             | Self::Inline { .. }
             | Self::Segments { .. }
             | Self::SegmentsUnsupported { .. } => Class::Other,
-            Self::ProcessManager { source, .. } => source.class(),
+            Self::ProcessManager { source, .. } | Self::Publication { source, .. } => source.class(),
+            Self::Sink { source, .. } => source.class(),
             Self::InlineBehind { .. } => Class::Retry,
             Self::Store(error) => error.class(),
+        }
+    }
+}
+
+impl Classified for SinkError {
+    fn class(&self) -> Class {
+        self.kind.class()
+    }
+}
+
+impl Classified for SinkErrorKind {
+    fn class(&self) -> Class {
+        match self {
+            Self::Retry => Class::Retry,
+            Self::Rejected => Class::Other,
         }
     }
 }
@@ -341,7 +359,9 @@ impl Classified for SubscriptionError {
             // Started again as it is, it stands by or goes on.
             Self::LeaseLost(_) | Self::Elsewhere(_) | Self::Ended(_) => Class::Retry,
             Self::NoBeginning(_) => Class::Correct,
-            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) => Class::Other,
+            Self::Unsupported | Self::UnknownEvent(_) | Self::UnreadableEvent(_) | Self::Unpublishable { .. } => {
+                Class::Other
+            }
             Self::Checkpoint(error) => error.class(),
             Self::Store(error) => error.class(),
         }

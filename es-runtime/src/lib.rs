@@ -24,6 +24,7 @@ mod outlived;
 pub mod prelude;
 pub mod process;
 pub mod projection;
+pub mod publication;
 mod recorded;
 pub mod runtime;
 #[cfg(feature = "schema")]
@@ -42,7 +43,8 @@ pub use command_enum::{AnyRefusal, CommandEnum, CommandInfo, Commanded};
 pub use context::Context;
 pub use error::{Error, ExecuteError, LoadError, Misapplied, Result, UnknownEvent, UnreadableEvent};
 pub use es_macros::{
-    Aggregate, aggregate, apply, command, entity, event, handle, on, process_manager, projection, retired, value,
+    Aggregate, aggregate, apply, command, entity, event, handle, message, on, process_manager, projection, publication,
+    publish, retired, value,
 };
 pub use event::{Applied, BelongsToOneAggregate, Decoded, Event, EventInfo, EventOf, Writes};
 pub use id::{AggregateId, Id, Key, KeyOf, ParseIdError};

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use crate::store::{
     Append, AppendError, AppendRef, AppendSignal, AppendSignalSource, Appended, ArchiveStore, CursorStore, Direction,
-    EventFilter, EventKind, EventStore, IdempotencyKey, KeyRecord, ListStreams, Positions, ReadLog, ReadStream,
-    RowStore, StateStore, StoreError, StreamAppend, StreamAppended, StreamInfo,
+    EventFilter, EventKind, EventStore, KeyRecord, ListStreams, Positions, ReadLog, ReadStream, RowStore, StateStore,
+    StoreError, StoredKey, StreamAppend, StreamAppended, StreamInfo,
 };
 use crate::{AppendId, Clock, Limits, Position, RecordedEvent, StreamId, SystemClock, Timestamp, Version};
 use states::States;
@@ -122,12 +122,17 @@ impl EventStore for MemoryStore {
         Ok(self.log().find_key(key))
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        Ok(self.log().purge_keys(before))
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         Ok(self.log().version(stream))
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.clock.now())
+        let now = self.clock.now();
+        Ok(now.max(self.log().last_recorded_at()))
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
@@ -299,7 +304,7 @@ struct AppendRecord {
 }
 
 struct Unusual {
-    key: Option<IdempotencyKey>,
+    key: Option<StoredKey>,
     recorded_at: Timestamp,
     streams: Vec<StreamAppended>,
 }
@@ -319,6 +324,13 @@ impl Appends {
         match self.in_order.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(index) => Some(&self.in_order[index].1),
             Err(_) => self.others.get(&id),
+        }
+    }
+
+    fn get_mut(&mut self, id: AppendId) -> Option<&mut AppendRecord> {
+        match self.in_order.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(index) => Some(&mut self.in_order[index].1),
+            Err(_) => self.others.get_mut(&id),
         }
     }
 
@@ -392,6 +404,21 @@ impl Log {
         })
     }
 
+    fn purge_keys(&mut self, before: Timestamp) -> u64 {
+        let (appends, known) = (&mut self.appends, self.keys.len());
+        self.keys.retain(|_, (_, id)| {
+            let more = appends.get_mut(*id).and_then(|record| record.more.as_mut());
+            let Some(more) = more.filter(|more| more.recorded_at < before) else {
+                return true;
+            };
+            if let Some(key) = &mut more.key {
+                key.key = None;
+            }
+            false
+        });
+        (known - self.keys.len()) as u64
+    }
+
     /// What is kept of an append, and its result.
     fn find(&self, id: AppendId) -> Option<(&AppendRecord, Appended)> {
         let record = self.appends.get(id)?;
@@ -446,7 +473,8 @@ impl Log {
     }
 
     fn same_content(&self, record: &AppendRecord, appended: &Appended, append: &Append) -> bool {
-        record.more.as_ref().and_then(|more| more.key.as_ref()) == append.key.as_ref()
+        let key = record.more.as_ref().and_then(|more| more.key.as_ref());
+        StoredKey::is_same(key, append.key.as_ref())
             && appended.streams.len() == append.streams.len()
             && std::iter::zip(&appended.streams, &append.streams)
                 .all(|(stored, given)| stored.stream == given.stream && stored.events == given.events.len())
@@ -479,7 +507,7 @@ impl Log {
         }
         let more = (append.key.is_some() || streams.len() > 1).then(|| {
             Box::new(Unusual {
-                key: append.key,
+                key: append.key.map(StoredKey::from),
                 recorded_at,
                 streams: streams.clone(),
             })

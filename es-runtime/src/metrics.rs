@@ -320,6 +320,7 @@ impl Reader {
         let kind = match status {
             Status::Held => "held",
             Status::Diverged => "diverged",
+            Status::Outdated => "outdated",
             Status::Stopped => "stopped",
             _ => "retrying",
         };

@@ -1,7 +1,7 @@
 //! Names that are like another one.
 
 /// The names, the nearest to `wanted` first.
-pub(crate) fn nearest_first<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
+pub fn nearest_first<'n>(wanted: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let mut names: Vec<&str> = names.into_iter().collect();
     names.sort_by_cached_key(|name| distance(wanted, name));
     names

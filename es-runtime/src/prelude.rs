@@ -5,6 +5,6 @@ pub use crate::store::Compare;
 pub use crate::testing::{Given as _, GivenProcess as _};
 pub use crate::{
     Aggregate, Context, EventStore, ExecuteError, Id, Invalid, KeyOf, MemoryStore, Meta, Position, Recorded, Result,
-    Runtime, Timestamp, Version, aggregate, apply, command, entity, event, handle, on, process_manager, projection,
-    retired, value,
+    Runtime, Timestamp, Version, aggregate, apply, command, entity, event, handle, message, on, process_manager,
+    projection, publication, publish, retired, value,
 };

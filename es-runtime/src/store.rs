@@ -26,7 +26,8 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 pub use append::{
-    Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StreamAppend, StreamAppended,
+    Append, AppendError, AppendRef, Appended, EventAt, IdempotencyKey, KeyRecord, StoredKey, StreamAppend,
+    StreamAppended,
 };
 pub use archive::{ArchiveStore, RecordedAppend, RestoreAppendError};
 pub use caps::{WriteCap, WriteCaps};
@@ -51,7 +52,7 @@ pub use states::{Change, Demand, Purge, SaveError, StateChange, StateKey, StateS
 
 pub(crate) use limits::{DEPTH, depth_above};
 pub(crate) use row_query::{field_of, path_of, rejected};
-pub(crate) use states::{Kept, OwnState, RESERVED, SNAPSHOTS, Unreserved, is_archived};
+pub(crate) use states::{Kept, OwnState, RESERVED, SNAPSHOTS, Unreserved, has_archived, is_archived};
 
 use crate::{Position, RecordedEvent, StoredEvent, StreamId, Timestamp, Version};
 
@@ -109,6 +110,22 @@ pub trait EventStore: Send + Sync + 'static {
     /// The record of an idempotency key.
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError>;
 
+    /// Forgets the idempotency keys of all appends that were recorded before this time, and returns how many. A request with such a key is a
+    /// new one from then on. Everything else about these appends stays: each is found by its id, and a repetition under that id is answered
+    /// as before, with the key or what is left of it. A key that is used meanwhile is either known or forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) unless overridden: such a store keeps keys for ever. After any other error, or when the future
+    /// is dropped, some of the keys may be forgotten: ask again.
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let _ = before;
+        Err(StoreError::new(
+            StoreErrorKind::Rejected,
+            "this store keeps idempotency keys for ever: it does not implement `purge_keys`",
+        ))
+    }
+
     /// Returns the version of a stream's last event; 0 if it has none.
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         let last = self
@@ -124,10 +141,13 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(last.map_or(Position::ZERO, |event| event.position))
     }
 
-    /// Returns the time by the clock with which the store records events; a timer of a [process manager](crate::process) is due by it.
-    /// Unless overridden, the system's clock of this process.
+    /// Returns the time at which an event would be recorded now: by the clock with which the store records events, and never before the
+    /// last of them. A timer of a [process manager](crate::process) is due by it. Unless overridden, the clock is the system's of this
+    /// process.
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(Timestamp::now())
+        let now = Timestamp::now();
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(now, |last| now.max(last.recorded_at)))
     }
 
     /// Reads events of one stream by version.

@@ -30,8 +30,8 @@ CREATE TABLE appends (
     first_position  INTEGER,          -- its events are those from here …
     last_position   INTEGER,          -- … to here; NULL if it has none
     streams         TEXT,             -- the result in JSON, where the events do not tell it: some stream got none
-    idempotency_key TEXT,             -- the request, if it is to be done once only …
-    fingerprint     BLOB              -- … and its content: UUID, 16 bytes
+    idempotency_key TEXT,             -- the request, if it is to be done once only; NULL again once it is forgotten …
+    fingerprint     BLOB              -- … and its content: UUID, 16 bytes. It stays
 ) STRICT, WITHOUT ROWID;
 
 CREATE UNIQUE INDEX appends_by_key ON appends (idempotency_key) WHERE idempotency_key IS NOT NULL;

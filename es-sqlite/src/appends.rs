@@ -1,5 +1,6 @@
-use es_runtime::store::{Append, Appended, IdempotencyKey, KeyRecord, RecordedAppend, StreamAppended};
+use es_runtime::store::{Append, Appended, IdempotencyKey, KeyRecord, RecordedAppend, StoredKey, StreamAppended};
 use es_runtime::{AppendId, Position, RecordedEvent, Timestamp, Version};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, Rows};
 
 use crate::error::Problem;
@@ -21,7 +22,7 @@ pub(crate) struct Done {
     recorded_at: Timestamp,
     positions: Option<(i64, i64)>,
     streams: Option<String>,
-    key: Option<IdempotencyKey>,
+    key: Option<StoredKey>,
 }
 
 /// The columns that [`Done::read`] reads, in its order.
@@ -46,12 +47,13 @@ impl Done {
             recorded_at: rows::time(row, 1)?,
             positions: first.zip(last),
             streams: row.get(4)?,
-            key: match row.get(5)? {
-                Some(key) => Some(IdempotencyKey {
-                    key,
+            // A key that was forgotten has left its fingerprint.
+            key: match row.get_ref(6)? {
+                ValueRef::Null => None,
+                _ => Some(StoredKey {
+                    key: row.get(5)?,
                     fingerprint: rows::uuid(row, 6)?,
                 }),
-                None => None,
             },
         })
     }
@@ -113,7 +115,8 @@ impl<'c> Appends<'c> {
     /// The append with its events.
     pub(crate) fn recorded(&mut self, done: Done, events: Vec<RecordedEvent>) -> Result<RecordedAppend, Problem> {
         let appended = self.result(&done)?;
-        RecordedAppend::new(appended, done.key, events).map_err(|error| Problem::Damaged(error.to_string()))
+        RecordedAppend::new(appended, done.key.and_then(StoredKey::known), events)
+            .map_err(|error| Problem::Damaged(error.to_string()))
     }
 
     /// Finds what is stored under a key.
@@ -138,7 +141,7 @@ impl<'c> Appends<'c> {
     ) -> Result<bool, Problem> {
         let given = append.streams.iter().map(|part| (&part.stream, part.events.len()));
         let same_streams = given.eq(stored.streams.iter().map(|part| (&part.stream, part.events)));
-        if !same_streams || append.key != done.key {
+        if !same_streams || !StoredKey::is_same(done.key.as_ref(), append.key.as_ref()) {
             return Ok(false);
         }
         // Positions start at 1, so that this range holds none.

@@ -129,10 +129,11 @@ impl<'c> Reader<'c> {
                      WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position LIMIT ?3"
                 ),
             ),
-            // Only what another program wrote has no checksum.
+            // Only what another program wrote has no checksum. Among the events that `events` gives.
             ours: Prepared::new(
                 connection,
-                "SELECT min(position) FROM recorded_events WHERE position BETWEEN ?1 AND ?2 AND checksum IS NOT NULL",
+                "SELECT min(position) FROM (SELECT position, checksum FROM recorded_events
+                 WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3) WHERE checksum IS NOT NULL",
             ),
             appends: Appends::new(connection),
         }
@@ -178,12 +179,12 @@ impl<'c> Reader<'c> {
         if rest.position >= last {
             return Ok(false);
         }
-        let ours: Option<i64> = (self.ours.get()?).query_row([rest.position + 1, last], |row| row.get(0))?;
+        let limit = i64::from(PAGE);
+        let ours: Option<i64> = (self.ours.get()?).query_row([rest.position + 1, last, limit], |row| row.get(0))?;
         if let Some(position) = ours {
             let message = format!("the event at position {position} belongs to no append");
             return Err(Problem::Damaged(message));
         }
-        let limit = i64::from(PAGE);
         let events = self.events(rest.position + 1, last, limit)?;
         let is_full = rows::column(events.len() as u64) == limit;
         if let Some(last) = events.last() {

@@ -10,6 +10,7 @@ mod connection;
 mod crc;
 mod error;
 mod health;
+mod keys;
 mod kinds;
 mod location;
 mod options;

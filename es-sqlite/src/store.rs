@@ -11,6 +11,7 @@ use es_runtime::store::{
 };
 use es_runtime::{Clock, Limits, Position, RecordedEvent, StoreError, StoredEvent, StreamId, Timestamp, Version};
 use futures_core::stream::BoxStream;
+use futures_util::TryStreamExt as _;
 use rusqlite::Connection;
 
 use crate::archive::{RestoreRequest, Restored};
@@ -19,6 +20,7 @@ use crate::checkpoint;
 use crate::connection::Connections;
 use crate::error::Problem;
 use crate::health::Health;
+use crate::keys::Purge;
 use crate::location;
 use crate::options::{Durability, SqliteOptions};
 use crate::pages::{self, LoadStream};
@@ -279,13 +281,30 @@ impl EventStore for SqliteStore {
         self.handle.pool.read(move |reader| reader.find_key(&key)).await
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut done = Purge::default();
+        loop {
+            let now = Arc::new(done);
+            let step = Arc::clone(&now);
+            match self
+                .write(0, 1, move |writer| step.step(writer, before).map(Ok))
+                .await?
+            {
+                Some(next) => done = next,
+                None => return Ok(now.forgotten),
+            }
+        }
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         let stream = stream.clone();
         self.handle.pool.read(move |reader| reader.version(&stream)).await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        Ok(self.handle.clock.now())
+        let now = self.handle.clock.now();
+        let last = self.read_log(ReadLog::new().backwards().limit(1)).try_next().await?;
+        Ok(last.map_or(now, |last| now.max(last.recorded_at)))
     }
 
     #[expect(

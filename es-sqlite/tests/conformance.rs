@@ -44,6 +44,7 @@ impl Fixture for Sqlite {
             Capability::SqlProjections,
             Capability::States,
             Capability::Archive,
+            Capability::ForgetKeys,
             Capability::PushWake,
         ]
     }

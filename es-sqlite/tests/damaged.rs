@@ -233,7 +233,7 @@ async fn a_flipped_byte_reads_as_it_was_or_as_damage() {
 }
 
 /// Changes that somebody makes to a file, each with its SQL.
-const CHANGES: [(&str, &str); 11] = [
+const CHANGES: [(&str, &str); 12] = [
     ("an event is gone", "DELETE FROM recorded_events WHERE position = 20"),
     (
         "many events are gone",
@@ -260,6 +260,10 @@ const CHANGES: [(&str, &str); 11] = [
     (
         "an event is of another stream",
         "UPDATE recorded_events SET stream = 2, version = 1000 WHERE position = 1",
+    ),
+    (
+        "an id is another",
+        "UPDATE recorded_events SET event_id = zeroblob(16) WHERE position = 20",
     ),
     (
         "a payload is another",

@@ -171,7 +171,7 @@ impl<S: ?Sized> Faulty<S> {
         self.plan.stands_by.store(stands_by, Ordering::SeqCst);
     }
 
-    /// Whoever asks for states from now on is told that the store keeps none.
+    /// Has the store keep no states from now on, for those who ask for them then.
     pub fn keep_no_states(&self) {
         self.plan.has_no_states.store(true, Ordering::SeqCst);
     }
@@ -252,6 +252,10 @@ impl<S: ProjectionStore + ?Sized> EventStore for Faulty<S> {
 
     async fn find_key(&self, key: &str) -> Result<Option<KeyRecord>, StoreError> {
         self.store.find_key(key).await
+    }
+
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.store.purge_keys(before).await
     }
 
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {

@@ -8,6 +8,7 @@ pub mod history;
 pub mod ledger;
 pub mod parking;
 pub mod process;
+pub mod published;
 pub mod random;
 pub mod stores;
 pub mod totals;

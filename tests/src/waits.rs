@@ -27,6 +27,21 @@ pub async fn wait_until(mut is_so: impl FnMut() -> bool) {
     panic!("it never comes to that");
 }
 
+/// Waits until it is so, as far as the store tells.
+///
+/// # Panics
+///
+/// If it never is.
+pub async fn wait_for(mut is_so: impl AsyncFnMut() -> bool) {
+    for _ in 0..TIMES {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("it never comes to that");
+}
+
 /// Waits until the projection is so.
 ///
 /// # Panics

@@ -16,7 +16,7 @@ use es_tests::bank::{Account, AccountEvent, Deposit, Deposited, account_with};
 use es_tests::stores;
 use tokio::sync::mpsc;
 
-/// How many times the latency is taken.
+/// The samples of the latency.
 const PROBES: usize = 1_000;
 
 #[tokio::main]

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 const TIME: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 5;
 
-/// A load that is timed.
+/// The part that is timed.
 struct Case {
     name: &'static str,
     callers: usize,

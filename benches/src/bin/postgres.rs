@@ -146,7 +146,7 @@ async fn subscribe(store: &PostgresStore) -> Result<(JoinHandle<()>, Seen), Fail
     Ok((task, seen))
 }
 
-/// What the callers of one contender did in the time.
+/// The calls of one contender in the time.
 struct Figure {
     latencies: Vec<Duration>,
     time: Duration,
@@ -257,7 +257,7 @@ fn new_events(count: usize, metadata: &Metadata) -> Vec<NewEvent> {
     std::iter::repeat_with(event).take(count).collect()
 }
 
-/// What most stores do: begin, ask for the version, insert each event, commit; one after another, on a connection for each caller.
+/// The way of most stores: begin, ask for the version, insert each event, commit; one after another, on a connection for each caller.
 async fn naive(database: &Config, callers: usize, events: usize) -> Result<Vec<Call>, Failure> {
     let mut calls: Vec<Call> = Vec::new();
     for _ in 0..callers {
@@ -323,7 +323,7 @@ async fn bare(database: &Config, callers: usize, events: usize) -> Result<Vec<Ca
     Ok(calls)
 }
 
-/// How many of the same rows `COPY` brings in a second, in one transaction.
+/// The rate at which `COPY` brings in the same rows, in one transaction.
 async fn copy(client: &Client) -> Result<f64, Failure> {
     const ROWS: usize = 50_000;
     let stream = own_name();

@@ -16,7 +16,7 @@ use es_tests::balances::Balance;
 use es_tests::bank::{Account, Deposit, Deposited, Opened};
 use es_tests::{stores, totals};
 
-/// How many times the latency is taken.
+/// The samples of the latency.
 const PROBES: usize = 1_000;
 
 /// A row an account, without indexes.

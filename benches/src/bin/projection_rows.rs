@@ -25,7 +25,7 @@ const ROUNDS: usize = 3;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Which keys the rows have.
+/// The keys of the rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Keys {
     New,

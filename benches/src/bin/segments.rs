@@ -12,7 +12,7 @@ use es_runtime::prelude::*;
 use es_runtime::projection::Project;
 use es_tests::stores;
 
-/// How many times each is measured, in turns.
+/// The measurements of each, in turns.
 const ROUNDS: usize = 5;
 
 /// The same projections in this many segments.
@@ -114,7 +114,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// How many events a second it takes in, from the first to the last.
+/// The events a second that it takes in, from the first to the last.
 async fn catch_up<P: Project<PostgresStore> + Projection>(store: &PostgresStore, events: usize) -> Result<f64> {
     let head = store.head().await?;
     let started = Instant::now();

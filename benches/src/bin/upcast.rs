@@ -1,4 +1,4 @@
-//! What reading older shapes costs: streams of which a third of the events is of each of three versions, beside streams of
+//! The cost of reading older shapes: streams of which a third of the events is of each of three versions, beside streams of
 //! current events alone, in memory and on SQLite. The payloads are of about the same length in each version.
 
 use std::sync::Arc;

@@ -1,9 +1,11 @@
 //! Faults in the rows that change with an append.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use es_runtime::projection::ApplyError;
 use es_runtime::store::{
     Advance, Append, AppendError, Appended, Commit, CommitError, CursorStore, InlineError, InlineFold, InlineReader,
     InlineRows, Lease, ProjectionStore, RowChange, RowQuery, RowStore, RowTable,
@@ -28,36 +30,47 @@ enum Fault {
     NumbersFromOne,
     /// Rows that are written meanwhile stay.
     ClearsWhatItSaw,
+    /// A refusal is answered to the others that were sent with it, too.
+    RefusesAll,
 }
 
-struct Faulty(MemoryStore, Fault);
+/// A store, its fault, and how many appends it is about to refuse.
+struct Faulty(MemoryStore, Fault, AtomicUsize);
+
+fn broken(fault: Fault) -> Box<dyn Fixture> {
+    faulty(move |store, _| Faulty(store, fault, AtomicUsize::new(0)))
+}
 
 pub(super) fn writes_rows_later() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::WritesRowsLater))
+    broken(Fault::WritesRowsLater)
 }
 
 pub(super) fn folds_what_was_read_before() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::FoldsBefore))
+    broken(Fault::FoldsBefore)
 }
 
 pub(super) fn changes_rows_that_are_behind() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::NeverBehind))
+    broken(Fault::NeverBehind)
 }
 
 pub(super) fn changes_rows_and_stays_behind() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::StaysBehind))
+    broken(Fault::StaysBehind)
 }
 
 pub(super) fn folds_repetitions() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::CountsRepetitions))
+    broken(Fault::CountsRepetitions)
 }
 
 pub(super) fn numbers_rows_from_one() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::NumbersFromOne))
+    broken(Fault::NumbersFromOne)
+}
+
+pub(super) fn refuses_those_sent_with_it() -> Box<dyn Fixture> {
+    broken(Fault::RefusesAll)
 }
 
 pub(super) fn clears_what_it_saw() -> Box<dyn Fixture> {
-    faulty(|store, _| Faulty(store, Fault::ClearsWhatItSaw))
+    broken(Fault::ClearsWhatItSaw)
 }
 
 impl Faulty {
@@ -149,6 +162,28 @@ impl WrapProjections for Faulty {
                     self.commit(rows, before, appended.head()).await?;
                 }
                 Ok(appended)
+            }
+            Fault::RefusesAll => {
+                let mut poison = None;
+                for rows in &inline {
+                    let read = self.read(rows).await.map_err(AppendError::from)?;
+                    poison = rows.fold.run(0, &read).err().or(poison);
+                }
+                self.2.fetch_add(usize::from(poison.is_some()), Ordering::SeqCst);
+                // What is sent together begins together.
+                tokio::task::yield_now().await;
+                let refuses = self.2.load(Ordering::SeqCst) > 0;
+                tokio::task::yield_now().await;
+                self.2.fetch_sub(usize::from(poison.is_some()), Ordering::SeqCst);
+                match poison {
+                    Some(poison) => Err(poison),
+                    None if refuses => Err(InlineError::Poison {
+                        projection: 0,
+                        event: Some(0),
+                        error: ApplyError::Panicked("another one's".to_owned()),
+                    }),
+                    None => self.0.append_rows(append, inline).await,
+                }
             }
             Fault::FoldsBefore => {
                 for rows in &mut inline {

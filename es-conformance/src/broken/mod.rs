@@ -60,6 +60,10 @@ broken! {
         caught by ["c04_late_commit_is_not_skipped", "c08_bulk_writers_random_hold"];
     order::sets_the_clock_back "records the time of the clock, even if it went back"
         caught by ["c12_order_ignores_clocks"];
+    order::tells_the_time_of_the_process "records the time of its clock, and tells that of the process"
+        caught by ["c13_now_is_the_time_of_recording"];
+    order::tells_the_time_of_a_clock_that_goes_back "tells the time of its clock, even if that went back behind the last event"
+        caught by ["c13_now_is_the_time_of_recording"];
     damage::goes_round "reads a part of the log, and then the same part again"
         caught by ["b08_paging_crosses_chunk_seam", "c01_positions_strictly_increase"];
     damage::loses_a_position "leaves out an event of the log"
@@ -112,6 +116,12 @@ broken! {
         caught by ["d01_same_append_id_same_content", "d03_same_append_id_concurrently", "d15_resolve_is_definite"];
     outcomes::forgets_keys "does not know an idempotency key again"
         caught by ["d13_same_idempotency_key_same_result"];
+    outcomes::forgets_every_key "forgets keys that are too young to be forgotten"
+        caught by ["d19_forgotten_key_is_new_again"];
+    outcomes::forgets_the_append_with_its_key "does not know an append again whose key is forgotten"
+        caught by ["d19_forgotten_key_is_new_again"];
+    outcomes::takes_no_key_while_it_forgets "stores requests without their keys while it forgets keys"
+        caught by ["d20_keys_are_forgotten_among_repetitions"];
     outcomes::shifts_keys "stores a key that is sent together with an append without one under the next append with a key"
         caught by ["d16_mixed_batches_equal_one_by_one", "d17_keys_survive_conflicting_neighbours", "d18_keys_under_several_runtimes"];
     outcomes::trusts_append_ids "gives the first result to any append with the same id, whatever it holds"
@@ -203,7 +213,7 @@ broken! {
     inline::folds_what_was_read_before "folds rows that may have changed before the append is stored"
         caught by ["g43_appends_that_meet_in_a_row_lose_nothing"];
     inline::changes_rows_that_are_behind "appends to rows that lack an event of their categories"
-        caught by ["g42_rows_that_are_behind_refuse"];
+        caught by ["g42_rows_that_are_behind_refuse", "g45_appends_with_rows_sent_together_are_answered_alone"];
     inline::changes_rows_and_stays_behind "changes rows with an append, and does not move their checkpoint"
         caught by ["g39_inline_rows_of_projections_commit_with_events"];
     inline::folds_repetitions "folds the rows of an append again that is stored since before"
@@ -212,6 +222,8 @@ broken! {
         caught by ["g43_appends_that_meet_in_a_row_lose_nothing"];
     inline::clears_what_it_saw "clears the rows that were there when it began, and none that came meanwhile"
         caught by ["g44_cleared_rows_stay_cleared"];
+    inline::refuses_those_sent_with_it "refuses the appends with rows that were sent together with one that it refuses"
+        caught by ["g45_appends_with_rows_sent_together_are_answered_alone"];
     states::takes_older_states "puts older changes of an entity in the place of newer ones under `Newer`"
         caught by ["p04_newer_never_goes_back", "p05_load_gives_the_latest_of_each", "p07_deleted_stays_a_tombstone"];
     states::overwrites_states "does not compare what is kept under `Next`"
@@ -312,6 +324,7 @@ impl Fixture for Faulty {
             Capability::MultiStream,
             Capability::AnyPayload,
             Capability::Archive,
+            Capability::ForgetKeys,
             Capability::PushWake,
         ]
     }

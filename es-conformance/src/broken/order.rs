@@ -153,6 +153,40 @@ pub(super) fn sets_the_clock_back() -> Box<dyn Fixture> {
     })
 }
 
+pub(super) fn tells_the_time_of_the_process() -> Box<dyn Fixture> {
+    struct TellsTheTimeOfTheProcess(MemoryStore);
+
+    #[async_trait]
+    impl Wrap for TellsTheTimeOfTheProcess {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+
+        async fn now(&self) -> Result<Timestamp, StoreError> {
+            Ok(Timestamp::now())
+        }
+    }
+
+    faulty(|store, _| TellsTheTimeOfTheProcess(store))
+}
+
+pub(super) fn tells_the_time_of_a_clock_that_goes_back() -> Box<dyn Fixture> {
+    struct TellsTheTimeOfAClock(MemoryStore, Arc<dyn Clock>);
+
+    #[async_trait]
+    impl Wrap for TellsTheTimeOfAClock {
+        fn inner(&self) -> &dyn EventStore {
+            &self.0
+        }
+
+        async fn now(&self) -> Result<Timestamp, StoreError> {
+            Ok(self.1.now())
+        }
+    }
+
+    faulty(TellsTheTimeOfAClock)
+}
+
 pub(super) fn interleaves_batches() -> Box<dyn Fixture> {
     struct InterleavesBatches(MemoryStore);
 

@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::client::Server;
 
-/// Whose name a layer in front would have checked.
+/// The user whom a layer in front would have checked.
 pub(crate) fn user_of(parts: &Parts) -> Result<Option<String>, Problem> {
     match parts
         .headers

@@ -138,19 +138,36 @@ async fn a_reader_that_is_cut_at_every_event_gets_each_once() {
     writer.await.unwrap();
 }
 
+/// The ids and the names of the events in this text.
+pub(crate) fn names(text: &str) -> Vec<&str> {
+    let lines = text.lines();
+    lines
+        .filter(|line| line.starts_with("id: ") || line.starts_with("event: "))
+        .collect()
+}
+
 /// The events of a reader within the process, whose pace the test decides.
-struct Reader(axum::body::BodyDataStream, String);
+pub(crate) struct Reader(axum::body::BodyDataStream, String);
 
 impl Reader {
     async fn start(app: &Router, id: Id<Account>) -> Self {
-        let request = Request::get(format!("/accounts/{id}/events")).header("accept", "text/event-stream");
+        Self::of(app, &format!("/accounts/{id}/events")).await
+    }
+
+    pub(crate) async fn of(app: &Router, path: &str) -> Self {
+        let request = Request::get(path).header("accept", "text/event-stream");
         let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         Self(answer.into_body().into_data_stream(), String::new())
     }
 
+    /// The text that was read.
+    pub(crate) fn text(&self) -> &str {
+        &self.1
+    }
+
     /// Reads until there are so many events, and gives their versions.
-    async fn until(&mut self, count: usize) -> Vec<u64> {
+    pub(crate) async fn until(&mut self, count: usize) -> Vec<u64> {
         while versions(&self.1).len() < count {
             let bytes = timeout(LONG, self.0.next())
                 .await
@@ -241,10 +258,14 @@ async fn readers_are_let_go_when_the_server_or_the_runtime_ends() {
         .events::<Account>("/accounts")
         .until(ends)
         .build();
-    let mut reader = Reader::start(&app, id).await;
-    reader.until(1).await;
+    deposit(&runtime, id, 200).await;
+    let (mut waits, mut behind) = (Reader::start(&app, id).await, Reader::start(&app, id).await);
+    waits.until(201).await;
+    behind.until(1).await;
     end.send(()).unwrap();
-    assert!(timeout(LONG, reader.0.next()).await.unwrap().is_none());
+    for mut reader in [waits, behind] {
+        assert!(timeout(LONG, reader.0.next()).await.unwrap().is_none());
+    }
 
     let app = es_http::router(&runtime).events::<Account>("/accounts").build();
     let mut reader = Reader::start(&app, id).await;

@@ -1,4 +1,4 @@
-//! What a stranger may put into each place of a request.
+//! Hostile texts in each place of a request.
 
 use es_tests::bank::{account_with, balance};
 

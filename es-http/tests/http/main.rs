@@ -7,3 +7,4 @@ mod events;
 mod hostile;
 mod racing;
 mod rows;
+mod shapes;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::Request;
 use es_runtime::prelude::*;
 use es_runtime::store::ProjectionStore;
 use es_tests::balances::Balance;
@@ -10,6 +12,8 @@ use es_tests::bank::{Account, Deposit, Open, account_with};
 use es_tests::random;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
 
 use super::client::Server;
 
@@ -99,6 +103,31 @@ es_tests::on_every_store! {
         for (name, value) in [("es-after", "x"), ("es-after", "-1"), ("es-after", "9223372036854775808"), ("prefer", "wait=x")] {
             assert_eq!(reads.get("/balances", &[(name, value)]).await.status, 400, "{name}: {value}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_waits_as_long_as_it_is_told_and_half_a_minute_at_most() {
+    let builder = Runtime::builder(MemoryStore::new()).projection::<Balance>();
+    let runtime = builder.start().await.unwrap();
+    let app = es_http::router(&runtime).rows::<Balance>("/balances").build();
+    let cases = [
+        ("return=minimal", 5),
+        ("wait=2", 2),
+        ("respond-async, wait=3", 3),
+        ("wait=100", 30),
+    ];
+    for (prefer, seconds) in cases {
+        let request = Request::get("/balances")
+            .header("es-after", "9")
+            .header("prefer", prefer);
+        let began = Instant::now();
+        let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), began.elapsed().as_secs()),
+            (503, seconds),
+            "{prefer}"
+        );
     }
 }
 

@@ -16,7 +16,7 @@ use crate::impl_block::{ImplBlock, Member, refuse_macros};
 use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[aggregate]",
     arguments: &["vis", "crate"],
     repeatable: &[],

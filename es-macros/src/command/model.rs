@@ -9,7 +9,7 @@ use crate::message::{Message, Words, assert_shapes};
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[command]",
     arguments: &["name", VALIDATE, GARDE, "crate"],
     repeatable: &[],
@@ -20,6 +20,7 @@ const WORDS: Words = Words {
     name: "command",
     noun: "a command",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[command]`.

@@ -13,7 +13,7 @@ use crate::runtime::Runtime;
 use crate::shape::Shape;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[es(…)]",
     arguments: &["name", "id", "foreign", "snapshot", "crate"],
     repeatable: &[],

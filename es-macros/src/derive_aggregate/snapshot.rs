@@ -5,7 +5,7 @@ use syn::{LitInt, LitStr, Token, parenthesized, token};
 use crate::args::{self, Known};
 use crate::errors::Errors;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[es(snapshot(…))]",
     arguments: &["every", "after", "version"],
     repeatable: &[],

@@ -8,7 +8,7 @@ use crate::errors::Errors;
 use crate::message::Words;
 use crate::stored::{Arguments, Stored};
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: WORDS.attribute,
     arguments: &["name", "id", "version", "from", "try_from", "removed", "alias", "crate"],
     repeatable: &["removed", "alias"],
@@ -19,6 +19,7 @@ pub(super) const WORDS: Words = Words {
     name: "entity",
     noun: "an entity",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[entity]`.

@@ -10,7 +10,7 @@ use crate::errors::Errors;
 use crate::message::Words;
 use crate::stored::{self, Arguments, Stored};
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: WORDS.attribute,
     arguments: &[
         "name", "version", "from", "try_from", "removed", "alias", VALIDATE, GARDE, "crate",
@@ -23,6 +23,7 @@ const WORDS: Words = Words {
     name: "event",
     noun: "an event",
     or_enum: false,
+    reads_older: true,
 };
 
 /// A struct with `#[event]`.

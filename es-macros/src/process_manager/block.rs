@@ -11,7 +11,7 @@ use crate::impl_block::{ImplBlock, Member, refuse_macros};
 use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[process_manager] impl",
     arguments: &["crate"],
     repeatable: &[],
@@ -55,7 +55,7 @@ impl Block {
         Some(block)
     }
 
-    /// Adds the method, if it is one with `#[on]`. Whether it is.
+    /// Adds the method, if it is one with `#[on]`. Returns whether it is.
     fn read(&mut self, member: &Member, errors: &mut Errors) -> bool {
         let Member::Method(method) = member else {
             return false;
@@ -158,7 +158,7 @@ impl Block {
 }
 
 impl Hears {
-    /// What it hears of, in words, with the type that it names.
+    /// The inputs in words, each with the type that it names.
     fn listed(&self) -> Vec<(&'static str, &Listed)> {
         match self {
             Self::Event { event, .. } => vec![("event", event)],

@@ -13,8 +13,8 @@ pub(super) fn state(state: &State) -> TokenStream {
     let State { stored, id } = state;
     let (runtime, ident) = (&stored.runtime, &stored.message.ident);
     let private = runtime.private();
-    // Any type that can be an id, after an error.
-    let id = id.as_ref().map_or_else(|| quote!(#private::String), |id| quote!(#id));
+    // So that only the missing id is reported.
+    let id = id.as_ref().map_or_else(|| quote!(#private::AnyId), |id| quote!(#id));
     quote! {
         #[automatically_derived]
         impl #runtime::process::ProcessState for #ident {
@@ -64,7 +64,7 @@ fn of_event(block: &Block, reaction: &Reaction) -> Option<TokenStream> {
     let (cfgs, ty, span) = (&event.cfgs, &event.ty, event.variant.span());
     let [event_name, meta_name] = names;
     let key = match key {
-        None => quote_spanned!(span=> |_, meta| #private::instance_key::<Self>(meta.id())),
+        None => quote_spanned!(span=> |_, meta| #private::instance_of_stream::<Self>(meta.id())),
         Some(key) => {
             let key = quote_spanned!(key.span()=> #private::instance_key::<Self>(&(#key)));
             quote!(|#event_name, #meta_name| { let _ = (#event_name, #meta_name); #key })
@@ -76,7 +76,7 @@ fn of_event(block: &Block, reaction: &Reaction) -> Option<TokenStream> {
         Takes::Maybe => "begins_or_changes",
     };
     let list = Ident::new(list, span);
-    let react = closure(block, reaction, span, &["event", "meta", "todo"], true);
+    let react = closure(block, reaction, span, "event", &[Extra::Meta, Extra::Todo]);
     Some(quote_spanned!(span=> #(#cfgs)* { on.#list::<#ty>(#key, #react); }))
 }
 
@@ -85,7 +85,7 @@ fn answers(block: &Block, command: &Listed) -> Option<TokenStream> {
     block.failed(command)?;
     let (cfgs, ty, span) = (&command.cfgs, &command.ty, command.variant.span());
     let react = match block.done(command) {
-        Some(reaction) => closure(block, reaction, span, &["heard", "todo"], true),
+        Some(reaction) => closure(block, reaction, span, "heard", &[Extra::Todo]),
         None => quote!(|this, _, _| ::core::option::Option::Some(this)),
     };
     Some(quote_spanned!(span=> #(#cfgs)* { on.answers::<#ty>(#react); }))
@@ -96,15 +96,15 @@ fn failure(block: &Block, command: &Listed) -> Option<TokenStream> {
     let Block { runtime, this, .. } = block;
     let (cfgs, ty, span) = (&command.cfgs, &command.ty, command.variant.span());
     let body = body(block, reaction, span, matches!(reaction.hears, Hears::AnyFailed { .. }));
+    let (receiver, todo) = (receiver(block, reaction, span), parameter(reaction, Extra::Todo, span));
     Some(quote_spanned! {span=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::process::HearsFailure<#ty> for #this {
-            #[allow(unused_variables, unused_mut)]
             fn failed(
-                mut self,
+                #receiver,
                 heard: #runtime::process::Failed<#ty>,
-                todo: &mut #runtime::process::Todo<Self>,
+                #todo: &mut #runtime::process::Todo<Self>,
             ) -> ::core::option::Option<Self> {
                 #body
             }
@@ -117,17 +117,17 @@ fn due(block: &Block, reaction: &Reaction, timer: &Listed) -> TokenStream {
     let (cfgs, ty, span) = (&timer.cfgs, &timer.ty, timer.variant.span());
     let name = snake_case(&timer.variant);
     let body = body(block, reaction, span, false);
+    let (receiver, todo) = (receiver(block, reaction, span), parameter(reaction, Extra::Todo, span));
     quote_spanned! {span=>
         #(#cfgs)*
         #[automatically_derived]
         impl #runtime::process::HearsTimer<#ty> for #this {
             const TIMER: &'static str = #name;
 
-            #[allow(unused_variables, unused_mut)]
             fn due(
-                mut self,
+                #receiver,
                 heard: #runtime::process::Due<#ty>,
-                todo: &mut #runtime::process::Todo<Self>,
+                #todo: &mut #runtime::process::Todo<Self>,
             ) -> ::core::option::Option<Self> {
                 #body
             }
@@ -142,30 +142,47 @@ fn timer_of(reaction: &Reaction) -> Option<(&Reaction, &Listed)> {
     }
 }
 
-/// The method as a closure that takes the state and these.
-fn closure(block: &Block, reaction: &Reaction, span: Span, takes: &[&str], is_sound: bool) -> TokenStream {
+/// The method as a closure that takes the state, what is heard and these.
+fn closure(block: &Block, reaction: &Reaction, span: Span, heard: &str, extras: &[Extra]) -> TokenStream {
     let private = block.runtime.private();
-    let parameters = takes.iter().map(|name| Ident::new(name, span));
+    let parameters = extras.iter().map(|extra| parameter(reaction, *extra, span));
     let this = match reaction.takes {
         Takes::None => quote_spanned!(span=> ()),
         Takes::Mutable => quote_spanned!(span=> mut this),
         Takes::Owned | Takes::Maybe => quote_spanned!(span=> this),
     };
-    let heard = Ident::new(takes[0], span);
+    let heard = Ident::new(heard, span);
     let call = call(reaction, &quote!(#heard), span, &Ident::new("this", span));
     let body = match reaction.takes {
-        _ if !is_sound => quote!(#private::after_error(())),
         Takes::Mutable => quote_spanned!(span=> { #call; ::core::option::Option::Some(this) }),
         Takes::None | Takes::Owned | Takes::Maybe => quote_spanned!(span=> #private::next_state::<Self>(#call)),
     };
-    quote_spanned!(span=> #[allow(unused_variables, clippy::semicolon_if_nothing_returned)] |#this, #(#parameters),*| #body)
+    quote_spanned!(span=> |#this, #heard, #(#parameters),*| #body)
+}
+
+/// The state as a function takes it that calls the method.
+fn receiver(block: &Block, reaction: &Reaction, span: Span) -> TokenStream {
+    match reaction.takes {
+        Takes::Mutable if block.sound => quote_spanned!(span=> mut self),
+        _ => quote_spanned!(span=> self),
+    }
+}
+
+/// The parameter for what the method takes behind what it hears; without a name if the method does not take it.
+fn parameter(reaction: &Reaction, extra: Extra, span: Span) -> TokenStream {
+    if reaction.extras.contains(&extra) {
+        let name = Ident::new(extra.name(), span);
+        quote!(#name)
+    } else {
+        quote_spanned!(span=> _)
+    }
 }
 
 /// The body of a function that takes `self`, `heard` and `todo`.
 fn body(block: &Block, reaction: &Reaction, span: Span, converts: bool) -> TokenStream {
     let private = block.runtime.private();
     if !block.sound {
-        return quote_spanned!(span=> #private::after_error((self, heard, todo)));
+        return quote_spanned!(span=> #private::after_error((self, heard)));
     }
     let heard = if converts {
         quote_spanned!(span=> ::core::convert::Into::into(heard))
@@ -187,9 +204,6 @@ fn call(reaction: &Reaction, heard: &TokenStream, span: Span, this: &Ident) -> T
         Takes::Mutable => Some(quote_spanned!(span=> &mut #this,)),
         Takes::Owned | Takes::Maybe => Some(quote_spanned!(span=> #this,)),
     };
-    let extras = reaction.extras.iter().map(|extra| match extra {
-        Extra::Meta => Ident::new("meta", span),
-        Extra::Todo => Ident::new("todo", span),
-    });
+    let extras = reaction.extras.iter().map(|extra| Ident::new(extra.name(), span));
     quote_spanned!(method.span()=> <Self>::#method(#this #heard, #(#extras),*))
 }

@@ -14,10 +14,11 @@ pub(crate) struct Reaction {
     pub(crate) method: Ident,
     pub(crate) takes: Takes,
     pub(crate) hears: Hears,
+    /// The parameters behind that, in their order.
     pub(crate) extras: Vec<Extra>,
 }
 
-/// What a method hears.
+/// The input that a method hears.
 pub(crate) enum Hears {
     Event {
         event: Listed,

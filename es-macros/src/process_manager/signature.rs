@@ -7,7 +7,7 @@ use crate::aggregate::listed::{by_value, shown, ungrouped};
 use crate::aggregate::signature::{This, last_segment, not_a_receiver};
 use crate::errors::Errors;
 
-/// How the method takes the state.
+/// The way in which the method takes the state.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Takes {
     /// No receiver: it begins an instance.
@@ -20,7 +20,7 @@ pub(crate) enum Takes {
     Maybe,
 }
 
-/// What the method takes behind what it hears, in its order.
+/// A parameter behind what the method hears.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Extra {
     /// `&Meta<…>`.
@@ -97,6 +97,14 @@ impl Takes {
 }
 
 impl Extra {
+    /// The name of the parameter in what the macro writes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Todo => "todo",
+        }
+    }
+
     /// Reads what stands behind what the method hears.
     pub(crate) fn all(others: &[&Type], takes_meta: bool, errors: &mut Errors) -> Vec<Self> {
         let mut all = Vec::new();

@@ -6,7 +6,7 @@ use crate::errors::Errors;
 use crate::message::Words;
 use crate::stored::{Arguments, Stored};
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: WORDS.attribute,
     arguments: &["name", "id", "version", "from", "try_from", "removed", "crate"],
     repeatable: &["removed"],
@@ -17,6 +17,7 @@ pub(super) const WORDS: Words = Words {
     name: "process_manager",
     noun: "a process manager",
     or_enum: true,
+    reads_older: true,
 };
 
 /// A struct or an enum with `#[process_manager]`.

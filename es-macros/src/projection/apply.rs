@@ -69,7 +69,7 @@ impl Apply {
             method: signature.ident.clone(),
             event: listed(event, attrs, errors)?,
             effect,
-            meta: meta(&others, &["Meta", "InlineMeta"], errors),
+            meta: meta("an apply", &others, &["Meta", "InlineMeta"], errors),
             keys,
             names,
         })
@@ -216,12 +216,12 @@ pub(super) fn listed(ty: &Type, attrs: &[Attribute], errors: &mut Errors) -> Opt
 }
 
 /// The `&Meta<…>` behind the event, or what else of these names is taken there.
-pub(super) fn meta(others: &[&Type], names: &[&str], errors: &mut Errors) -> Option<Type> {
+pub(crate) fn meta(noun: &str, others: &[&Type], names: &[&str], errors: &mut Errors) -> Option<Type> {
     let (first, rest) = others.split_first()?;
     for other in rest {
         errors.at(
             other,
-            "an apply takes the event and `&Meta<…>`, and nothing else: remove this parameter",
+            format!("{noun} takes the event and `&Meta<…>`, and nothing else: remove this parameter"),
         );
     }
     let inner = match first {
@@ -232,7 +232,7 @@ pub(super) fn meta(others: &[&Type], names: &[&str], errors: &mut Errors) -> Opt
     match first {
         Type::Reference(reference) if is_meta && reference.mutability.is_none() => return Some((*first).clone()),
         _ if is_meta => errors.at(first, "take the meta by reference: `&Meta<…>`"),
-        _ => errors.at(first, "behind the event an apply takes only `&Meta<…>`, with the aggregate of the event: what else it needs to know must be in the event"),
+        _ => errors.at(first, format!("behind the event {noun} takes only `&Meta<…>`, with the aggregate of the event: what else it needs to know must be in the event")),
     }
     None
 }
@@ -298,7 +298,7 @@ fn parse_keys(tokens: TokenStream) -> syn::Result<Keys> {
 
 /// Returns the method's names for the event and the meta, after skipping `skip` parameters. A parameter without a plain
 /// name is called `event` or `meta`, unless the other one already is.
-fn names(signature: &Signature, skip: usize) -> [Ident; 2] {
+pub(crate) fn names(signature: &Signature, skip: usize) -> [Ident; 2] {
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&*typed.pat),
         FnArg::Receiver(_) => None,

@@ -11,7 +11,7 @@ use crate::impl_block::{ImplBlock, Member, Method, refuse_macros};
 use crate::message::refuse_generics_of_block;
 use crate::runtime::Runtime;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[projection] impl",
     arguments: &["crate"],
     repeatable: &[],

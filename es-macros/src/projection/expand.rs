@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use super::apply::{Apply, Effect, Keys};
 use super::block::{Block, Methods};
 use super::expand_sql;
-use super::row::{OnFailure, Row, Rows};
+use super::row::{Row, Rows};
 use crate::local::local;
 use crate::message::Message;
 use crate::plain;
@@ -25,11 +25,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
     } = row;
     let Message { ident, name, plain, .. } = message;
     let stubs = message.stubs(runtime);
-    let poison = match poison {
-        OnFailure::Hold => quote!(Hold),
-        OnFailure::Park => quote!(Park),
-        OnFailure::ParkAlone => quote!(ParkAlone),
-    };
+    let on_failure = poison.constant(runtime);
     let data = match schema {
         None => {
             let is_plain = plain::is_plain(plain.as_ref(), runtime);
@@ -59,7 +55,7 @@ pub(super) fn row(row: &Row) -> TokenStream {
             const SEGMENTS: u32 = #segments;
             const INDEXES: &'static [&'static str] = &[#(#indexes),*];
             type Rows = #runtime::projection::#rows;
-            const ON_FAILURE: #runtime::projection::OnFailure = #runtime::projection::OnFailure::#poison;
+            #on_failure
         }
 
         #data

@@ -16,6 +16,7 @@ use crate::companions::{self, ON_BLOCK, ON_STRUCT};
 use crate::errors::Errors;
 use crate::helper;
 use crate::impl_block::ImplBlock;
+pub(crate) use apply::{meta, names};
 use block::{Block, Methods};
 use row::Row;
 

@@ -1,19 +1,18 @@
-use std::ops::RangeInclusive;
-
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Item, LitInt, LitStr, Token};
+use syn::{Attribute, Item, LitStr, Token};
 
 use crate::args::{self, Known};
 use crate::errors::Errors;
 use crate::message::{Message, Words};
+use crate::on_failure::OnFailure;
 use crate::runtime::Runtime;
 use crate::stored_name;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[projection]",
     arguments: &[
         "name",
@@ -36,6 +35,7 @@ const WORDS: Words = Words {
     name: "projection",
     noun: "a projection",
     or_enum: false,
+    reads_older: true,
 };
 
 /// The longest name of which every store can make the name of a table.
@@ -55,14 +55,6 @@ pub(crate) struct Row {
     pub(crate) schema: Option<LitStr>,
     pub(crate) poison: OnFailure,
     pub(crate) rows: Rows,
-}
-
-/// The treatment of an event that it cannot apply: the value of `Projection::ON_FAILURE`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum OnFailure {
-    Hold,
-    Park,
-    ParkAlone,
 }
 
 /// Where the rows are kept: what `Projection::Rows` is.
@@ -108,31 +100,14 @@ impl Row {
             given.push(argument.clone());
             match argument.to_string().as_str() {
                 "name" => name = Some(stored_name::parse(argument, input)?),
-                "version" => {
-                    version = parse_number(
-                        argument,
-                        input,
-                        1..=u32::MAX,
-                        "expected a whole number from 1: `version = 2`",
-                    )?;
-                }
+                "version" => version = args::version(argument, input)?,
                 "segments" => {
                     let expected = "expected a whole number from 1 to 64: `segments = 4`";
-                    segments = parse_number(argument, input, 1..=MAX_SEGMENTS, expected)?;
+                    segments = args::number(argument, input, 1..=MAX_SEGMENTS, expected)?;
                 }
                 "index" => indexes = parse_indexes(argument, input)?,
                 "schema" => schema = Some(stored_name::parse(argument, input)?),
-                "park" | "park_alone" => {
-                    if poison.is_some() {
-                        let message = "`park` sets aside what comes behind the event too, `park_alone` does not: keep one of the two";
-                        return Err(syn::Error::new(argument.span(), message));
-                    }
-                    poison = Some(if argument == "park" {
-                        OnFailure::Park
-                    } else {
-                        OnFailure::ParkAlone
-                    });
-                }
+                "park" | "park_alone" => OnFailure::read(&mut poison, argument)?,
                 "memory" | "live" | "inline" => {
                     if let Some((_, first)) = &rows {
                         return Err(both(first, argument));
@@ -179,7 +154,7 @@ impl Row {
             segments,
             indexes,
             schema,
-            poison: poison.unwrap_or(OnFailure::Hold),
+            poison: poison.unwrap_or_default(),
             rows,
         })
     }
@@ -204,25 +179,6 @@ fn both(first: &Ident, second: &Ident) -> syn::Error {
         "rows are kept in `memory`, or they are `live` and not kept: keep one of the two".to_owned()
     };
     syn::Error::new(second.span(), message)
-}
-
-/// A number in this range, or an error that says what was `expected`.
-fn parse_number(
-    argument: &Ident,
-    input: ParseStream<'_>,
-    range: RangeInclusive<u32>,
-    expected: &str,
-) -> syn::Result<u32> {
-    let expected = |span| syn::Error::new(span, expected);
-    let equals: Option<Token![=]> = input.parse()?;
-    if equals.is_none() || input.is_empty() {
-        return Err(expected(argument.span()));
-    }
-    let number: LitInt = input.parse().map_err(|error| expected(error.span()))?;
-    match number.base10_parse() {
-        Ok(parsed) if range.contains(&parsed) => Ok(parsed),
-        _ => Err(expected(number.span())),
-    }
 }
 
 fn parse_indexes(argument: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {

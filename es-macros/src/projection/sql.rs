@@ -71,7 +71,7 @@ impl SqlApply {
             method: signature.ident.clone(),
             tx: tx.clone(),
             event: listed(event, attrs, errors)?,
-            meta: meta(others, &["Meta", "InlineMeta"], errors).map(behind),
+            meta: meta("an apply", others, &["Meta", "InlineMeta"], errors).map(behind),
             asyncness: signature.asyncness.as_ref().map(Spanned::span),
         })
     }

@@ -1,4 +1,5 @@
-//! What `#[event]` and `#[entity]` share: a struct that is stored under a name, in versions of its shape.
+//! The part that `#[event]`, `#[entity]` and the state of a process manager share: a type that is stored under a name, in versions of
+//! its shape.
 
 mod arguments;
 mod expand;

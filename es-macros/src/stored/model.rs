@@ -122,7 +122,7 @@ fn older(from: Vec<OldShape>, version: Option<Version>, ident: &Ident, words: &W
     }
     let sound = errors.is_empty();
     let Some(shape) = from.into_iter().next() else {
-        if let Some(version) = version.filter(|version| version.number > 1 && sound) {
+        if let Some(version) = version.filter(|version| version.number > 1 && sound && words.reads_older) {
             let before = version.number - 1;
             let message = format!(
                 "nothing reads version {before} of `{ident}`: say `from = {ident}V{before}`, the struct as it was, or mark the fields that have changed since, `#[{}(added(since = {}, default = …))]`",

@@ -321,7 +321,38 @@ const REACTIONS: &[&str] = &[
     "#[on] fn moved<T>(&self, _: Moved) -> T {}",
 ];
 
-const ATTRIBUTES: [&str; 7] = [
+/// Methods with `#[publish]` in all states of being typed.
+const PUBLISHES: &[&str] = &[
+    "#[publish]",
+    "#[publish(]",
+    "#[publish(key",
+    "#[publish()] fn opened(event: Opened) -> Told { Told }",
+    "#[publish(key)] fn opened(event: Opened) -> Told { Told }",
+    "#[publish(key =)] fn opened(event: Opened) -> Told { Told }",
+    "#[publish(key = event.)] fn opened(event: Opened) -> Told { Told }",
+    "#[publish(key = event.owner, key = 1)] fn opened(event: Opened) -> Told { Told }",
+    "#[publish = 1] fn opened(event: Opened) -> Told { Told }",
+    "#[publish] fn",
+    "#[publish] fn opened",
+    "#[publish] fn opened(",
+    "#[publish] fn opened()",
+    "#[publish] fn opened() {}",
+    "#[publish] fn opened(event) -> Told {}",
+    "#[publish] fn opened(event: ) -> Told {}",
+    "#[publish] fn opened(event: Opened) {}",
+    "#[publish] fn opened(event: Opened) -> {}",
+    "#[publish] fn opened(event: &Opened) -> Told {}",
+    "#[publish] fn opened(event: Opened, ) -> Told { To }",
+    "#[publish] fn opened(event: Opened, meta: ) -> Told {}",
+    "#[publish] fn opened(event: Opened, meta: Meta<Account>) -> Told {}",
+    "#[publish] fn opened(&self, event: Opened) -> Told {}",
+    "#[publish] #[publish] fn opened(event: Opened) -> Told {}",
+    "#[publish] #[on] fn opened(event: Opened) -> Told {}",
+    "#[publish] async fn opened<T>(event: Opened) -> impl Into<T> {}",
+    "#[publish] fn opened(event: Opened) -> (Told, Option<Vec<Told>>) {}",
+];
+
+const ATTRIBUTES: [&str; 9] = [
     "event",
     "entity",
     "command",
@@ -329,6 +360,8 @@ const ATTRIBUTES: [&str; 7] = [
     "aggregate",
     "projection",
     "process_manager",
+    "publication",
+    "message",
 ];
 
 #[test]
@@ -372,6 +405,18 @@ fn methods_of_process_managers() {
             &format!("impl Transfer {{ {method} #[on] fn begun(_: Begun) -> Self {{ Self }} }}"),
         );
         comes_through("aggregate", "", &format!("impl Account {{ {method} }}"));
+    }
+}
+
+#[test]
+fn methods_of_publications() {
+    for method in PUBLISHES.iter().chain(METHODS) {
+        comes_through("publication", "", &format!("impl Accounts {{ {method} }}"));
+        comes_through(
+            "publication",
+            "",
+            &format!("impl Accounts {{ {method} #[publish] fn begun(_: Begun) -> Told {{ Told }} }}"),
+        );
     }
 }
 

@@ -8,7 +8,9 @@ mod speed;
 
 use proc_macro2::{TokenStream, TokenTree};
 
-use crate::{aggregate, command, derive_aggregate, entity, event, helper, process_manager, projection, value};
+use crate::{
+    aggregate, command, derive_aggregate, entity, event, helper, process_manager, projection, publication, value,
+};
 
 /// Runs the macro of this name.
 fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
@@ -20,8 +22,10 @@ fn expand(name: &str, args: TokenStream, item: TokenStream) -> TokenStream {
         "aggregate" => aggregate::attribute(args, item),
         "projection" => projection::attribute(args, item),
         "process_manager" => process_manager::attribute(args, item),
+        "publication" => publication::attribute(args, item),
+        "message" => publication::message::attribute(args, &item),
         "derive_aggregate" => derive_aggregate::derive(item),
-        "handle" | "apply" | "retired" | "on" => helper::attribute(name, args, &item),
+        "handle" | "apply" | "retired" | "on" | "publish" => helper::attribute(name, args, &item),
         name => panic!("there is no macro `{name}`"),
     }
 }

@@ -75,6 +75,24 @@ const PROGRAMS: &[Program] = &[
             #[on] fn late(&mut self, due: Due<Late>) { self.x += due.x; }
         }",
     ),
+    (
+        "publication",
+        r#"name = "accounts", topic = "bank.accounts", version = 2, source = "/bank", park, crate = es"#,
+        "pub struct Accounts;",
+    ),
+    (
+        "publication",
+        "crate = es",
+        "impl domain::Accounts {
+            #[publish] fn opened(event: Opened, meta: &Meta<Account>) -> told::Opened { told::Opened { x: event.x } }
+            #[publish(key = moved.owner)] #[cfg(unix)] fn moved(moved: events::Moved) -> (Told, Option<Vec<Told>>) { f(moved) }
+        }",
+    ),
+    (
+        "message",
+        r#"name = "com.bank.opened", version = 2, from = OpenedV1, crate = es"#,
+        "pub struct Opened { pub owner: String }",
+    ),
     ("handle", "__in_aggregate", "fn open(cmd: Open) -> Opened { Opened }"),
     (
         "projection",

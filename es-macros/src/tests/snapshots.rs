@@ -54,6 +54,43 @@ fn entity() {
 }
 
 #[test]
+fn message() {
+    check(
+        "message",
+        r#"name = "com.bank.opened", version = 2"#,
+        "pub struct Opened { pub owner: String }",
+    );
+}
+
+#[test]
+fn publication() {
+    check(
+        "publication",
+        r#"topic = "bank.accounts", version = 2, source = "/bank", park"#,
+        "pub struct Accounts;",
+    );
+}
+
+#[test]
+fn publication_block() {
+    check_as(
+        "publication",
+        "publication_block",
+        "",
+        "
+        impl Accounts {
+            #[publish]
+            fn opened(event: Opened, meta: &Meta<Account>) -> AccountOpened { AccountOpened { owner: event.owner } }
+
+            #[publish(key = event.owner)]
+            #[cfg(unix)]
+            fn moved(event: events::Moved) -> (Told, Option<Vec<Told>>) { tell(event) }
+        }
+        ",
+    );
+}
+
+#[test]
 fn command() {
     check(
         "command",

@@ -14,7 +14,7 @@ use crate::plain;
 use crate::runtime::Runtime;
 use crate::shape::Shape;
 
-const KNOWN: Known = Known {
+const KNOWN: Known<'_> = Known {
     attribute: "#[value]",
     arguments: &["crate"],
     repeatable: &[],

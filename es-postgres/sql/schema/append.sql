@@ -147,7 +147,11 @@ BEGIN
             WHEN 'none' THEN version = 0
             WHEN 'exists' THEN version > 0
             WHEN 'exact' THEN version = expected[1]
-        END AND (last_events[1] IS NULL OR last IS NOT DISTINCT FROM last_events[1]);
+        END;
+        -- Not where it is unknown: such an expectation makes no sense, whatever the last event is.
+        IF allowed THEN
+            allowed := last_events[1] IS NULL OR last IS NOT DISTINCT FROM last_events[1];
+        END IF;
         IF is_plain AND allowed THEN
             own_id := coalesce(append_ids[1], gen_random_uuid());
             now_at := greatest(now_at, coalesce(by_clock, clock_timestamp()));
@@ -256,9 +260,9 @@ BEGIN
                 ON CONFLICT DO NOTHING
         ),
         new_keys AS (
-            INSERT INTO "es".idempotency_keys (key, fingerprint, append_id)
-            SELECT p.key, coalesce(p.fingerprint, '00000000-0000-0000-0000-000000000000'), p.append_id
-              FROM placed AS p WHERE p.allowed AND p.key IS NOT NULL
+            INSERT INTO "es".idempotency_keys (key, fingerprint, append_id, recorded_at)
+            SELECT p.key, coalesce(p.fingerprint, '00000000-0000-0000-0000-000000000000'), p.append_id, g.now_at
+              FROM placed AS p, log AS g WHERE p.allowed AND p.key IS NOT NULL
         )
         SELECT p.no::integer, CASE WHEN p.allowed THEN 'appended' ELSE 'conflict' END, p.append_id, p.events,
                CASE WHEN p.allowed THEN p.version + p.events ELSE p.version END, p.position::bigint, g.now_at

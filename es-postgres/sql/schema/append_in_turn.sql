@@ -230,8 +230,8 @@ BEGIN
          GROUP BY a.id;
     END IF;
     IF keys IS NOT NULL THEN
-        INSERT INTO "es".idempotency_keys (key, fingerprint, append_id)
-        SELECT k.key, coalesce(k.fingerprint, '00000000-0000-0000-0000-000000000000'), a.id
+        INSERT INTO "es".idempotency_keys (key, fingerprint, append_id, recorded_at)
+        SELECT k.key, coalesce(k.fingerprint, '00000000-0000-0000-0000-000000000000'), a.id, now_at
           FROM (SELECT DISTINCT coalesce(e.append, 1) AS no, e.id
                   FROM unnest(entry_appends, ids, outcomes) AS e(append, id, outcome)
                  WHERE e.outcome = 'appended') AS a

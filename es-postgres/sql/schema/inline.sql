@@ -31,18 +31,12 @@ BEGIN
          WHERE (SELECT s.category FROM "es".streams AS s WHERE s.id = e.stream) = ANY (of_categories));
 END $$;
 
--- Moves the checkpoint of an inline projection over the events from `first` to `last`, which this transaction has appended, and
--- tells whether it could: whether nothing that the projection needs lies between. The lock of the append is held.
-CREATE FUNCTION "es".take_in(of_reader text, of_mark text, of_categories text[], first bigint, last bigint) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER
+-- Moves the checkpoint of a reader to the event at `last`, unless it stands at `first` or behind that.
+CREATE FUNCTION "es".stand_at(of_reader text, first bigint, last bigint) RETURNS boolean
+LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    -- Waits for a commit of the projection's own task, whose outcome the next statement sees.
-    PERFORM FROM "es".checkpoints AS c WHERE c.reader = of_reader FOR NO KEY UPDATE;
-    IF NOT "es".is_level(of_reader, of_mark, of_categories, first) THEN
-        RETURN false;
-    END IF;
     INSERT INTO "es".checkpoints AS c (reader, position, event_id, epoch, updated_at)
     SELECT of_reader, last, e.event_id, l.epoch, clock_timestamp()
       FROM "es".recorded_events AS e, "es".log AS l WHERE e.position = last
@@ -52,8 +46,20 @@ BEGIN
     RETURN FOUND;
 END $$;
 
--- Locks the rows with these keys until the transaction ends, in the order of their keys, for an append that changes them: appends
--- that meet in a row wait here, and each sees what the one before has left. Reads nothing unless the projection is level.
+-- Moves the checkpoint of an inline projection over the events from `first` to `last`, which this transaction has appended, and
+-- tells whether it could: whether nothing that the projection needs lies between. The lock of the append is held.
+CREATE FUNCTION "es".take_in(of_reader text, of_mark text, of_categories text[], first bigint, last bigint) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    -- Waits for a commit of the projection's own task, whose outcome the next statement sees.
+    PERFORM FROM "es".checkpoints AS c WHERE c.reader = of_reader FOR NO KEY UPDATE;
+    RETURN "es".is_level(of_reader, of_mark, of_categories, first) AND "es".stand_at(of_reader, first, last);
+END $$;
+
+-- Locks the log and a projection of rows until the transaction ends, for appends that change rows with these keys, and returns the
+-- rows: nobody else changes them from then on. Reads none unless the projection is level.
 CREATE FUNCTION "es".lock_rows(
     of_reader text, of_mark text, of_categories text[], row_table text, wanted text[],
     OUT level boolean, OUT keys text[], OUT data json[]
@@ -63,49 +69,33 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 BEGIN
-    level := "es".is_level(of_reader, of_mark, of_categories, NULL);
+    PERFORM "es".lock_log();
     IF NOT "es".has_rows(row_table) THEN
         RAISE EXCEPTION 'there is no table % of rows', row_table USING ERRCODE = 'undefined_table';
     END IF;
-    IF level AND cardinality(wanted) > 0 THEN
-        EXECUTE format('SELECT array_agg(r.key), array_agg(r.data) FROM ('
-                       'SELECT t.key, t.data FROM %I.%I AS t WHERE t.key = ANY ($1) ORDER BY t.key FOR UPDATE) AS r', 'es', row_table)
+    -- In the order in which forget_reader() does: first the table, then the checkpoint, at which the projection's own task waits.
+    EXECUTE format('LOCK TABLE %I.%I IN ROW EXCLUSIVE MODE', 'es', row_table);
+    PERFORM FROM "es".checkpoints AS c WHERE c.reader = of_reader FOR NO KEY UPDATE;
+    level := "es".is_level(of_reader, of_mark, of_categories, NULL);
+    IF level THEN
+        EXECUTE format('SELECT array_agg(t.key), array_agg(t.data) FROM %I.%I AS t WHERE t.key = ANY ($1)', 'es', row_table)
            INTO keys, data USING wanted;
     END IF;
+    PERFORM set_config('es.rows_are_locked', 'true', true);
 END $$;
 
--- Does what take_in() does, and writes the rows that the events change. Each was either locked by lock_rows(), or not found by it,
--- and is `missing`:
---
--- done    it is written
--- behind  the projection has not taken in all that was appended before
--- stale   one of the missing rows is there by now, or the table is not
+-- Writes rows that lock_rows() has locked, as the events of this transaction change them, and moves the checkpoint of the projection
+-- to the last of those.
 CREATE FUNCTION "es".take_in_rows(
-    of_reader text, of_mark text, of_categories text[], first bigint, last bigint,
-    row_table text, keys text[], data json[], positions bigint[], deleted text[], missing text[]
-) RETURNS text
+    of_reader text, last bigint, row_table text, keys text[], data json[], positions bigint[], deleted text[]
+) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
-DECLARE
-    is_there boolean := false;
 BEGIN
-    -- From here on nobody else writes rows: appends wait for the log, and the projection's own task for its checkpoint.
-    IF NOT "es".take_in(of_reader, of_mark, of_categories, first, last) THEN
-        RETURN 'behind';
-    END IF;
-    IF NOT "es".has_rows(row_table) THEN
-        RETURN 'stale';
-    END IF;
-    IF cardinality(missing) > 0 THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM %I.%I AS t WHERE t.key = ANY ($1))', 'es', row_table) INTO is_there USING missing;
-    END IF;
-    IF is_there THEN
-        RETURN 'stale';
-    END IF;
     PERFORM "es".write_rows(row_table, keys, data, positions, deleted);
-    RETURN 'done';
+    PERFORM "es".stand_at(of_reader, last, last);
 END $$;
 
-REVOKE ALL ON FUNCTION "es".is_level, "es".take_in, "es".lock_rows, "es".take_in_rows FROM PUBLIC;
+REVOKE ALL ON FUNCTION "es".is_level, "es".stand_at, "es".take_in, "es".lock_rows, "es".take_in_rows FROM PUBLIC;

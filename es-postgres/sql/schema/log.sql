@@ -44,10 +44,29 @@ CREATE INDEX appends_position ON "es".appends (((streams -> 0 ->> 'position')::b
 
 -- Requests that are to be done once only. The scope of a key is this schema.
 CREATE TABLE "es".idempotency_keys (
-    key         text COLLATE "C" PRIMARY KEY CHECK (octet_length(key) BETWEEN 1 AND 2000),
-    fingerprint uuid NOT NULL,            -- the content of the request
-    append_id   uuid NOT NULL UNIQUE
+    append_id   uuid        PRIMARY KEY,
+    key         text COLLATE "C" UNIQUE CHECK (octet_length(key) BETWEEN 1 AND 2000), -- NULL once it is forgotten
+    fingerprint uuid        NOT NULL,     -- the content of the request
+    recorded_at timestamptz NOT NULL
 );
+
+-- Forgets those of the next keys behind `after`, in their order, that were recorded before a time. Returns how many, and the last key
+-- that was looked at; none at the end. A repetition of the append is still recognised by its id and the fingerprint.
+CREATE FUNCTION "es".forget_keys(before timestamptz, after text, at_most bigint, OUT last text, OUT forgotten bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET jit = off
+AS $$
+BEGIN
+    SELECT max(n.key) INTO last
+      FROM (SELECT k.key FROM "es".idempotency_keys AS k WHERE k.key > after ORDER BY k.key LIMIT at_most) AS n;
+    UPDATE "es".idempotency_keys AS k SET key = NULL WHERE k.key > after AND k.key <= last AND k.recorded_at < before;
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+END $$;
+
+REVOKE ALL ON FUNCTION "es".forget_keys FROM PUBLIC;
 
 -- What is stored: every kind of event in every shape that was ever appended.
 CREATE TABLE "es".event_types (

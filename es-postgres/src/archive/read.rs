@@ -48,7 +48,7 @@ pub(super) fn appends(reader: &Arc<Reader>, schema: &Schema) -> BoxStream<'stati
         Ok::<_, Problem>(Merge::new(&reader, &schema, head).appends())
     };
     stream::once(found)
-        .map_err(|problem| problem.while_doing("read appends"))
+        .map_err(|problem| problem.while_doing(DOING))
         .try_flatten()
         .boxed()
 }
@@ -60,7 +60,10 @@ struct Merge {
     without: Peeked,
 }
 
-type Peeked = Pin<Box<Peekable<BoxStream<'static, Result<Known, Problem>>>>>;
+type Peeked = Pin<Box<Peekable<BoxStream<'static, Result<Known, StoreError>>>>>;
+
+/// The operation, in the words of an error.
+const DOING: &str = "read appends";
 
 impl Merge {
     fn new(reader: &Arc<Reader>, schema: &Schema, head: u64) -> Self {
@@ -72,19 +75,15 @@ impl Merge {
     }
 
     fn appends(self) -> BoxStream<'static, Result<RecordedAppend, StoreError>> {
-        stream::try_unfold(self, async |mut merge| {
-            let next = merge.next().await;
-            let next = next.map_err(|problem| problem.while_doing("read appends"))?;
-            match next {
-                Some((known, events)) => Ok(Some((known.recorded(events)?, merge))),
-                None => Ok(None),
-            }
+        stream::try_unfold(self, async |mut merge| match merge.next().await? {
+            Some((known, events)) => Ok(Some((known.recorded(events)?, merge))),
+            None => Ok(None),
         })
         .boxed()
     }
 
     /// The next append with its events.
-    async fn next(&mut self) -> Result<Option<(Known, Vec<RecordedEvent>)>, Problem> {
+    async fn next(&mut self) -> Result<Option<(Known, Vec<RecordedEvent>)>, StoreError> {
         let first = position(&mut self.with_events).await;
         let before = position(&mut self.without).await;
         if before.is_some_and(|before| first.is_none_or(|first| before < first)) {
@@ -92,22 +91,24 @@ impl Merge {
             return Ok(known.map(|known| (known, Vec::new())));
         }
         let Some(known) = self.with_events.as_mut().try_next().await? else {
-            return Ok(None);
+            return match self.events.try_next().await? {
+                Some(event) => Err(damaged(format!(
+                    "the event at position {} belongs to no append",
+                    event.position
+                ))),
+                None => Ok(None),
+            };
         };
-        let mut events = Vec::with_capacity(known.events);
+        let mut events = Vec::new();
         while events.len() < known.events
-            && let Some(event) = self
-                .events
-                .try_next()
-                .await
-                .map_err(|error| Problem::Damaged(error.to_string()))?
+            && let Some(event) = self.events.try_next().await?
         {
             events.push(event);
         }
         let is_whole =
             events.len() == known.events && events.first().is_some_and(|first| first.position == known.position);
         if !is_whole {
-            return Err(Problem::Damaged(format!(
+            return Err(damaged(format!(
                 "append {} has {} events from position {} on, which are not there",
                 known.id, known.events, known.position
             )));
@@ -123,7 +124,11 @@ async fn position(known: &mut Peeked) -> Option<u64> {
 }
 
 fn peeked(known: impl futures_core::Stream<Item = Result<Known, Problem>> + Send + 'static) -> Peeked {
-    Box::pin(known.boxed().peekable())
+    Box::pin(known.map_err(|problem| problem.while_doing(DOING)).boxed().peekable())
+}
+
+fn damaged(what: String) -> StoreError {
+    Problem::Damaged(what).while_doing(DOING)
 }
 
 /// Reads the rows about the appends that begin at the positions up to `head`.

@@ -5,11 +5,12 @@ use std::slice;
 use deadpool_postgres::Transaction;
 use es_runtime::projection::ApplyError;
 use es_runtime::projection::sql::{InlineSteps, WriteError};
-use es_runtime::store::{Append, AppendError, Appended, CommitError, InlineError, InlineRows};
+use es_runtime::store::{Append, AppendError, Appended, CommitError, InlineError};
 use es_runtime::{StoreError, StoreErrorKind};
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use super::inline_rows::{Changing, LOCK, WRITE};
 use super::rejected;
 use super::sql::{BEFORE, Failure, Place, database_error, failed, unheeded};
 use super::transaction::PgTransaction;
@@ -50,7 +51,6 @@ pub(super) struct Inline<'a> {
     pub(super) steps: &'a [Steps],
     /// Where the tables of each of them are.
     pub(super) places: Vec<Place>,
-    pub(super) rows: &'a [InlineRows],
 }
 
 impl PostgresStore {
@@ -129,11 +129,9 @@ impl PostgresStore {
             self.project(&transaction, search_path, projection, place, inline)
                 .await?;
         }
-        let mut folded = Vec::with_capacity(inline.rows.len());
-        for (index, rows) in inline.rows.iter().enumerate() {
-            let projection = inline.steps.len() + index;
-            folded.push(self.fold(&transaction, projection, rows, append).await?);
-        }
+        let rows = &inline.encoded.rows;
+        let mut changing = Changing::of(rows.iter());
+        self.lock_rows(&transaction, &mut changing, &inline.encoded).await?;
         let answer = self.call_append(&transaction, &inline.encoded).await.map_err(before)?;
         let Answer::Appended(appended) = &answer else {
             // The work of the methods is rolled back.
@@ -144,6 +142,9 @@ impl PostgresStore {
                 unconfirmed: false,
             });
         };
+        changing
+            .fold(rows, inline.steps.len(), appended)
+            .map_err(Ended::Refused)?;
         let last = column(appended.head().unwrap_or_default().0);
         let first = last - i64::try_from(append.events().count()).unwrap_or(i64::MAX) + 1;
         for (projection, InlineSteps { projection: reader, .. }) in inline.steps.iter().enumerate() {
@@ -161,10 +162,7 @@ impl PostgresStore {
                 return Err(Ended::Refused(InlineError::Behind { projection }));
             }
         }
-        for (rows, folded) in inline.rows.iter().zip(folded) {
-            self.write_folded(&transaction, rows, folded, (first, last), append)
-                .await?;
-        }
+        self.write_rows(&transaction, &changing, &inline.encoded).await?;
         session.is_committing = true;
         let committed = self.answered(Phase::Sent, transaction.commit()).await;
         session.is_committing = matches!(&committed, Err(Failure::Problem(problem, phase)) if outcome(problem, *phase) == Outcome::Indeterminate);
@@ -221,6 +219,46 @@ impl PostgresStore {
         self.answered(BEFORE, checked)
             .await
             .map_err(|failure| of_all_methods(projection, failure, &inline.encoded.append))
+    }
+
+    /// Locks the rows that the append changes, and the log.
+    async fn lock_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        changing: &mut Changing<'_>,
+        encoded: &Encoded,
+    ) -> Result<(), Ended> {
+        if encoded.rows.is_empty() {
+            return Ok(());
+        }
+        let before = |failure| before_commit(failure, &encoded.append);
+        let locking = async {
+            let lock = transaction.prepare_cached(&self.schema.render(LOCK)).await;
+            Ok::<_, Error>(changing.lock(&**transaction, &lock?).await)
+        };
+        let Err(not_locked) = self.answered(BEFORE, locking).await.map_err(before)? else {
+            return Ok(());
+        };
+        let blamed = not_locked.blames(&encoded.rows).map(Ended::Refused);
+        Err(blamed.unwrap_or_else(|| before(Failure::Problem(not_locked.problem, BEFORE))))
+    }
+
+    async fn write_rows(
+        &self,
+        transaction: &Transaction<'_>,
+        changing: &Changing<'_>,
+        encoded: &Encoded,
+    ) -> Result<(), Ended> {
+        if encoded.rows.is_empty() {
+            return Ok(());
+        }
+        let before = |failure| before_commit(failure, &encoded.append);
+        let writing = async {
+            let write = transaction.prepare_cached(&self.schema.render(WRITE)).await;
+            Ok::<_, Error>(changing.write(&**transaction, &write?).await)
+        };
+        let written = self.answered(BEFORE, writing).await.map_err(before)?;
+        written.map_err(|problem| before(Failure::Problem(problem, BEFORE)))
     }
 
     async fn call_append(&self, transaction: &Transaction<'_>, encoded: &Encoded) -> Result<Answer, Failure> {

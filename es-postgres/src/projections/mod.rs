@@ -3,7 +3,7 @@
 
 mod call;
 mod inline;
-mod inline_rows;
+pub(crate) mod inline_rows;
 mod sql;
 mod table;
 mod transaction;
@@ -15,7 +15,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Object;
-use es_runtime::projection::sql::SqlStore as _;
 use es_runtime::store::{
     Advance, Append, Appended, Checkpoint, CheckpointError, Commit, CommitError, CursorStore, Difference, Differences,
     InlineError, InlineRows, Lease, LeaseState, ParkReason, Parked, ProjectionStore, Replace, Report, Row, RowCount,
@@ -31,6 +30,7 @@ pub use transaction::PgTransaction;
 use call::{Answer, COMMIT, Call};
 
 use crate::PostgresStore;
+use crate::batch::Encoded;
 use crate::error::Problem;
 use crate::outcome::{Outcome, Phase, outcome};
 use crate::rows::{Cells, Json, Time, column, number};
@@ -304,7 +304,8 @@ impl CursorStore for PostgresStore {
 #[async_trait]
 impl ProjectionStore for PostgresStore {
     async fn append_rows(&self, append: Append, rows: Vec<InlineRows>) -> Result<Appended, InlineError> {
-        self.append_with(append, Vec::new(), rows).await
+        self.answer(self.lane.append(Encoded::with_rows(append, rows)?).await)
+            .await
     }
 }
 

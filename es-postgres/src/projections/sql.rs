@@ -398,8 +398,7 @@ impl SqlStore<PgTransaction<'static>> for PostgresStore {
         let inline = Inline {
             places: places.collect::<Result<_, _>>().map_err(AppendError::from)?,
             steps: &steps,
-            rows: &rows,
-            encoded: Encoded::new(append)?,
+            encoded: Encoded::with_rows(append, rows)?,
         };
         self.append_inline(inline).await
     }

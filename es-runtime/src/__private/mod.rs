@@ -7,11 +7,11 @@
 mod aggregate;
 mod command;
 mod event;
-pub mod every_error;
 #[cfg(feature = "garde")]
 mod garde;
 mod plain;
 mod process;
+mod publication;
 mod repeated;
 mod retired;
 mod row;
@@ -29,6 +29,8 @@ pub use std::vec::Vec;
 
 pub use serde;
 
+pub use crate::nearest::nearest_first;
+
 pub use aggregate::{after_error, aggregate_name, stream_id};
 pub use command::{
     check, clone_command, command_info, command_name, debug_command, decide, decode_command, deserialize_command,
@@ -41,7 +43,8 @@ pub use event::{
 #[cfg(feature = "garde")]
 pub use garde::{Garde, check_by_garde};
 pub use plain::{NotPlain, Plain, PlainKey, PlainOf, Plainness, Seen};
-pub use process::{instance_key, next_state};
+pub use process::{AnyId, instance_key, instance_of_stream, next_state};
+pub use publication::{key_of_stream, message_key};
 pub use repeated::Repeated;
 pub use retired::{RetiredOf, decode_retired, retired_info, was_named};
 pub use row::{

@@ -21,7 +21,7 @@ pub fn stream_key<A: Aggregate>(meta: &Meta<A>) -> Vec<String> {
     vec![meta.stream().id().to_owned()]
 }
 
-/// What is known of an event before it is appended.
+/// The part of an event's meta that is known before it is appended.
 pub fn known_before<A: Aggregate>(meta: &Meta<A>) -> &InlineMeta<A> {
     meta
 }

@@ -5,7 +5,9 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, future, stream};
 
 use super::ArchiveError;
-use crate::store::{ArchiveStore, Checked, EventStore, RecordedAppend, StateChange, StateKey, StateStore, is_archived};
+use crate::store::{
+    ArchiveStore, Checked, EventStore, RecordedAppend, StateChange, StateKey, StateStore, has_archived, is_archived,
+};
 use crate::{Position, Runtime, StoreError, StoreErrorKind};
 
 /// The part of a store that an archive keeps: its log, and the latest state of its entities.
@@ -102,7 +104,10 @@ impl Record {
 /// Reads all states that are no caches of the framework.
 pub(super) fn all_states(states: &dyn StateStore) -> BoxStream<'_, Result<StateChange, StoreError>> {
     let namespaces = stream::once(async { states.namespaces().await })
-        .map_ok(|namespaces| stream::iter(namespaces.into_iter().map(Ok)))
+        .map_ok(|mut namespaces| {
+            namespaces.retain(|namespace| has_archived(namespace));
+            stream::iter(namespaces.into_iter().map(Ok))
+        })
         .try_flatten();
     let changes = namespaces
         .map_ok(|namespace: String| {

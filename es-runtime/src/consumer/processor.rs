@@ -80,7 +80,7 @@ pub(crate) struct Tenancy<'a> {
 /// Why the log is not followed any more.
 pub(crate) enum Ended<O> {
     Call(Call<O>),
-    /// It holds before an event, as was said.
+    /// It holds before an event, or stands aside, as was said.
     Held,
     /// It and the log do not go together, or never did: looked at again after a while.
     Apart(Status, Box<dyn std::error::Error + Send + Sync>),

@@ -129,6 +129,10 @@ fn indeterminate(keyed: bool) -> Refused {
 
 fn requests(table: &mut Vec<Placed>) {
     type ExecuteError = Refused;
+    place!(table, SinkErrorKind {
+        Retry Retry = SinkErrorKind::Retry;
+        Other Rejected = SinkErrorKind::Rejected;
+    });
     place!(table, StoreErrorKind {
         Retry Unavailable = StoreErrorKind::Unavailable;
         Retry Full = StoreErrorKind::Full;
@@ -244,6 +248,11 @@ fn readers(table: &mut Vec<Placed>) {
         Other Unsupported = SubscriptionError::Unsupported;
         Other UnknownEvent = SubscriptionError::UnknownEvent(unknown());
         Other UnreadableEvent = SubscriptionError::UnreadableEvent(unreadable());
+        Other Unpublishable = SubscriptionError::Unpublishable {
+            event: "opened".to_owned(),
+            position: Position(1),
+            source: Box::new(EncodeError::Value { name: "opened", source: malformed() }),
+        };
         => Checkpoint = |error| SubscriptionError::Checkpoint(error.into());
         => Store = SubscriptionError::Store;
     });
@@ -284,7 +293,18 @@ fn starts(table: &mut Vec<Placed>) {
         };
         Other Segments = StartError::Segments { projection: "ledger", version: 1, segments: 2, kept: 4 };
         Other SegmentsUnsupported = StartError::SegmentsUnsupported { projection: "ledger", segments: 4 };
+        Retry Sink ["that may go well later"] = StartError::Sink {
+            publication: "accounts",
+            topic: "bank.accounts",
+            source: SinkError::retry(0, "it is so"),
+        };
+        Other Sink ["that never will"] = StartError::Sink {
+            publication: "accounts",
+            topic: "bank.accounts",
+            source: SinkError::rejected(0, "it is so"),
+        };
         => ProcessManager = |error| StartError::ProcessManager { process: "transfer", source: error.into() };
+        => Publication = |error| StartError::Publication { publication: "accounts", source: error.into() };
         => Store = StartError::Store;
     });
     place!(table, CapError {

@@ -46,7 +46,7 @@ impl Log {
 
     fn recorded(&self, id: AppendId) -> Option<Result<RecordedAppend, StoreError>> {
         let (record, appended) = self.find(id)?;
-        let key = record.more.as_ref().and_then(|more| more.key.clone());
+        let key = record.more.as_ref().and_then(|more| more.key.clone()?.known());
         Some(RecordedAppend::new(appended, key, self.events_of(record).to_vec()))
     }
 

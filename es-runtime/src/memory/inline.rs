@@ -36,7 +36,7 @@ impl ProjectionStore for MemoryStore {
 }
 
 impl Log {
-    /// What becomes of the rows of each projection. Nothing is written.
+    /// Folds the rows of each projection, and returns their changes. Nothing is written.
     fn fold(&mut self, inline: &[InlineRows]) -> Result<Vec<Vec<RowChange>>, InlineError> {
         if let Some(projection) = inline.iter().position(|rows| !self.is_level(&rows.projection)) {
             return Err(InlineError::Behind { projection });
@@ -51,7 +51,7 @@ impl Log {
         Ok(all)
     }
 
-    /// Whether the projection has applied every event of its categories.
+    /// Returns whether the projection has applied every event of its categories.
     fn is_level(&self, projection: &InlineReader) -> bool {
         if self.cursors.position(&projection.mark).is_none() {
             return false;

@@ -1,7 +1,5 @@
 //! Has a pending command executed, and stores its answer and the reaction to it with its events.
 
-use std::sync::Arc;
-
 use super::react::{Origin, Unfit};
 use super::reactions::DoneFn;
 use super::step::{Cause, Last, Pending, UnreadableStep};
@@ -9,24 +7,8 @@ use super::{Done, Failed, HearsFailure, ProcessManager, Sendable};
 use crate::error::chain;
 use crate::runtime::{Joint, NotJoint, Runtime, WriteError};
 use crate::store::StreamAppend;
+use crate::subscription::Halt;
 use crate::{BelongsToOneAggregate, EventId, Metadata, StoreError, StoreErrorKind, Version};
-
-/// Why an instance does not go on.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Halt {
-    /// The same may go well later: it is tried for ever.
-    #[error(transparent)]
-    Later(Box<dyn std::error::Error + Send + Sync>),
-    /// This build cannot go on with this instance.
-    #[error("{0}")]
-    Never(String),
-}
-
-impl Halt {
-    pub(super) fn never(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Never(chain(error))
-    }
-}
 
 impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
@@ -40,7 +22,7 @@ impl From<StoreError> for Halt {
 
 impl From<WriteError> for Halt {
     fn from(error: WriteError) -> Self {
-        // Whatever became of an append, the versions that it expects keep it from being done twice.
+        // The versions that an append expects keep it from being done twice, whatever became of it.
         if error.is_retryable() || matches!(error, WriteError::Indeterminate { .. }) {
             Self::Later(chain(&error).into())
         } else {
@@ -64,7 +46,7 @@ impl From<UnreadableStep> for Halt {
 /// An instance whose first pending command is to be executed.
 pub(super) struct Answering<P> {
     pub(super) runtime: Runtime,
-    pub(super) last: Arc<Last<P>>,
+    pub(super) last: Last<P>,
 }
 
 /// Executes the first pending command, which is a `C`. `None` if the instance has moved meanwhile.

@@ -1,4 +1,4 @@
-//! What a process manager hears besides events: the answers to its commands, and its timers.
+//! The inputs of a process manager besides events: the answers to its commands, and its timers.
 
 use std::fmt;
 

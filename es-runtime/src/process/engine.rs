@@ -5,20 +5,22 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 
 use super::ProcessManager;
-use super::answer::{Answering, Halt};
+use super::answer::Answering;
 use super::heard::Heard;
 use super::index::Index;
+use super::react::Origin;
 use super::reactions::Reactions;
-use super::step::{Brief, Last, Next};
+use super::step::{Brief, Last, Next, Pending};
 use crate::runtime::{Runtime, WeakRuntime};
 use crate::store::{EventStore, ReadStream};
+use crate::subscription::Halt;
 use crate::subscription::SubscriptionError;
-use crate::{AppendId, RecordedEvent, StreamId, UnreadableEvent};
+use crate::{AppendId, RecordedEvent, StoreError, StreamId, UnreadableEvent};
 
 /// The instances of a process manager that are worked on side by side.
 pub(crate) const AT_ONCE: u16 = 64;
 
-/// What an event of the log means for one instance.
+/// An event of the log as it concerns one instance.
 pub(crate) struct Item<P> {
     /// The instance's id as text.
     pub(crate) key: String,
@@ -58,7 +60,7 @@ pub(crate) fn read<P: ProcessManager>(
     Ok(heard.map(item).collect())
 }
 
-/// What works on the instances of `P`.
+/// Works on the instances of `P`.
 pub(crate) struct Engine<P: ProcessManager> {
     pub(crate) reactions: Arc<Reactions<P>>,
     pub(crate) runtime: WeakRuntime,
@@ -73,7 +75,7 @@ impl<P: ProcessManager> Engine<P> {
         };
         if let What::Step(step) = &item.what {
             self.index.note(step).await?;
-            if !step.has_pending {
+            if !step.has_work {
                 return Ok(());
             }
         }
@@ -88,40 +90,58 @@ impl<P: ProcessManager> Engine<P> {
                 None => load(&**runtime.store(), &stream).await?,
             };
         }
-        self.send(&runtime, last).await
-    }
-
-    /// Has the commands of the instance executed, and those that the answers lead to, until none is left.
-    async fn send(&self, runtime: &Runtime, mut last: Last<P>) -> Result<(), Halt> {
-        while let Some(pending) = last.pending.first() {
-            let Some(on) = self.reactions.command(pending.to.category(), &pending.command) else {
-                return Err(Halt::Never(format!(
-                    "step {} of `{}` has stored the command `{}` to `{}`, and process manager `{}` of this build hears of no such \
-                     command: run a build that does",
-                    pending.step,
-                    last.stream,
-                    pending.command,
-                    pending.to,
-                    P::NAME
-                )));
-            };
-            let answering = Answering {
-                runtime: runtime.clone(),
-                last: Arc::new(last.clone()),
-            };
-            last = match (on.execute)(answering).await? {
-                Some(last) => last,
-                None => load(&**runtime.store(), &last.stream).await?,
-            };
+        while let Some(next) = self.next(&runtime, last).await? {
+            last = next;
         }
         Ok(())
     }
+
+    /// Has the instance hear the timer that has elapsed first, or else has its first command executed. `None` if nothing is left to do.
+    async fn next(&self, runtime: &Runtime, last: Last<P>) -> Result<Option<Last<P>>, Halt> {
+        let stream = last.stream.clone();
+        let next = if let Some(place) = last.elapsed() {
+            let origin = Origin {
+                causation: last.id,
+                metadata: last.metadata.clone(),
+            };
+            append(runtime, self.reactions.due(&last, place, &origin)?).await?
+        } else if let Some(pending) = last.pending.first() {
+            let Some(on) = self.reactions.command(pending.to.category(), &pending.command) else {
+                return Err(unheard(&last, pending));
+            };
+            let runtime = runtime.clone();
+            (on.execute)(Answering { runtime, last }).await?
+        } else {
+            return Ok(None);
+        };
+        match next {
+            Some(next) => Ok(Some(next)),
+            None => load(&**runtime.store(), &stream).await.map(Some),
+        }
+    }
+}
+
+fn unheard<P: ProcessManager>(last: &Last<P>, pending: &Pending) -> Halt {
+    Halt::Never(format!(
+        "step {} of `{}` has stored the command `{}` to `{}`, and process manager `{}` of this build hears of no such command: run a \
+         build that does",
+        pending.step,
+        last.stream,
+        pending.command,
+        pending.to,
+        P::NAME
+    ))
+}
+
+/// The last step of an instance.
+pub(crate) async fn newest(store: &dyn EventStore, stream: &StreamId) -> Result<Option<RecordedEvent>, StoreError> {
+    let newest = ReadStream::new(stream.clone()).backwards().limit(1);
+    store.read_stream(newest).try_next().await
 }
 
 /// The instance as its last step leaves it.
 pub(crate) async fn load<P: ProcessManager>(store: &dyn EventStore, stream: &StreamId) -> Result<Last<P>, Halt> {
-    let newest = ReadStream::new(stream.clone()).backwards().limit(1);
-    match store.read_stream(newest).try_next().await? {
+    match newest(store, stream).await? {
         None => Ok(Last::none(stream.clone())),
         Some(step) => Last::read(&step).map_err(|error| {
             let (name, version) = (&step.name, step.version);

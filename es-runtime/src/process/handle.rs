@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::answer::Halt;
 use super::engine::{append, load};
 use super::index::Index;
 use super::instance::{Instance, InstanceStatus, PendingCommand, ProcessError, SetTimer, Step};
@@ -15,7 +14,7 @@ use crate::consumer::{ControlError, all_parked};
 use crate::error::chain;
 use crate::runtime::{Results, Runtime};
 use crate::store::{Parked, ReadStream};
-use crate::subscription::SubscriptionHandle;
+use crate::subscription::{Halt, Kind, SubscriptionHandle};
 use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 
 /// A handle to look at the instances of a process manager, and to operate them:
@@ -24,7 +23,7 @@ use crate::{StoreError, StoreErrorKind, Stored, StreamId, Timestamp, Version};
 pub struct ProcessManagerHandle<'a, P: ProcessManager> {
     runtime: &'a Runtime,
     reactions: Arc<Reactions<P>>,
-    /// `None` once the runtime was shut down.
+    /// `None` if the runtime does not run it: it was only [opened](crate::Builder::open), or has been shut down.
     subscription: Option<SubscriptionHandle>,
 }
 
@@ -100,32 +99,58 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
     }
 
     /// Ends the instance, whatever it waits for: its timers and the commands that are not executed are given up, and what it has parked
-    /// is skipped. The reason is stored with its last step.
+    /// is skipped, also if it could not begin. The reason is stored with its last step.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ProcessError::NotFound) if it does not run.
+    /// [`NotFound`](ProcessError::NotFound) if it does not run, and has parked nothing; [`Order`](ProcessError::Order) if another process
+    /// runs the process manager, so that what is parked is not skipped: the instance has ended then, and the same again skips it.
     pub async fn end(&self, id: P::Id, reason: impl Into<String>) -> Result<(), ProcessError> {
         let (id, reason) = (id.to_string(), reason.into());
-        loop {
+        let ran = loop {
             let last = self.load(&id).await?;
             if last.state.is_none() {
-                return Err(ProcessError::NotFound { process: P::NAME, id });
+                break false;
             }
             let ended = append(self.runtime, last.ended(reason.clone())).await;
             if ended.map_err(|halt| halted::<P>(&id, halt))?.is_some() {
-                break;
+                break true;
             }
+        };
+        let mut parked = self.parked().await?;
+        parked.retain(|(key, _)| *key == id);
+        if !ran && parked.is_empty() {
+            return Err(ProcessError::NotFound { process: P::NAME, id });
         }
-        let parked = self.parked().await?;
-        for (_, parked) in parked.into_iter().filter(|(key, _)| *key == id) {
+        for (_, parked) in parked {
             self.subscription()?.skip(parked.position, reason.as_str()).await?;
         }
         Ok(())
     }
 
+    /// Makes the inputs of this build all that are to be heard from now on: after it has replaced one that hears more, as when an `#[on]`
+    /// method was removed or an older build comes back. Until then it stands aside, as [`Status::Outdated`](crate::projection::Status)
+    /// says in [`Runtime::health`](crate::Runtime::health); then it goes on within a minute.
+    ///
+    /// Events that only the other build hears are passed over then: stop its processes first.
+    pub async fn accept_fewer(&self) -> Result<(), ProcessError> {
+        if let Some(states) = self.runtime.all_states() {
+            let reader = Kind::Process.reader(P::NAME);
+            self.reactions.inputs(&states, &reader).accept_fewer().await?;
+        }
+        Ok(())
+    }
+
     fn subscription(&self) -> Result<&SubscriptionHandle, ControlError> {
-        self.subscription.as_ref().ok_or(ControlError::ShutDown)
+        self.subscription.as_ref().ok_or_else(|| {
+            if self.runtime.is_shut_down() {
+                ControlError::ShutDown
+            } else {
+                ControlError::Elsewhere {
+                    reader: P::NAME.to_owned(),
+                }
+            }
+        })
     }
 
     async fn load(&self, id: &str) -> Result<Last<P>, ProcessError> {
@@ -135,14 +160,11 @@ impl<'a, P: ProcessManager> ProcessManagerHandle<'a, P> {
 
     /// The parked events in order, each with the instance that is parked with it.
     async fn parked(&self) -> Result<Vec<(String, Parked)>, ProcessError> {
-        let Some(subscription) = &self.subscription else {
-            return Ok(Vec::new());
-        };
         let Some(cursors) = self.runtime.cursors() else {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for parked in all_parked(&*subscription.store, &subscription.standing.reader).await? {
+        for parked in all_parked(&*cursors.store, &Kind::Process.reader(P::NAME)).await? {
             let event = cursors.parked_event_at(parked.position).await?;
             let is_step = event.stream.category() == <P as Stored>::NAME;
             let inputs = if is_step {
@@ -220,7 +242,7 @@ impl<'h, P: ProcessManager> IntoFuture for ListInstances<'h, '_, P> {
         let Self { handle, stuck_for } = self;
         Box::pin(async move {
             let runtime = handle.runtime;
-            let index = Index::new(P::NAME, runtime.own_states());
+            let index = Index::new(P::NAME, runtime.all_states());
             let running = index
                 .running(&**runtime.store())
                 .await

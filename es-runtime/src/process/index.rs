@@ -11,21 +11,29 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::answer::Halt;
+use super::engine::newest;
 use super::step::Brief;
 use crate::error::chain;
 use crate::store::{
-    Change, Demand, EventStore, ListStreams, Purge, RESERVED, ReadStream, SaveError, StateChange, StateKey, StateStore,
+    Change, Demand, EventStore, ListStreams, OwnState, Purge, RESERVED, SaveError, StateChange, StateKey, StateStore,
 };
+use crate::subscription::Halt;
 use crate::{StoreError, Timestamp, Version};
 
 /// The running instances of a process manager.
 pub(crate) struct Index {
     process: &'static str,
     namespace: String,
-    /// `None` if nothing keeps states: then it is made anew from the last step of each stream.
-    states: Option<Arc<dyn StateStore>>,
+    /// `None` if nothing keeps states: then it is made again from the last step of each stream.
+    kept: Option<InStates>,
     known: Mutex<Known>,
+}
+
+/// The index as it is kept among the states.
+struct InStates {
+    states: Arc<dyn StateStore>,
+    /// Says that all instances are there. It is lost with them, where the states are a store of their own.
+    is_complete: OwnState<bool>,
 }
 
 #[derive(Default)]
@@ -57,7 +65,10 @@ impl Index {
         Self {
             process,
             namespace: format!("{RESERVED}/process/{process}"),
-            states,
+            kept: states.map(|states| InStates {
+                is_complete: OwnState::new(&states, "process", process),
+                states,
+            }),
             known: Mutex::default(),
         }
     }
@@ -78,27 +89,31 @@ impl Index {
             }
             before
         };
-        if let Some(states) = &self.states {
+        if let Some(InStates { states, .. }) = &self.kept {
             let (change, payload) = match (step.is_running, before) {
                 (false, _) => (Change::Delete, None),
                 (true, None) => (Change::Create, Some(kept(step))),
                 (true, Some(_)) => (Change::Update, Some(kept(step))),
             };
-            let change = StateChange {
-                key: StateKey::new(self.namespace.as_str(), Self::KIND, step.key.as_str()),
-                sequence: step.version.0,
-                change,
-                shape: 1,
-                payload,
-            };
+            let change = self.change(step, change, payload);
             states.save(vec![change], Demand::Newer).await.map_err(unsaved)?;
         }
         self.saw(step);
         Ok(())
     }
 
+    fn change(&self, step: &Brief, change: Change, payload: Option<Bytes>) -> StateChange {
+        StateChange {
+            key: StateKey::new(self.namespace.as_str(), Self::KIND, step.key.as_str()),
+            sequence: step.version.0,
+            change,
+            shape: 1,
+            payload,
+        }
+    }
+
     /// Takes note of a step in memory alone.
-    pub(crate) fn saw(&self, step: &Brief) {
+    fn saw(&self, step: &Brief) {
         let Known { instances, due, epoch } = &mut *self.known();
         if instances
             .get(&step.key)
@@ -113,7 +128,7 @@ impl Index {
             is_running,
             due: at,
         };
-        // What has ended is remembered only until all of it was read: an older step may be read then.
+        // An ended instance is remembered only until all of it was read: an older step may be read then.
         let before = if is_running || epoch.is_none() {
             instances.insert(step.key.clone(), entry)
         } else {
@@ -136,8 +151,10 @@ impl Index {
             }
             *known = Known::default();
         }
-        for step in self.running(log).await? {
-            self.saw(&step);
+        let running = self.running(log).await?;
+        self.complete(&running).await?;
+        for step in &running {
+            self.saw(step);
         }
         let mut known = self.known();
         known.instances.retain(|_, entry| entry.is_running);
@@ -145,20 +162,48 @@ impl Index {
         Ok(())
     }
 
-    /// The instances that run, as they are kept, in no order.
-    pub(crate) async fn running(&self, log: &dyn EventStore) -> Result<Vec<Brief>, Halt> {
-        let mut running = Vec::new();
-        let Some(states) = &self.states else {
-            let mut streams = log.streams(ListStreams::new(self.process));
-            while let Some(info) = streams.try_next().await? {
-                let newest = ReadStream::new(info.stream).backwards().limit(1);
-                if let Some(step) = log.read_stream(newest).try_next().await? {
-                    running.push(Brief::read(&step)?);
-                }
-            }
-            running.retain(|step| step.is_running);
-            return Ok(running);
+    /// Keeps these instances, which were found in their streams, unless that is done.
+    async fn complete(&self, running: &[Brief]) -> Result<(), Halt> {
+        let Some(InStates { states, is_complete }) = &self.kept else {
+            return Ok(());
         };
+        let before = is_complete.get().await?;
+        if before.value.is_some() {
+            return Ok(());
+        }
+        for steps in running.chunks(StateChange::MOST_CHANGES) {
+            let changes = steps
+                .iter()
+                .map(|step| self.change(step, Change::Create, Some(kept(step))));
+            states.save(changes.collect(), Demand::Newer).await.map_err(unsaved)?;
+        }
+        // Another process may have done it too.
+        is_complete.save(&before, Some(&true)).await?;
+        Ok(())
+    }
+
+    /// The instances that run, in no order: as they are kept, or else from their streams.
+    pub(crate) async fn running(&self, log: &dyn EventStore) -> Result<Vec<Brief>, Halt> {
+        match &self.kept {
+            Some(kept) if kept.is_complete.get().await?.value.is_some() => self.running_in(&*kept.states).await,
+            _ => self.running_by_streams(log).await,
+        }
+    }
+
+    async fn running_by_streams(&self, log: &dyn EventStore) -> Result<Vec<Brief>, Halt> {
+        let mut running = Vec::new();
+        let mut streams = log.streams(ListStreams::new(self.process));
+        while let Some(info) = streams.try_next().await? {
+            if let Some(step) = newest(log, &info.stream).await? {
+                running.push(Brief::read(&step)?);
+            }
+        }
+        running.retain(|step| step.is_running);
+        Ok(running)
+    }
+
+    async fn running_in(&self, states: &dyn StateStore) -> Result<Vec<Brief>, Halt> {
+        let mut running = Vec::new();
         let mut newest: HashMap<String, StateChange> = HashMap::new();
         let mut changes = states.load(&self.namespace);
         while let Some(change) = changes.next().await.transpose()? {
@@ -175,7 +220,7 @@ impl Index {
                 key,
                 version: Version(change.sequence),
                 is_running: true,
-                has_pending: false,
+                has_work: false,
                 due: kept.due,
             });
         }
@@ -184,7 +229,7 @@ impl Index {
 
     /// Removes what the store remembers of instances that ended so long ago that none of their steps comes through the log again.
     pub(crate) async fn forget_ended(&self, before: Timestamp) -> Result<(), Halt> {
-        if let Some(states) = &self.states {
+        if let Some(InStates { states, .. }) = &self.kept {
             states.purge(Purge::tombstones(self.namespace.as_str(), before)).await?;
         }
         Ok(())

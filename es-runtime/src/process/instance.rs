@@ -1,4 +1,4 @@
-//! What is shown of an instance, and why it is not.
+//! An instance as users see it, and the errors of its handle.
 
 use super::{Cause, ProcessState};
 use crate::consumer::ControlError;
@@ -8,7 +8,7 @@ use crate::{Position, StoreError, StreamId, Timestamp, Version};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Instance<P: ProcessState> {
-    /// What identifies it.
+    /// The id.
     pub id: P::Id,
     /// Its state; `None` if it has ended.
     pub state: Option<P>,
@@ -70,7 +70,7 @@ pub struct Step<P> {
     pub version: Version,
     /// The time at which it was recorded.
     pub recorded_at: Timestamp,
-    /// What it reacts to.
+    /// The input that it reacts to.
     pub cause: Cause,
     /// The state after it; `None` if the instance has ended.
     pub state: Option<P>,

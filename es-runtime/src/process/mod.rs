@@ -2,6 +2,7 @@
 
 mod answer;
 mod answers;
+mod any;
 mod engine;
 mod handle;
 mod heard;
@@ -16,6 +17,7 @@ mod timers;
 mod todo;
 
 pub use answers::{AnyFailed, Done, Due, Failed, Why};
+pub use any::{AnyProcess, AnyProcessManager, AnyProcessStep};
 pub use handle::{ListInstances, ProcessManagerHandle};
 pub use instance::{Instance, InstanceStatus, PendingCommand, ProcessError, SetTimer, Step};
 pub use manager::{
@@ -25,7 +27,6 @@ pub use reactions::Reactions;
 pub use step::Cause;
 pub use todo::Todo;
 
-pub(crate) use answer::Halt;
 pub(crate) use heard::Heard;
 pub(crate) use plan::{Plan, Registered};
 pub(crate) use react::{Origin, Unfit};

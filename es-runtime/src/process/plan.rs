@@ -1,21 +1,21 @@
-//! What a builder knows of its process managers, and how they are started.
+//! The process managers of a builder, and their start.
 
 use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
+use super::any::{Erased, Of};
 use super::engine::{AT_ONCE, Engine, Item, read};
 use super::index::Index;
 use super::reactions::Reactions;
 use super::timers;
 use super::{Beginning, ProcessManager};
 use crate::runtime::Runtime;
-use crate::subscription::{Reading, SubscriptionError};
+use crate::subscription::{Kind, Reading, SubscriptionError};
 
 /// A process manager that a runtime is to run.
 pub(crate) struct Plan {
-    pub(crate) name: &'static str,
     pub(crate) registered: Registered,
     /// The aggregates of which it hears, or to which it sends.
     pub(crate) aggregates: Vec<&'static str>,
@@ -29,8 +29,9 @@ impl Plan {
     pub(crate) fn of<P: ProcessManager>(beginning: Beginning) -> Self {
         let reactions = Arc::new(Reactions::<P>::of());
         Self {
-            name: P::NAME,
             registered: Registered {
+                name: P::NAME,
+                any: Of::<P>::erased(),
                 process: TypeId::of::<P>(),
                 reactions: Arc::clone(&reactions) as Arc<dyn Any + Send + Sync>,
             },
@@ -47,6 +48,8 @@ impl Plan {
 /// A process manager of a runtime.
 #[derive(Clone)]
 pub(crate) struct Registered {
+    pub(crate) name: &'static str,
+    pub(super) any: &'static dyn Erased,
     process: TypeId,
     reactions: Arc<dyn Any + Send + Sync>,
 }
@@ -67,12 +70,14 @@ async fn run<P: ProcessManager>(
     let engine = Arc::new(Engine {
         reactions: Arc::clone(&reactions),
         runtime: runtime.downgrade(),
-        index: Index::new(P::NAME, runtime.own_states()),
+        index: Index::new(P::NAME, runtime.all_states()),
     });
+    let reader = Kind::Process.reader(P::NAME);
+    let inputs = runtime.all_states().map(|states| reactions.inputs(&states, &reader));
     let timing = Arc::clone(&engine);
     let reading = Reading::new(reactions.filter(), move |event| read(&reactions, &event));
     let handled = runtime
-        .follow_for_process(P::NAME, reading, beginning)
+        .follow(Kind::Process, P::NAME.to_owned(), reading, Some(beginning))
         .handle(move |item: Item<P>| {
             let engine = Arc::clone(&engine);
             async move { engine.handle(&item).await }
@@ -81,6 +86,7 @@ async fn run<P: ProcessManager>(
         .by(|item| item.key.clone())
         .at_once(AT_ONCE)
         .park()
+        .hearing(inputs)
         .start_beside(move |standing| Box::pin(timers::run(timing, standing)))
         .await?;
     Ok(())

@@ -39,7 +39,7 @@ pub(crate) enum Unfit {
     Encode(#[from] EncodeError),
 }
 
-/// What an event did to an instance.
+/// The effect of an event on an instance.
 pub(crate) enum Reacted<P> {
     /// There is no instance, and the event does not begin one.
     Ignored,
@@ -55,7 +55,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    fn metadata(&self) -> Metadata {
+    pub(crate) fn metadata(&self) -> Metadata {
         let mut metadata = Metadata::EMPTY;
         metadata.set_causation_id(self.causation.to_string());
         let carried = self.metadata.correlation_id().map(ToOwned::to_owned);

@@ -1,20 +1,21 @@
-//! What a process manager reacts to, as data.
+//! The reactions of a process manager, as data.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 
-use super::answer::{self, Answering, Halt};
+use super::answer::{self, Answering};
 use super::react::{Reacted, Unfit};
 use super::step::Last;
 use super::{Done, Due, HearsFailure, HearsTimer, ProcessManager, ProcessState, Sendable, TimerValue, Todo};
-use crate::store::{CategoryFilter, EventFilter};
-use crate::subscription::{SubscriptionError, decode};
+use crate::consumer::Inputs;
+use crate::store::{CategoryFilter, EventFilter, StateStore};
+use crate::subscription::{Halt, SubscriptionError, decode_as, meta_of};
 use crate::{
-    Aggregate, BelongsToOneAggregate, DecodeError, Event, EventEnum as _, EventInfo, EventOf, EventSourced, Meta,
-    RecordedEvent, Timestamp,
+    Aggregate, BelongsToOneAggregate, DecodeError, Event, EventOf, EventSourced, Meta, RecordedEvent, Timestamp,
 };
 
 /// The aggregate of event `E`.
@@ -52,6 +53,8 @@ type ReadEvent<P> = dyn Fn(&RecordedEvent) -> Result<Vec<Input<P>>, Subscription
 struct OnEvent<P> {
     category: &'static str,
     name: &'static str,
+    /// Its earlier names.
+    aliases: &'static [&'static str],
     read: Arc<ReadEvent<P>>,
 }
 
@@ -191,13 +194,9 @@ impl<P: ProcessManager> Reactions<P> {
         E: Event + BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<AggregateOf<E>>,
     {
         let read = move |stored: &RecordedEvent| -> Result<Vec<Input<P>>, SubscriptionError> {
-            if !may_be::<E>(&stored.name) {
-                return Ok(Vec::new());
-            }
             let mut inputs = Vec::new();
-            for (place, event) in decode::<AggregateOf<E>>(stored)?.into_iter().enumerate() {
-                let Some(event) = E::from_event(event) else { continue };
-                let meta = Meta::of(stored).ok_or_else(|| unreadable_id(stored))?;
+            for (place, event) in decode_as::<E>(stored)? {
+                let meta = meta_of::<AggregateOf<E>>(stored)?;
                 let key = key(&event, &meta).to_string();
                 let react = react.clone();
                 let react = move |state, todo: &mut Todo<P>| react(state, event.clone(), &meta, todo);
@@ -212,6 +211,7 @@ impl<P: ProcessManager> Reactions<P> {
         self.events.push(OnEvent {
             category: <AggregateOf<E> as Aggregate>::NAME,
             name: E::NAME,
+            aliases: E::ALIASES,
             read: Arc::new(read),
         });
     }
@@ -228,6 +228,21 @@ impl<P: ProcessManager> Reactions<P> {
             names: None,
         });
         EventFilter::Categories(all.collect())
+    }
+
+    /// Its inputs, and which builds may not be without, for those that keep builds apart: the events that it hears, and the versions of
+    /// its state.
+    pub(crate) fn inputs(&self, states: &Arc<dyn StateStore>, reader: &str) -> Inputs {
+        let of_events = |names: fn(&OnEvent<P>) -> Vec<&'static str>| {
+            let named = move |on: &OnEvent<P>| {
+                let input = |name| format!("event `{}/{name}`", on.category);
+                names(on).into_iter().map(input).collect::<Vec<_>>()
+            };
+            self.events.iter().flat_map(named).collect::<BTreeSet<_>>()
+        };
+        let mut own = of_events(|on| vec![on.name]);
+        own.extend((1..=P::SHAPE_VERSION).map(|version| format!("version {version} of the state")));
+        Inputs::new(states, reader, own, of_events(|on| on.aliases.to_vec()))
     }
 
     /// The names of aggregates that it knows: none of them may be its own.
@@ -263,21 +278,6 @@ impl<P: ProcessManager> Reactions<P> {
             .downcast_ref::<DoneFn<P, C>>()
             .copied()
     }
-}
-
-/// Returns whether an event that is stored under this name may be read as an `E`, or is not known at all.
-fn may_be<E>(name: &str) -> bool
-where
-    E: Event + BelongsToOneAggregate<Aggregate: EventSourced>,
-{
-    let is_named = |info: &&EventInfo| info.name == name || info.aliases.contains(&name);
-    let known = <AggregateOf<E> as EventSourced>::Event::EVENTS.iter().find(is_named);
-    known.is_none_or(|info| info.retired || info.name == E::NAME)
-}
-
-fn unreadable_id(event: &RecordedEvent) -> SubscriptionError {
-    let message = format!("the id of stream `{}` cannot be read", event.stream);
-    crate::StoreError::new(crate::StoreErrorKind::Corrupt, message).into()
 }
 
 impl<P: ProcessManager> fmt::Debug for Reactions<P> {

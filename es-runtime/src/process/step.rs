@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ProcessManager;
+use super::react::Origin;
 use super::todo::raw;
 use crate::store::StreamAppend;
 use crate::{
@@ -24,7 +25,8 @@ const SHAPE: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredStep {
     cause: Cause,
-    /// `None` once the instance has ended.
+    /// Missing once the instance has ended: the state of a unit struct is `null`.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     state: Option<Box<RawValue>>,
     /// The version of the state's shape.
     shape: u32,
@@ -33,6 +35,10 @@ struct StoredStep {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     timers: Vec<Timer>,
     seen: Position,
+}
+
+fn present<'de, D: serde::Deserializer<'de>>(state: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::deserialize(state).map(Some)
 }
 
 /// Why a step was made.
@@ -58,6 +64,8 @@ pub enum Cause {
         /// Why the command changed nothing, in words; `None` if it was executed.
         failed: Option<String>,
     },
+    /// Timers are due, which the next steps hear.
+    Elapsed,
     /// A timer.
     Due {
         /// The timer's name.
@@ -106,6 +114,8 @@ pub(crate) enum When {
     /// So many milliseconds after its step was recorded: the store's clock is not known before.
     After(u64),
     At(Timestamp),
+    /// It was due then, and is to be heard.
+    Elapsed(Timestamp),
 }
 
 impl When {
@@ -113,10 +123,23 @@ impl When {
         Self::After(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// Returns whether it is to be heard.
+    pub(crate) fn is_elapsed(self) -> bool {
+        matches!(self, Self::Elapsed(_))
+    }
+
+    /// The same with a time in the place of a span that began at this one.
+    fn resolved(self, recorded_at: Timestamp) -> Self {
+        match self {
+            Self::After(_) => Self::At(self.from(recorded_at)),
+            Self::At(_) | Self::Elapsed(_) => self,
+        }
+    }
+
     /// Resolves it for a timer of a step that was recorded at this time.
     pub(crate) fn from(self, recorded_at: Timestamp) -> Timestamp {
         match self {
-            Self::At(at) => at,
+            Self::At(at) | Self::Elapsed(at) => at,
             Self::After(millis) => {
                 let micros = i64::try_from(millis.saturating_mul(1_000)).unwrap_or(i64::MAX);
                 let at = recorded_at.as_micros().saturating_add(micros);
@@ -147,7 +170,17 @@ pub(crate) struct Last<P> {
     pub(crate) since: Timestamp,
 }
 
-/// What cannot be read of a step.
+impl<P> Last<P> {
+    /// The place of the timer that has elapsed first, if one has.
+    pub(crate) fn elapsed(&self) -> Option<usize> {
+        let timers = self.timers.iter().enumerate();
+        let elapsed = timers.filter(|(_, timer)| timer.when.is_elapsed());
+        let first = elapsed.min_by_key(|(place, timer)| (timer.when.from(self.since), *place));
+        first.map(|(place, _)| place)
+    }
+}
+
+/// The part of a step that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnreadableStep {
     /// It is not of the engine's shape.
@@ -163,7 +196,7 @@ pub(crate) enum UnreadableStep {
     },
 }
 
-/// What has to be known of a step without its state.
+/// A step without its state, as far as it has to be known then.
 #[derive(Debug, Clone)]
 pub(crate) struct Brief {
     /// The instance's id as text.
@@ -171,9 +204,9 @@ pub(crate) struct Brief {
     pub(crate) version: Version,
     /// False once the instance has ended.
     pub(crate) is_running: bool,
-    /// True if there are commands that are not answered.
-    pub(crate) has_pending: bool,
-    /// The time for which the first timer is set.
+    /// True if there are commands that are not answered, or timers that are to be heard.
+    pub(crate) has_work: bool,
+    /// The time for which the first timer is set that has not elapsed.
     pub(crate) due: Option<Timestamp>,
 }
 
@@ -184,29 +217,64 @@ impl Brief {
             key: step.stream.id().to_owned(),
             version: step.version,
             is_running: stored.state.is_some(),
-            has_pending: !stored.pending.is_empty(),
+            has_work: has_work(&stored.pending, &stored.timers),
             due: first_due(&stored.timers, step.recorded_at),
         })
     }
 
-    pub(crate) fn of<P>(last: &Last<P>) -> Self {
-        Self {
-            key: last.stream.id().to_owned(),
-            version: last.version,
-            is_running: last.state.is_some(),
-            has_pending: !last.pending.is_empty(),
-            due: first_due(&last.timers, last.since),
-        }
-    }
-
-    /// Whether it runs, and when its first timer is due.
+    /// Returns whether it runs, and the time at which its first timer is due.
     pub(crate) fn stands(&self) -> (bool, Option<Timestamp>) {
         (self.is_running, self.due)
     }
 }
 
 fn first_due(timers: &[Timer], recorded_at: Timestamp) -> Option<Timestamp> {
-    timers.iter().map(|timer| timer.when.from(recorded_at)).min()
+    let set = timers.iter().filter(|timer| !timer.when.is_elapsed());
+    set.map(|timer| timer.when.from(recorded_at)).min()
+}
+
+fn has_work(pending: &[Pending], timers: &[Timer]) -> bool {
+    !pending.is_empty() || timers.iter().any(|timer| timer.when.is_elapsed())
+}
+
+/// The step behind this one in which the timers that are due by now elapse; `None` if none is. No code of the user runs here: the state
+/// stays as it is stored.
+pub(crate) fn elapse(
+    step: &RecordedEvent,
+    now: Timestamp,
+    id: EventId,
+) -> Result<Option<StreamAppend>, UnreadableStep> {
+    let mut stored = read(step)?;
+    let mut is_due = false;
+    for timer in &mut stored.timers {
+        timer.when = match timer.when.resolved(step.recorded_at) {
+            When::At(at) if at <= now => {
+                is_due = true;
+                When::Elapsed(at)
+            }
+            when => when,
+        };
+    }
+    if !is_due {
+        return Ok(None);
+    }
+    stored.cause = Cause::Elapsed;
+    let origin = Origin {
+        causation: step.id,
+        metadata: step.metadata.clone(),
+    };
+    Ok(Some(StreamAppend {
+        stream: step.stream.clone(),
+        expected: ExpectedVersion::Exact(step.version),
+        last: Some(step.id),
+        events: vec![NewEvent {
+            id,
+            name: STEP.into(),
+            shape_version: SHAPE,
+            payload: Bytes::from(serde_json::to_vec(&stored)?),
+            metadata: origin.metadata(),
+        }],
+    }))
 }
 
 fn read(step: &RecordedEvent) -> Result<StoredStep, UnreadableStep> {
@@ -249,7 +317,7 @@ impl<P: ProcessManager> Last<P> {
         };
         let mut timers = stored.timers;
         for timer in &mut timers {
-            timer.when = When::At(timer.when.from(step.recorded_at));
+            timer.when = timer.when.resolved(step.recorded_at);
         }
         Ok(Self {
             stream: step.stream.clone(),
@@ -273,7 +341,7 @@ pub(crate) struct Next<P> {
 }
 
 impl<P: ProcessManager> Next<P> {
-    /// What is appended to the stream of the instance, where its last step must be the one that this one follows.
+    /// The append to the stream of the instance, where its last step must be the one that this one follows.
     pub(crate) fn part(&mut self, id: EventId) -> Result<StreamAppend, EncodeError> {
         let (before, last) = (Version(self.last.version.0 - 1), self.last.id);
         Ok(StreamAppend {
@@ -320,7 +388,7 @@ impl<P: ProcessManager> Next<P> {
     /// The instance after the step was recorded.
     pub(crate) fn stored(mut self, recorded_at: Timestamp) -> Last<P> {
         for timer in &mut self.last.timers {
-            timer.when = When::At(timer.when.from(recorded_at));
+            timer.when = timer.when.resolved(recorded_at);
         }
         self.last.since = recorded_at;
         self.last

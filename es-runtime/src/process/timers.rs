@@ -1,7 +1,6 @@
-//! Has instances hear their timers when these are due, by the store's clock.
+//! Has timers elapse when they are due, by the store's clock.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +8,12 @@ use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::ProcessManager;
-use super::answer::Halt;
-use super::engine::{Engine, append, load};
-use super::react::Origin;
-use super::step::{Brief, Last};
-use crate::consumer::text_of;
+use super::engine::{Engine, newest};
+use super::step::{Brief, elapse};
 use crate::projection::Status;
+use crate::subscription::Halt;
 use crate::subscription::Standing;
-use crate::{StoreError, StreamId, Timestamp};
+use crate::{AppendId, StoreError, StreamId, Timestamp};
 
 /// The longest time without a look at the store's clock, while a timer is set, and for the lease.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,22 +21,23 @@ const TICK: Duration = Duration::from_secs(1);
 /// The shortest one.
 const SHORTEST: Duration = Duration::from_millis(5);
 
-/// The instances whose timers are heard side by side, and those that are found at once.
+/// The instances whose timers elapse side by side, and those that are found at once.
 const AT_ONCE: usize = 64;
 const MOST: usize = 1_000;
 
-/// How often what the store remembers of ended instances is removed, and how long it is kept: longer than the log is behind.
+/// The time from one removal of ended instances from the index to the next, and the time for which it remembers them: longer than the
+/// log is behind.
 const TIDYING: Duration = Duration::from_secs(60 * 60);
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is known from one look to the next.
+/// The knowledge that is kept from one look to the next.
 #[derive(Default)]
 struct Memory {
     stuck: HashMap<String, Stuck>,
     tidied: Option<Instant>,
 }
 
-/// An instance that could not hear its timer.
+/// An instance whose last step could not be read or followed.
 struct Stuck {
     attempts: u32,
     again: Instant,
@@ -87,13 +85,13 @@ async fn turn<P: ProcessManager>(
     let mut due = engine.index.due(now, MOST + stuck.len());
     due.retain(|key| stuck.get(key).is_none_or(|stuck| stuck.again <= begun));
     let is_more = due.len() >= MOST;
-    let fired = stream::iter(due).map(|key| async {
-        let fired = engine.fire(&key, now).await;
-        (key, fired)
+    let elapsed = stream::iter(due).map(|key| async {
+        let elapsed = engine.elapse(&key, now).await;
+        (key, elapsed)
     });
-    let mut fired = fired.buffer_unordered(AT_ONCE);
-    while let Some((key, fired)) = fired.next().await {
-        match fired {
+    let mut elapsed = elapsed.buffer_unordered(AT_ONCE);
+    while let Some((key, elapsed)) = elapsed.next().await {
+        match elapsed {
             Ok(()) => drop(stuck.remove(&key)),
             Err(halt) => {
                 let before = stuck.get(&key).map_or(0, |stuck| stuck.attempts);
@@ -125,34 +123,20 @@ fn between(from: Timestamp, to: Timestamp) -> Duration {
 }
 
 impl<P: ProcessManager> Engine<P> {
-    /// Has the instance hear each of its timers that is due. The commands that it sends are executed when the step comes through
-    /// the log.
-    async fn fire(&self, key: &str, now: Timestamp) -> Result<(), Halt> {
+    /// Has the timers of the instance that are due elapse. They are heard when that step comes through the log: so a reaction that
+    /// fails is found, and parked, like any other.
+    async fn elapse(&self, key: &str, now: Timestamp) -> Result<(), Halt> {
         let Some(runtime) = self.runtime.upgrade() else {
             return Ok(());
         };
         let stream = StreamId::new(P::NAME, key);
-        let mut last: Last<P> = load(&**runtime.store(), &stream).await?;
-        while let Some(place) = first_due(&last, now) {
-            let origin = Origin {
-                causation: last.id,
-                metadata: last.metadata.clone(),
-            };
-            let step = catch_unwind(AssertUnwindSafe(|| self.reactions.due(&last, place, &origin)));
-            let step = step.map_err(|panic| Halt::Never(format!("a reaction panicked: {}", text_of(&*panic))))?;
-            last = match append(&runtime, step?).await? {
-                Some(last) => last,
-                None => load(&**runtime.store(), &stream).await?,
+        while let Some(step) = newest(&**runtime.store(), &stream).await? {
+            let id = AppendId::new();
+            match elapse(&step, now, id.event_id(0))? {
+                Some(part) => runtime.append_part(id, part).await?,
+                None => return self.index.note(&Brief::read(&step)?).await,
             };
         }
-        self.index.saw(&Brief::of(&last));
         Ok(())
     }
-}
-
-/// The timer that is due first, if one is.
-fn first_due<P>(last: &Last<P>, now: Timestamp) -> Option<usize> {
-    let timers = last.timers.iter().enumerate();
-    let due = timers.map(|(place, timer)| (timer.when.from(last.since), place));
-    due.min().filter(|(at, _)| *at <= now).map(|(_, place)| place)
 }

@@ -7,7 +7,7 @@ use crate::store::Differences;
 use crate::subscription::SubscriptionHealth;
 use crate::{Position, Timestamp};
 
-/// The status of a runtime's projections, subscriptions, process managers and snapshots:
+/// The status of a runtime's projections, subscriptions, process managers, publications and snapshots:
 /// [`Runtime::health`](crate::Runtime::health).
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -20,6 +20,9 @@ pub struct Health {
     pub subscriptions: Vec<SubscriptionHealth>,
     /// Every [process manager](crate::process) of this runtime, in the order in which they were given to its builder.
     pub process_managers: Vec<SubscriptionHealth>,
+    /// Every [publication](mod@crate::publication) of this runtime, in the order in which they were given to its builder, each named with its
+    /// version: `accounts@1`.
+    pub publications: Vec<SubscriptionHealth>,
     /// The [snapshots](crate::docs::snapshots) used, written and rejected.
     pub snapshots: SnapshotsHealth,
 }
@@ -160,6 +163,9 @@ pub enum Status {
     /// [`last_error`](ProjectionHealth::last_error) names it. Start a build that can apply it, or
     /// [`skip`](crate::ProjectionHandle::skip) the event.
     Held,
+    /// It stands aside for a newer build of a [process manager](crate::process#rolling-deploys), which hears more:
+    /// [`accept_fewer`](crate::process::ProcessManagerHandle::accept_fewer), if this build is to replace it.
+    Outdated,
     /// The store was restored to an earlier point than the rows: [`rebuild`](crate::ProjectionHandle::rebuild) it.
     Diverged,
     /// The runtime was shut down.
@@ -176,13 +182,14 @@ impl Status {
             Self::Stopped => 3,
             Self::Retrying => 4,
             Self::Held => 5,
-            Self::Diverged => 6,
+            Self::Outdated => 6,
+            Self::Diverged => 7,
         }
     }
 
     /// Whether it does not go on by itself.
     pub(crate) fn is_trouble(self) -> bool {
-        matches!(self, Self::Retrying | Self::Held | Self::Diverged)
+        matches!(self, Self::Retrying | Self::Held | Self::Outdated | Self::Diverged)
     }
 }
 

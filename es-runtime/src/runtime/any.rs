@@ -226,13 +226,13 @@ impl AnyEvent {
 pub struct AnyStep {
     /// The event as it is stored.
     pub stored: RecordedEvent,
-    /// What it is read as today: one event, as a rule.
+    /// The events that it is read as today: one, as a rule.
     pub events: Vec<AnyEvent>,
     /// The state after it; `None` if no event has created it yet.
     pub state: Option<AnyState>,
 }
 
-/// What an aggregate does, without its type.
+/// The abilities of an aggregate, without its type.
 pub(super) trait Erased: Send + Sync {
     fn info(&self) -> AggregateInfo;
     fn stream(&self, id: &str) -> Result<StreamId, Invalid>;

@@ -6,6 +6,7 @@ use super::event_check::Registered;
 use super::preload::{Preload, preload};
 use crate::process::{self, Beginning, ProcessManager};
 use crate::projection::{InStore, Plan, Project, RowProjection};
+use crate::publication::{self, Publication, Sink};
 use crate::store::{CursorStore, StateStore};
 use crate::{Clock, Commanded, EventSourced, EventStore, SystemClock};
 
@@ -25,6 +26,7 @@ pub struct Builder<S> {
     pub(super) build_rate: Option<u32>,
     pub(super) cursors: Option<Arc<dyn CursorStore>>,
     pub(super) processes: Vec<process::Plan>,
+    pub(super) publications: Vec<publication::Plan>,
 }
 
 impl<S: EventStore> Builder<S> {
@@ -43,6 +45,7 @@ impl<S: EventStore> Builder<S> {
             build_rate: None,
             cursors: None,
             processes: Vec::new(),
+            publications: Vec::new(),
         }
     }
 
@@ -149,9 +152,9 @@ impl<S: EventStore> Builder<S> {
     #[track_caller]
     pub fn process_manager<P: ProcessManager>(mut self, beginning: Beginning) -> Self {
         let plan = process::Plan::of::<P>(beginning);
-        let name = plan.name;
+        let name = plan.registered.name;
         assert!(
-            !self.processes.iter().any(|other| other.name == name),
+            !self.processes.iter().any(|other| other.registered.name == name),
             "two process managers are named `{name}`: give one of them another name"
         );
         let registered = self.aggregates.iter().map(|known| known.category);
@@ -163,6 +166,27 @@ impl<S: EventStore> Builder<S> {
              name"
         );
         self.processes.push(plan);
+        self
+    }
+
+    /// Runs publication `P` from [`start`](Self::start) on, which publishes to `sink`: in this process, unless another process on the
+    /// same store already runs it; then this one takes over when that one ends. It begins there when this version of it is started
+    /// for the first time, and goes on where it was from then on.
+    ///
+    /// # Panics
+    ///
+    /// If this version of another publication with its name was given before, or if `P` lists an event twice.
+    #[track_caller]
+    pub fn publication<P: Publication>(mut self, sink: impl Sink, beginning: Beginning) -> Self {
+        let plan = publication::Plan::of::<P>(Arc::new(sink), beginning);
+        let is_same = |other: &publication::Plan| (other.name, other.version) == (plan.name, plan.version);
+        assert!(
+            !self.publications.iter().any(is_same),
+            "two publications are named `{}` in version {}: give one of them another name",
+            plan.name,
+            plan.version
+        );
+        self.publications.push(plan);
         self
     }
 

@@ -66,6 +66,9 @@ pub struct ProjectionInfo {
     pub indexes: Vec<String>,
     /// True if this runtime runs it, or would if no other process did; false if it only [reads](super::Builder::reads) its rows.
     pub runs: bool,
+    /// True if its rows are [in memory](mod@crate::projection#rows-in-memory): each process that runs it has its own, and no other one can
+    /// see how far they are.
+    pub in_memory: bool,
 }
 
 impl ProjectionInfo {
@@ -77,6 +80,7 @@ impl ProjectionInfo {
             segments: standing.segment.of,
             indexes: standing.table.indexes.iter().map(ToString::to_string).collect(),
             runs: running.runs,
+            in_memory: standing.is_in_memory,
         }
     }
 }

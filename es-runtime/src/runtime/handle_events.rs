@@ -9,7 +9,7 @@ use futures_util::future::select;
 use tokio::sync::mpsc;
 
 use super::{Runtime, Subscribe};
-use crate::consumer::{AttemptLog, ENDED, Processor, Sequences, Waiter};
+use crate::consumer::{AttemptLog, ENDED, Inputs, Processor, Sequences, Waiter};
 use crate::projection::OnFailure;
 use crate::subscription::{
     By, Calls, Handler, InBatches, Kind, Manner, OneByOne, Standing, Stopped, SubscriptionError, SubscriptionHandle,
@@ -26,6 +26,7 @@ pub struct HandleEvents<'a, T, C = OneByOne> {
     at_once: usize,
     attempts: u32,
     poison: OnFailure,
+    inputs: Option<Inputs>,
     calls: PhantomData<C>,
 }
 
@@ -84,6 +85,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
             at_once: 1,
             attempts: 5,
             poison: OnFailure::Hold,
+            inputs: None,
             calls: PhantomData,
         }
     }
@@ -115,6 +117,12 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         self
     }
 
+    /// Has older builds, which hear less than these, stand aside.
+    pub(crate) fn hearing(mut self, inputs: Option<Inputs>) -> Self {
+        self.inputs = inputs;
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
@@ -131,6 +139,9 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
         more: impl FnOnce(Arc<Standing>) -> BoxFuture<'static, ()>,
     ) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
+        if let Some(inputs) = &self.inputs {
+            inputs.declare(&*cursor.cursors.store).await?;
+        }
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {
             store: Arc::clone(&cursor.cursors.store),
@@ -157,6 +168,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
                 poison: self.poison,
             },
             buffer: self.subscribe.buffer,
+            inputs: self.inputs.map(Arc::new),
             done: Position::ZERO,
             looked_at: Position::ZERO,
         };

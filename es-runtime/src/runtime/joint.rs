@@ -58,7 +58,7 @@ impl Joint {
         let (append, mut attempts) = (AppendId::new(), 1);
         loop {
             let decided = self.decide::<A, C, E>(&current, command, append);
-            // Whatever ends without an append is decided on the newest state.
+            // An error is decided on the newest state.
             if decided.is_err() && !fresh {
                 fresh = true;
                 if current.catch_up(&self.runtime, stream).await? {
@@ -86,7 +86,8 @@ impl Joint {
                 }
                 Err(AppendError::Conflict { stream, .. }) if stream == of_beside => return Err(NotJoint::Moved),
                 Err(AppendError::Conflict { actual, .. }) if inner.retry.allows_another(attempts) => {
-                    if actual < current.version {
+                    // The log was restored to an earlier point: what was folded is not in it, or not in that place.
+                    if actual <= current.version {
                         current = Current::default();
                     }
                 }
@@ -109,7 +110,7 @@ impl Joint {
         }
     }
 
-    /// What is to be stored of the aggregate, and the outcome.
+    /// Decides once. Returns what is to be stored of the aggregate, and the outcome.
     #[expect(clippy::type_complexity, reason = "a pair of two results that belong together")]
     fn decide<A: EventSourced, C: CommandOf<A>, E>(
         &self,
@@ -199,3 +200,6 @@ impl Runtime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::consumer::Cursors;
-use crate::process::{self, ProcessManager, ProcessManagerHandle};
+use crate::process::{self, AnyProcessManager, ProcessManager, ProcessManagerHandle};
 use crate::projection::Projections;
+use crate::publication::{self, Publication, PublicationHandle};
 use crate::store::{AppendRef, Appended, ListStreams, StateStore, Unreserved};
 use crate::subscription::{Kind, Subscriptions};
 use crate::{
@@ -134,6 +135,8 @@ struct Inner {
     projections: Projections,
     subscriptions: Subscriptions,
     processes: Vec<process::Registered>,
+    /// The names of the cursors of its publications.
+    publications: Vec<String>,
 }
 
 impl Runtime {
@@ -229,12 +232,40 @@ impl Runtime {
         self.0.store.resolve(append).await
     }
 
+    /// Forgets the idempotency keys of requests that the store recorded longer ago than this, and returns how many it forgot. Such a key
+    /// is as good as one that was never used: a request that is sent again with it is done again. So keep keys for longer than any client
+    /// repeats a request. Everything else stays, and [`resolve`](Self::resolve) knows all appends as before.
+    ///
+    /// May be called while commands run, as often as it suits you: it takes a few keys at a time.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](StoreErrorKind::Rejected) if the store cannot forget keys. After another error some may be forgotten:
+    /// call it again.
+    pub async fn purge_keys(&self, older_than: Duration) -> Result<u64, StoreError> {
+        let store = &self.0.store;
+        let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
+        let before = store.now().await?.as_micros().saturating_sub(age);
+        store
+            .purge_keys(Timestamp::from_micros(before).unwrap_or(Timestamp::MIN))
+            .await
+    }
+
     /// Finishes pending requests, then closes the store, for every clone of this runtime. An embedded store then
     /// consists of one file. Not needed to keep events: every answered append is stored. [Shut down](Self::shutdown) a
     /// runtime with projections or subscriptions instead, so that they release their leases.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.0.snapshots.close(Instant::now() + CLOSING).await;
         self.0.store.close().await
+    }
+
+    /// Returns a handle to publication `P`, if this runtime runs it.
+    pub fn publication<P: Publication>(&self) -> Option<PublicationHandle> {
+        let handle = self
+            .0
+            .subscriptions
+            .handle(Kind::Publication, &publication::cursor_of::<P>())?;
+        Some(PublicationHandle::new::<P>(handle, self.all_states()))
     }
 
     /// Returns a handle to a process manager of this runtime.
@@ -255,6 +286,16 @@ impl Runtime {
         }
     }
 
+    /// Returns a handle to each process manager of this runtime, in the order in which they were given to its builder.
+    pub fn process_managers(&self) -> impl Iterator<Item = AnyProcessManager<'_>> {
+        let registered = self.0.processes.iter();
+        registered.map(|registered| AnyProcessManager::new(self, registered))
+    }
+
+    pub(crate) fn is_shut_down(&self) -> bool {
+        self.0.projections.is_stopped()
+    }
+
     /// The cursors of readers of the log.
     pub(crate) fn cursors(&self) -> Option<Cursors> {
         self.0.cursors.clone()
@@ -263,11 +304,6 @@ impl Runtime {
     /// The time by the clock of the runtime.
     pub(crate) fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-
-    /// The store of states with what the framework keeps there.
-    pub(crate) fn own_states(&self) -> Option<Arc<dyn StateStore>> {
-        self.0.states.clone()
     }
 
     /// Returns the store, for operations that the runtime has no method for.

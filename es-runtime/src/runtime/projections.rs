@@ -1,6 +1,5 @@
 use std::cmp::Reverse;
 use std::fmt;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -17,17 +16,27 @@ use crate::store::{CheckpointError, Lease, Parked, ReadLog};
 use crate::subscription::Kind;
 use crate::{Position, StoreError};
 
-/// A handle to operate one projection: [`Runtime::projection`].
+/// A handle to operate one projection: [`Runtime::projection`], or one of [`Runtime::projections`].
 ///
 /// Only the process that runs the projection carries out orders. If none does, this one takes it over; if another one
 /// does, they fail with [`Elsewhere`](ControlError::Elsewhere).
-pub struct ProjectionHandle<'a, P> {
+#[derive(Clone, Copy)]
+pub struct ProjectionHandle<'a> {
     runtime: &'a Runtime,
     running: &'a Running,
-    projection: PhantomData<fn() -> P>,
 }
 
-impl<P: Projection> ProjectionHandle<'_, P> {
+impl<'a> ProjectionHandle<'a> {
+    /// Returns its name.
+    pub fn name(&self) -> &'static str {
+        self.running.standing.name
+    }
+
+    /// Returns its version.
+    pub fn version(&self) -> u32 {
+        self.running.standing.version
+    }
+
     /// Returns its status, whichever process runs it.
     pub async fn status(&self) -> Result<ProjectionHealth, StoreError> {
         let head = self.runtime.0.store.head().await?;
@@ -89,7 +98,7 @@ impl<P: Projection> ProjectionHandle<'_, P> {
     /// # Errors
     ///
     /// [`Segmented`](ControlError::Segmented) if it has several segments: raise its version instead.
-    pub fn rebuild(&self) -> RebuildProjection<'_> {
+    pub fn rebuild(&self) -> RebuildProjection<'a> {
         RebuildProjection {
             running: self.running,
             how: Rebuild::default(),
@@ -301,12 +310,17 @@ impl Runtime {
     ///
     /// If `P` was not given to the builder of the runtime.
     #[track_caller]
-    pub fn projection<P: Projection>(&self) -> ProjectionHandle<'_, P> {
+    pub fn projection<P: Projection>(&self) -> ProjectionHandle<'_> {
         ProjectionHandle {
             runtime: self,
             running: self.0.projections.of::<P>(),
-            projection: PhantomData,
         }
+    }
+
+    /// Returns a handle to each projection of this runtime, in the order in which they were given to its builder.
+    pub fn projections(&self) -> impl Iterator<Item = ProjectionHandle<'_>> {
+        let running = self.0.projections.all().iter();
+        running.map(|running| ProjectionHandle { runtime: self, running })
     }
 
     /// Returns the status of this runtime's projections and subscriptions.
@@ -321,13 +335,26 @@ impl Runtime {
         for running in self.0.projections.all() {
             projections.push(self.projection_health(running, head).await?);
         }
-        let subscriptions = self.subscriptions_health(Kind::Subscription, head).await?;
-        let process_managers = self.subscriptions_health(Kind::Process, head).await?;
+        let mut subscriptions = Vec::new();
+        for standing in self.0.subscriptions.all() {
+            if standing.kind == Kind::Subscription {
+                subscriptions.push(self.health_of(&standing, head).await?);
+            }
+        }
+        let mut process_managers = Vec::new();
+        for registered in &self.0.processes {
+            process_managers.push(self.registered_health(Kind::Process, registered.name, head).await?);
+        }
+        let mut publications = Vec::new();
+        for name in &self.0.publications {
+            publications.push(self.registered_health(Kind::Publication, name, head).await?);
+        }
         Ok(Health {
             head,
             projections,
             subscriptions,
             process_managers,
+            publications,
             snapshots: self.0.snapshots.health(),
         })
     }
@@ -497,11 +524,11 @@ async fn built(cursors: &Cursors, beside: &Standing) -> Result<Position, StoreEr
     }
 }
 
-impl<P: Projection> fmt::Debug for ProjectionHandle<'_, P> {
+impl fmt::Debug for ProjectionHandle<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProjectionHandle")
-            .field("name", &P::NAME)
-            .field("version", &P::VERSION)
+            .field("name", &self.name())
+            .field("version", &self.version())
             .finish_non_exhaustive()
     }
 }

@@ -11,9 +11,10 @@ use super::snapshot::Snapshots;
 use super::{Catalog, Inner, ProjectionInfo, Runtime};
 use crate::consumer::Cursors;
 use crate::projection::{Failure, NotLevel, Projections};
+use crate::publication::{self, SinkError};
 use crate::store::{Checked, StateStore};
 use crate::subscription::{SubscriptionError, Subscriptions};
-use crate::{EventStore, Position, StoreError};
+use crate::{EventStore, Position, StoreError, process};
 
 /// Why a runtime was not started.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,24 @@ pub enum StartError {
         /// The reason.
         source: SubscriptionError,
     },
+    /// A publication cannot follow the log.
+    #[error("publication `{publication}` does not start")]
+    Publication {
+        /// Its name.
+        publication: &'static str,
+        /// The reason.
+        source: SubscriptionError,
+    },
+    /// The sink of a publication cannot keep its promise for its topic.
+    #[error("publication `{publication}` cannot publish to `{topic}`")]
+    Sink {
+        /// Its name.
+        publication: &'static str,
+        /// The topic.
+        topic: &'static str,
+        /// The reason.
+        source: SinkError,
+    },
     /// The projection has [segments](mod@crate::projection#segments), and the store of its rows keeps no
     /// [states](crate::EventStore::state_store), among which their number would be noted: leave `segments` out.
     #[error(
@@ -135,6 +154,12 @@ impl From<CapError> for StartError {
     }
 }
 
+/// What follows the log with the runtime, besides its projections.
+struct Followers {
+    processes: Vec<process::Plan>,
+    publications: Vec<publication::Plan>,
+}
+
 impl<S: EventStore> Builder<S> {
     /// Starts the runtime and its projections, after checking that this build can read and write the events of the
     /// store. Waits until its [inline](mod@crate::projection#inline) projections have applied the events that were
@@ -151,7 +176,15 @@ impl<S: EventStore> Builder<S> {
     /// [`StartError::SegmentsUnsupported`] if it is partitioned and nothing keeps how.
     pub async fn start(mut self) -> Result<Runtime, StartError> {
         let preloads = std::mem::take(&mut self.preloads);
-        let runtime = self.checked().await?;
+        let (runtime, followers) = self.checked().await?;
+        for plan in followers.processes {
+            let process = plan.registered.name;
+            let started = plan.start(&runtime).await;
+            started.map_err(|source| StartError::ProcessManager { process, source })?;
+        }
+        for plan in followers.publications {
+            plan.start(&runtime).await?;
+        }
         runtime.0.projections.level().await?;
         for preload in preloads {
             preload(&runtime).await?;
@@ -159,8 +192,9 @@ impl<S: EventStore> Builder<S> {
         Ok(runtime)
     }
 
-    /// Opens the runtime like [`start`](Self::start), but runs no projection: takes no lease, creates no table, waits for nothing and
-    /// [preloads](Self::preload) nothing. For command lines, schema steps, and programs that look at a store while others work on it.
+    /// Opens the runtime like [`start`](Self::start), but runs no projection, process manager or publication: takes no lease,
+    /// creates no table, waits for nothing and [preloads](Self::preload) nothing. For command lines, schema steps, and programs
+    /// that look at a store while others work on it.
     ///
     /// Reads and commands work as ever. Rows [in memory](mod@crate::projection#rows-in-memory) are never built.
     ///
@@ -171,11 +205,13 @@ impl<S: EventStore> Builder<S> {
         for plan in &mut self.plans {
             plan.runs = false;
         }
-        self.checked().await
+        let (runtime, _followers) = self.checked().await?;
+        Ok(runtime)
     }
 
-    /// Checks the build against the store, and starts the projections that are to run.
-    async fn checked(self) -> Result<Runtime, StartError> {
+    /// Checks the build against the store, and starts the projections that are to run. Returns what else is to follow the log,
+    /// of which nothing is started.
+    async fn checked(self) -> Result<(Runtime, Followers), StartError> {
         if crate::json::numbers_are_unreadable() {
             return Err(StartError::ArbitraryPrecision);
         }
@@ -214,13 +250,13 @@ impl<S: EventStore> Builder<S> {
             projections,
             subscriptions: Subscriptions::new(),
             processes,
+            publications: self.publications.iter().map(publication::Plan::cursor).collect(),
         }));
-        for plan in self.processes {
-            let process = plan.name;
-            let started = plan.start(&runtime).await;
-            started.map_err(|source| StartError::ProcessManager { process, source })?;
-        }
-        Ok(runtime)
+        let followers = Followers {
+            processes: self.processes,
+            publications: self.publications,
+        };
+        Ok((runtime, followers))
     }
 }
 

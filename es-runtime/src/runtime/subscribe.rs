@@ -8,7 +8,10 @@ use crate::store::{CheckpointError, EventFilter};
 use crate::subscription::{
     Buffer, Cursor, Deliveries, Kind, Reading, Standing, SubscriptionError, SubscriptionHealth, Subscriptions, deliver,
 };
-use crate::{BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, process};
+use crate::{
+    BelongsToOneAggregate, Event, EventOf, EventSourced, Key, Position, RecordedEvent, StoreError, StoreErrorKind,
+    process,
+};
 
 /// A subscription that is about to start: [`Runtime::subscribe`]. `T` is what it delivers.
 #[must_use = "nothing is delivered before it is started"]
@@ -43,32 +46,26 @@ impl Runtime {
     ///
     /// Delivers all events, as they are stored, unless you choose some.
     pub fn subscribe(&self, name: impl Into<String>) -> Subscribe<'_, RecordedEvent> {
-        Subscribe {
-            runtime: self,
-            kind: Kind::Subscription,
-            name: name.into(),
-            reading: Reading::recorded(None),
-            beginning: Beginning::Unsaid,
-            buffer: BUFFER,
-            unacknowledged: 10_000,
-        }
+        self.follow(Kind::Subscription, name.into(), Reading::recorded(None), None)
     }
 
-    /// Follows the log for the process manager of this name.
-    pub(crate) fn follow_for_process<T>(
+    /// Follows the log for the reader of this kind and name. `None` where it is yet to be said where it begins.
+    pub(crate) fn follow<T>(
         &self,
-        name: &str,
+        kind: Kind,
+        name: String,
         reading: Reading<T>,
-        beginning: process::Beginning,
+        beginning: Option<process::Beginning>,
     ) -> Subscribe<'_, T> {
         Subscribe {
             runtime: self,
-            kind: Kind::Process,
-            name: name.to_owned(),
+            kind,
+            name,
             reading,
             beginning: match beginning {
-                process::Beginning::Start => Beginning::Start,
-                process::Beginning::Head => Beginning::Head,
+                None => Beginning::Unsaid,
+                Some(process::Beginning::Start) => Beginning::Start,
+                Some(process::Beginning::Head) => Beginning::Head,
             },
             buffer: BUFFER,
             unacknowledged: 10_000,
@@ -77,29 +74,52 @@ impl Runtime {
 }
 
 impl Runtime {
-    pub(super) async fn subscriptions_health(
+    /// Returns the status of a process manager or a publication, whether this runtime runs it or not.
+    pub(super) async fn registered_health(
         &self,
         kind: Kind,
+        name: &str,
         head: Position,
-    ) -> Result<Vec<SubscriptionHealth>, StoreError> {
-        let mut all = Vec::new();
-        for standing in self
-            .0
-            .subscriptions
-            .all()
-            .into_iter()
-            .filter(|standing| standing.kind == kind)
-        {
-            all.push(self.subscription_health(&standing, head).await?);
-        }
-        Ok(all)
+    ) -> Result<SubscriptionHealth, StoreError> {
+        self.health_of(&self.standing(kind, name), head).await
     }
 
-    async fn subscription_health(&self, standing: &Standing, head: Position) -> Result<SubscriptionHealth, StoreError> {
-        let Some(cursors) = &self.0.cursors else {
-            unreachable!("it was started on these")
-        };
+    /// Returns the status of the subscription of this name, whether this runtime runs it or not; `None` if none has ever begun under it. The
+    /// status and the error are known only in the process that runs it; position, lag and parked events everywhere.
+    ///
+    /// # Errors
+    ///
+    /// If the store fails, or keeps no cursors.
+    pub async fn subscription_health(&self, name: &str) -> Result<Option<SubscriptionHealth>, StoreError> {
+        let head = self.0.store.head().await?;
+        let standing = self.standing(Kind::Subscription, name);
+        if let Some(cursors) = &self.0.cursors {
+            match cursors.store.checkpoint(&standing.reader).await {
+                Ok(None) => return Ok(None),
+                Ok(Some(_)) | Err(CheckpointError::Diverged { .. }) => {}
+                Err(CheckpointError::Store(error)) => return Err(error),
+            }
+        }
+        self.health_of(&standing, head).await.map(Some)
+    }
+
+    /// Returns the reader of this name of this runtime, or one that stands by.
+    fn standing(&self, kind: Kind, name: &str) -> Arc<Standing> {
+        let mut own = self.0.subscriptions.all().into_iter();
+        let own = own.find(|standing| standing.kind == kind && standing.name == name);
+        own.unwrap_or_else(|| Subscriptions::standing(kind, name, &self.0.clock))
+    }
+
+    pub(super) async fn health_of(
+        &self,
+        standing: &Standing,
+        head: Position,
+    ) -> Result<SubscriptionHealth, StoreError> {
         let state = standing.state().clone();
+        let Some(cursors) = &self.0.cursors else {
+            let message = format!("the store keeps no cursors, where `{}` would have one", standing.name);
+            return Err(StoreError::new(StoreErrorKind::Rejected, message));
+        };
         let (status, position) = match cursors.seen(&standing.reader).await {
             Ok(checkpoint) => (state.status, position_of(checkpoint)),
             Err(CheckpointError::Diverged { position, .. }) => (Status::Diverged, position),

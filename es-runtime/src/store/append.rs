@@ -97,6 +97,43 @@ pub struct IdempotencyKey {
     pub fingerprint: Uuid,
 }
 
+/// What a store keeps of the idempotency key of an append.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The key; `None` once it was [forgotten](super::EventStore::purge_keys).
+    pub key: Option<String>,
+    /// The content of the request.
+    pub fingerprint: Uuid,
+}
+
+impl StoredKey {
+    /// Returns whether an append that is repeated under its id with the key `given` was stored with that key, as far as `stored` tells.
+    pub fn is_same(stored: Option<&Self>, given: Option<&IdempotencyKey>) -> bool {
+        match (stored, given) {
+            (Some(stored), Some(given)) => {
+                let is_key = stored.key.as_ref().is_none_or(|key| *key == given.key);
+                is_key && stored.fingerprint == given.fingerprint
+            }
+            (stored, given) => stored.is_none() && given.is_none(),
+        }
+    }
+
+    /// Returns the key, unless it was forgotten.
+    pub fn known(self) -> Option<IdempotencyKey> {
+        let fingerprint = self.fingerprint;
+        self.key.map(|key| IdempotencyKey { key, fingerprint })
+    }
+}
+
+impl From<IdempotencyKey> for StoredKey {
+    fn from(key: IdempotencyKey) -> Self {
+        Self {
+            key: Some(key.key),
+            fingerprint: key.fingerprint,
+        }
+    }
+}
+
 /// The record of an idempotency key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyRecord {

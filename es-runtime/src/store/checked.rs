@@ -71,6 +71,10 @@ impl<S: EventStore + ?Sized> EventStore for Checked<S> {
         self.0.find_key(key).await
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.0.purge_keys(before).await
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         self.0.version(stream).await
     }

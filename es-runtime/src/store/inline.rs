@@ -1,4 +1,4 @@
-//! What inline projections write with an append: the part that a store does.
+//! Rows of inline projections, which change with an append: the part that a store does.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub struct InlineRows {
 pub struct InlineFold {
     keys: Vec<String>,
     fold: Box<Fold>,
-    /// How long it has run.
+    /// The time that it has run.
     pub(crate) spent: metrics::Spent,
 }
 

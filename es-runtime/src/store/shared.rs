@@ -36,6 +36,10 @@ impl<S: EventStore + ?Sized> EventStore for Arc<S> {
         (**self).find_key(key).await
     }
 
+    async fn purge_keys(&self, before: Timestamp) -> Result<u64, StoreError> {
+        (**self).purge_keys(before).await
+    }
+
     async fn version(&self, stream: &StreamId) -> Result<Version, StoreError> {
         (**self).version(stream).await
     }

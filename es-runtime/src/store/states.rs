@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 pub(crate) use own::{Kept, OwnState};
-pub(crate) use reserved::{RESERVED, SNAPSHOTS, Unreserved, is_archived};
+pub(crate) use reserved::{RESERVED, SNAPSHOTS, Unreserved, has_archived, is_archived};
 
 use super::{LimitExceeded, StoreError};
 use crate::Timestamp;

@@ -1,6 +1,6 @@
 use crate::consumer::ControlError;
 use crate::store::{CheckpointError, CommitError};
-use crate::{StoreError, StoreErrorKind, UnknownEvent, UnreadableEvent};
+use crate::{EncodeError, Position, StoreError, StoreErrorKind, UnknownEvent, UnreadableEvent};
 
 /// Why a subscription was not started, does not go on, or did not take an acknowledgement.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,16 @@ pub enum SubscriptionError {
     /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
+    /// A message that a [publication](mod@crate::publication) makes of the event has no published form.
+    #[error("what is published of event `{event}` at position {position} cannot be stored")]
+    Unpublishable {
+        /// The event's name.
+        event: String,
+        /// Its position.
+        position: Position,
+        /// The reason.
+        source: Box<EncodeError>,
+    },
     /// The store was restored to an earlier point: some delivered events no longer exist.
     /// [Forget](crate::runtime::Subscribe::forget) the cursor, and say where to begin.
     #[error(transparent)]

@@ -1,5 +1,6 @@
 //! A subscription with a handler as a reader of the log.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use super::reader::{Buffer, Space, read_on};
 use super::window::Window;
 use super::{Cursor, Standing, SubscriptionError};
 use crate::consumer::{
-    AttemptLog, ControlError, Ended, Reader, Sequences, Tenancy, Tenure, Waiter, count_parked, guarded,
+    AttemptLog, ControlError, Ended, Inputs, NotAdmitted, Reader, Sequences, Tenancy, Tenure, Waiter, count_parked,
+    guarded,
 };
 use crate::error::chain;
 use crate::projection::Status;
@@ -32,6 +34,8 @@ pub(crate) struct Handler<T> {
     pub(crate) attempts: AttemptLog,
     /// The parked events, and those that stand behind them.
     pub(crate) sequences: Sequences,
+    /// The inputs of which another build may hear more; `None` if it is not the builds that say what is heard.
+    pub(crate) inputs: Option<Arc<Inputs>>,
     /// Up to here everything is done, or is not wanted.
     pub(crate) done: Position,
     /// Where that was when it was looked at last.
@@ -102,8 +106,39 @@ impl<T: Send + 'static> Reader for Handler<T> {
     }
 
     async fn work(&mut self, tenure: &Tenure, order: Option<Order>, calls: &mut Calls) -> Ended<Order> {
+        let inputs = self.inputs.clone();
+        let outdated = async {
+            match &inputs {
+                Some(inputs) => inputs.outdated().await,
+                None => pending().await,
+            }
+        };
+        let following = async {
+            if let Some(inputs) = &inputs
+                && let Err(error) = inputs.check().await
+            {
+                if let Some(order) = order {
+                    let reader = self.cursor.name().to_owned();
+                    order.reply(Err(ControlError::Elsewhere { reader }));
+                }
+                return Err(error);
+            }
+            Ok(self.follow(tenure, order, calls).await)
+        };
         // The work of a large `Manner` would be a part of every future that awaits it.
-        match Box::pin(self.follow(tenure, order, calls)).await {
+        let ended = match select(pin!(outdated), Box::pin(following)).await {
+            Either::Left((outdated, _)) => Err(NotAdmitted::Outdated(outdated)),
+            Either::Right((ended, _)) => ended,
+        };
+        let trouble = match ended {
+            Ok(trouble) => trouble,
+            Err(NotAdmitted::Outdated(outdated)) => {
+                self.fail(Status::Outdated, &outdated, None);
+                return Ended::Held;
+            }
+            Err(NotAdmitted::Store(error)) => return Ended::Failed(error),
+        };
+        match trouble {
             Trouble::Call(call) => call.into(),
             Trouble::Held => Ended::Held,
             Trouble::Error(SubscriptionError::Store(error)) if error.kind() != StoreErrorKind::Corrupt => {

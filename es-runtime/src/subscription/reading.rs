@@ -3,8 +3,8 @@ use std::sync::Arc;
 use super::SubscriptionError;
 use crate::store::{EventFilter, ReadLog};
 use crate::{
-    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, EventEnum as _, EventOf, EventSourced, Position, Recorded,
-    RecordedEvent, UnknownEvent, UnreadableEvent,
+    Aggregate, BelongsToOneAggregate, DecodeError, Decoded, Event, EventEnum as _, EventInfo, EventOf, EventSourced,
+    Meta, Position, Recorded, RecordedEvent, StoreError, StoreErrorKind, UnknownEvent, UnreadableEvent,
 };
 
 /// Which events are delivered, and as what.
@@ -71,6 +71,29 @@ impl<E> Reading<Recorded<E>> {
             Ok(read.map(|read| Recorded::new(&event, read)).collect())
         })
     }
+}
+
+/// Each `E` that a stored event is read as today, with its place among all that it is read as. An event that this build does not know
+/// at all is an error, because it may be one.
+pub(crate) fn decode_as<E>(event: &RecordedEvent) -> Result<Vec<(usize, E)>, SubscriptionError>
+where
+    E: Event + BelongsToOneAggregate<Aggregate: EventSourced> + EventOf<E::Aggregate>,
+{
+    let is_named = |info: &&EventInfo| info.name == event.name || info.aliases.contains(&&*event.name);
+    let known = <E::Aggregate as EventSourced>::Event::EVENTS.iter().find(is_named);
+    if known.is_some_and(|info| !info.retired && info.name != E::NAME) {
+        return Ok(Vec::new());
+    }
+    let read = decode::<E::Aggregate>(event)?.into_iter().enumerate();
+    Ok(read
+        .filter_map(|(place, read)| Some((place, E::from_event(read)?)))
+        .collect())
+}
+
+/// The metadata of an event of aggregate `A`.
+pub(crate) fn meta_of<A: Aggregate>(event: &RecordedEvent) -> Result<Meta<A>, StoreError> {
+    let message = || format!("the id of stream `{}` cannot be read", event.stream);
+    Meta::of(event).ok_or_else(|| StoreError::new(StoreErrorKind::Corrupt, message()))
 }
 
 /// What a stored event is read as today.

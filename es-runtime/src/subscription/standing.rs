@@ -34,19 +34,21 @@ pub struct SubscriptionHealth {
     pub parked: u64,
 }
 
-/// What follows the log: their names are apart.
+/// A kind of reader that follows the log under a name: the names of the kinds are apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Subscription,
     Process,
+    Publication,
 }
 
 impl Kind {
     /// The name of the checkpoint and of the lease.
-    fn reader(self, name: &str) -> String {
+    pub(crate) fn reader(self, name: &str) -> String {
         match self {
             Self::Subscription => format!("subscription/{name}"),
             Self::Process => format!("process/{name}"),
+            Self::Publication => format!("publication/{name}"),
         }
     }
 }
@@ -167,7 +169,7 @@ impl Subscriptions {
             clock: Arc::clone(clock),
             metrics: metrics::Reader::of_subscription(&match kind {
                 Kind::Subscription => name.to_owned(),
-                Kind::Process => kind.reader(name),
+                Kind::Process | Kind::Publication => kind.reader(name),
             }),
             state: Mutex::new(state),
         })

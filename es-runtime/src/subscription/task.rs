@@ -22,7 +22,7 @@ use crate::{Position, RecordedEvent, StoreError, StoreErrorKind};
 /// How long an acknowledgement that nobody waits for is kept before it is stored, and how often it is looked whether the cursor may
 /// move past events that are not wanted.
 const SOON: Duration = Duration::from_millis(250);
-/// How long a subscription waits for acknowledgements before it says so.
+/// The time for which a subscription waits for acknowledgements before it says so.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 /// The longest pause before an event that was dropped comes again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use super::Standing;
 use crate::consumer::text_of;
 use crate::error::chain;
-use crate::process::Halt;
 use crate::projection::ApplyError;
 use crate::{Error, Position, metrics};
 
@@ -27,6 +26,23 @@ pub enum OneByOne {}
 /// Many events are one call of the handler.
 #[derive(Debug)]
 pub enum InBatches {}
+
+/// Why an adapter of a handler cannot take an event, and whether that may change.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Halt {
+    /// The same may go well later: it is tried for ever.
+    #[error(transparent)]
+    Later(Box<dyn std::error::Error + Send + Sync>),
+    /// It fails again with this build.
+    #[error("{0}")]
+    Never(String),
+}
+
+impl Halt {
+    pub(crate) fn never(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Never(chain(error))
+    }
+}
 
 /// The user's handler of events.
 pub(crate) enum Work<T> {
@@ -57,7 +73,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// What a handler has returned. A process manager says whether it is worth another attempt.
+    /// The failure that a handler has returned. An adapter says whether it is worth another attempt.
     fn of(error: &Error) -> Self {
         let text = chain(error.as_std());
         match error.downcast_ref::<Halt>() {
@@ -156,7 +172,7 @@ async fn many<T>(call: &CallMany<T>, events: Vec<(Position, Vec<T>)>, standing: 
     standing.metrics.worked(timer);
     let (done, failed) = match handled {
         Ok(Ok(())) => return Ended::of(ends.into_iter().map(|(position, _)| position).collect()),
-        Ok(Err(Stopped { done, error })) => (done, Failed::once(chain(error.as_std()))),
+        Ok(Err(Stopped { done, error })) => (done, Failed::of(&error)),
         Err(panic) => {
             let failed = panicked(&*panic, standing);
             if ends.len() > 1 {

@@ -66,7 +66,7 @@ impl ProjectionWriter<'_> {
         self.keep()
     }
 
-    /// What becomes of the rows, as they are in this transaction.
+    /// Folds the rows as they are in this transaction, and returns their changes.
     fn fold(&mut self, projection: usize, rows: &InlineRows) -> Outcome<Vec<RowChange>, InlineError> {
         if let Err(absent) = self.check_table(&rows.table)? {
             return Ok(Err(AppendError::from(absent).into()));

@@ -33,7 +33,7 @@ pub(super) use is_held;
 /// Writes what is kept for projections. Every method checks all that can be refused before it writes anything.
 pub(crate) struct ProjectionWriter<'c> {
     pub(crate) states: States<'c>,
-    pub(super) statements: Statements<'c>,
+    pub(crate) statements: Statements<'c>,
     /// The transaction passed to the user's methods, with their statements.
     pub(super) sql: SqliteTransaction<'c>,
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use es_cli::Es;
 use es_runtime::AppendId;
 use es_runtime::prelude::*;
 
 use crate::account::Open;
 use crate::accounts::accounts;
-use crate::archive::{Archive, export};
 use crate::balances::balances;
 use crate::entry::Entry;
 use crate::error::BankError;
@@ -18,13 +18,12 @@ use crate::history::history;
 use crate::ledger::Ledger;
 use crate::posted::Posted;
 use crate::progress::Progress;
-use crate::projections::{parked, rebuild, run, status};
+use crate::projections::{rebuild, run, status};
 use crate::report::{Report, print};
 use crate::show::{When, show};
 use crate::store::Store;
 use crate::summary::Summary;
 use crate::watch::watch;
-use crate::what_if::{Supposed, what_if};
 use crate::{AccountNumber, Cents};
 
 const EXAMPLES: &str = "\
@@ -34,8 +33,7 @@ Examples:
   banking show ACC-000001                            one of them
   banking show ACC-000001 --at-version 3             as it was after its third event
   banking show ACC-000001 --at 2025-03-31T00:00:00Z  as it was at that time, though imported today
-  banking history ACC-000001                         all that has happened to it; --diff shows what each event changed
-  banking what-if ACC-000001 withdraw 80 --at-version 2   what would have come of it; nothing is done
+  banking history ACC-000001                         all that has happened to it
   banking balances --top 3                           who has most, from a read model
   banking totals                                     what happened on each day, from tables of SQL
   banking ledger --last 20                           the newest lines of the general ledger, as true as the events
@@ -46,11 +44,13 @@ Examples:
   banking deposit ACC-900001 250.00 --reference r7   sent twice, done once
   banking transfer ACC-900001 ACC-000001 99.90       both accounts change, or neither
   banking --store sqlite:other.db import my.csv      another ledger into another file
-  banking export bank.archive                        all of the bank in one file
-  banking --store sqlite:copy.db import-archive bank.archive
+  banking es history account/ACC-000001 --diff       what each event changed in the account
+  banking es dry-run account/ACC-000001 withdraw '{\"amount\": 8000}' --at-version 2   what would have come of it
+  banking es export bank.archive                     all of the bank in one file
+  banking --store sqlite:copy.db es import bank.archive
   banking --store memory --json                      try the import without a file, for a program to read
 
-Exit status: 0 done, 1 refused or failed, 2 not understood.";
+Exit status: 0 done, 1 refused or failed, 2 not understood; below `es` also 3 something needs attention, 4 refused.";
 
 /// A small bank that keeps every event: who has what, and how it came to that.
 ///
@@ -58,7 +58,7 @@ Exit status: 0 done, 1 refused or failed, 2 not understood.";
 #[derive(Debug, Parser)]
 #[command(name = "banking", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// Where the events are kept: `memory`, `sqlite:PATH` or `postgres://…`
+    /// The store of the events: `memory`, `sqlite:PATH` or `postgres://…`
     #[arg(long, global = true, value_name = "STORE", default_value = "sqlite:bank.db")]
     store: Store,
 
@@ -82,7 +82,7 @@ enum Command {
         /// Such as ACC-000123
         account: AccountNumber,
         owner: String,
-        /// Who else owns it; may be repeated
+        /// Another owner; may be repeated
         #[arg(long, value_name = "OWNER")]
         joint: Vec<String>,
         /// By how much it may be overdrawn, such as 500.00
@@ -131,25 +131,12 @@ enum Command {
         /// Only what had happened by then, such as 2026-11-21T09:30:00Z
         #[arg(long, value_name = "TIME")]
         at: Option<Timestamp>,
-        /// What each event changed in the account
-        #[arg(long)]
-        diff: bool,
     },
-    /// Say what would come of a request, to the account as it is, or as it was; nothing is done
-    WhatIf {
-        account: AccountNumber,
-        #[command(subcommand)]
-        request: WhatIf,
-    },
-    /// Write all of the bank to a new file
-    Export { file: PathBuf },
-    /// Import such a file into an empty bank, or go on where an import of it ended
-    ImportArchive { file: PathBuf },
     /// List all accounts
     Accounts,
     /// List the richest accounts, from a read model that is kept up to date
     Balances {
-        /// How many
+        /// The number of accounts
         #[arg(long, value_name = "N", default_value_t = 10)]
         top: u32,
     },
@@ -157,13 +144,13 @@ enum Command {
     Totals,
     /// List the newest lines of the general ledger, whose table is written with the events
     Ledger {
-        /// How many
+        /// The number of lines
         #[arg(long, value_name = "N", default_value_t = 10)]
         last: u32,
     },
     /// Show what has happened to all accounts since this was last asked
     Watch {
-        /// Who asks: each name is shown everything, and has its own place
+        /// The name of the reader: each is shown everything, and has its own place
         #[arg(long, value_name = "NAME", default_value = "watch")]
         name: String,
         /// Go on, and show what happens from now on
@@ -173,6 +160,9 @@ enum Command {
     /// Look after the read models
     #[command(subcommand)]
     Projections(Projections),
+    /// Look at the events of the bank, and move them, with the commands of every program on es-runtime
+    #[command(subcommand)]
+    Es(Es),
 }
 
 #[derive(Debug, Subcommand)]
@@ -183,31 +173,9 @@ enum Projections {
     Run,
     /// Build the balances anew from the first event, while the old ones are shown
     Rebuild {
-        /// How many events in a second at most
+        /// The most events in a second
         #[arg(long, value_name = "EVENTS")]
         throttle: Option<u32>,
-    },
-    /// List the events that they could not take in
-    Parked,
-}
-
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum WhatIf {
-    /// Paying money in
-    Deposit {
-        /// Such as 12.34
-        #[arg(allow_negative_numbers = true)]
-        amount: Cents,
-        #[command(flatten)]
-        then: Then,
-    },
-    /// Paying money out
-    Withdraw {
-        /// Such as 12.34
-        #[arg(allow_negative_numbers = true)]
-        amount: Cents,
-        #[command(flatten)]
-        then: Then,
     },
 }
 
@@ -242,8 +210,9 @@ impl Cli {
     /// Does what was asked, and says what became of it.
     pub async fn run(self) -> ExitCode {
         let json = self.json;
-        let Err(error) = self.perform().await else {
-            return ExitCode::SUCCESS;
+        let error = match self.perform().await {
+            Ok(status) => return status,
+            Err(error) => error,
         };
         if json && !matches!(error, BankError::DoesNotBalance) {
             // If nobody listens, the exit status still tells.
@@ -253,42 +222,23 @@ impl Cli {
         ExitCode::FAILURE
     }
 
-    async fn perform(self) -> Result<(), BankError> {
+    async fn perform(self) -> Result<ExitCode, BankError> {
         let Self { store, json, command } = self;
         // Looked up before the store is opened, so that a mistake creates no file.
         match (&command, store.missing()) {
-            (None | Some(Command::Import { .. } | Command::ImportArchive { .. } | Command::Open { .. }), _)
-            | (_, None) => {}
+            (None | Some(Command::Import { .. } | Command::Open { .. }), _) | (_, None) => {}
+            (Some(Command::Es(es)), _) if es.may_create() => {}
             (_, Some(path)) => return Err(BankError::NoBank(path.to_owned())),
         }
-        match command {
+        let done = match command {
             None => import(&store, Ledger::shipped()?, json).await,
             Some(Command::Import { file }) => import(&store, Ledger::open(&file)?, json).await,
             Some(Command::Show { account, then }) => output(
                 &store.open(async |bank| show(bank, account, then.into()).await).await?,
                 json,
             ),
-            Some(Command::History { account, at, diff }) => output(
-                &store.open(async |bank| history(bank, account, at, diff).await).await?,
-                json,
-            ),
-            Some(Command::WhatIf { account, request }) => {
-                let (request, then) = match request {
-                    WhatIf::Deposit { amount, then } => (Supposed::Deposit(amount), then),
-                    WhatIf::Withdraw { amount, then } => (Supposed::Withdraw(amount), then),
-                };
-                let asked = store
-                    .open(async |bank| what_if(bank, account, request, then.into()).await)
-                    .await?;
-                output(&asked, json)
-            }
-            Some(Command::Export { file }) => {
-                output(&store.open(async |bank| export(bank, &file, json).await).await?, json)
-            }
-            Some(Command::ImportArchive { file }) => {
-                let archive = Archive::open(file).await?;
-                let import = async |bank: &Runtime| archive.import(bank, json).await;
-                output(&store.open_past_the_ledger(import).await?, json)
+            Some(Command::History { account, at }) => {
+                output(&store.open(async |bank| history(bank, account, at).await).await?, json)
             }
             Some(Command::Accounts) => output(&store.open(accounts).await?, json),
             Some(Command::Balances { top }) => output(
@@ -301,7 +251,7 @@ impl Cli {
                 store.open(async |bank| watch(bank, name, follow, json).await).await
             }
             Some(Command::Projections(Projections::Status)) => output(&store.open_projecting(status).await?, json),
-            Some(Command::Projections(Projections::Parked)) => output(&store.open_projecting(parked).await?, json),
+            Some(Command::Es(es)) => return Ok(store.operate(es).await),
             Some(Command::Projections(Projections::Run)) => output(&store.open_projecting(run).await?, json),
             Some(Command::Projections(Projections::Rebuild { throttle })) => {
                 let progress = if json { Progress::Quiet } else { Progress::of_rebuild() };
@@ -340,7 +290,8 @@ impl Cli {
                 amount,
                 reference,
             }) => post(&store, Entry::Transfer { from, to, amount }, reference, json).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -1,7 +1,6 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use es_runtime::archive::ArchiveError;
 use es_runtime::prelude::*;
 use es_runtime::subscription::SubscriptionError;
 use es_runtime::{AnyRefusal, ControlError, LoadError, ReadError, StartError, StoreError, Version};
@@ -54,16 +53,6 @@ pub(crate) enum BankError {
     Start(#[from] StartError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("`{}` cannot be used: {source}", path.display())]
-    File { path: PathBuf, source: std::io::Error },
-    #[error("`{}` cannot be imported: {error}", path.display())]
-    Archive {
-        path: PathBuf,
-        #[source]
-        error: Box<ArchiveError>,
-    },
-    #[error("the bank cannot be exported: {0}")]
-    Export(#[source] Box<ArchiveError>),
     #[error("the totals of a day are kept in a database: say `--store sqlite:PATH`")]
     NoDatabase,
     #[error("the general ledger is kept in a database: say `--store sqlite:PATH`")]

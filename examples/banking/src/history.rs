@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::account::{AccountEvent, Deposited, Opened, Withdrawn};
 use crate::error::BankError;
 use crate::report::Report;
-use crate::{Account, AccountNumber, Cents};
+use crate::{AccountNumber, Cents};
 
 /// Everything that has happened to an account.
 pub(crate) struct History(Vec<Step>);
@@ -16,72 +16,30 @@ pub(crate) struct History(Vec<Step>);
 struct Step {
     recorded: Recorded<AccountEvent>,
     balance: Cents,
-    /// The fields that it changed, if that was asked for.
-    changes: Option<Vec<Change>>,
 }
 
-/// A field of an account before an event, and after it.
-struct Change {
-    field: &'static str,
-    before: Option<String>,
-    after: String,
-}
-
-/// All of it, or what had happened by then; with what each event changed, if that is asked for.
+/// All of it, or what had happened by then.
 pub(crate) async fn history(
     bank: &Runtime,
     number: AccountNumber,
     at: Option<Timestamp>,
-    diff: bool,
 ) -> Result<History, BankError> {
     let mut steps = Vec::new();
     let mut history = bank.history(number);
     if let Some(time) = at {
         history = history.as_of_occurred(time);
     }
-    let mut before = None;
     while let Some((recorded, account)) = history.next().await? {
         steps.push(Step {
             recorded,
             balance: account.balance,
-            changes: diff.then(|| changes(before.as_ref(), &account)),
         });
-        before = Some(account);
     }
     match (steps.is_empty(), at) {
         (true, Some(time)) => Err(BankError::NotOpenAt { number, time }),
         (true, None) => Err(BankError::NotOpen { number }),
         (false, _) => Ok(History(steps)),
     }
-}
-
-/// The fields that an event has changed.
-fn changes(before: Option<&Account>, after: &Account) -> Vec<Change> {
-    // A new field of an account does not compile until it stands here.
-    let fields = |account: &Account| {
-        let Account {
-            owners,
-            balance,
-            overdraft,
-        } = account;
-        [
-            ("owners", owners.join(" and ")),
-            ("balance", balance.to_string()),
-            ("overdraft", overdraft.to_string()),
-        ]
-    };
-    let before = before.map(fields);
-    let changes = fields(after)
-        .into_iter()
-        .enumerate()
-        .map(|(place, (field, after))| Change {
-            field,
-            before: before.as_ref().map(|before| before[place].1.clone()),
-            after,
-        });
-    changes
-        .filter(|change| change.before.as_ref() != Some(&change.after))
-        .collect()
 }
 
 impl Report for History {
@@ -92,12 +50,8 @@ impl Report for History {
 
 impl Step {
     fn json(&self) -> Value {
-        let Self {
-            recorded,
-            balance,
-            changes,
-        } = self;
-        let mut step = json!({
+        let Self { recorded, balance } = self;
+        json!({
             "version": recorded.version,
             "position": recorded.position,
             "occurred_at": recorded.occurred_at(),
@@ -106,17 +60,7 @@ impl Step {
             "balance": balance.to_string(),
             "reference": recorded.metadata.correlation_id(),
             "actor": recorded.metadata.actor(),
-        });
-        if let Some(changes) = changes {
-            step["changes"] = changes.iter().map(Change::json).collect();
-        }
-        step
-    }
-}
-
-impl Change {
-    fn json(&self) -> Value {
-        json!({ "field": self.field, "before": self.before, "after": self.after })
+        })
     }
 }
 
@@ -149,11 +93,7 @@ impl fmt::Display for History {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            recorded,
-            balance,
-            changes,
-        } = self;
+        let Self { recorded, balance } = self;
         let time = recorded.occurred_at().to_string();
         write!(
             f,
@@ -162,10 +102,6 @@ impl fmt::Display for Step {
             what(&recorded.event)
         )?;
         let reference = recorded.metadata.correlation_id().unwrap_or("-");
-        write!(f, " ({reference}, {})", recorded.metadata.actor().unwrap_or("-"))?;
-        for Change { field, before, after } in changes.iter().flatten() {
-            write!(f, "\n{:9}{field}: {} → {after}", "", before.as_deref().unwrap_or("-"))?;
-        }
-        Ok(())
+        write!(f, " ({reference}, {})", recorded.metadata.actor().unwrap_or("-"))
     }
 }

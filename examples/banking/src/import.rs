@@ -18,7 +18,7 @@ pub struct Start {}
 /// Notes that a line was refused.
 #[command]
 pub struct Refuse {
-    /// Which line.
+    /// The number of the line.
     pub reference: String,
     /// Why.
     pub reason: Reason,
@@ -31,7 +31,7 @@ pub struct Started {}
 /// A line was refused.
 #[event]
 pub struct LineRefused {
-    /// Which line.
+    /// The number of the line.
     pub reference: String,
     /// Why.
     pub reason: Reason,

@@ -4,7 +4,6 @@
 
 pub mod account;
 mod accounts;
-mod archive;
 mod audit;
 pub mod balance;
 mod balances;
@@ -31,7 +30,6 @@ mod tally;
 mod totals;
 mod turn;
 mod watch;
-mod what_if;
 
 pub use account::Account;
 pub use balance::Balance;

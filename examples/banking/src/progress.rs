@@ -29,16 +29,6 @@ impl Progress {
         Self::new(ledger.name(), "read", ledger.bytes(), STYLE)
     }
 
-    /// Of an export to an archive of which it is not known how large it will be, by its events.
-    pub(crate) fn of_export(file: &str, events: u64) -> Self {
-        Self::new(file, "exported", events, STYLE)
-    }
-
-    /// Of an import of an archive, by its bytes.
-    pub(crate) fn of_archive(file: &str, bytes: u64) -> Self {
-        Self::new(file, "imported", bytes, STYLE)
-    }
-
     /// Of a rebuild of the balances.
     pub(crate) fn of_rebuild() -> Self {
         Self::new("balances", "built", 0, "{prefix} {wide_bar} {pos} of {len}, {msg}")

@@ -4,7 +4,6 @@ use std::time::Duration;
 use es_runtime::Health;
 use es_runtime::prelude::*;
 use es_runtime::projection::SegmentHealth;
-use es_runtime::store::Parked;
 use serde_json::{Value, json};
 
 use crate::balance::Balance;
@@ -53,13 +52,6 @@ pub(crate) async fn rebuild(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// The events that the balances could not take in.
-pub(crate) struct ParkedEvents(Vec<Parked>);
-
-pub(crate) async fn parked(bank: &Runtime) -> Result<ParkedEvents, BankError> {
-    Ok(ParkedEvents(bank.projection::<Balance>().parked().await?))
 }
 
 impl Report for Status {
@@ -145,31 +137,4 @@ impl fmt::Display for Status {
 /// The segments of a projection that is partitioned.
 fn several(segments: &[SegmentHealth]) -> &[SegmentHealth] {
     if segments.len() > 1 { segments } else { &[] }
-}
-
-impl Report for ParkedEvents {
-    fn json(&self) -> Value {
-        let json = |parked: &Parked| {
-            json!({
-                "position": parked.position,
-                "event": parked.event,
-                "error": parked.error,
-                "attempts": parked.attempts,
-            })
-        };
-        self.0.iter().map(json).collect()
-    }
-}
-
-impl fmt::Display for ParkedEvents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for parked in &self.0 {
-            writeln!(
-                f,
-                "{:>8}  {} ({} attempts)",
-                parked.position, parked.error, parked.attempts
-            )?;
-        }
-        write!(f, "{} parked events", self.0.len())
-    }
 }

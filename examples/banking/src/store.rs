@@ -1,15 +1,15 @@
 #[cfg(feature = "postgres")]
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::str::FromStr;
 
+use es_cli::Es;
 #[cfg(feature = "postgres")]
 use es_postgres::PostgresStore;
-#[cfg(feature = "postgres")]
-use es_runtime::StoreError;
 use es_runtime::prelude::*;
 use es_runtime::store::ProjectionStore;
-use es_runtime::{Builder, Projection, RetryPolicy};
+use es_runtime::{Builder, Projection, RetryPolicy, StoreError};
 use es_sqlite::SqliteStore;
 
 use crate::balances::PATIENCE;
@@ -19,7 +19,7 @@ use crate::import::Import;
 use crate::totals::{self, Totals};
 use crate::{Account, Balance};
 
-/// Where the bank keeps its events.
+/// The place of the events of the bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Store {
     Memory,
@@ -95,33 +95,21 @@ impl Store {
         visited(&runtime, visit).await
     }
 
-    /// The same, to store events past the general ledger: it takes them in before the bank is closed.
-    pub(crate) async fn open_past_the_ledger<T>(
-        &self,
-        visit: impl AsyncFnOnce(&Runtime) -> Result<T, BankError>,
-    ) -> Result<T, BankError> {
+    /// Does what an operator asks, with everything that the bank has. The store is opened only when it is needed.
+    pub(crate) async fn operate(&self, es: Es) -> ExitCode {
         match self {
-            Self::Memory => self.open(visit).await,
+            Self::Memory => {
+                es.run(async { Ok::<_, StoreError>(projecting(MemoryStore::new())) })
+                    .await
+            }
             Self::Sqlite(path) => {
-                let visit = async |bank: &Runtime| {
-                    let done = visit(bank).await?;
-                    caught_up::<general_ledger::sqlite::GeneralLedger>(bank).await?;
-                    Ok(done)
-                };
-                visited(
-                    &on_sqlite(builder(SqliteStore::open(path).await?)).start().await?,
-                    visit,
-                )
-                .await
+                let builder = async { Ok::<_, StoreError>(on_sqlite(projecting(SqliteStore::open(path).await?))) };
+                es.run(builder).await
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(Url(url)) => {
-                let visit = async |bank: &Runtime| {
-                    let done = visit(bank).await?;
-                    caught_up::<general_ledger::postgres::GeneralLedger>(bank).await?;
-                    Ok(done)
-                };
-                visited(&on_postgres(builder(postgres(url).await?)).start().await?, visit).await
+                let builder = async { Ok::<_, StoreError>(on_postgres(projecting(postgres(url).await?))) };
+                es.run(builder).await
             }
         }
     }

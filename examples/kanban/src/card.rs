@@ -7,7 +7,7 @@ use crate::{CardKey, Handle};
 /// Writes a card.
 #[command(validate)]
 pub struct WriteCard {
-    /// The work to do.
+    /// The task.
     pub title: String,
     /// The column in which it stands first.
     pub column: String,
@@ -41,7 +41,7 @@ pub struct AssignCard {
 /// A card was written.
 #[event]
 pub struct CardWritten {
-    /// The work to do.
+    /// The task.
     pub title: String,
     /// The column in which it stands first.
     pub column: String,
@@ -50,9 +50,9 @@ pub struct CardWritten {
 /// A card was moved to another column.
 #[event]
 pub struct CardMoved {
-    /// Where it stood.
+    /// The column it leaves.
     pub from: String,
-    /// Where it stands.
+    /// The column it enters.
     pub to: String,
 }
 
@@ -76,7 +76,7 @@ pub enum CardRefused {
 #[derive(Aggregate)]
 #[es(name = "card", id = CardKey)]
 pub struct Card {
-    /// The work to do.
+    /// The task.
     pub title: String,
     /// The column in which it stands.
     pub column: String,

@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use es_cli::Es;
 use es_runtime::{AppendId, SystemClock, Timestamp};
+
+use es_sqlite::SqliteStore;
 
 use crate::day::{Day, Played};
 use crate::story::Story;
 use crate::table::Table;
+use crate::team::builder;
 use crate::{BoardKey, BoardView, CardKey, ColumnKey, Handle, KanbanError, Team};
 
 const EXAMPLES: &str = "\
@@ -23,8 +27,10 @@ Examples:
   kanban assign WEB-12 ada
   kanban person mary 'Mary Shelley'       adds somebody, or changes their name
   kanban people
+  kanban status                           how far the read model is; `events`, `state` and others look at what is stored
+  kanban history card/WEB-12 --diff       what each event changed in a card
 
-Exit status: 0 done, 1 refused or failed, 2 not understood.";
+Exit status: 0 done, 1 refused or failed, 2 not understood; 3 something needs attention, 4 a dry run is refused.";
 
 /// A kanban board that remembers every move.
 ///
@@ -37,7 +43,15 @@ pub struct Cli {
     file: PathBuf,
 
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Given>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Given {
+    #[command(flatten)]
+    Board(Command),
+    #[command(flatten)]
+    Es(Es),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,7 +93,8 @@ impl Cli {
     pub async fn run(self) -> ExitCode {
         let result = match self.command {
             None => play(self.file).await,
-            Some(command) => perform(self.file, command).await,
+            Some(Given::Es(es)) => return operate(self.file, es).await,
+            Some(Given::Board(command)) => perform(self.file, command).await,
         };
         let printed = result.and_then(|text| match io::stdout().write_all(text.as_bytes()) {
             // The reader has seen enough.
@@ -110,6 +125,18 @@ async fn play(file: PathBuf) -> Result<String, KanbanError> {
     Ok(format!(
         "{shown}\n{done} steps done, {refused} refused, {before} played before\n"
     ))
+}
+
+/// Does what an operator asks.
+async fn operate(file: PathBuf, es: Es) -> ExitCode {
+    let may_create = es.may_create();
+    let builder = async {
+        if !may_create && !file.exists() {
+            return Err(KanbanError::NoFile(file));
+        }
+        Ok(builder(SqliteStore::open(&file).await?))
+    };
+    es.run(builder).await
 }
 
 async fn perform(file: PathBuf, command: Command) -> Result<String, KanbanError> {

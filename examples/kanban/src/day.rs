@@ -81,7 +81,7 @@ enum Deed {
     Assign { card: CardKey, to: Handle },
 }
 
-/// The steps of a day, by their outcome.
+/// The outcome of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Played {
     /// The steps that had been done before.

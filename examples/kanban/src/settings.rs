@@ -1,4 +1,4 @@
-//! State without a history: the name of the workspace, and its people.
+//! Settings without a history: the name of the workspace, and its people.
 
 use es_runtime::prelude::*;
 use es_runtime::state::{Changes, Entities, Entity, StateManager};
@@ -11,7 +11,7 @@ use crate::{Handle, KanbanError};
 pub struct Workspace {
     /// Names the workspace: there is one in a file.
     pub id: String,
-    /// Its name among its people.
+    /// The name that its people use.
     pub name: String,
     /// The number of cards of a column that are shown.
     pub shown: u32,

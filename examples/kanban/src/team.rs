@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use es_runtime::prelude::*;
-use es_runtime::{AnyRefusal, Clock, Key as _, Receipt};
+use es_runtime::{AnyRefusal, Builder, Clock, Key as _, Receipt};
 use es_sqlite::SqliteStore;
 
 use crate::board::{AddColumn, Board, OpenBoard, TakeNumber};
@@ -11,7 +11,7 @@ use crate::past::board_at;
 use crate::settings::Settings;
 use crate::{BoardKey, BoardView, CardKey, ColumnKey, Handle, KanbanError};
 
-/// The boards of one file, and everything that people do with them.
+/// The boards of one file, and the requests of people to them.
 ///
 /// Each request has a name: sent again under it, it is not done again.
 pub struct Team {
@@ -29,19 +29,24 @@ pub struct NewColumn<'a> {
     pub limit: Option<u32>,
 }
 
+/// Everything that the boards have, with all of them in memory once it is started.
+pub(crate) fn builder(store: SqliteStore) -> Builder<SqliteStore> {
+    Runtime::builder(store)
+        .aggregate::<Board>()
+        .aggregate::<Column>()
+        .aggregate::<Card>()
+        .preload::<Board>()
+        .preload::<Column>()
+        .preload::<Card>()
+        .projection::<BoardView>()
+}
+
 impl Team {
     /// Opens `file`, with every board, column and card in memory before it returns.
     pub async fn open(file: &Path, clock: impl Clock + Clone) -> Result<Self, KanbanError> {
         let store = SqliteStore::options().clock(clock.clone()).open(file).await?;
         let settings = Settings::restore(store.clone()).await?;
-        let runtime = Runtime::builder(store)
-            .clock(clock)
-            .preload::<Board>()
-            .preload::<Column>()
-            .preload::<Card>()
-            .projection::<BoardView>()
-            .start()
-            .await?;
+        let runtime = builder(store).clock(clock).start().await?;
         Ok(Self { runtime, settings })
     }
 

@@ -30,7 +30,7 @@ pub struct ColumnView {
 pub struct CardView {
     /// The card.
     pub key: CardKey,
-    /// The work to do.
+    /// The task.
     pub title: String,
     /// The person who does it.
     pub assignee: Option<Handle>,

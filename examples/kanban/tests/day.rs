@@ -170,3 +170,24 @@ fn a_full_column_takes_no_card() {
     // It was taken out of nowhere.
     assert_eq!(desk.ok(&["card", card.trim()]).lines().count(), 1);
 }
+
+#[test]
+fn an_operator_finds_everything_that_has_happened() {
+    let desk = Desk::new();
+    assert!(desk.fails(&["status"]).contains("`kanban.db` does not exist"));
+    assert!(!desk.file().exists());
+    desk.ok(&[]);
+    let status = desk.ok(&["status"]);
+    assert!(status.starts_with("the log is at position 24"), "{status}");
+    assert!(status.contains("boards@1  projection  in memory"), "{status}");
+    let moved = desk.ok(&["events", "--type", "card_moved", "--stream", "card/WEB-12", "--json"]);
+    assert!(moved.lines().count() > 2, "{moved}");
+    let history = desk.ok(&["history", "card/WEB-12", "--diff"]);
+    assert!(
+        history.contains("      - column: \"Backlog\",\n      + column: \"Ready\",\n"),
+        "{history}"
+    );
+    let given = desk.ok(&["dry-run", "card/WEB-12", "assign_card", r#"{"to": "ada"}"#]);
+    assert_eq!(given, "WOULD BE       DATA\ncard_assigned  {\"to\":\"ada\"}\n");
+    assert!(desk.ok(&["verify"]).ends_with(" 0 streams cannot be\n"));
+}

@@ -107,7 +107,7 @@ async fn send(app: &Router, method: &str, path: &str, body: &str) -> (u16, Value
     (status, serde_json::from_slice(&body).unwrap())
 }
 
-/// Whether the value is of the schema at this place of the document.
+/// Returns whether the value is of the schema at this place of the document.
 fn is_valid(document: &Value, place: &str, value: &Value) -> bool {
     let schema = json!({"$ref": format!("#{place}"), "components": document["components"], "paths": document["paths"]});
     jsonschema::is_valid(&schema, value)

@@ -141,14 +141,23 @@ es_tests::on_every_store_and_postgres! {
             shape: 1,
             payload: Some("1".into()),
         };
-        states.save(vec![change("es"), change("es/snapshot/0"), change("mine")], Demand::Newer).await.unwrap();
+        let caches = ["es", "es/process/transfer", "es/snapshot/0123456789abcdef"];
+        let of_users = ["e", "essen", "mine"];
+        states.save([&caches[..], &of_users].concat().into_iter().map(change).collect(), Demand::Newer).await.unwrap();
         let target: Store = store;
-        import(&export(&source).await, &target).await;
+        // A runtime that was there before has caches of its own.
+        let before = Arc::clone(&target).state_store().unwrap();
+        before.save(caches.map(|cache| StateChange { sequence: 9, ..change(cache) }).to_vec(), Demand::Newer).await.unwrap();
+        let imported = import(&export(&source).await, &target).await;
+        assert_eq!(imported.states, 4);
+        assert_eq!(archive::compare(source, Arc::clone(&target)).await.unwrap(), None);
         let arrived = Arc::clone(&target).state_store().unwrap();
         assert_eq!(WriteCaps::new(Arc::clone(&arrived)).all().await.unwrap(), caps.all().await.unwrap());
-        assert_eq!(arrived.get(&change("mine").key).await.unwrap(), Some(change("mine")));
-        for cache in ["es", "es/snapshot/0"] {
-            assert_eq!(arrived.get(&change(cache).key).await.unwrap(), None);
+        for namespace in of_users {
+            assert_eq!(arrived.get(&change(namespace).key).await.unwrap(), Some(change(namespace)));
+        }
+        for cache in caches {
+            assert_eq!(arrived.get(&change(cache).key).await.unwrap().unwrap().sequence, 9, "{cache}");
         }
     }
 
@@ -330,8 +339,8 @@ async fn every_difference_is_found_and_told() {
 #[tokio::test]
 async fn an_archive_is_the_same_each_time_and_as_the_guide_shows_it() {
     let archive = archive_of_filled().await;
+    assert_eq!(archive_of_filled().await, archive);
     let text = String::from_utf8(archive).unwrap();
-    println!("{text}");
     let first = text.lines().next().unwrap();
     assert!(first.ends_with(",\"archive\":{\"format\":1}}"), "{first}");
     let last = text.lines().last().unwrap();

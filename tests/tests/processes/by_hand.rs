@@ -30,7 +30,7 @@ pub(crate) struct Request {
 #[command]
 pub(crate) struct Cancel;
 
-/// What customers ask for.
+/// The wish of a customer.
 #[derive(Debug, Aggregate)]
 #[es(name = "request")]
 pub(crate) struct TransferRequest;

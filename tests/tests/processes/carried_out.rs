@@ -1,11 +1,11 @@
-//! What the engine makes of a process manager, on every store.
+//! Process managers as the engine carries them out, on every store.
 
 use std::sync::Arc;
 
 use es_runtime::StreamId;
 use es_runtime::prelude::*;
 use es_runtime::process::Beginning;
-use es_runtime::store::{ProjectionStore, ReadStream};
+use es_runtime::store::{ProjectionStore, ReadStream, StateChange};
 use es_tests::bank::{Account, account_with, balance};
 use es_tests::on_every_store_and_postgres;
 use es_tests::waits::LONG;
@@ -124,6 +124,30 @@ on_every_store_and_postgres! {
             }
         });
         assert!(waited.await.is_ok(), "it never wakes: {:?}", runtime.health().await);
+        runtime.shutdown().await.unwrap();
+    }
+
+    async fn an_instance_that_its_timer_has_ended_is_forgotten(store: _, clock: _) {
+        let builder = Runtime::builder(Arc::clone(&store)).process_manager::<Nap>(Beginning::Start);
+        let runtime = builder.start().await.unwrap();
+        let alice = account_with(&runtime, 0).await;
+        let id = transfer(&runtime, alice, alice, 1).await;
+        let states = Arc::clone(runtime.store()).state_store().unwrap();
+        let remembered = async || -> usize {
+            let changes: Vec<StateChange> = states.load("es/process/nap").try_collect().await.unwrap();
+            changes.iter().filter(|change| change.payload.is_some()).count()
+        };
+        let waited = tokio::time::timeout(LONG, async {
+            let has_ended = async || {
+                let nap = runtime.process_manager::<Nap>().get(id).await.unwrap();
+                nap.is_some_and(|nap| nap.state.is_none())
+            };
+            while !has_ended().await || remembered().await > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                clock.advance(std::time::Duration::from_millis(5));
+            }
+        });
+        assert!(waited.await.is_ok(), "remembered are {}", remembered().await);
         runtime.shutdown().await.unwrap();
     }
 

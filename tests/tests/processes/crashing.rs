@@ -20,7 +20,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::by_hand::{Request, Transfer, TransferRequest};
 use super::carried_out::steps;
 
-/// What becomes of the call of this number.
+/// The fate of the call of this number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum End {
     /// The process ends before it.
@@ -42,7 +42,7 @@ struct Ending {
 }
 
 impl Ending {
-    /// Whether the call is the last one; does not return behind it.
+    /// Returns whether the call is the last one; does not return behind it.
     async fn call(&self) -> bool {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         if call < self.at || self.end == End::AnswerLost {
@@ -162,7 +162,7 @@ impl Bank {
                     .read_stream(ReadStream::new(stream.clone()).backwards().limit(1));
                 let last = futures_util::FutureExt::now_or_never(last.try_collect::<Vec<_>>());
                 let last = last.and_then(Result::ok).and_then(|mut steps| steps.pop());
-                last.is_some_and(|step| step.payload.windows(12).any(|part| part == br#""state":null"#))
+                last.is_some_and(|step| !step.payload.windows(8).any(|part| part == br#""state":"#))
             };
             wait_until(|| ending.has_ended.load(Ordering::SeqCst) || is_done()).await;
             if end == End::AnswerLost {

@@ -3,6 +3,7 @@
 mod by_hand;
 mod carried_out;
 mod crashing;
+mod deadly;
 mod deployed;
 mod killed;
 mod parked;

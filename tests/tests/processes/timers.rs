@@ -12,6 +12,7 @@ use es_tests::waits::LONG;
 use es_tests::{on_every_store, scaled};
 
 use super::by_hand::{Cancel, Cancelled, HOUR, Request, Requested, TransferRequest};
+use super::parked::{is_broken, set_broken};
 
 type Store = Arc<dyn ProjectionStore>;
 
@@ -57,6 +58,27 @@ impl Saving {
 
     #[on]
     fn cancelled(self, _: Cancelled) -> Option<Self> {
+        None
+    }
+}
+
+/// Waits for an hour, and ends. It panics if the account is broken then.
+#[process_manager(id = Id<TransferRequest>)]
+pub(crate) struct Brittle {
+    account: Id<Account>,
+}
+
+#[process_manager]
+impl Brittle {
+    #[on]
+    fn requested(event: Requested, todo: &mut Todo<Self>) -> Self {
+        todo.remind(HOUR, Once { times: 1 });
+        Brittle { account: event.from }
+    }
+
+    #[on]
+    fn once(self, _: Due<Once>) -> Option<Self> {
+        assert!(!is_broken(self.account), "the account is broken");
         None
     }
 }
@@ -129,9 +151,14 @@ on_every_store! {
         let mut history = runtime.process_manager::<Saving>().history(id);
         let mut causes = Vec::new();
         while let Some(step) = history.next().await.unwrap() {
-            causes.push(matches!(step.cause, Cause::Due { .. }));
+            causes.push(match step.cause {
+                Cause::Elapsed => "elapsed",
+                Cause::Due { .. } => "due",
+                Cause::Event { .. } => "event",
+                _ => "answer",
+            });
         }
-        assert_eq!(causes, [false, true, false, true, false]);
+        assert_eq!(causes, ["event", "elapsed", "due", "answer", "elapsed", "due", "answer"]);
         runtime.shutdown().await.unwrap();
     }
 
@@ -169,6 +196,54 @@ on_every_store! {
         assert_eq!(running.len(), ids.len());
         let stuck = second.process_manager::<Saving>().list().stuck_for(HOUR).await.unwrap();
         assert_eq!(stuck.len(), 0, "by the clock of this runtime they are of the future");
+        second.shutdown().await.unwrap();
+    }
+
+    async fn a_timer_that_panics_parks_its_instance(store: _, clock: _) {
+        let builder = Runtime::builder(Arc::clone(&store)).process_manager::<Brittle>(Beginning::Start);
+        let runtime = builder.start().await.unwrap();
+        let brittle = runtime.process_manager::<Brittle>();
+        let (good, bad) = (account_with(&runtime, 0).await, account_with(&runtime, 0).await);
+        let (first, second) = (save(&runtime, bad).await, save(&runtime, good).await);
+        let wait_for = async |id, is_so: fn(&InstanceStatus) -> bool| {
+            let waited = tokio::time::timeout(LONG, async {
+                while !brittle.get(id).await.unwrap().is_some_and(|instance| is_so(&instance.status)) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            });
+            assert!(waited.await.is_ok(), "never: {:?}", runtime.health().await);
+        };
+        wait_for(first, |status| *status == InstanceStatus::Waiting).await;
+        wait_for(second, |status| *status == InstanceStatus::Waiting).await;
+        set_broken(bad, true);
+        clock.advance(HOUR * 2);
+        wait_for(second, |status| *status == InstanceStatus::Ended).await;
+        wait_for(first, |status| matches!(status, InstanceStatus::Parked { .. })).await;
+        set_broken(bad, false);
+        brittle.retry(first).await.unwrap();
+        wait_for(first, |status| *status == InstanceStatus::Ended).await;
+        runtime.shutdown().await.unwrap();
+    }
+
+    async fn timers_are_found_when_the_states_are_lost(store: _, clock: _) {
+        let with_states = async |states: MemoryStore| {
+            let builder = Runtime::builder(Arc::clone(&store)).states(Arc::new(states));
+            builder.process_manager::<Saving>(Beginning::Start).start().await.unwrap()
+        };
+        let first = with_states(MemoryStore::new()).await;
+        let account = account_with(&first, 0).await;
+        let (id, ended) = (save(&first, account).await, save(&first, account).await);
+        first.execute(ended, Cancel).await.unwrap();
+        until(&first, id, |_| true).await;
+        until(&first, ended, |instance| instance.state.is_none()).await;
+        drop(first);
+
+        let second = with_states(MemoryStore::new()).await;
+        let saving = second.process_manager::<Saving>();
+        assert_eq!(saving.list().await.unwrap().len(), 1);
+        clock.advance(HOUR * 2);
+        until(&second, id, reminded(2)).await;
+        assert_eq!(saving.list().await.unwrap().len(), 1);
         second.shutdown().await.unwrap();
     }
 

@@ -82,6 +82,32 @@ fn what_the_macro_writes_reacts_as_the_methods_say() {
     given().when_due(Late).then_nothing().when(Cancelled).then_ended();
 }
 
+/// Knows nothing but that it runs.
+#[process_manager(id = Id<TransferRequest>)]
+struct Bare;
+
+#[process_manager]
+impl Bare {
+    #[on]
+    fn requested(_: Requested) -> Self {
+        Bare
+    }
+
+    #[on]
+    fn cancelled(self, _: Cancelled) -> Option<Self> {
+        None
+    }
+}
+
+#[test]
+fn a_state_without_fields_is_not_the_end() {
+    let (from, to, cents) = (Id::new(), Id::new(), 1);
+    Bare::given(Requested { from, to, cents })
+        .then_state(|state| assert_eq!(*state, Bare))
+        .when(Cancelled)
+        .then_ended();
+}
+
 /// States as an enum, a failure that is heard for several commands, a key of its own, and an instance that is begun or changed.
 mod of_several_kinds {
     use super::*;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::inline_alike::{self, survives_kills};
 use crate::inline_balances::InlineBalance;
 use es_postgres::{PgTransaction, PostgresStore};
 use es_runtime::prelude::*;
@@ -13,12 +14,11 @@ use es_runtime::{
     Version,
 };
 use es_sqlite::SqliteStore;
-use es_tests::bank::{Account, Audit, Deposit, Deposited, Open, Withdraw, account_with, balance};
-use es_tests::faults::{Fault, Faulty};
+use es_tests::bank::{Audit, Deposit, Deposited, Withdraw, account_with, balance};
+use es_tests::faults::Faulty;
 use es_tests::ledger::BadLuck;
-use es_tests::process::Process;
 use es_tests::totals::{Totals, folded};
-use es_tests::{ledger, scaled, stores};
+use es_tests::{ledger, stores};
 use futures_util::future::try_join_all;
 
 /// Of several writers on one stream each is tried again often enough.
@@ -129,43 +129,18 @@ es_tests::on_both_databases! {
 
     async fn a_request_that_is_repeated_counts_once(store: _) {
         let runtime = builder(store.clone()).projection::<Ledger>().start().await.unwrap();
-        let alice = account_with(&runtime, 1).await;
-        let deposit = || runtime.execute(alice, Deposit { amount: 5 }).idempotency_key("five");
-        let first = deposit().await.unwrap();
-        let again = try_join_all((0..5).map(|_| deposit().into_future())).await.unwrap();
-        assert!(again.iter().all(|again| again.repeated && again.version == first.version), "{again:?}");
+        let alice = inline_alike::repeated_counts_once(&runtime).await;
         assert_eq!(dump(&store).await, [(alice.to_string(), 6, 3)]);
-        let other = runtime.execute(alice, Deposit { amount: 6 }).idempotency_key("five").await;
-        assert!(matches!(other, Err(ExecuteError::IdempotencyMismatch { .. })), "{other:?}");
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 
     async fn of_writers_that_meet_in_a_stream_each_counts_once(store: _) {
-        // Each with a cache of its own, so that they do not queue.
-        let mut runtimes = Vec::new();
-        for _ in 0..4 {
-            runtimes.push(builder(store.clone()).projection::<Ledger>().start().await.unwrap());
-        }
-        let alice = account_with(&runtimes[0], 1).await;
-        let deposits = runtimes.iter().map(async |runtime| {
-            for amount in 1..=10 {
-                runtime.execute(alice, Deposit { amount }).await?;
-            }
-            Ok::<_, ExecuteError<_>>(())
-        });
-        try_join_all(deposits).await.unwrap();
-        assert_eq!(dump(&store).await, [(alice.to_string(), 1 + 4 * 55, 42)]);
-
-        // Who is late is told that it exists, rather than what its row met.
-        let bob = Id::<Account>::new();
-        let opened = futures_util::future::join_all(
-            runtimes.iter().map(|runtime| runtime.execute(bob, Open { owner: "Bob".into() }).into_future()),
-        )
-        .await;
-        let (stored, late): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
-        assert_eq!(stored.len(), 1);
-        assert!(late.iter().all(|late| matches!(late, Err(ExecuteError::AlreadyExists { .. }))), "{late:?}");
-        assert_eq!(dump(&store).await, folded(&store).await);
+        let start = async || start::<_, Ledger>(store.clone()).await;
+        let runtimes = [start().await, start().await, start().await, start().await];
+        let alice = inline_alike::writers_meet_in_a_stream(&runtimes).await.to_string();
+        let rows = dump(&store).await;
+        assert_eq!(rows, folded(&store).await);
+        assert!(rows.contains(&(alice, 1 + 4 * 55, 42)), "{rows:?}");
     }
 
     /// They change the same rows in different orders: a deadlock, where the database has locks for rows.
@@ -215,20 +190,12 @@ es_tests::on_both_databases! {
         assert_eq!(dump(&store).await, [(alice.to_string(), 27, 4)]);
     }
 
-    /// A process of an older build, or one that appends past the runtime.
     async fn what_is_appended_without_it_is_taken_in_before_the_next_append(store: _) {
-        let with = builder(store.clone()).projection::<Ledger>().start().await.unwrap();
+        let with = start::<_, Ledger>(store.clone()).await;
         let without = builder(store.clone()).start().await.unwrap();
-        let alice = account_with(&with, 1).await;
-        let mut rows: Totals = Vec::new();
-        for _ in 0..5 {
-            without.execute(alice, Deposit { amount: 2 }).await.unwrap();
-            account_with(&without, 3).await;
-            account_with(&with, 4).await;
-            rows = dump(&store).await;
-        }
-        assert_eq!(rows, folded(&store).await);
-        assert_eq!(rows.len(), 11);
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        inline_alike::others_append_without_it(&with, &without, check).await;
+        assert_eq!(dump(&store).await.len(), 11);
     }
 
     /// Appends wait for it only while it comes on: so many that each waited in vain would take minutes.
@@ -263,53 +230,16 @@ es_tests::on_both_databases! {
     }
 
     async fn appends_wait_for_a_rebuild(store: _) {
-        let runtime = builder(store.clone()).projection::<Ledger>().start().await.unwrap();
-        for amount in 1..=12 {
-            account_with(&runtime, amount).await;
-        }
-        for _ in 0..3 {
-            let (alice, rebuilt) = futures_util::future::join(
-                account_with(&runtime, 1),
-                runtime.projection::<Ledger>().rebuild().into_future(),
-            )
-            .await;
-            rebuilt.unwrap();
-            runtime.execute(alice, Deposit { amount: 1 }).await.unwrap();
-            assert_eq!(dump(&store).await, folded(&store).await);
-        }
+        let runtime = start::<_, Ledger>(store.clone()).await;
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        inline_alike::appends_wait_for_a_rebuild::<Ledger>(&runtime, check).await;
     }
 
-    /// At each point between the methods, the append and its answer.
     async fn rows_and_events_stand_or_fall_together_whatever_fails(store: _) {
         let faulty = Faulty::new(Arc::new(store.clone()));
         let runtime = builder(faulty.clone()).projection::<Ledger>().start().await.unwrap();
-        let alice = account_with(&runtime, 1).await;
-        let mut stored = 2;
-        for fault in [Fault::CommitRefused, Fault::CommitLost, Fault::AnswerLost, Fault::PanicBeforeCommit, Fault::PanicAfterCommit] {
-            for _ in 0..3 {
-                faulty.plan([fault]);
-                let runtime = runtime.clone();
-                let done = tokio::spawn(async move { runtime.execute(alice, Deposit { amount: 2 }).await }).await;
-                assert_eq!(faulty.planned(), [], "the append has met it");
-                match fault {
-                    Fault::CommitRefused => {
-                        let refused = done.unwrap().unwrap_err();
-                        assert!(matches!(&refused, ExecuteError::Append(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable), "{refused}");
-                    }
-                    // Resolved by the id of the append, and tried again where it was not stored.
-                    Fault::CommitLost | Fault::AnswerLost => {
-                        stored += 1;
-                        assert_eq!(done.unwrap().unwrap().version, Version(stored));
-                    }
-                    _ => {
-                        assert!(done.unwrap_err().is_panic());
-                        stored += u64::from(fault == Fault::PanicAfterCommit);
-                    }
-                }
-                assert_eq!(store.head().await.unwrap(), Position(stored));
-                assert_eq!(dump(&store).await, folded(&store).await, "after {fault:?}");
-            }
-        }
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        inline_alike::stand_or_fall_whatever_fails(&faulty, &runtime, check).await;
     }
 }
 
@@ -355,25 +285,8 @@ async fn appending_process() {
 
 async fn rows_are_the_fold_of_the_log_whenever_processes_are_killed(address: &str) {
     let store = stores::open(address).await;
-    for kill in 0..scaled(8, 100) {
-        let process = Process::start("inline::appending_process", [(ADDRESS, address)], "appending");
-        tokio::time::sleep(Duration::from_millis(kill * 7919 % 200)).await;
-        process.kill();
-        let (rows, log) = settled(address, &store).await;
-        assert_eq!(rows, log, "after kill {kill}");
-    }
-}
-
-/// The rows and the fold of the log. What a killed client has sent, the server may still do: then they are looked at again.
-async fn settled(address: &str, store: &es_tests::balances::Store) -> (Totals, Totals) {
-    for _ in 0..1_000 {
-        let head = store.head().await.unwrap();
-        let seen = (rows(address).await, folded(&**store).await);
-        if store.head().await.unwrap() == head {
-            return seen;
-        }
-    }
-    panic!("the log grows, though nobody appends");
+    let seen = async || (rows(address).await, folded(&*store).await);
+    survives_kills("inline::appending_process", (ADDRESS, address), &store, seen).await;
 }
 
 async fn rows(address: &str) -> Totals {

@@ -1,14 +1,12 @@
 //! Inline rows are what the log gives whenever processes that append are killed.
 
-use std::time::Duration;
-
+use crate::inline_alike::survives_kills;
 use crate::inline_balances::{InlineBalance, dump};
 use es_runtime::RetryPolicy;
 use es_runtime::prelude::*;
-use es_tests::balances::{Send, Store, Transfer, folded};
+use es_tests::balances::{Send, Transfer, folded};
 use es_tests::bank::{Deposit, account_with};
-use es_tests::process::Process;
-use es_tests::{scaled, stores};
+use es_tests::stores;
 
 /// Where the store is to which the process appends.
 const ADDRESS: &str = "ES_TESTS_APPENDING_ROWS";
@@ -39,27 +37,8 @@ async fn appending_process() {
 
 async fn rows_are_the_fold_of_the_log_whenever_processes_are_killed(address: &str) {
     let store = stores::open(address).await;
-    for kill in 0..scaled(8, 100) {
-        let process = Process::start("inline_killed::appending_process", [(ADDRESS, address)], "appending");
-        tokio::time::sleep(Duration::from_millis(kill * 7919 % 200)).await;
-        process.kill();
-        let (rows, log) = settled(&store).await;
-        assert_eq!(rows, log, "after kill {kill}");
-    }
-}
-
-type Rows = Vec<(String, String, u64)>;
-
-/// The rows and the fold of the log. What a killed client has sent, the server may still do: then they are looked at again.
-async fn settled(store: &Store) -> (Rows, Rows) {
-    for _ in 0..1_000 {
-        let head = store.head().await.unwrap();
-        let seen = (dump(store).await, folded(store).await);
-        if store.head().await.unwrap() == head {
-            return seen;
-        }
-    }
-    panic!("the log grows, though nobody appends");
+    let seen = async || (dump(&store).await, folded(&store).await);
+    survives_kills("inline_killed::appending_process", (ADDRESS, address), &store, seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use crate::inline_alike;
 use crate::inline_balances::{InlineBalance, dump};
 use es_runtime::prelude::*;
 use es_runtime::projection::{AnyKey, ApplyError, RowMismatch};
 use es_runtime::runtime::Past;
 use es_runtime::{
-    AppendError, Clock as _, ExecuteError, InlineMeta, Position, ReadError, RetryPolicy, StartError, StoreErrorKind,
-    Version,
+    AppendError, Clock as _, ExecuteError, InlineMeta, Position, ReadError, RetryPolicy, StartError, Version,
 };
 use es_tests::balances::{Send, Settle, Store, Transfer, folded};
 use es_tests::bank::{Account, Audit, Deposit, Deposited, Open, Opened, Withdraw, account_with, balance};
-use es_tests::faults::{Fault, Faulty};
+use es_tests::faults::Faulty;
 use es_tests::stores::clock;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
 /// Of several writers on one stream each is tried again often enough.
 fn builder<S: EventStore>(store: S) -> es_runtime::Builder<S> {
@@ -166,29 +166,13 @@ es_tests::on_every_store_and_postgres! {
     }
 
     async fn a_request_that_is_repeated_counts_once(store: _, _clock: _) {
-        let runtime = start(&store).await;
-        let alice = account_with(&runtime, 1).await;
-        let deposit = || runtime.execute(alice, Deposit { amount: 5 }).idempotency_key("five");
-        let first = deposit().await.unwrap();
-        let again = try_join_all((0..5).map(|_| deposit().into_future())).await.unwrap();
-        assert!(again.iter().all(|again| again.repeated && again.version == first.version), "{again:?}");
+        inline_alike::repeated_counts_once(&start(&store).await).await;
         assert_eq!(dump(&store).await, folded(&store).await);
     }
 
     async fn of_writers_that_meet_in_a_stream_each_counts_once(store: _, _clock: _) {
-        // Each with a cache of its own, so that they do not queue.
-        let mut runtimes = Vec::new();
-        for _ in 0..4 {
-            runtimes.push(start(&store).await);
-        }
-        let alice = account_with(&runtimes[0], 1).await;
-        let deposits = runtimes.iter().map(async |runtime| {
-            for amount in 1..=10 {
-                runtime.execute(alice, Deposit { amount }).await?;
-            }
-            Ok::<_, ExecuteError<_>>(())
-        });
-        try_join_all(deposits).await.unwrap();
+        let runtimes = [start(&store).await, start(&store).await, start(&store).await, start(&store).await];
+        let alice = inline_alike::writers_meet_in_a_stream(&runtimes).await;
         assert_eq!(runtimes[0].get::<InlineBalance>(alice).await.unwrap().unwrap().cents, 1 + 4 * 55);
 
         // The later ones are told that it exists, rather than what its row met.
@@ -250,16 +234,9 @@ es_tests::on_every_store_and_postgres! {
 
     async fn what_is_appended_without_it_is_taken_in_before_the_next_append(store: _, _clock: _) {
         let (with, without) = (start(&store).await, builder(store.clone()).start().await.unwrap());
-        let alice = account_with(&with, 1).await;
-        let mut rows = Vec::new();
-        for _ in 0..5 {
-            without.execute(alice, Deposit { amount: 2 }).await.unwrap();
-            account_with(&without, 3).await;
-            account_with(&with, 4).await;
-            rows = dump(&store).await;
-        }
-        assert_eq!(rows, folded(&store).await);
-        assert_eq!(rows.len(), 11);
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        let alice = inline_alike::others_append_without_it(&with, &without, check).await;
+        assert_eq!(dump(&store).await.len(), 11);
         // An event of others that it cannot apply is reported.
         let poison = without.execute(alice, Deposit { amount: 15 }).await.unwrap();
         for _ in 0..5 {
@@ -273,18 +250,8 @@ es_tests::on_every_store_and_postgres! {
     }
 
     async fn appends_wait_for_a_rebuild(store: _, _clock: _) {
-        let runtime = start(&store).await;
-        for amount in 1..=12 {
-            account_with(&runtime, amount).await;
-        }
-        for _ in 0..3 {
-            let projection = runtime.projection::<InlineBalance>();
-            let rebuild = projection.rebuild().into_future();
-            let (alice, rebuilt) = futures_util::future::join(account_with(&runtime, 1), rebuild).await;
-            rebuilt.unwrap();
-            runtime.execute(alice, Deposit { amount: 1 }).await.unwrap();
-            assert_eq!(dump(&store).await, folded(&store).await);
-        }
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        inline_alike::appends_wait_for_a_rebuild::<InlineBalance>(&start(&store).await, check).await;
     }
 
     async fn imported_events_are_in_the_rows(store: _, _clock: _) {
@@ -298,36 +265,10 @@ es_tests::on_every_store_and_postgres! {
         assert_eq!(dump(&store).await.len(), 30);
     }
 
-    /// At each point between the rows, the append and its answer.
     async fn rows_and_events_stand_or_fall_together_whatever_fails(store: _, _clock: _) {
         let faulty = Faulty::new(Arc::clone(&store));
         let runtime = builder(faulty.clone()).projection::<InlineBalance>().start().await.unwrap();
-        let alice = account_with(&runtime, 1).await;
-        let mut stored = 2;
-        for fault in [Fault::CommitRefused, Fault::CommitLost, Fault::AnswerLost, Fault::PanicBeforeCommit, Fault::PanicAfterCommit] {
-            for _ in 0..3 {
-                faulty.plan([fault]);
-                let runtime = runtime.clone();
-                let done = tokio::spawn(async move { runtime.execute(alice, Deposit { amount: 2 }).await }).await;
-                assert_eq!(faulty.planned(), [], "the append has met it");
-                match fault {
-                    Fault::CommitRefused => {
-                        let refused = done.unwrap().unwrap_err();
-                        assert!(matches!(&refused, ExecuteError::Append(AppendError::Store(error)) if error.kind() == StoreErrorKind::Unavailable), "{refused}");
-                    }
-                    // Resolved by the id of the append, and tried again where it was not stored.
-                    Fault::CommitLost | Fault::AnswerLost => {
-                        stored += 1;
-                        assert_eq!(done.unwrap().unwrap().version, Version(stored));
-                    }
-                    _ => {
-                        assert!(done.unwrap_err().is_panic());
-                        stored += u64::from(fault == Fault::PanicAfterCommit);
-                    }
-                }
-                assert_eq!(store.head().await.unwrap(), Position(stored));
-                assert_eq!(dump(&store).await, folded(&store).await, "after {fault:?}");
-            }
-        }
+        let check = async || assert_eq!(dump(&store).await, folded(&store).await);
+        inline_alike::stand_or_fall_whatever_fails(&faulty, &runtime, check).await;
     }
 }

@@ -6,6 +6,7 @@ mod failing;
 mod held;
 mod in_memory;
 mod inline;
+mod inline_alike;
 mod inline_balances;
 mod inline_histories;
 mod inline_killed;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use es_runtime::prelude::*;
 use es_runtime::projection::{ApplyError, ControlError, Status};
-use es_runtime::{Position, Projection, ProjectionHandle};
+use es_runtime::{Position, ProjectionHandle};
 use es_tests::balances::{Send, Sent, Store, Transfer};
 use es_tests::bank::{Account, Deposited, Opened};
 use es_tests::faults::{Fault, Faulty};
@@ -98,7 +98,7 @@ async fn send(runtime: &Runtime, from: Id<Account>, to: Id<Account>, amount: i64
 }
 
 /// Position and number of attempts of each parked event.
-async fn parked<P: Projection>(projection: &ProjectionHandle<'_, P>) -> Vec<(u64, u32)> {
+async fn parked(projection: &ProjectionHandle<'_>) -> Vec<(u64, u32)> {
     let parked = projection.parked().await.unwrap();
     parked
         .iter()

@@ -237,6 +237,22 @@ es_tests::on_every_store! {
         assert_eq!(events(&store).await, 0);
     }
 
+    async fn a_request_whose_key_was_forgotten_is_done_again(store: _, clock: _) {
+        let runtime = start(&store).await;
+        let alice = account_with(&runtime, 1).await;
+        let deposit = |key: &str| runtime.execute(alice, Deposit { amount: 5 }).idempotency_key(key);
+        deposit("old").await.unwrap();
+        clock.advance(Duration::from_secs(60));
+        deposit("young").await.unwrap();
+        assert_eq!(runtime.purge_keys(Duration::from_secs(61)).await.unwrap(), 0);
+        assert!(deposit("old").await.unwrap().repeated);
+        assert_eq!(runtime.purge_keys(Duration::from_secs(30)).await.unwrap(), 1);
+        assert!(!deposit("old").await.unwrap().repeated);
+        assert!(deposit("young").await.unwrap().repeated);
+        assert_eq!(balance(&runtime, alice).await, 16);
+        assert_eq!(runtime.purge_keys(Duration::MAX).await.unwrap(), 0);
+    }
+
     async fn a_state_is_loaded_as_it_was(store: _, clock: _) {
         let runtime = start(&store).await;
         let start = es_runtime::Clock::now(&clock);

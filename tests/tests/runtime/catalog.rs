@@ -265,6 +265,23 @@ async fn an_opened_runtime_takes_no_lease_and_runs_nothing() {
 }
 
 #[tokio::test]
+async fn a_projection_is_operated_without_its_type() {
+    let builder = Runtime::builder(MemoryStore::new()).projection::<Balance>();
+    let runtime = builder.start().await.unwrap();
+    let handles: Vec<_> = runtime.projections().collect();
+    let names: Vec<_> = handles.iter().map(|handle| (handle.name(), handle.version())).collect();
+    assert_eq!(names, [("balances", 1)]);
+    let receipt = runtime
+        .execute(Id::new(), Open { owner: "Alice".into() })
+        .await
+        .unwrap();
+    let waited = handles[0].wait_for(receipt.position, es_tests::waits::LONG).await;
+    waited.unwrap();
+    let skipped = handles[0].skip(receipt.position, "a mistake").await;
+    assert!(matches!(skipped, Err(ControlError::NotParked { .. })), "{skipped:?}");
+}
+
+#[tokio::test]
 async fn a_runtime_that_only_reads_shows_what_another_one_projects() {
     let store = MemoryStore::new();
     let reads = Runtime::builder(store.clone())

@@ -12,25 +12,25 @@ use crate::errors::Errors;
 use crate::message::Words;
 use crate::stored::arguments::Version;
 
-const REMOVED: Known = Known {
+const REMOVED: Known<'_> = Known {
     attribute: "removed(…)",
     arguments: &["since", "added", "renamed", "changed"],
     repeatable: &["renamed", "changed"],
 };
 
-const ADDED: Known = Known {
+const ADDED: Known<'_> = Known {
     attribute: "added(…)",
     arguments: &["since", "default"],
     repeatable: &[],
 };
 
-const RENAMED: Known = Known {
+const RENAMED: Known<'_> = Known {
     attribute: "renamed(…)",
     arguments: &["from", "since"],
     repeatable: &[],
 };
 
-const CHANGED: Known = Known {
+const CHANGED: Known<'_> = Known {
     attribute: "changed(…)",
     arguments: &["since", "from", "with"],
     repeatable: &[],
@@ -43,12 +43,9 @@ fn is_ours(attribute: &Attribute, name: &str) -> bool {
 
 /// The fields of the struct, with their history. `None` if there is no history, or none that can be told.
 pub(crate) fn fields(fields: &Fields, words: &Words, errors: &mut Errors) -> Vec<Field> {
+    let attribute = format!("#[{}(…)]", words.name);
     let known = Known {
-        attribute: if words.name == "entity" {
-            "#[entity(…)]"
-        } else {
-            "#[event(…)]"
-        },
+        attribute: &attribute,
         arguments: &["added", "renamed", "changed"],
         repeatable: &["renamed", "changed"],
     };
@@ -147,7 +144,7 @@ fn needs(place: &Ident, what: &str, argument: &str, errors: &mut Errors) {
 
 impl Field {
     /// Returns whether all was understood.
-    fn read(&mut self, tokens: TokenStream, known: &Known, errors: &mut Errors) -> bool {
+    fn read(&mut self, tokens: TokenStream, known: &Known<'_>, errors: &mut Errors) -> bool {
         let (mut entries, mut removed) = (Vec::new(), None);
         let sound = args::read(tokens, known, errors, |argument, input| {
             if argument == "since" {

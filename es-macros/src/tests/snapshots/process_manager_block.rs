@@ -34,9 +34,8 @@ impl ::es_runtime::process::ProcessManager for Payment {
             on.begins::<
                     Ordered,
                 >(
-                |_, meta| ::es_runtime::__private::instance_key::<Self>(meta.id()),
-                #[allow(unused_variables, clippy::semicolon_if_nothing_returned)]
-                |(), event, meta, todo| ::es_runtime::__private::next_state::<
+                |_, meta| ::es_runtime::__private::instance_of_stream::<Self>(meta.id()),
+                |(), event, _, todo| ::es_runtime::__private::next_state::<
                     Self,
                 >(<Self>::ordered(event, todo)),
             );
@@ -50,8 +49,7 @@ impl ::es_runtime::process::ProcessManager for Payment {
                     let _ = (moved, meta);
                     ::es_runtime::__private::instance_key::<Self>(&(moved.order))
                 },
-                #[allow(unused_variables, clippy::semicolon_if_nothing_returned)]
-                |this, event, meta, todo| ::es_runtime::__private::next_state::<
+                |this, event, meta, _| ::es_runtime::__private::next_state::<
                     Self,
                 >(<Self>::moved(this, event, meta)),
             );
@@ -59,13 +57,10 @@ impl ::es_runtime::process::ProcessManager for Payment {
         {
             on.answers::<
                     Charge,
-                >(
-                #[allow(unused_variables, clippy::semicolon_if_nothing_returned)]
-                |mut this, heard, todo| {
-                    <Self>::charged(&mut this, heard);
-                    ::core::option::Option::Some(this)
-                },
-            );
+                >(|mut this, heard, _| {
+                <Self>::charged(&mut this, heard);
+                ::core::option::Option::Some(this)
+            });
         }
         {
             on.answers::<Flag>(|this, _, _| ::core::option::Option::Some(this));
@@ -77,18 +72,16 @@ impl ::es_runtime::process::ProcessManager for Payment {
 }
 #[automatically_derived]
 impl ::es_runtime::process::HearsFailure<Charge> for Payment {
-    #[allow(unused_variables, unused_mut)]
     fn failed(
-        mut self,
+        self,
         heard: ::es_runtime::process::Failed<Charge>,
-        todo: &mut ::es_runtime::process::Todo<Self>,
+        _: &mut ::es_runtime::process::Todo<Self>,
     ) -> ::core::option::Option<Self> {
         ::es_runtime::__private::next_state::<Self>(<Self>::not_charged(self, heard))
     }
 }
 #[automatically_derived]
 impl ::es_runtime::process::HearsFailure<Flag> for Payment {
-    #[allow(unused_variables, unused_mut)]
     fn failed(
         mut self,
         heard: ::es_runtime::process::Failed<Flag>,
@@ -101,11 +94,10 @@ impl ::es_runtime::process::HearsFailure<Flag> for Payment {
 #[automatically_derived]
 impl ::es_runtime::process::HearsTimer<Late> for Payment {
     const TIMER: &'static str = "late";
-    #[allow(unused_variables, unused_mut)]
     fn due(
         mut self,
         heard: ::es_runtime::process::Due<Late>,
-        todo: &mut ::es_runtime::process::Todo<Self>,
+        _: &mut ::es_runtime::process::Todo<Self>,
     ) -> ::core::option::Option<Self> {
         <Self>::late(&mut self, heard);
         ::core::option::Option::Some(self)

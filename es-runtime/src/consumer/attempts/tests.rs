@@ -208,7 +208,7 @@ async fn a_process_that_has_lost_its_lease_replaces_no_note_of_its_successor() {
     assert!(lost(late.log.failed(&event(1), &late.lease).await.map(drop)));
     assert!(noted(&store).await == note);
 
-    // Whether it knows what it has written, or not.
+    // It may know what it has written, or not.
     let mut late = Process::start(&store, "late").await;
     late.begin(2).await;
     let mut next = Process::start(&store, "next").await;
@@ -248,7 +248,7 @@ async fn without_a_store_of_states_a_process_knows_its_own_attempts_only() {
     assert!(noted(&store).await.is_none());
 }
 
-/// What becomes of a save.
+/// The fate of a save.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome {
     Saved,
@@ -320,8 +320,8 @@ fn pick(series: &mut u64, below: u64) -> u64 {
     (*series >> 33) % below
 }
 
-/// What is tried is noted, whatever becomes of saves; and neither a late save nor a late process replaces what the holder has noted, or
-/// brings back what was closed.
+/// The holder notes each attempt, whatever becomes of saves; and neither a late save nor a late process replaces that note, or brings
+/// back one that was closed.
 #[tokio::test]
 async fn whatever_becomes_of_saves_what_is_tried_is_noted_and_nothing_else() {
     for history in 0..3_000 {

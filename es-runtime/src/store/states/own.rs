@@ -1,4 +1,4 @@
-//! What the framework itself keeps as states.
+//! States of the framework itself.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(crate) struct OwnState<T> {
     value: PhantomData<fn() -> T>,
 }
 
-/// What a store keeps of a value.
+/// A value as a store keeps it.
 pub(crate) struct Kept<T> {
     /// Rises with each change; 0 if there never was one.
     pub(crate) sequence: u64,

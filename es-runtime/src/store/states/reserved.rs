@@ -16,10 +16,14 @@ const LASTING: [&str; 1] = [crate::store::caps::KIND];
 /// The namespaces of snapshots begin so.
 pub(crate) const SNAPSHOTS: &str = "es/snapshot/";
 
+/// Returns whether an archive keeps entities of the namespace: not of those below that of the framework, which hold its caches.
+pub(crate) fn has_archived(namespace: &str) -> bool {
+    namespace == RESERVED || !is_reserved(namespace)
+}
+
 /// Returns whether an archive keeps the entity: all but the framework's caches.
 pub(crate) fn is_archived(key: &StateKey) -> bool {
-    let is_kept = *key.namespace != *RESERVED || LASTING.contains(&&*key.kind);
-    is_kept && !key.namespace.starts_with(SNAPSHOTS)
+    has_archived(&key.namespace) && (*key.namespace != *RESERVED || LASTING.contains(&&*key.kind))
 }
 
 /// A store of states as it is given to users: without what the framework keeps in it.

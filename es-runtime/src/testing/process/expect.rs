@@ -1,4 +1,4 @@
-//! What a test expects of the last step.
+//! The expectations of a test on the last step.
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ impl<P: ProcessManager> GivenProcess for P {}
 pub struct ProcessScenario<P: ProcessManager> {
     reactions: Reactions<P>,
     last: Last<P>,
-    /// What the last step has sent and set, as far as the test has not mentioned it.
+    /// The commands that the last step has sent, and the timers that it has set, as far as the test has not mentioned them.
     commands: Vec<Pending>,
     timers: Vec<(Timer, Duration)>,
     position: Position,
@@ -337,7 +337,7 @@ fn decode<T: DeserializeOwned>(name: &str, json: &str) -> T {
 fn after(timer: &Timer) -> Option<(Timer, Duration)> {
     match timer.when {
         When::After(millis) => Some((timer.clone(), Duration::from_millis(millis))),
-        When::At(_) => None,
+        When::At(_) | When::Elapsed(_) => None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! The one connection on which a store appends.
 
-use std::slice;
+mod rows;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use es_runtime::store::AppendError;
+use es_runtime::store::{AppendError, InlineError};
 use es_runtime::{Clock, Position, StoreError, Timestamp};
 use futures_util::future::join;
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +53,8 @@ pub(crate) struct LaneSettings {
     pub(crate) allowed: Vec<Risk>,
     /// The statement that appends.
     pub(crate) append: String,
+    /// The same, in a transaction in which rows are locked.
+    pub(crate) append_with_rows: String,
     /// Where the time of recording is taken from, if not from the server.
     pub(crate) clock: Option<Arc<dyn Clock>>,
     /// Told of every commit.
@@ -106,9 +109,9 @@ impl Lane {
         Ok(Self { requests, doubtful })
     }
 
-    pub(crate) async fn append(&self, append: Encoded) -> Result<Reply, AppendError> {
+    pub(crate) async fn append(&self, append: Encoded) -> Result<Reply, InlineError> {
         match self.append_chain(vec![append]).await {
-            Ok(mut replies) => replies.pop().unwrap_or_else(|| Err(ended().into())),
+            Ok(mut replies) => replies.pop().unwrap_or_else(|| Err(AppendError::from(ended()).into())),
             Err(NotDone(_)) => unreachable!("of one append it is known which is to blame"),
         }
     }
@@ -122,7 +125,7 @@ impl Lane {
             Ok(()) => replies.await.ok(),
             Err(_) => None,
         };
-        replies.unwrap_or_else(|| Ok(vec![Err(ended().into())]))
+        replies.unwrap_or_else(|| Ok(vec![Err(AppendError::from(ended()).into())]))
     }
 
     /// Waits until nothing that was asked for before is still to be sent by this process, and gives the sessions of which it
@@ -165,6 +168,19 @@ struct Session {
     link: Link,
     backend: Backend,
     statement: Statement,
+    with_rows: Option<rows::Statements>,
+    /// True if a transaction may be open on it: then it is not used again.
+    is_open: bool,
+}
+
+/// What was sent was rolled back, or has no answer.
+enum Undone {
+    /// All of it met this.
+    Failed(Outcome, Problem),
+    /// Because of these requests: each with its place in the batch.
+    Refused(Vec<(usize, InlineError)>),
+    /// Because of the request in this place, which is to be tried again when those before it are done.
+    RefusedBehind(usize),
 }
 
 impl Worker {
@@ -245,28 +261,32 @@ impl Worker {
     async fn append(&mut self, mut batch: Vec<Waiting>) {
         // A caller that no longer waits has not been sent to the server: its append never happened.
         batch.retain(|waiting| !waiting.is_deserted());
-        if batch.is_empty() {
-            return;
-        }
-        match self.send(&mut batch).await {
-            Ok(results) => self.reply(batch, results),
-            Err((Outcome::BadValue, _)) if batch.len() > 1 => {
-                for mut waiting in batch {
-                    let results = self.send(slice::from_mut(&mut waiting)).await;
-                    self.conclude(vec![waiting], results).await;
-                }
+        // What is undone because of a part of it is sent again in parts. The next one is the last of these.
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            if part.is_empty() {
+                continue;
             }
-            failed => self.conclude(batch, failed).await,
-        }
-    }
-
-    async fn conclude(&mut self, batch: Vec<Waiting>, results: Result<Vec<Vec<Answered>>, (Outcome, Problem)>) {
-        match results {
-            Ok(results) => self.reply(batch, results),
-            Err((outcome, problem)) => {
-                let holder = self.holder(&problem).await;
-                for waiting in batch {
-                    waiting.fail(outcome, problem.clone(), holder.as_deref());
+            match self.send(&mut part).await {
+                Ok(results) => self.reply(part, results),
+                Err(Undone::Refused(refused)) => {
+                    for (place, error) in refused.into_iter().rev() {
+                        part.remove(place).refuse(error);
+                    }
+                    parts.push(part);
+                }
+                Err(Undone::RefusedBehind(place)) => {
+                    let rest = part.split_off(place);
+                    parts.extend([rest, part]);
+                }
+                Err(Undone::Failed(Outcome::BadValue, _)) if part.len() > 1 => {
+                    parts.extend(part.into_iter().rev().map(|waiting| vec![waiting]));
+                }
+                Err(Undone::Failed(outcome, problem)) => {
+                    let holder = self.holder(&problem).await;
+                    for waiting in part {
+                        waiting.fail(outcome, problem.clone(), holder.as_deref());
+                    }
                 }
             }
         }
@@ -284,11 +304,11 @@ impl Worker {
     }
 
     /// Sends a batch, again where another writer was in the way.
-    async fn send(&mut self, batch: &mut [Waiting]) -> Result<Vec<Vec<Answered>>, (Outcome, Problem)> {
+    async fn send(&mut self, batch: &mut [Waiting]) -> Result<Vec<Vec<Answered>>, Undone> {
         const ATTEMPTS: u32 = 10;
         for attempt in 1.. {
             let (outcome, problem) = match self.send_once(batch).await {
-                Ok(answers) => return Ok(answers),
+                Ok(done) => return done,
                 Err((phase, problem)) => (outcome(&problem, phase), problem),
             };
             match outcome {
@@ -298,17 +318,29 @@ impl Worker {
                     tokio::time::sleep(pause(attempt)).await;
                     continue;
                 }
-                _ => self.keep_if_alive(),
+                _ => self.keep_if_usable(),
             }
-            return Err((outcome, problem));
+            return Err(Undone::Failed(outcome, problem));
         }
         unreachable!("the last attempt returns");
     }
 
-    async fn send_once(&mut self, batch: &mut [Waiting]) -> Result<Vec<Vec<Answered>>, (Phase, Problem)> {
-        self.keep_if_alive();
+    /// Sends a batch. Without an error nothing is under way on the connection any more.
+    async fn send_once(
+        &mut self,
+        batch: &mut [Waiting],
+    ) -> Result<Result<Vec<Vec<Answered>>, Undone>, (Phase, Problem)> {
+        self.keep_if_usable();
         let session = Session::kept_or_opened(&mut self.session, &self.settings);
         let session = session.await.map_err(|problem| (Phase::Connect, problem))?;
+        let has_rows = batch.iter().any(|waiting| !waiting.chain[0].rows.is_empty());
+        if has_rows && session.with_rows.is_none() {
+            let prepared = self
+                .patience
+                .with(rows::Statements::prepare(&session.link, &self.settings));
+            let prepared = prepared.await.unwrap_or_else(|| Err(silence(&self.settings)));
+            session.with_rows = Some(prepared.map_err(|problem| (Phase::Open, problem))?);
+        }
         let (wake, unhinted) = (&self.settings.wake, self.unhinted.take());
         let hinted = async {
             if let Some(head) = unhinted {
@@ -323,30 +355,40 @@ impl Worker {
         let batch: Vec<&[Encoded]> = batch.iter().map(|waiting| &waiting.chain[..]).collect();
         // Before those who wait are told, who may ask about it at once.
         let unheard = self.doubtful.unless_heard(&session.backend);
-        let sent = batch::send(&session.link.client, &session.statement, &batch, self.settings.now());
+        let now = self.settings.now();
+        let is_open = &mut session.is_open;
+        let sent = async {
+            let client = &session.link.client;
+            match &session.with_rows {
+                Some(statements) if has_rows => rows::send(client, is_open, statements, &batch, now).await,
+                _ => match batch::send(client, &session.statement, &batch, now).await {
+                    Ok(answers) => Ok(rows::Ended::Committed(answers)),
+                    Err(problem) => Err((Phase::Sent, problem)),
+                },
+            }
+        };
         let answers = self.patience.with(join(sent, hinted)).await;
         unheard.heard();
         let Some((answers, ())) = answers else {
-            let waited = self.settings.patience.as_secs_f32();
-            let silence = format!("the server did not answer within {waited} s");
-            return Err((Phase::Sent, Problem::Silent(silence)));
+            return Err((Phase::Sent, silence(&self.settings)));
         };
         let unconfirmed = session.link.notices.take_unconfirmed();
         let answered = |answer| Answered { answer, unconfirmed };
-        Ok(answers
-            .map_err(|problem| (Phase::Sent, problem))?
-            .into_iter()
-            .map(|answers| answers.into_iter().map(answered).collect())
-            .collect())
+        Ok(match answers? {
+            rows::Ended::Committed(answers) => Ok(answers
+                .into_iter()
+                .map(|answers| answers.into_iter().map(answered).collect())
+                .collect()),
+            rows::Ended::Refused(refused) => Err(Undone::Refused(refused)),
+            rows::Ended::RefusedBehind(place) => Err(Undone::RefusedBehind(place)),
+        })
     }
 
-    fn keep_if_alive(&mut self) {
-        if self
-            .session
-            .as_ref()
-            .is_some_and(|session| session.link.client.is_closed())
-        {
-            self.session = None;
+    /// Closes a connection that is gone, or on which a transaction is open. It is rolled back.
+    fn keep_if_usable(&mut self) {
+        let unusable = |session: &mut Session| session.is_open || session.link.client.is_closed();
+        if let Some(session) = self.session.take_if(unusable) {
+            session.link.discard();
         }
     }
 
@@ -376,7 +418,7 @@ impl Worker {
 }
 
 impl Session {
-    async fn kept_or_opened<'a>(kept: &'a mut Option<Self>, settings: &LaneSettings) -> Result<&'a Self, Problem> {
+    async fn kept_or_opened<'a>(kept: &'a mut Option<Self>, settings: &LaneSettings) -> Result<&'a mut Self, Problem> {
         match kept {
             Some(session) => Ok(session),
             none => Ok(none.insert(Self::open(settings).await?)),
@@ -394,8 +436,15 @@ impl Session {
                     link,
                     backend,
                     statement,
+                    with_rows: None,
+                    is_open: false,
                 })
             })
             .await
     }
+}
+
+fn silence(settings: &LaneSettings) -> Problem {
+    let waited = settings.patience.as_secs_f32();
+    Problem::Silent(format!("the server did not answer within {waited} s"))
 }

@@ -1,0 +1,7 @@
+//! Publications.
+
+mod by_hand;
+mod deployed;
+mod killed;
+mod published;
+mod refused;

@@ -1,0 +1,9 @@
+use es_runtime::prelude::*;
+
+#[message]
+enum Told {
+    Opened,
+    Closed,
+}
+
+fn main() {}
