@@ -14,7 +14,7 @@ use es_tests::balances::{Send, Settle, Store, Transfer, folded};
 use es_tests::bank::{Account, Audit, Deposit, Deposited, Open, Opened, Withdraw, account_with, balance};
 use es_tests::faults::Faulty;
 use es_tests::stores::clock;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
 /// Of several writers on one stream each is tried again often enough.
 fn builder<S: EventStore>(store: S) -> es_runtime::Builder<S> {
