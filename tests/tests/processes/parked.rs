@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use es_runtime::ControlError;
 use es_runtime::prelude::*;
 use es_runtime::process::{InstanceStatus, ProcessError};
 use es_runtime::projection::Status;
@@ -161,7 +162,10 @@ async fn an_opened_runtime_shows_a_process_manager_and_does_not_run_it() {
     };
     tokio::time::timeout(LONG, parked(1)).await.unwrap();
     let refused = payments.end(id, "no account").await;
-    assert!(matches!(refused, Err(ProcessError::NotFound { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ProcessError::Order(ControlError::Elsewhere { .. }))),
+        "{refused:?}"
+    );
     set_broken(to, false);
     runs.process_manager::<Payment>().retry(id).await.unwrap();
     let here = payments.retry(id).await;
