@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use super::lease::TTL;
 use crate::store::{CursorStore, OwnState, StateStore};
 use crate::{StoreError, StoreErrorKind};
 
@@ -72,12 +73,13 @@ impl Inputs {
         }
     }
 
-    /// Notes the inputs of this build, before it can cause any of them, and waits until no older build has the lease.
+    /// Notes the inputs of this build, before it can cause any of them, and waits until no older build has the lease, nor believes that
+    /// it does.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](StoreErrorKind::Unavailable) if an older build does not give the lease back.
-    pub(crate) async fn declare(&self, cursors: &dyn CursorStore) -> Result<(), StoreError> {
+    pub(crate) async fn declare(&self, cursors: &dyn CursorStore, owner: &str) -> Result<(), StoreError> {
         let begun = Instant::now();
         loop {
             let now = self.noted.get().await?;
@@ -88,11 +90,13 @@ impl Inputs {
             if is_noted && noted.is_some_and(|noted| noted.is_heard) {
                 return Ok(());
             }
-            // In this order: whoever takes the lease later finds the note.
-            let is_free = is_noted && {
-                let lease = cursors.lease(&self.reader).await?;
-                lease.is_none_or(|lease| lease.owner.is_none())
-            };
+            // In this order: whoever takes the lease later finds the note. Taken, and not only looked at: one that has run out holds again
+            // if its owner renews it.
+            let mut is_free = false;
+            if is_noted && let Some(lease) = cursors.acquire(&self.reader, owner, TTL).await? {
+                cursors.release(&lease).await?;
+                is_free = true;
+            }
             if !is_noted || is_free {
                 let (inputs, is_heard) = (all, is_free);
                 self.noted.save(&now, Some(&Noted { inputs, is_heard })).await?;

@@ -140,7 +140,7 @@ impl<'a, T: Send + 'static, C> HandleEvents<'a, T, C> {
     ) -> Result<SubscriptionHandle, SubscriptionError> {
         let cursor = Arc::new(self.subscribe.cursor().await?);
         if let Some(inputs) = &self.inputs {
-            inputs.declare(&*cursor.cursors.store).await?;
+            inputs.declare(&*cursor.cursors.store, &cursor.standing.owner).await?;
         }
         let (orders, received) = mpsc::channel(16);
         let handle = SubscriptionHandle {

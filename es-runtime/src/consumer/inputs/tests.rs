@@ -32,7 +32,7 @@ fn is_outdated(checked: Result<(), NotAdmitted>) -> bool {
 async fn a_build_that_hears_more_waits_for_the_older_one() {
     let store = MemoryStore::new();
     let (old, new) = (build(&store, &["a"]), build(&store, &["a", "b"]));
-    old.declare(&store).await.unwrap();
+    old.declare(&store, "new").await.unwrap();
     let lease = take(&store, "old").await;
     old.check().await.unwrap();
     let stands_aside = async {
@@ -40,7 +40,7 @@ async fn a_build_that_hears_more_waits_for_the_older_one() {
         assert_eq!(outdated.unheard, ["b"]);
         store.release(&lease).await.unwrap();
     };
-    let (declared, ()) = join(new.declare(&store), stands_aside).await;
+    let (declared, ()) = join(new.declare(&store, "new"), stands_aside).await;
     declared.unwrap();
     assert!(is_outdated(old.check().await));
     new.check().await.unwrap();
@@ -49,12 +49,26 @@ async fn a_build_that_hears_more_waits_for_the_older_one() {
 #[tokio::test(start_paused = true)]
 async fn a_build_that_does_not_stand_aside_is_named() {
     let store = MemoryStore::new();
-    build(&store, &["a"]).declare(&store).await.unwrap();
+    build(&store, &["a"]).declare(&store, "new").await.unwrap();
     let _lease = take(&store, "old").await;
-    let error = build(&store, &["b"]).declare(&store).await.unwrap_err();
+    let error = build(&store, &["b"]).declare(&store, "new").await.unwrap_err();
     assert!(
         error.to_string().contains("an older build of `process/watch` runs"),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_build_that_slept_too_long_does_not_get_its_lease_back() {
+    let store = MemoryStore::new();
+    let (old, new) = (build(&store, &["a"]), build(&store, &["a", "b"]));
+    old.declare(&store, "old").await.unwrap();
+    let has_run_out = store.acquire(READER, "old", Duration::ZERO).await.unwrap().unwrap();
+    old.check().await.unwrap();
+    new.declare(&store, "new").await.unwrap();
+    assert!(
+        !store.renew(&has_run_out, TTL).await.unwrap(),
+        "it would pass over what comes now"
     );
 }
 
@@ -64,7 +78,7 @@ async fn one_of_its_kind_says_that_it_hears_as_much() {
     let (first, second) = (build(&store, &["a", "b"]), build(&store, &["a", "b"]));
     // As when the states were lost, and it went on.
     let _lease = take(&store, "first").await;
-    let watching = select(Box::pin(first.outdated()), Box::pin(second.declare(&store))).await;
+    let watching = select(Box::pin(first.outdated()), Box::pin(second.declare(&store, "new"))).await;
     let futures_util::future::Either::Right((declared, _)) = watching else {
         panic!("it hears all of it")
     };
@@ -75,8 +89,8 @@ async fn one_of_its_kind_says_that_it_hears_as_much() {
 async fn of_two_builds_that_lack_something_none_works_until_one_is_accepted() {
     let store = MemoryStore::new();
     let (one, other) = (build(&store, &["a", "b"]), build(&store, &["a", "c"]));
-    one.declare(&store).await.unwrap();
-    other.declare(&store).await.unwrap();
+    one.declare(&store, "new").await.unwrap();
+    other.declare(&store, "new").await.unwrap();
     assert!(is_outdated(one.check().await) && is_outdated(other.check().await));
     other.accept_fewer().await.unwrap();
     other.check().await.unwrap();
@@ -86,10 +100,10 @@ async fn of_two_builds_that_lack_something_none_works_until_one_is_accepted() {
 #[tokio::test]
 async fn an_earlier_name_is_heard_too() {
     let store = MemoryStore::new();
-    build(&store, &["a"]).declare(&store).await.unwrap();
+    build(&store, &["a"]).declare(&store, "new").await.unwrap();
     let states = Arc::new(store.clone()) as Arc<dyn StateStore>;
     let renamed = Inputs::new(&states, READER, set(&["b"]), set(&["a"]));
-    renamed.declare(&store).await.unwrap();
+    renamed.declare(&store, "new").await.unwrap();
     renamed.check().await.unwrap();
 }
 
@@ -114,7 +128,7 @@ async fn no_event_is_passed_over_in_any_order() {
             match pick(5) {
                 0 => {
                     // Not started yet, if it waits for an older one.
-                    let declaring = builds[which].declare(&store);
+                    let declaring = builds[which].declare(&store, "new");
                     if tokio::time::timeout(Duration::from_secs(1), declaring).await.is_ok() {
                         started.insert(which);
                     }
