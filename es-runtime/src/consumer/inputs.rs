@@ -152,7 +152,8 @@ impl Inputs {
     pub(crate) async fn accept_fewer(&self) -> Result<(), StoreError> {
         let noted = Noted {
             inputs: self.own.clone(),
-            is_heard: true,
+            // The other build may still have the lease.
+            is_heard: false,
         };
         while !self.noted.save(&self.noted.get().await?, Some(&noted)).await? {}
         Ok(())

@@ -97,6 +97,21 @@ async fn of_two_builds_that_lack_something_none_works_until_one_is_accepted() {
     assert!(is_outdated(one.check().await));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_build_that_is_accepted_while_an_older_one_runs_waits_for_it() {
+    let store = MemoryStore::new();
+    let (old, new) = (build(&store, &["a", "b"]), build(&store, &["b", "c"]));
+    old.declare(&store, "old").await.unwrap();
+    let lease = take(&store, "old").await;
+    old.check().await.unwrap();
+    new.accept_fewer().await.unwrap();
+    let early = tokio::time::timeout(Duration::from_secs(1), new.declare(&store, "new")).await;
+    assert!(early.is_err(), "the older one would pass over `c`");
+    assert!(is_outdated(old.check().await));
+    store.release(&lease).await.unwrap();
+    new.declare(&store, "new").await.unwrap();
+}
+
 #[tokio::test]
 async fn an_earlier_name_is_heard_too() {
     let store = MemoryStore::new();
