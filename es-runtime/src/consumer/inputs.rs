@@ -27,6 +27,8 @@ pub(crate) struct Inputs {
     /// Those that are read too, under an earlier name.
     earlier: BTreeSet<String>,
     noted: OwnState<Noted>,
+    /// The type by which users accept this build.
+    handle: &'static str,
 }
 
 /// The note, as it is stored.
@@ -40,13 +42,14 @@ struct Noted {
 /// This build hears less than another one.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "another build of `{reader}` hears {}, and this one does not, so it stands aside: if this build is to replace the other one, call \
-     `accept_fewer`",
+    "another build of `{reader}` hears {}, and this one does not, so it stands aside: if this build is to replace the other one, stop \
+     that one, and call `{handle}::accept_fewer`",
     .unheard.join(", ")
 )]
 pub(crate) struct Outdated {
     reader: String,
     unheard: Vec<String>,
+    handle: &'static str,
 }
 
 /// The build may not work, or it is not known.
@@ -64,12 +67,14 @@ impl Inputs {
         reader: &str,
         own: BTreeSet<String>,
         earlier: BTreeSet<String>,
+        handle: &'static str,
     ) -> Self {
         Self {
             reader: reader.to_owned(),
             own,
             earlier,
             noted: OwnState::new(states, "inputs", reader),
+            handle,
         }
     }
 
@@ -121,8 +126,11 @@ impl Inputs {
             let inputs = noted.map(|noted| noted.inputs.clone()).unwrap_or_default();
             let unheard: Vec<String> = inputs.iter().filter(|input| !self.hears(input)).cloned().collect();
             if !unheard.is_empty() {
-                let reader = self.reader.clone();
-                return Err(NotAdmitted::Outdated(Outdated { reader, unheard }));
+                return Err(NotAdmitted::Outdated(Outdated {
+                    reader: self.reader.clone(),
+                    unheard,
+                    handle: self.handle,
+                }));
             }
             if noted.is_some_and(|noted| noted.is_heard) {
                 return Ok(());
@@ -141,7 +149,7 @@ impl Inputs {
     pub(crate) async fn outdated(&self) -> Outdated {
         loop {
             sleep(TICK).await;
-            // While the store fails, nothing is handled either.
+            // While the note cannot be read, the newer build waits.
             if let Err(NotAdmitted::Outdated(outdated)) = self.check().await {
                 return outdated;
             }

@@ -242,7 +242,8 @@ impl<P: ProcessManager> Reactions<P> {
         };
         let mut own = of_events(|on| vec![on.name]);
         own.extend((1..=P::SHAPE_VERSION).map(|version| format!("version {version} of the state")));
-        Inputs::new(states, reader, own, of_events(|on| on.aliases.to_vec()))
+        let earlier = of_events(|on| on.aliases.to_vec());
+        Inputs::new(states, reader, own, earlier, "ProcessManagerHandle")
     }
 
     /// The names of aggregates that it knows: none of them may be its own.

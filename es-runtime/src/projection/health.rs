@@ -163,8 +163,10 @@ pub enum Status {
     /// [`last_error`](ProjectionHealth::last_error) names it. Start a build that can apply it, or
     /// [`skip`](crate::ProjectionHandle::skip) the event.
     Held,
-    /// It stands aside for a newer build of a [process manager](crate::process#rolling-deploys), which hears more:
-    /// [`accept_fewer`](crate::process::ProcessManagerHandle::accept_fewer), if this build is to replace it.
+    /// It stands aside for a newer build of a [process manager](crate::process#rolling-deploys) or a
+    /// [publication](mod@crate::publication), which hears more: call `accept_fewer` of its handle
+    /// ([process manager](crate::process::ProcessManagerHandle::accept_fewer),
+    /// [publication](crate::publication::PublicationHandle::accept_fewer)), if this build is to replace it.
     Outdated,
     /// The store was restored to an earlier point than the rows: [`rebuild`](crate::ProjectionHandle::rebuild) it.
     Diverged,

@@ -137,7 +137,7 @@ impl Publishes {
             let aliases = route.aliases.iter();
             aliases.map(|alias| input(route.category, alias))
         });
-        Inputs::new(states, reader, own.collect(), earlier.collect())
+        Inputs::new(states, reader, own.collect(), earlier.collect(), "PublicationHandle")
     }
 
     /// The messages of an event.

@@ -231,6 +231,7 @@ on_every_store! {
         assert_eq!(aside.position, before, "nothing is passed over");
         let error = aside.last_error.unwrap().error;
         assert!(error.contains("hears event `request/cancelled`, and this one does not"), "{error}");
+        assert!(error.contains("call `ProcessManagerHandle::accept_fewer`"), "{error}");
 
         let watches = old.process_manager::<older::Watch>();
         watches.accept_fewer().await.unwrap();

@@ -51,6 +51,7 @@ on_every_store! {
         let health = old.health().await.unwrap();
         let error = &health.publications[0].last_error.as_ref().unwrap().error;
         assert!(error.contains("event `account/deposited`, event `account/withdrawn`"), "{error}");
+        assert!(error.contains("call `PublicationHandle::accept_fewer`"), "{error}");
         new.shutdown().await.unwrap();
     }
 

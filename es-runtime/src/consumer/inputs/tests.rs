@@ -17,7 +17,7 @@ fn set(inputs: &[&str]) -> BTreeSet<String> {
 
 fn build(store: &MemoryStore, inputs: &[&str]) -> Inputs {
     let states = Arc::new(store.clone()) as Arc<dyn StateStore>;
-    Inputs::new(&states, READER, set(inputs), BTreeSet::new())
+    Inputs::new(&states, READER, set(inputs), BTreeSet::new(), "Handle")
 }
 
 async fn take(store: &MemoryStore, owner: &str) -> Lease {
@@ -117,7 +117,7 @@ async fn an_earlier_name_is_heard_too() {
     let store = MemoryStore::new();
     build(&store, &["a"]).declare(&store, "new").await.unwrap();
     let states = Arc::new(store.clone()) as Arc<dyn StateStore>;
-    let renamed = Inputs::new(&states, READER, set(&["b"]), set(&["a"]));
+    let renamed = Inputs::new(&states, READER, set(&["b"]), set(&["a"]), "Handle");
     renamed.declare(&store, "new").await.unwrap();
     renamed.check().await.unwrap();
 }
