@@ -47,7 +47,7 @@ impl Cli {
             .play()
             .await
             .and_then(|text| match io::stdout().write_all(text.as_bytes()) {
-                // Whoever reads has seen enough.
+                // The reader, such as `head`, has seen enough.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
                 written => Ok(written?),
             });

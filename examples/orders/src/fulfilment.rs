@@ -1,4 +1,4 @@
-//! What becomes of an order: its pieces are kept, it is paid, it is shipped. If one of these fails, what was done before is undone.
+//! The fulfilment of an order: its pieces are kept, it is paid, it is shipped. If one of these fails, what was done before is undone.
 
 use std::time::Duration;
 

@@ -56,7 +56,7 @@ pub struct PaymentWithdrawn;
 #[event]
 pub struct PaymentRefunded;
 
-/// How a payment stands.
+/// The state of a payment.
 #[value]
 #[derive(Copy, Eq)]
 pub enum PaymentStatus {
@@ -78,7 +78,7 @@ pub enum PaymentStatus {
 pub struct PaymentRefused {
     /// The payment.
     pub payment: PaymentNumber,
-    /// How it stands.
+    /// Its state.
     pub status: PaymentStatus,
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Play {
     articles: Vec<(Article, u64, u32)>,
 }
 
-/// How far it has come.
+/// The number of orders that are placed, or settled, so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Progress {
     Placed(u32),

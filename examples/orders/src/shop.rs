@@ -71,7 +71,7 @@ impl Shop {
         Ok(orders)
     }
 
-    /// How all that works in the shop stands.
+    /// Describes the state of all that works in the shop, with its last errors.
     pub async fn status(&self) -> Result<String, ShopError> {
         let health = self.runtime.health().await?;
         let all = health.process_managers.iter().chain(&health.subscriptions);

@@ -1,4 +1,4 @@
-//! What became of the orders, and the story of each.
+//! The outcomes of the orders, and the story of each.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -17,9 +17,9 @@ pub struct OrderView {
     pub quantity: u32,
     /// The price of all of them.
     pub cents: u64,
-    /// What has happened, in a word each.
+    /// The things that have happened, in a word each.
     pub story: Vec<String>,
-    /// What became of it; `None` while it is open.
+    /// The outcome; `None` while it is open.
     pub outcome: Option<String>,
     /// True once the customer has got a confirmation, or cannot get one.
     pub confirmed: bool,

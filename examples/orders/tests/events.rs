@@ -1,4 +1,5 @@
-//! What the shop has stored stays readable. After an addition: `ES_EVENTS_LOCK=accept cargo test -p orders --test events`.
+//! The events that the shop has stored stay readable. After an addition:
+//! `ES_EVENTS_LOCK=accept cargo test -p orders --test events`.
 
 use es_runtime::testing::events_lock;
 use orders::order::Order;

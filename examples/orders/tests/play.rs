@@ -125,7 +125,7 @@ fn check_orders(log: &[RecordedEvent]) {
     }
 }
 
-/// What is kept is what was shipped, and never more than is there.
+/// Checks that pieces are kept for the orders that were shipped and for no others, and never more than are there.
 #[track_caller]
 fn check_stock(log: &[RecordedEvent]) {
     let (mut left, mut kept) = (HashMap::<String, i64>::new(), HashMap::<String, i64>::new());
@@ -204,7 +204,7 @@ async fn orders_are_settled_once() {
     assert_eq!(desk.sink.mails(0), mails, "no mail is sent again");
 }
 
-/// Whatever was going on when it was killed: no order is lost, none is paid twice, and a mail that comes again has the same id.
+/// No order is lost, none is paid twice, and a mail that comes again has the same id, whatever was going on at each kill.
 #[tokio::test(flavor = "multi_thread")]
 async fn orders_that_were_killed_are_settled() {
     let desk = Desk::new().await;
