@@ -13,8 +13,7 @@ use super::reactions::Reactions;
 use super::step::{Brief, Last, Next, Pending};
 use crate::runtime::{Runtime, WeakRuntime};
 use crate::store::{EventStore, ReadStream};
-use crate::subscription::Halt;
-use crate::subscription::SubscriptionError;
+use crate::subscription::{Halt, SubscriptionError};
 use crate::{AppendId, RecordedEvent, StoreError, StreamId, UnreadableEvent};
 
 /// The instances of a process manager that are worked on side by side.

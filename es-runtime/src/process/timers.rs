@@ -11,8 +11,7 @@ use super::ProcessManager;
 use super::engine::{Engine, newest};
 use super::step::{Brief, elapse};
 use crate::projection::Status;
-use crate::subscription::Halt;
-use crate::subscription::Standing;
+use crate::subscription::{Halt, Standing};
 use crate::{AppendId, StoreError, StreamId, Timestamp};
 
 /// The longest time without a look at the store's clock, while a timer is set, and for the lease.
