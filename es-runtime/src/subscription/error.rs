@@ -30,8 +30,12 @@ pub enum SubscriptionError {
     /// The event is known, but cannot be read: [skip](super::Deliveries::skip) it, or repair the build.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
-    /// A message that a [publication](mod@crate::publication) makes of the event has no published form.
-    #[error("what is published of event `{event}` at position {position} cannot be stored")]
+    /// A message that a [publication](mod@crate::publication) makes of the event has no published form: repair the build,
+    /// or skip the event.
+    #[error(
+        "event `{event}` at position {position} is not published, as its message has no published form: repair the `#[publish]` method \
+         or the message"
+    )]
     Unpublishable {
         /// The event's name.
         event: String,
