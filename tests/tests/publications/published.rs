@@ -9,16 +9,7 @@ use es_tests::bank::{Open, Withdraw, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::{LONG, wait_for};
 
-use es_tests::published::{Accounts, check, expected, ids};
-
-/// Waits until the cursor of the publication is at the end of the log.
-async fn stands_at_the_head(runtime: &Runtime) {
-    wait_for(async || {
-        let health = runtime.health().await.unwrap();
-        health.publications[0].position == health.head
-    })
-    .await;
-}
+use es_tests::published::{Accounts, at_the_head, check, expected, ids};
 
 on_every_store! {
     async fn messages_follow_the_log_in_order(store: _, _clock: _) {
@@ -47,7 +38,7 @@ on_every_store! {
             account_with(&runtime, 5).await;
             let messages = sink.wait_for(2).await;
             assert_eq!(messages[0].position, Position(2 * round + 1));
-            stands_at_the_head(&runtime).await;
+            at_the_head(&runtime).await;
             drop(runtime);
             assert_eq!(sink.messages().len(), 2, "the cursor was moved before the end");
         }
