@@ -76,6 +76,16 @@ pub(crate) fn read(
     sound
 }
 
+/// Reads the arguments of an impl block, which takes `crate = …` alone.
+pub(crate) fn runtime(tokens: TokenStream, known: &Known<'_>, errors: &mut Errors) -> Runtime {
+    let mut runtime = Runtime::default();
+    read(tokens, known, errors, |_, input| {
+        runtime = Runtime::parse(input)?;
+        Ok(())
+    });
+    runtime
+}
+
 fn one(
     name: &Ident,
     input: ParseStream<'_>,

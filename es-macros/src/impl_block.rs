@@ -10,8 +10,10 @@ use syn::parse::{ParseStream, Parser};
 use syn::token::Brace;
 use syn::{Attribute, ImplItem, Item, ItemImpl, LitStr, Signature, Token, Type, Visibility, parse_quote};
 
+use crate::aggregate::signature::last_segment;
 use crate::errors::Errors;
 use crate::helper;
+use crate::message::refuse_generics_of_block;
 
 pub(crate) struct ImplBlock {
     /// The block without its members.
@@ -67,6 +69,64 @@ pub(crate) fn refuse_macros(members: &[Member], attribute: &str, errors: &mut Er
         }
     }
     refused
+}
+
+/// The words for a block whose methods with a helper attribute list what its type does.
+pub(crate) struct Words {
+    /// The attribute, such as `#[publication]`.
+    pub(crate) attribute: &'static str,
+    /// The helper attribute, such as `publish`.
+    pub(crate) helper: &'static str,
+    /// The type with its article, such as `a publication`.
+    pub(crate) noun: &'static str,
+    /// The item that it is, such as `a struct`.
+    pub(crate) item: &'static str,
+    /// The one thing for which its name stands, such as `one list of messages`.
+    pub(crate) stands_for: &'static str,
+}
+
+impl Words {
+    /// `None` if it is not the inherent block of a plain type.
+    pub(crate) fn check(&self, head: &ItemImpl, errors: &mut Errors) -> Option<()> {
+        let Self {
+            attribute,
+            helper,
+            noun,
+            item,
+            stands_for,
+        } = self;
+        if let Some((path, _)) = &head.trait_ {
+            errors.at(
+                path,
+                format!("`{attribute}` goes on the inherent impl block, without a trait: move the `#[{helper}]` methods there"),
+            );
+            return None;
+        }
+        let Some(last) = last_segment(&head.self_ty) else {
+            errors.at(&head.self_ty, format!("{noun} is {item} with `{attribute}`"));
+            return None;
+        };
+        let message = format!("{noun} has no type parameters or lifetimes, because its name stands for {stands_for}");
+        refuse_generics_of_block(head, last, &message, errors)
+    }
+
+    /// Returns whether the method has the helper attribute. Reports a second one, and others, which go `elsewhere`.
+    pub(crate) fn marks(&self, method: &Method, elsewhere: impl Fn(&str) -> String, errors: &mut Errors) -> bool {
+        let mut times = 0;
+        for attribute in &method.attrs {
+            match helper::name(attribute) {
+                Some(name) if name == self.helper => {
+                    times += 1;
+                    if times > 1 {
+                        errors.at(attribute, format!("`#[{name}]` is given twice: keep one of them"));
+                    }
+                }
+                Some(other) => errors.at(attribute, elsewhere(other)),
+                None => {}
+            }
+        }
+        times > 0
+    }
 }
 
 /// A member, or the tokens of one that cannot be read, with the reason.

@@ -99,7 +99,7 @@ impl Sink for NatsSink {
             let failed = &failed;
             async move {
                 for place in places {
-                    // What is behind a failure comes again anyway.
+                    // Messages behind a failure come again anyway.
                     if place > failed.load(Ordering::Relaxed) {
                         break;
                     }

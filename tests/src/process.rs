@@ -45,6 +45,18 @@ impl Process {
         false
     }
 
+    /// SIGKILL, this long after it has said that it [owns](life) what it is to run.
+    ///
+    /// # Panics
+    ///
+    /// If it never does, or cannot be killed.
+    pub async fn kill_as_owner(self, after: Duration) {
+        let owns = self.says(OWNER, Duration::from_secs(60));
+        assert!(owns, "the lease of the one before has run out");
+        tokio::time::sleep(after).await;
+        self.kill();
+    }
+
     /// SIGKILL.
     ///
     /// # Panics
@@ -53,6 +65,21 @@ impl Process {
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
+    }
+}
+
+/// The line of a process that has come to own what it is to run.
+const OWNER: &str = "owner";
+
+/// The life of a process that is to be killed: says so whenever it comes to own what it is to run. Bounded, should nobody kill it.
+pub async fn life(mut owns: impl AsyncFnMut() -> bool) {
+    let mut owned = false;
+    for _ in 0..6_000 {
+        let before = std::mem::replace(&mut owned, owns().await);
+        if owned && !before {
+            println!("\n{OWNER}");
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -1,13 +1,18 @@
 //! The publication of the tests, and the order on which its consumers rely.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_runtime::publication::Outgoing;
 use es_runtime::store::ReadLog;
 use futures_util::TryStreamExt as _;
+use tokio::task::JoinHandle;
 
-use crate::bank::{Account, Deposited, Opened, Withdrawn};
+use crate::bank::{Account, Deposit, Deposited, Opened, Withdrawn, account_with};
+use crate::waits::wait_for;
 
 /// An account was opened.
 #[message(name = "com.bank.account.opened", version = 2)]
@@ -99,4 +104,64 @@ pub fn check<'a>(published: impl IntoIterator<Item = (&'a str, &'a str)>, expect
 /// The keys and ids of messages.
 pub fn ids(messages: &[Outgoing]) -> impl Iterator<Item = (&str, &str)> {
     messages.iter().map(|message| (&*message.key, &*message.id))
+}
+
+/// Deposits into some accounts, one after the other, until it is [ended](Self::end).
+pub struct Writer {
+    is_over: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Begins.
+    ///
+    /// # Panics
+    ///
+    /// If the store fails.
+    pub async fn start(runtime: &Runtime) -> Self {
+        let mut accounts = Vec::new();
+        for _ in 0..5 {
+            accounts.push(account_with(runtime, 0).await);
+        }
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (runtime, ends) = (runtime.clone(), Arc::clone(&is_over));
+        let task = tokio::spawn(async move {
+            for (amount, account) in (1..).zip(accounts.into_iter().cycle()) {
+                if ends.load(Ordering::SeqCst) {
+                    return;
+                }
+                // Some of them large, so that they give two messages.
+                let amount = amount * 100 % 1_700 + 1;
+                runtime.execute(account, Deposit { amount }).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        });
+        Self { is_over, task }
+    }
+
+    /// Waits for the last deposit. Not cut off: what it has begun would be appended at some time.
+    ///
+    /// # Panics
+    ///
+    /// If a deposit failed.
+    pub async fn end(self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.task.await.unwrap();
+    }
+}
+
+/// Waits until each publication of the runtime has come to the end of the log.
+///
+/// # Panics
+///
+/// If it never does.
+pub async fn at_the_head(runtime: &Runtime) {
+    wait_for(async || {
+        let health = runtime.health().await.unwrap();
+        health
+            .publications
+            .iter()
+            .all(|publication| publication.position == health.head)
+    })
+    .await;
 }

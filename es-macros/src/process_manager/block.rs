@@ -1,20 +1,25 @@
 use proc_macro2::TokenStream;
-use syn::{ItemImpl, Type};
+use syn::Type;
 
 use super::reaction::{Hears, Reaction};
 use crate::aggregate::listed::Listed;
-use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::helper;
-use crate::impl_block::{ImplBlock, Member, refuse_macros};
-use crate::message::refuse_generics_of_block;
+use crate::impl_block::{ImplBlock, Member, Words, refuse_macros};
 use crate::runtime::Runtime;
 
 const KNOWN: Known<'_> = Known {
     attribute: "#[process_manager] impl",
     arguments: &["crate"],
     repeatable: &[],
+};
+
+const WORDS: Words = Words {
+    attribute: "#[process_manager]",
+    helper: "on",
+    noun: "a process manager",
+    item: "a struct or an enum",
+    stands_for: "one shape of data",
 };
 
 /// An impl block with `#[process_manager]`.
@@ -30,13 +35,9 @@ pub(crate) struct Block {
 impl Block {
     /// Reads the block. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, block: ImplBlock, errors: &mut Errors) -> Option<Self> {
-        let mut runtime = Runtime::default();
-        args::read(args, &KNOWN, errors, |_, input| {
-            runtime = Runtime::parse(input)?;
-            Ok(())
-        });
+        let runtime = args::runtime(args, &KNOWN, errors);
         let ImplBlock { head, members } = block;
-        check(&head, errors)?;
+        WORDS.check(&head, errors)?;
         let mut block = Self {
             runtime,
             this: *head.self_ty,
@@ -60,28 +61,16 @@ impl Block {
         let Member::Method(method) = member else {
             return false;
         };
-        let mut times = 0;
-        for attribute in &method.attrs {
-            match helper::name(attribute) {
-                Some("on") => {
-                    times += 1;
-                    if times > 1 {
-                        errors.at(attribute, "`#[on]` is given twice: keep one of them");
-                    }
-                }
-                Some(other) => errors.at(
-                    attribute,
-                    format!("a process manager reacts to events and answers: `#[{other}]` goes into the `#[aggregate]` block"),
-                ),
-                None => {}
-            }
-        }
-        if times > 0 {
+        let elsewhere = |other: &str| {
+            format!("a process manager reacts to events and answers: `#[{other}]` goes into the `#[aggregate]` block")
+        };
+        let is_marked = WORDS.marks(method, elsewhere, errors);
+        if is_marked {
             let read = Reaction::parse(&method.sig, &method.attrs, &self.this, errors);
             let new = read.filter(|reaction| self.is_first(reaction, errors));
             self.reactions.extend(new);
         }
-        times > 0
+        is_marked
     }
 
     /// Returns whether no method before hears of the same. Reports both places if one does.
@@ -168,25 +157,4 @@ impl Hears {
             Self::AnyFailed { commands, .. } => commands.iter().map(|command| ("the failure of", command)).collect(),
         }
     }
-}
-
-/// `None` if it is not the inherent block of a plain type.
-fn check(item: &ItemImpl, errors: &mut Errors) -> Option<()> {
-    if let Some((path, _)) = &item.trait_ {
-        errors.at(
-            path,
-            "`#[process_manager]` goes on the inherent impl block, without a trait: move the `#[on]` methods there",
-        );
-        return None;
-    }
-    let Some(last) = last_segment(&item.self_ty) else {
-        errors.at(
-            &item.self_ty,
-            "a process manager is a struct or an enum with `#[process_manager]`",
-        );
-        return None;
-    };
-    let message =
-        "a process manager has no type parameters or lifetimes, because its name stands for one shape of data";
-    refuse_generics_of_block(item, last, message, errors)
 }

@@ -1,20 +1,26 @@
 use proc_macro2::TokenStream;
-use syn::{Attribute, ItemImpl, Signature, Type};
+use syn::{Attribute, Signature, Type};
 
 use super::apply::Apply;
 use super::sql::{SqlApply, refuse_store, transaction};
 use crate::aggregate::listed::Listed;
-use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::impl_block::{ImplBlock, Member, Method, refuse_macros};
-use crate::message::refuse_generics_of_block;
+use crate::impl_block::{ImplBlock, Member, Method, Words, refuse_macros};
 use crate::runtime::Runtime;
 
 const KNOWN: Known<'_> = Known {
     attribute: "#[projection] impl",
     arguments: &["crate"],
     repeatable: &[],
+};
+
+const WORDS: Words = Words {
+    attribute: "#[projection]",
+    helper: "apply",
+    noun: "a projection",
+    item: "a struct",
+    stands_for: "one table of rows",
 };
 
 /// An impl block with `#[projection]`.
@@ -76,13 +82,9 @@ impl Methods {
 impl Block {
     /// Reads the block. `None` if there is too little of it to go on.
     pub(crate) fn parse(args: TokenStream, block: ImplBlock, errors: &mut Errors) -> Option<Self> {
-        let mut runtime = Runtime::default();
-        args::read(args, &KNOWN, errors, |_, input| {
-            runtime = Runtime::parse(input)?;
-            Ok(())
-        });
+        let runtime = args::runtime(args, &KNOWN, errors);
         let ImplBlock { head, members } = block;
-        check(&head, errors)?;
+        WORDS.check(&head, errors)?;
         let applies = members.iter().filter_map(apply);
         if applies.filter(|method| refuse_store(&method.sig, errors)).count() > 0 {
             return None;
@@ -186,21 +188,4 @@ fn apply(member: &Member) -> Option<&Method> {
 
 fn is_named(attribute: &Attribute, name: &str) -> bool {
     attribute.path().segments.last().is_some_and(|last| last.ident == name)
-}
-
-/// `None` if it is not the inherent block of a plain struct.
-fn check(item: &ItemImpl, errors: &mut Errors) -> Option<()> {
-    if let Some((path, _)) = &item.trait_ {
-        errors.at(
-            path,
-            "`#[projection]` goes on the inherent impl block, without a trait: move the `#[apply]` methods there",
-        );
-        return None;
-    }
-    let Some(last) = last_segment(&item.self_ty) else {
-        errors.at(&item.self_ty, "a projection is a struct with `#[projection]`");
-        return None;
-    };
-    let message = "a projection has no type parameters or lifetimes, because its name stands for one table of rows";
-    refuse_generics_of_block(item, last, message, errors)
 }

@@ -1,19 +1,24 @@
 use proc_macro2::TokenStream;
-use syn::{ItemImpl, Type};
+use syn::Type;
 
 use super::publish::Publish;
-use crate::aggregate::signature::last_segment;
 use crate::args::{self, Known};
 use crate::errors::Errors;
-use crate::helper;
-use crate::impl_block::{ImplBlock, Member, refuse_macros};
-use crate::message::refuse_generics_of_block;
+use crate::impl_block::{ImplBlock, Member, Words, refuse_macros};
 use crate::runtime::Runtime;
 
 const KNOWN: Known<'_> = Known {
     attribute: "#[publication] impl",
     arguments: &["crate"],
     repeatable: &[],
+};
+
+const WORDS: Words = Words {
+    attribute: "#[publication]",
+    helper: "publish",
+    noun: "a publication",
+    item: "a struct",
+    stands_for: "one list of messages",
 };
 
 /// An impl block with `#[publication]`.
@@ -29,13 +34,9 @@ pub(super) struct Block {
 impl Block {
     /// Reads the block. `None` if there is too little of it to go on.
     pub(super) fn parse(args: TokenStream, block: ImplBlock, errors: &mut Errors) -> Option<Self> {
-        let mut runtime = Runtime::default();
-        args::read(args, &KNOWN, errors, |_, input| {
-            runtime = Runtime::parse(input)?;
-            Ok(())
-        });
+        let runtime = args::runtime(args, &KNOWN, errors);
         let ImplBlock { head, members } = block;
-        check(&head, errors)?;
+        WORDS.check(&head, errors)?;
         let mut block = Self {
             runtime,
             this: *head.self_ty,
@@ -57,28 +58,14 @@ impl Block {
         let Member::Method(method) = member else {
             return false;
         };
-        let mut times = 0;
-        for attribute in &method.attrs {
-            match helper::name(attribute) {
-                Some("publish") => {
-                    times += 1;
-                    if times > 1 {
-                        errors.at(attribute, "`#[publish]` is given twice: keep one of them");
-                    }
-                }
-                Some(other) => errors.at(
-                    attribute,
-                    format!("a publication only publishes: `#[{other}]` goes into another block"),
-                ),
-                None => {}
-            }
-        }
-        if times > 0 {
+        let elsewhere = |other: &str| format!("a publication only publishes: `#[{other}]` goes into another block");
+        let is_marked = WORDS.marks(method, elsewhere, errors);
+        if is_marked {
             let read = Publish::parse(&method.sig, &method.attrs, &self.this, errors);
             let new = read.filter(|publish| self.is_first(publish, errors));
             self.publishes.extend(new);
         }
-        times > 0
+        is_marked
     }
 
     /// Returns whether no method before publishes the same event. Reports both places if one does.
@@ -95,21 +82,4 @@ impl Block {
         errors.at(&first.ty, format!("`{name}` is first published here"));
         false
     }
-}
-
-/// `None` if it is not the inherent block of a plain struct.
-fn check(item: &ItemImpl, errors: &mut Errors) -> Option<()> {
-    if let Some((path, _)) = &item.trait_ {
-        errors.at(
-            path,
-            "`#[publication]` goes on the inherent impl block, without a trait: move the `#[publish]` methods there",
-        );
-        return None;
-    }
-    let Some(last) = last_segment(&item.self_ty) else {
-        errors.at(&item.self_ty, "a publication is a struct with `#[publication]`");
-        return None;
-    };
-    let message = "a publication has no type parameters or lifetimes, because its name stands for one list of messages";
-    refuse_generics_of_block(item, last, message, errors)
 }

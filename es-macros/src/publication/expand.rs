@@ -69,7 +69,7 @@ fn listed_in(block: &Block, publish: &Publish) -> TokenStream {
             quote!(|#event_name, #meta_name| { let _ = (#event_name, #meta_name); #key })
         }
     };
-    // What is returned is checked where it stands, unless only the method can name it.
+    // The type is checked where it stands, unless only the method can name it.
     let messages = if text(messages).contains("impl ") {
         quote!(_)
     } else {

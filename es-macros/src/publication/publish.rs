@@ -17,7 +17,7 @@ pub(super) struct Publish {
     pub(super) key: Option<Expr>,
     /// The method's names for the event and the meta, which the key uses too.
     pub(super) names: [Ident; 2],
-    /// What it returns.
+    /// The type that it returns.
     pub(super) messages: Type,
 }
 

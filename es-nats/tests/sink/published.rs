@@ -5,8 +5,7 @@ use es_nats::async_nats::jetstream::Message;
 use es_nats::async_nats::jetstream::stream::Config;
 use es_runtime::prelude::*;
 use es_tests::bank::{Account, Deposit, Opened, Withdraw, account_with};
-use es_tests::published::{Accounts, check, expected};
-use es_tests::waits::wait_for;
+use es_tests::published::{Accounts, at_the_head, check, expected};
 use percent_encoding::percent_decode_str;
 
 use super::server::{Server, header};
@@ -15,18 +14,6 @@ use super::server::{Server, header};
 pub(crate) fn ids(messages: &[Message]) -> Vec<(String, String)> {
     let of = |message: &Message| (header(message, "ce-partitionkey"), header(message, "ce-id"));
     messages.iter().map(of).collect()
-}
-
-/// Waits until the publication has come to the end of the log.
-pub(crate) async fn is_done(runtime: &Runtime) {
-    wait_for(async || {
-        let health = runtime.health().await.unwrap();
-        health
-            .publications
-            .iter()
-            .all(|publication| publication.position == health.head)
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,7 +30,7 @@ async fn messages_follow_the_log_with_headers_of_cloud_events() {
         runtime.execute(account, Withdraw { amount: 3 }).await.unwrap();
         runtime.execute(first, Deposit { amount: 7 }).await.unwrap();
     }
-    is_done(&runtime).await;
+    at_the_head(&runtime).await;
     let messages = server.messages().await;
     let expected = expected(&*store).await;
     let ids = ids(&messages);
@@ -97,7 +84,7 @@ async fn a_stream_takes_several_publications_of_the_same_events() {
     for _ in 0..10 {
         account_with(&runtime, 0).await;
     }
-    is_done(&runtime).await;
+    at_the_head(&runtime).await;
     let messages = server.messages().await;
     let count = |subject: &str| messages.iter().filter(|message| &*message.subject == subject).count();
     assert_eq!((count("bank.accounts"), count("bank.owners")), (10, 10));
@@ -119,7 +106,7 @@ async fn a_key_of_any_text_comes_through() {
             .await
             .unwrap();
     }
-    is_done(&runtime).await;
+    at_the_head(&runtime).await;
     let messages = server.messages().await;
     let keys = messages.iter().map(|message| {
         let key = header(message, "ce-partitionkey");

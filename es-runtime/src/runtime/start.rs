@@ -154,7 +154,7 @@ impl From<CapError> for StartError {
     }
 }
 
-/// What follows the log with the runtime, besides its projections.
+/// The readers that follow the log with the runtime, besides its projections.
 struct Followers {
     processes: Vec<process::Plan>,
     publications: Vec<publication::Plan>,

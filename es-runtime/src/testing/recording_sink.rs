@@ -16,7 +16,7 @@ pub struct RecordingSink {
     take: Arc<Take>,
 }
 
-/// How long a message is waited for.
+/// The longest wait for a message.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 type Take = dyn Fn(&Outgoing) -> Result<(), SinkError> + Send + Sync;

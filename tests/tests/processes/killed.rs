@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use es_runtime::prelude::*;
 use es_tests::bank::{Account, account_with, balance};
-use es_tests::process::Process;
+use es_tests::process::{Process, life};
 use es_tests::waits::LONG;
 use es_tests::{scaled, stores};
 
@@ -25,17 +25,13 @@ async fn transferring_process() {
     let builder = Runtime::builder(stores::open(&address).await).process_manager::<Transfer>(Beginning::Start);
     let runtime = builder.start().await.unwrap();
     println!("\ntransferring");
-    let mut owns = false;
-    // Until it is killed; bounded, should nobody do so.
-    for _ in 0..6_000 {
-        let health = runtime.health().await;
-        let owner = health.is_ok_and(|health| health.process_managers[0].owner.is_some());
-        if owner && !owns {
-            println!("\nowner");
-        }
-        owns = owner;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    life(async || {
+        runtime
+            .health()
+            .await
+            .is_ok_and(|health| health.process_managers[0].owner.is_some())
+    })
+    .await;
 }
 
 /// A number that looks random, and is the same in each run.
@@ -63,12 +59,7 @@ async fn money_is_conserved(address: &str) {
             runtime.execute(id, Request { from, to, cents }).await.unwrap();
             ids.push(id);
         }
-        assert!(
-            process.says("owner", Duration::from_secs(60)),
-            "the lease of the one before has run out"
-        );
-        tokio::time::sleep(Duration::from_millis(number(kill) % 60)).await;
-        process.kill();
+        process.kill_as_owner(Duration::from_millis(number(kill) % 60)).await;
     }
     drop(runtime);
 

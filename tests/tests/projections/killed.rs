@@ -10,7 +10,7 @@ use es_runtime::{Position, Runtime};
 use es_tests::balances::{Balance, Store, dump, folded};
 use es_tests::bank::{Deposit, Withdraw, account_with};
 use es_tests::faults::Faulty;
-use es_tests::process::Process;
+use es_tests::process::{Process, life};
 use es_tests::totals::{self, postgres, sqlite};
 use es_tests::{SqliteStore, scaled, stores};
 
@@ -59,19 +59,13 @@ async fn projecting_process() {
         }
     }
     println!("\nprojecting");
-    let mut owns = false;
-    // Until it is killed; bounded, should nobody do so.
-    for _ in 0..6_000 {
-        let owner = runtime
+    life(async || {
+        runtime
             .health()
             .await
-            .is_ok_and(|health| health.projections[0].runs_here);
-        if owner && !owns {
-            println!("\nowner");
-        }
-        owns = owner;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+            .is_ok_and(|health| health.projections[0].runs_here)
+    })
+    .await;
 }
 
 /// A process that projects.
@@ -96,12 +90,7 @@ async fn each_event_counts_once_when_processes_are_killed(address: &str) {
     };
     for kill in 0..scaled(8, 100) {
         let process = projecting(address);
-        assert!(
-            process.says("owner", Duration::from_secs(60)),
-            "the lease of the one before has run out"
-        );
-        tokio::time::sleep(Duration::from_millis(kill * 7919 % 300)).await;
-        process.kill();
+        process.kill_as_owner(Duration::from_millis(kill * 7919 % 300)).await;
     }
     // Not cut off: what it has begun would be appended at some time.
     is_over.store(true, Ordering::SeqCst);

@@ -9,7 +9,7 @@ use es_tests::bank::{Opened, Withdraw, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::wait_for;
 
-use es_tests::published::{AccountOpened, Accounts, check, expected, ids};
+use es_tests::published::{AccountOpened, Accounts, at_the_head, check, expected, ids};
 
 /// The build before, which publishes one kind of event only.
 mod before {
@@ -80,10 +80,7 @@ on_every_store! {
         account_with(&runtime, 5).await;
         let messages = sink.wait_for(2).await;
         assert_eq!(messages.len(), 2);
-        wait_for(async || {
-            let health = runtime.health().await.unwrap();
-            health.publications[0].position == health.head
-        }).await;
+        at_the_head(&runtime).await;
         runtime.shutdown().await.unwrap();
     }
 }

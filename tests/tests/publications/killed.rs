@@ -4,18 +4,15 @@ use std::fs::{OpenOptions, read_to_string};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use es_runtime::prelude::*;
 use es_runtime::publication::{Outgoing, Sink, SinkError};
-use es_tests::bank::{Deposit, account_with};
-use es_tests::process::Process;
-use es_tests::waits::wait_for;
+use es_tests::process::{Process, life};
 use es_tests::{scaled, stores};
 
-use es_tests::published::{Accounts, check, expected};
+use es_tests::published::{Accounts, Writer, at_the_head, check, expected};
 
 /// Where the store is whose events the process publishes.
 const ADDRESS: &str = "ES_TESTS_PUBLISHING";
@@ -50,54 +47,25 @@ async fn publishing_process() {
     let builder = Runtime::builder(stores::open(&address).await).publication::<Accounts>(sink, Beginning::Start);
     let runtime = builder.start().await.unwrap();
     println!("\npublishing");
-    let mut owns = false;
-    // Until it is killed; bounded, should nobody do so.
-    for _ in 0..6_000 {
-        let health = runtime.health().await;
-        let owner = health.is_ok_and(|health| health.publications[0].owner.is_some());
-        if owner && !owns {
-            println!("\nowner");
-        }
-        owns = owner;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    life(async || {
+        runtime
+            .health()
+            .await
+            .is_ok_and(|health| health.publications[0].owner.is_some())
+    })
+    .await;
 }
 
 async fn nothing_is_missing_when_processes_are_killed(address: &str, broker: &Path) {
     let store = stores::open(address).await;
     let runtime = Runtime::builder(Arc::clone(&store)).start().await.unwrap();
-    let mut accounts = Vec::new();
-    for _ in 0..3 {
-        accounts.push(account_with(&runtime, 0).await);
-    }
-    let is_over = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let (runtime, is_over) = (runtime.clone(), Arc::clone(&is_over));
-        tokio::spawn(async move {
-            for amount in 1.. {
-                if is_over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let account = accounts[usize::try_from(amount).unwrap() % accounts.len()];
-                let amount = amount * 100 % 1_700 + 1;
-                runtime.execute(account, Deposit { amount }).await.unwrap();
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        })
-    };
+    let writer = Writer::start(&runtime).await;
     for kill in 0..scaled(6, 100) {
         let environment = [(ADDRESS, address), (BROKER, broker.to_str().unwrap())];
         let process = Process::start("killed::publishing_process", environment, "publishing");
-        assert!(
-            process.says("owner", Duration::from_secs(60)),
-            "the lease of the one before has run out"
-        );
-        tokio::time::sleep(Duration::from_millis(kill * 7919 % 300)).await;
-        process.kill();
+        process.kill_as_owner(Duration::from_millis(kill * 7919 % 300)).await;
     }
-    // Not cut off: what it has begun would be appended at some time.
-    is_over.store(true, Ordering::SeqCst);
-    writer.await.unwrap();
+    writer.end().await;
     runtime.shutdown().await.unwrap();
 
     // Published here, to the end.
@@ -105,11 +73,7 @@ async fn nothing_is_missing_when_processes_are_killed(address: &str, broker: &Pa
     let sink = FileSink(broker.to_owned());
     let builder = Runtime::builder(Arc::clone(&store)).publication::<Accounts>(sink, Beginning::Start);
     let runtime = builder.start().await.unwrap();
-    wait_for(async || {
-        let health = runtime.health().await.unwrap();
-        health.publications[0].position == health.head
-    })
-    .await;
+    at_the_head(&runtime).await;
     let written = read_to_string(broker).unwrap();
     let published = written.lines().filter_map(|line| line.split_once(' '));
     check(published, &expected(&*store).await);

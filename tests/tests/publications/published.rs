@@ -5,20 +5,11 @@ use es_runtime::projection::Status;
 use es_runtime::publication::{Outgoing, Sink, SinkError};
 use es_runtime::testing::RecordingSink;
 use es_runtime::{Position, StartError};
-use es_tests::bank::{Open, Withdraw, account_with};
+use es_tests::bank::{Account, Open, Opened, Withdraw, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::{LONG, wait_for};
 
-use es_tests::published::{Accounts, check, expected, ids};
-
-/// Waits until the cursor of the publication is at the end of the log.
-async fn stands_at_the_head(runtime: &Runtime) {
-    wait_for(async || {
-        let health = runtime.health().await.unwrap();
-        health.publications[0].position == health.head
-    })
-    .await;
-}
+use es_tests::published::{AccountOpened, Accounts, at_the_head, check, expected, ids};
 
 on_every_store! {
     async fn messages_follow_the_log_in_order(store: _, _clock: _) {
@@ -47,7 +38,7 @@ on_every_store! {
             account_with(&runtime, 5).await;
             let messages = sink.wait_for(2).await;
             assert_eq!(messages[0].position, Position(2 * round + 1));
-            stands_at_the_head(&runtime).await;
+            at_the_head(&runtime).await;
             drop(runtime);
             assert_eq!(sink.messages().len(), 2, "the cursor was moved before the end");
         }
@@ -78,6 +69,20 @@ on_every_store! {
         assert_eq!(runs[0], runs[1]);
     }
 
+    async fn another_version_begins_anew_beside_the_former_one(store: _, _clock: _) {
+        let (first, second) = (RecordingSink::new(), RecordingSink::new());
+        let builder = Runtime::builder(store.clone()).publication::<Accounts>(first.clone(), Beginning::Start);
+        let runtime = builder.publication::<Again>(second.clone(), Beginning::Start).start().await.unwrap();
+        let account = account_with(&runtime, 0).await;
+        at_the_head(&runtime).await;
+        let ([first], [second]) = (&first.messages()[..], &second.messages()[..]) else { panic!("one each") };
+        assert_eq!((&*first.publication, &*second.publication), ("accounts@1", "accounts@2"));
+        assert_eq!((first.source, second.source), ("accounts", "/bank"));
+        assert_eq!((&*second.key, second.name), ("Alice", "com.bank.account.opened"));
+        assert_eq!(first.key, account.to_string());
+        runtime.shutdown().await.unwrap();
+    }
+
     async fn it_begins_at_the_head_where_it_is_told_to(store: _, _clock: _) {
         let runtime = Runtime::builder(store.clone()).start().await.unwrap();
         account_with(&runtime, 5).await;
@@ -106,6 +111,29 @@ on_every_store! {
         }).await;
         runtime.shutdown().await.unwrap();
     }
+}
+
+/// Version 2 of the publication, by owner.
+#[publication(name = "accounts", topic = "bank.accounts", version = 2, source = "/bank")]
+struct Again;
+
+#[publication]
+impl Again {
+    #[publish(key = event.owner)]
+    fn opened(event: Opened, meta: &Meta<Account>) -> AccountOpened {
+        AccountOpened {
+            account: *meta.id(),
+            owner: event.owner,
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "two publications are named `accounts` in version 1")]
+fn two_publications_of_a_name_are_refused() {
+    let builder = Runtime::builder(MemoryStore::new());
+    let builder = builder.publication::<Accounts>(RecordingSink::new(), Beginning::Start);
+    drop(builder.publication::<Accounts>(RecordingSink::new(), Beginning::Head));
 }
 
 #[tokio::test]

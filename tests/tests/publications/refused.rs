@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use es_runtime::prelude::*;
 use es_runtime::projection::Status;
 use es_runtime::publication::{Outgoing, SinkError};
+use es_runtime::store::Append;
 use es_runtime::testing::RecordingSink;
+use es_runtime::{EventId, ExpectedVersion, Metadata, NewEvent, StreamId};
 use es_tests::bank::{Account, Deposit, Deposited, account_with};
 use es_tests::on_every_store;
 use es_tests::waits::wait_for;
@@ -119,4 +121,78 @@ on_every_store! {
         assert!(publication.parked().await.unwrap().is_empty());
         runtime.shutdown().await.unwrap();
     }
+}
+
+/// A message with a number that JSON does not have.
+#[message]
+struct Share {
+    of_the_whole: f64,
+}
+
+#[publication(topic = "bank.shares")]
+struct Shares;
+
+#[publication]
+impl Shares {
+    #[publish]
+    fn deposited(event: Deposited) -> Share {
+        Share {
+            of_the_whole: if event.amount == 13 { f64::NAN } else { 1.0 },
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_a_published_form_is_held() {
+    let store = Arc::new(MemoryStore::new());
+    let sink = RecordingSink::new();
+    let builder = Runtime::builder(store).publication::<Shares>(sink.clone(), Beginning::Start);
+    let runtime = builder.start().await.unwrap();
+    account_with(&runtime, 5).await;
+    account_with(&runtime, 13).await;
+    wait_for(async || runtime.health().await.unwrap().publications[0].status == Status::Held).await;
+    let failure = runtime
+        .health()
+        .await
+        .unwrap()
+        .publications
+        .remove(0)
+        .last_error
+        .unwrap();
+    let message = "event `deposited` at position 4 is not published, as its message has no published form: repair the \
+                   `#[publish]` method or the message: `share` cannot be stored";
+    assert!(failure.error.contains(message), "{failure:?}");
+    assert_eq!(sink.messages().len(), 1);
+    runtime.shutdown().await.unwrap();
+}
+
+/// Appends an event that this build does not know.
+async fn append_unknown(store: &MemoryStore, id: Id<Account>) {
+    let event = NewEvent {
+        id: EventId(uuid::Uuid::now_v7()),
+        name: "renamed".into(),
+        shape_version: 1,
+        payload: "{}".into(),
+        metadata: Metadata::EMPTY,
+    };
+    let stream = StreamId::new("account", id.to_string());
+    store
+        .append(Append::new(stream, ExpectedVersion::Any, vec![event]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_the_build_does_not_know_is_not_passed_over() {
+    let store = MemoryStore::new();
+    let sink = RecordingSink::new();
+    let builder = Runtime::builder(store.clone()).publication::<Accounts>(sink.clone(), Beginning::Start);
+    let runtime = builder.start().await.unwrap();
+    let account = account_with(&runtime, 0).await;
+    append_unknown(&store, account).await;
+    account_with(&runtime, 0).await;
+    wait_for(async || runtime.health().await.unwrap().publications[0].status == Status::Held).await;
+    let health = runtime.health().await.unwrap().publications.remove(0);
+    assert_eq!((health.position, sink.messages().len()), (Position(1), 1), "{health:?}");
+    runtime.shutdown().await.unwrap();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use es_runtime::{Recorded, Runtime};
 use es_tests::bank::{Account, AccountEvent, Deposit, account_with};
-use es_tests::process::Process;
+use es_tests::process::{Process, life};
 use es_tests::{scaled, stores};
 
 /// Where the store is whose events the process handles.
@@ -38,17 +38,13 @@ async fn handling_process() {
     let runtime = Runtime::builder(stores::open(&address).await).start().await.unwrap();
     handle(&runtime, std::env::var(BOOK).unwrap().into()).await;
     println!("\nhandling");
-    let mut owns = false;
-    // Until it is killed; bounded, should nobody do so.
-    for _ in 0..6_000 {
-        let health = runtime.health().await;
-        let owner = health.is_ok_and(|health| health.subscriptions[0].owner.is_some());
-        if owner && !owns {
-            println!("\nowner");
-        }
-        owns = owner;
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    life(async || {
+        runtime
+            .health()
+            .await
+            .is_ok_and(|health| health.subscriptions[0].owner.is_some())
+    })
+    .await;
 }
 
 async fn each_event_is_handled_when_processes_are_killed(address: &str, book: &Path) {
@@ -68,12 +64,7 @@ async fn each_event_is_handled_when_processes_are_killed(address: &str, book: &P
     for kill in 0..scaled(8, 100) {
         let environment = [(ADDRESS, address), (BOOK, book.to_str().unwrap())];
         let process = Process::start("handlers_killed::handling_process", environment, "handling");
-        assert!(
-            process.says("owner", Duration::from_secs(60)),
-            "the lease of the one before has run out"
-        );
-        tokio::time::sleep(Duration::from_millis(kill * 7919 % 300)).await;
-        process.kill();
+        process.kill_as_owner(Duration::from_millis(kill * 7919 % 300)).await;
     }
     // Not cut off: what it has begun would be appended at some time.
     is_over.store(true, Ordering::SeqCst);
