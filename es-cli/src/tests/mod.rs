@@ -43,7 +43,7 @@ impl Ran {
     }
 }
 
-/// What is written, shared with the test.
+/// The bytes that were written, shared with the test.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
