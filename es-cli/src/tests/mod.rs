@@ -3,6 +3,7 @@
 mod archive;
 mod bank;
 mod events;
+mod exact;
 mod hostile;
 mod instances;
 mod names;
