@@ -6,6 +6,7 @@ mod events;
 mod exact;
 mod hostile;
 mod instances;
+mod keys;
 mod names;
 mod processes;
 mod projections;
