@@ -56,7 +56,7 @@ impl Export {
             Err(error) => Err(error.into()),
         };
         if synced.is_err() {
-            // What was written is no archive.
+            // The file is only the beginning of an archive.
             let _ = tokio::fs::remove_file(&self.file).await;
         }
         done("exported", synced?, output)

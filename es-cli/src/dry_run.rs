@@ -1,6 +1,7 @@
+use es_runtime::runtime::AnyEvent;
 use es_runtime::{AnyRefusal, ExecuteError, Runtime};
-use serde_json::json;
 
+use crate::events::ShapedEvent;
 use crate::failed::{Failed, line};
 use crate::names::{StreamName, unknown};
 use crate::output::{Form, Output, Table};
@@ -40,19 +41,12 @@ impl DryRun {
         let events = instance.dry_run(&self.command, content.as_bytes(), at).await;
         let events = events.map_err(failed)?;
         if output.is_json() {
-            return events.iter().try_for_each(|event| {
-                output.json(&json!({
-                    "name": event.name,
-                    "shape_version": event.shape_version,
-                    "data": raw(&event.json),
-                }))
-            });
+            return events.iter().try_for_each(|event| output.json(&ShapedEvent::of(event)));
         }
         if events.is_empty() {
             return output.line("it would change nothing");
         }
-        let row =
-            |event: &es_runtime::runtime::AnyEvent| vec![event.name.to_owned(), beginning(raw(&event.json).get(), 100)];
+        let row = |event: &AnyEvent| vec![event.name.to_owned(), beginning(raw(&event.json).get(), 100)];
         Table::new(&["WOULD BE", "DATA"]).rows(&events.iter().map(row).collect::<Vec<_>>(), output)
     }
 }

@@ -9,6 +9,7 @@ use crate::dry_run::DryRun;
 use crate::events::Events;
 use crate::failed::Failed;
 use crate::history::History;
+use crate::keys::Keys;
 use crate::output::{Form, Output};
 use crate::parked::Parked;
 use crate::processes::Processes;
@@ -56,6 +57,9 @@ enum Command {
     Processes(Processes),
     /// List the timers of process managers, the one that is due first at the top
     Timers(Timers),
+    /// Look after the idempotency keys of requests
+    #[command(subcommand)]
+    Keys(Keys),
     /// Show the commands and events of this program, and whether it reads what is stored
     #[command(subcommand)]
     Schema(Schema),
@@ -127,6 +131,7 @@ impl Command {
             Self::Parked(parked) => parked.form(),
             Self::Processes(processes) => processes.form(),
             Self::Timers(timers) => timers.form,
+            Self::Keys(keys) => keys.form(),
             Self::Schema(schema) => schema.form(),
             Self::Verify(verify) => verify.form,
             Self::Export(export) => export.form,
@@ -174,6 +179,7 @@ impl Command {
             Self::Parked(parked) => parked.run(runtime, output).await,
             Self::Processes(processes) => processes.run(runtime, output).await,
             Self::Timers(timers) => timers.run(runtime, output).await,
+            Self::Keys(keys) => keys.run(runtime, output).await,
             Self::Schema(schema) => schema.run(runtime, output).await,
             Self::Verify(verify) => verify.run(runtime, output).await,
             Self::Export(export) => export.run(runtime, output).await,

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use es_runtime::runtime::AnyEvent;
 use es_runtime::store::{CategoryFilter, EventFilter, ReadLog};
 use es_runtime::{Position, RecordedEvent, Runtime, StoreError, StreamId, Timestamp};
 use futures_util::stream::BoxStream;
@@ -236,6 +237,24 @@ impl<'e> EventLine<'e> {
             id: event.id.to_string(),
             data: raw(&event.payload),
             metadata: raw(event.metadata.to_json().as_bytes()),
+        }
+    }
+}
+
+/// An event for programs, in the shape of today.
+#[derive(Serialize)]
+pub(crate) struct ShapedEvent<'e> {
+    name: &'e str,
+    shape_version: u32,
+    data: Box<RawValue>,
+}
+
+impl<'e> ShapedEvent<'e> {
+    pub(crate) fn of(event: &'e AnyEvent) -> Self {
+        Self {
+            name: event.name,
+            shape_version: event.shape_version,
+            data: raw(&event.json),
         }
     }
 }

@@ -9,7 +9,7 @@ use es_runtime::Error;
 /// The end of a command that did not simply succeed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// Whoever reads the output has seen enough.
+    /// The reader of the output has seen enough.
     Unread,
     /// It did not work.
     Error(String),

@@ -1,14 +1,14 @@
 use es_runtime::runtime::{AnyStep, At};
-use es_runtime::{Runtime, Version};
-use serde_json::json;
+use es_runtime::{Position, RecordedEvent, Runtime, Timestamp, Version};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::difference::difference;
-use crate::events::{data, named};
+use crate::events::{ShapedEvent, data, named};
 use crate::failed::Failed;
 use crate::names::{StreamName, number};
 use crate::output::{Form, Output};
 use crate::state::in_json;
-use crate::text::raw;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct History {
@@ -41,7 +41,7 @@ impl History {
             let after = step.state.as_ref().map_or("", |state| &state.text);
             let changes = self.diff.then(|| difference(&before, after));
             if output.is_json() {
-                output.json(&line(&step, changes.as_deref()))?;
+                output.json(&Line::of(&step, changes.as_deref()))?;
             } else {
                 let stored = &step.stored;
                 let (version, time) = (stored.version, stored.recorded_at);
@@ -61,24 +61,52 @@ impl History {
     }
 }
 
-fn line(step: &AnyStep, changes: Option<&[String]>) -> serde_json::Value {
-    let events: Vec<_> = step
-        .events
-        .iter()
-        .map(|event| json!({"name": event.name, "shape_version": event.shape_version, "data": raw(&event.json)}))
-        .collect();
-    let mut line = json!({
-        "version": step.stored.version,
-        "position": step.stored.position,
-        "recorded_at": step.stored.recorded_at,
-        "events": events,
-    });
-    match changes {
-        Some(changes) => line["changes"] = json!(changes),
-        None => {
-            line["state"] = json!(step.state.as_ref().and_then(in_json));
-            line["text"] = json!(step.state.as_ref().map(|state| &state.text));
+/// A step for programs.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'s> {
+    Changes {
+        version: Version,
+        position: Position,
+        recorded_at: Timestamp,
+        events: Vec<ShapedEvent<'s>>,
+        changes: &'s [String],
+    },
+    State {
+        version: Version,
+        position: Position,
+        recorded_at: Timestamp,
+        events: Vec<ShapedEvent<'s>>,
+        state: Option<Box<RawValue>>,
+        text: Option<&'s str>,
+    },
+}
+
+impl<'s> Line<'s> {
+    fn of(step: &'s AnyStep, changes: Option<&'s [String]>) -> Self {
+        let RecordedEvent {
+            version,
+            position,
+            recorded_at,
+            ..
+        } = step.stored;
+        let events = step.events.iter().map(ShapedEvent::of).collect();
+        match changes {
+            Some(changes) => Self::Changes {
+                version,
+                position,
+                recorded_at,
+                events,
+                changes,
+            },
+            None => Self::State {
+                version,
+                position,
+                recorded_at,
+                events,
+                state: step.state.as_ref().and_then(in_json),
+                text: step.state.as_ref().map(|state| &*state.text),
+            },
         }
     }
-    line
 }

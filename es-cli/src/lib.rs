@@ -8,6 +8,7 @@ mod es;
 mod events;
 mod failed;
 mod history;
+mod keys;
 mod names;
 mod output;
 mod parked;

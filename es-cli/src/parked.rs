@@ -1,8 +1,10 @@
 use clap::Subcommand;
 use es_runtime::store::ReadLog;
-use es_runtime::{ControlError, Position, ProjectionHandle, RecordedEvent, Runtime, StoreError};
+use es_runtime::{ControlError, Position, ProjectionHandle, RecordedEvent, Runtime, StoreError, StreamId};
 use futures_util::TryStreamExt as _;
+use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::events::{data, named as named_event};
 use crate::failed::Failed;
@@ -101,17 +103,17 @@ impl List {
                 found = true;
                 let event = event_at(runtime, parked.position).await?;
                 if output.is_json() {
-                    output.json(&json!({
-                        "projection": projection.name(),
-                        "version": projection.version(),
-                        "position": parked.position,
-                        "why": parked.reason.name(),
-                        "attempts": parked.attempts,
-                        "error": parked.error,
-                        "stream": event.as_ref().map(|event| &event.stream),
-                        "name": event.as_ref().map(|event| &event.name),
-                        "data": event.as_ref().map(|event| raw(&event.payload)),
-                    }))?;
+                    output.json(&Line {
+                        projection: projection.name(),
+                        version: projection.version(),
+                        position: parked.position,
+                        why: parked.reason.name(),
+                        attempts: parked.attempts,
+                        error: &parked.error,
+                        stream: event.as_ref().map(|event| &event.stream),
+                        name: event.as_ref().map(|event| &*event.name),
+                        data: event.as_ref().map(|event| raw(&event.payload)),
+                    })?;
                     continue;
                 }
                 let of_event = |text: fn(&RecordedEvent) -> String| event.as_ref().map_or_else(|| "-".to_owned(), text);
@@ -142,6 +144,20 @@ impl List {
         table.rows(&rows, output)?;
         if found { Err(Failed::Found) } else { Ok(()) }
     }
+}
+
+/// A parked event for programs.
+#[derive(Serialize)]
+struct Line<'p> {
+    projection: &'p str,
+    version: u32,
+    position: Position,
+    why: &'p str,
+    attempts: u32,
+    error: &'p str,
+    stream: Option<&'p StreamId>,
+    name: Option<&'p str>,
+    data: Option<Box<RawValue>>,
 }
 
 async fn event_at(runtime: &Runtime, position: Position) -> Result<Option<RecordedEvent>, StoreError> {

@@ -1,7 +1,9 @@
 use clap::Subcommand;
-use es_runtime::Runtime;
 use es_runtime::process::{AnyProcess, AnyProcessManager, Cause, InstanceStatus, ProcessError};
-use serde_json::json;
+use es_runtime::{Runtime, Timestamp, Version};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::age::Age;
 use crate::failed::Failed;
@@ -157,13 +159,12 @@ impl Show {
         let mut steps = process.history(&self.id);
         while let Some(step) = steps.next().await? {
             if output.is_json() {
-                let state = step.state.as_ref().map(|state| raw(state));
-                output.json(&json!({
-                    "step": step.version,
-                    "recorded_at": step.recorded_at,
-                    "cause": step.cause,
-                    "state": state,
-                }))?;
+                output.json(&StepLine {
+                    step: step.version,
+                    recorded_at: step.recorded_at,
+                    cause: &step.cause,
+                    state: step.state.as_ref().map(|state| raw(state)),
+                })?;
             } else {
                 rows.push(vec![
                     step.version.to_string(),
@@ -192,7 +193,30 @@ fn one<'r>(runtime: &'r Runtime, name: &str) -> Result<AnyProcessManager<'r>, Fa
         .ok_or_else(|| unknown("process manager", name, known))
 }
 
-fn json(process: &AnyProcessManager<'_>, instance: &AnyProcess) -> serde_json::Value {
+/// An instance for programs.
+#[derive(Serialize)]
+struct InstanceLine<'i> {
+    process: &'i str,
+    id: &'i str,
+    status: &'static str,
+    parked: Option<Value>,
+    step: Version,
+    since: Timestamp,
+    pending: Vec<Value>,
+    timers: Vec<Value>,
+    state: Option<Box<RawValue>>,
+}
+
+/// A step of an instance for programs.
+#[derive(Serialize)]
+struct StepLine<'s> {
+    step: Version,
+    recorded_at: Timestamp,
+    cause: &'s Cause,
+    state: Option<Box<RawValue>>,
+}
+
+fn json<'i>(process: &AnyProcessManager<'i>, instance: &'i AnyProcess) -> InstanceLine<'i> {
     let (status, error) = match &instance.status {
         InstanceStatus::Waiting => ("waiting", None),
         InstanceStatus::Sending => ("sending", None),
@@ -207,17 +231,17 @@ fn json(process: &AnyProcessManager<'_>, instance: &AnyProcess) -> serde_json::V
     let timers: Vec<_> = timers
         .map(|timer| json!({"timer": timer.timer, "due": timer.due}))
         .collect();
-    json!({
-        "process": process.name(),
-        "id": instance.id,
-        "status": status,
-        "parked": error,
-        "step": instance.version,
-        "since": instance.since,
-        "pending": pending,
-        "timers": timers,
-        "state": instance.state.as_ref().map(|state| raw(state)),
-    })
+    InstanceLine {
+        process: process.name(),
+        id: &instance.id,
+        status,
+        parked: error,
+        step: instance.version,
+        since: instance.since,
+        pending,
+        timers,
+        state: instance.state.as_ref().map(|state| raw(state)),
+    }
 }
 
 fn row(process: &AnyProcessManager<'_>, instance: &AnyProcess) -> Vec<String> {

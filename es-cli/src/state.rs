@@ -1,6 +1,6 @@
-use es_runtime::Runtime;
 use es_runtime::runtime::AnyState;
-use serde_json::json;
+use es_runtime::{Position, Runtime, StreamId, Version};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failed::Failed;
@@ -27,13 +27,13 @@ impl State {
             return Err(Failed::Error(format!("{} did not exist then", instance.stream())));
         };
         if output.is_json() {
-            return output.json(&json!({
-                "stream": instance.stream(),
-                "version": loaded.version,
-                "position": loaded.position,
-                "state": in_json(&loaded.state),
-                "text": loaded.state.text,
-            }));
+            return output.json(&Line {
+                stream: instance.stream(),
+                version: loaded.version,
+                position: loaded.position,
+                state: in_json(&loaded.state),
+                text: &loaded.state.text,
+            });
         }
         output.line(format!(
             "{} at version {}, position {}",
@@ -43,6 +43,16 @@ impl State {
         ))?;
         output.lines(&loaded.state.text)
     }
+}
+
+/// A state for programs.
+#[derive(Serialize)]
+struct Line<'s> {
+    stream: &'s StreamId,
+    version: Version,
+    position: Position,
+    state: Option<Box<RawValue>>,
+    text: &'s str,
 }
 
 /// The JSON of a state that has one.

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use es_runtime::ProjectionRow;
 use es_runtime::projection::{AnyKey, KeyOfRow, ReadError, RowProjection};
 use es_runtime::runtime::{List, Page};
 use es_runtime::store::{Compare, FieldValue};
+use es_runtime::{Position, ProjectionRow};
 use futures_core::future::BoxFuture;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Problem;
 use crate::answer::{self, POSITION, etag, link_to};
 use crate::call::Call;
-use crate::errors::{malformed, of_read};
+use crate::errors::{internal, malformed, of_read};
 use crate::query::{Parameters, cursor_of, page_of};
 use crate::routes::Handler;
 
@@ -49,7 +50,7 @@ where
             let mut response = if is_known {
                 StatusCode::NOT_MODIFIED.into_response()
             } else {
-                answer::json(row(&found)?.to_string())
+                answer::json(row(&found)?.get().to_owned())
             };
             response.headers_mut().insert(header::ETAG, tag);
             response.headers_mut().insert(POSITION, position.0.into());
@@ -72,15 +73,42 @@ fn listed<P: RowProjection>(call: Call, indexes: Arc<[String]>) -> BoxFuture<'st
         let Page { rows, next, .. } = list.await.map_err(of_read)?;
         let position = rows.iter().map(|row| row.position).max().unwrap_or_default().max(after);
         let next = next.map(|next| parameters.with_page(&page_of(&next)));
-        let shown: Vec<Value> = rows
-            .iter()
-            .map(|found| Ok(json!({"key": found.key, "position": found.position.0, "row": row(found)?})))
-            .collect::<Result<_, Problem>>()?;
-        let mut response = answer::json(json!({"rows": shown, "next": next}).to_string());
+        let shown: Vec<_> = rows.iter().map(Shown::of).collect::<Result<_, Problem>>()?;
+        let listed = Listed {
+            rows: &shown,
+            next: next.as_deref(),
+        };
+        let listed = serde_json::to_vec(&listed).map_err(|error| internal(&error))?;
+        let mut response = answer::json(listed);
         link_to(next.as_deref(), &mut response);
         response.headers_mut().insert(POSITION, position.0.into());
         Ok(response)
     })
+}
+
+/// A page of a list.
+#[derive(Serialize)]
+struct Listed<'l> {
+    rows: &'l [Shown<'l>],
+    next: Option<&'l str>,
+}
+
+/// A row of a list.
+#[derive(Serialize)]
+struct Shown<'r> {
+    key: &'r str,
+    position: Position,
+    row: Box<RawValue>,
+}
+
+impl<'r> Shown<'r> {
+    fn of<P: RowProjection>(found: &'r ProjectionRow<P>) -> Result<Self, Problem> {
+        Ok(Self {
+            key: &found.key,
+            position: found.position,
+            row: row(found)?,
+        })
+    }
 }
 
 /// Asks the list for what the parameters say.
@@ -164,8 +192,9 @@ fn wait(call: &Call) -> Result<Duration, Problem> {
         .map_err(|_| malformed("Prefer", "`wait` is a number of seconds"))
 }
 
-fn row<P: RowProjection>(found: &ProjectionRow<P>) -> Result<Value, Problem> {
-    serde_json::to_value(&found.row).map_err(|source| {
+/// The JSON of the row. Not a `Value`, which holds no number of more than 64 bits.
+fn row<P: RowProjection>(found: &ProjectionRow<P>) -> Result<Box<RawValue>, Problem> {
+    to_raw_value(&found.row).map_err(|source| {
         of_read(ReadError::Row {
             projection: P::NAME,
             key: found.key.clone(),

@@ -49,8 +49,8 @@ pub(crate) struct InsufficientFunds {
 
 #[derive(Debug, Aggregate)]
 #[es(id = String)]
-#[allow(dead_code, reason = "shown by `Debug`")]
 pub(crate) struct Account {
+    #[expect(dead_code, reason = "read by `Debug`")]
     owner: String,
     balance: i64,
     is_frozen: bool,

@@ -76,7 +76,7 @@ fn a_payload_that_is_no_json_is_a_string() {
     assert_eq!(raw(b"1.10").get(), "1.10");
 }
 
-/// What `head -1` leaves behind.
+/// The pipe that `head -1` leaves behind.
 struct Gone;
 
 impl Write for Gone {

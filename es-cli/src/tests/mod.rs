@@ -3,8 +3,10 @@
 mod archive;
 mod bank;
 mod events;
+mod exact;
 mod hostile;
 mod instances;
+mod keys;
 mod names;
 mod processes;
 mod projections;
@@ -43,7 +45,7 @@ impl Ran {
     }
 }
 
-/// What is written, shared with the test.
+/// The bytes that were written, shared with the test.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 

@@ -4,6 +4,7 @@ mod client;
 mod commands;
 mod counted;
 mod events;
+mod exact;
 mod hostile;
 mod racing;
 mod rows;

@@ -27,7 +27,7 @@ pub struct AnyProcessManager<'a> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct AnyProcess {
-    /// What identifies it, as text.
+    /// Its id, as text.
     pub id: String,
     /// The JSON of its state; `None` if it has ended.
     pub state: Option<Bytes>,
@@ -51,7 +51,7 @@ pub struct AnyProcessStep {
     pub version: Version,
     /// The time at which it was recorded.
     pub recorded_at: Timestamp,
-    /// What it reacts to.
+    /// The event, answer or timer that it reacts to, or the operator.
     pub cause: Cause,
     /// The JSON of the state after it; `None` if the instance has ended.
     pub state: Option<Bytes>,
