@@ -150,7 +150,7 @@ impl Reader {
         Ok(true)
     }
 
-    /// What is kept of the key that an append was stored with.
+    /// The key that an append was stored with, or what is left of it.
     async fn key_of(&self, append: AppendId) -> Result<Option<StoredKey>, Problem> {
         let rows = self.rows(&self.sql.key_of, &[&append.0]).await?;
         let Some(row) = rows.first() else { return Ok(None) };

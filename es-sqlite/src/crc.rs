@@ -86,4 +86,16 @@ mod tests {
         assert_eq!(crc("123456789"), 0xcbf4_3926);
         assert_eq!(crc("The quick brown fox jumps over the lazy dog"), 0x414f_a339);
     }
+
+    #[test]
+    fn blocks_are_taken_in_as_their_bytes_are() {
+        let bytes: Vec<u8> = (0..200_u8).map(|at| at.wrapping_mul(167) ^ 0x5a).collect();
+        for from in 0..20 {
+            for to in from..bytes.len() {
+                let part = &bytes[from..to];
+                let one_by_one = part.chunks(1).fold(Crc::new(), Crc::fixed);
+                assert_eq!(Crc::new().fixed(part).finish(), one_by_one.finish(), "{from}..{to}");
+            }
+        }
+    }
 }

@@ -170,7 +170,7 @@ impl WrapProjections for Faulty {
                     poison = rows.fold.run(0, &read).err().or(poison);
                 }
                 self.2.fetch_add(usize::from(poison.is_some()), Ordering::SeqCst);
-                // What is sent together begins together.
+                // Appends that are sent together begin together.
                 tokio::task::yield_now().await;
                 let refuses = self.2.load(Ordering::SeqCst) > 0;
                 tokio::task::yield_now().await;

@@ -173,7 +173,7 @@ struct Session {
     is_open: bool,
 }
 
-/// What was sent was rolled back, or has no answer.
+/// A batch that was rolled back, or has no answer.
 enum Undone {
     /// All of it met this.
     Failed(Outcome, Problem),
@@ -261,7 +261,7 @@ impl Worker {
     async fn append(&mut self, mut batch: Vec<Waiting>) {
         // A caller that no longer waits has not been sent to the server: its append never happened.
         batch.retain(|waiting| !waiting.is_deserted());
-        // What is undone because of a part of it is sent again in parts. The next one is the last of these.
+        // A batch that is undone because of a part of it is sent again in parts. The next one is the last of these.
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             if part.is_empty() {

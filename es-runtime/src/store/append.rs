@@ -97,7 +97,7 @@ pub struct IdempotencyKey {
     pub fingerprint: Uuid,
 }
 
-/// What a store keeps of the idempotency key of an append.
+/// The idempotency key of an append as a store keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     /// The key; `None` once it was [forgotten](super::EventStore::purge_keys).

@@ -152,7 +152,7 @@ pub(crate) async fn survives_kills<T: PartialEq + Debug>(
     }
 }
 
-/// What a killed client has sent, the server may still do: then they are looked at again.
+/// Looks again while the server may still do what a killed client has sent.
 async fn settled<T>(store: &Store, seen: impl AsyncFn() -> (T, T)) -> (T, T) {
     for _ in 0..1_000 {
         let head = store.head().await.unwrap();
